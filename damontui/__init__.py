@@ -1,0 +1,3 @@
+"""damontui: seeing, live, which memory is really in use."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,31 @@
+"""One family of errors for what the world does: one sentence, shown alike by the command line and the screen."""
+
+from __future__ import annotations
+
+
+class DamontuiError(Exception):
+    """Something to tell the user in one line; never shown as a traceback."""
+
+
+class UsageError(DamontuiError):
+    """A wrong option, value or file in the command line or the configuration (exit status 2)."""
+
+
+class SourceError(DamontuiError):
+    """The system said no (exit status 1).
+
+    Args:
+        what: what failed, as a clause: ``"cannot read DAMON_STAT"``.
+        why: why it failed: ``"only root may read it"``.
+        remedy: what to do next, with the exact command where there is one: ``"run: sudo /usr/bin/damontui stat"``.
+    """
+
+    def __init__(self, what: str, why: str, remedy: str = "") -> None:
+        super().__init__(what, why, remedy)
+        self.what = what
+        self.why = why
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        sentence = f"{self.what}: {self.why}"
+        return f"{sentence}; {self.remedy}" if self.remedy else sentence

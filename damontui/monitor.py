@@ -1,0 +1,91 @@
+"""Runs a source, keeps what it found, and hands each event to whoever subscribed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from damontui.damon.snapshot import Event, Snapshot, Status
+from damontui.errors import DamontuiError, SourceError
+from damontui.history import History
+from damontui.sources.base import Source
+
+Listener = Callable[[Event | DamontuiError], None]
+"""Called in the monitor's thread with each event, or with the error that ended the source; must not block."""
+
+
+class Monitor:
+    """One source and its history. ``run`` blocks: the front end decides in which thread.
+
+    The monitor does not enter or leave the source's context manager: who made the source does, outside of any
+    screen, so that the system is given back whatever happens to the screen.
+    """
+
+    def __init__(self, source: Source, history: History | None = None) -> None:
+        self.source = source
+        self.history = history if history is not None else History()
+        self.error: DamontuiError | None = None
+        """What ended the last run, None while all is well."""
+        self.status: Status | None = None
+        """The last change of state."""
+        self._listeners: list[Listener] = []
+        self._stop = threading.Event()
+        self._idle = threading.Event()
+        self._idle.set()
+
+    @property
+    def running(self) -> bool:
+        """Whether a thread is inside ``run``."""
+        return not self._idle.is_set()
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Hand every further event to ``listener``; the returned function ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def run(self) -> None:
+        """Iterate the source until `stop`, its end or an error; errors are handed on, not raised."""
+        self._idle.clear()
+        self.error = None
+        try:
+            for event in self.source.snapshots(self._stop):
+                if isinstance(event, Snapshot):
+                    self.history.append(event)
+                else:
+                    self.status = event
+                self._hand_on(event)
+                if self._stop.is_set():
+                    break
+        except DamontuiError as error:
+            self.error = error
+            self._hand_on(error)
+        except Exception as error:  # a fault of ours: shown in its pane, and the monitor can be started again
+            self.error = SourceError(
+                "monitoring stopped", f"{type(error).__name__}: {error}", "press e to start afresh"
+            )
+            self.error.__cause__ = error
+            self._hand_on(self.error)
+        finally:
+            self._idle.set()
+
+    def stop(self, timeout: float | None = None) -> bool:
+        """Ask ``run`` to end and wait for it; True where it has ended."""
+        self._stop.set()
+        return self._idle.wait(timeout)
+
+    def rearm(self) -> None:
+        """Allow another ``run`` after `stop`."""
+        self._stop.clear()
+
+    def switch(self, on: bool) -> None:
+        """Turn the source's switch. Turning it on forgets the past, as monitoring starts afresh.
+
+        May block for a second. Raises `SourceError` where the switch does not take.
+        """
+        self.source.enabled = on
+        if on:
+            self.history.clear()
+
+    def _hand_on(self, event: Event | DamontuiError) -> None:
+        for listener in tuple(self._listeners):
+            listener(event)

@@ -1,0 +1,1 @@
+"""Operations sets: how an access is observed."""

@@ -1,0 +1,1 @@
+"""Record files: the project's own, and those of damo and perf."""

@@ -1,0 +1,52 @@
+"""The contract of a source: where snapshots come from."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Protocol, Self
+
+from damontui.damon.snapshot import Description, Event
+
+
+class Source(Protocol):
+    """Yields snapshots, and leaves the system as it found it however it ends.
+
+    A source is a context manager: entering checks that it can work (raising `SourceError` in one sentence) and takes
+    what it needs; leaving gives everything back, except what the user switched on purpose. One thread iterates
+    ``snapshots``; ``enabled`` may be read and set from another thread meanwhile.
+    """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def describe(self) -> Description:
+        """What this is, where, and what it cannot tell."""
+        ...
+
+    @property
+    def enabled(self) -> bool:
+        """Whether monitoring is switched on."""
+        ...
+
+    @enabled.setter
+    def enabled(self, on: bool) -> None:
+        """Switch. May block up to a second; raises `SourceError` where the switch does not take."""
+        ...
+
+    def snapshots(self, stop: threading.Event) -> Iterator[Event]:
+        """Block and yield until ``stop`` is set (then return within 0.5 s) or the source is exhausted.
+
+        A source whose switch is off yields ``Status("off")`` and then either returns (an engine: nothing to do) or
+        goes on watching for somebody else's switch (a kernel). Iterating again starts afresh.
+        Raises `SourceError` for what the world did; the monitor shows it and may iterate again.
+        """
+        ...
+
+    def overhead(self) -> float:
+        """CPU seconds that observing took so far (the kdamond's or the engine's), 0.0 where unknown."""
+        ...

@@ -1,0 +1,46 @@
+"""Everything that one repaint needs, made by the app once and handed to each pane; immutable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from damontui.damon.snapshot import Description, Snapshot, Status
+from damontui.errors import DamontuiError
+from damontui.history import History
+
+Mode = Literal["rate", "temperature", "idle"]
+"""What the heatmap's colour means."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a pane shows.
+
+    A pane has one method, ``show(frame)``, which keeps the frame and calls ``refresh`` only where something that it
+    draws has changed. Drawing (``render_line``) reads nothing else.
+    """
+
+    description: Description
+    history: History
+    snapshot: Snapshot | None
+    """The snapshot shown: the newest at ``now``."""
+    status: Status | None
+    error: DamontuiError | None
+    now: float
+    """The moment at the heatmap's right edge, source's clock."""
+    wall: float
+    """The same moment, seconds since 1970."""
+    enabled: bool = True
+    live: bool = True
+    """False where the view is frozen or moved into the past while collecting goes on."""
+    dim: bool = False
+    """Switched off: the last data at half brightness."""
+    span: float = 240.0
+    """Seconds across the heatmap."""
+    mode: Mode = "rate"
+    all_percentiles: bool = False
+    glyphs: bool = False
+    """Draw values as a glyph ramp too (few colours, NO_COLOR), so that none depends on colour alone."""
+    ascii: bool = False
+    """Only ASCII characters."""

@@ -1,0 +1,1 @@
+"""One live pane a file, each drawn by hand from a `Frame`."""

@@ -1,0 +1,44 @@
+"""Units: text for people and back."""
+
+import pytest
+
+from damontui import units
+from damontui.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (1023, "1 KiB"), (1536, "1.5 KiB"), (3 << 30, "3 GiB"), (999 << 20, "999 MiB"), (-4096, "-4 KiB")],
+)
+def test_size(count: int, text: str) -> None:
+    assert units.size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.264, "264 ms"), (5.28, "5.28 s"), (96, "1:36"), (7500, "2:05:00"), (3 * 86400 + 4 * 3600, "3 d 04 h")],
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert units.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "us"), [("5ms", 5000), ("2s", 2_000_000), ("1.5 s", 1_500_000), ("1h", 3_600_000_000)]
+)
+def test_parse_duration(text: str, us: int) -> None:
+    assert units.parse_duration(text) == us
+
+
+@pytest.mark.parametrize("text", ["5", "", "ms", "-1s", "1 day", "5 5ms"])
+def test_a_wrong_duration_is_named(text: str) -> None:
+    with pytest.raises(UsageError, match="--sample"):
+        units.parse_duration(text, "--sample")
+
+
+@pytest.mark.parametrize(("text", "count"), [("4096", 4096), ("64K", 65536), ("1.5 GiB", 3 << 29), ("0x1000", 4096)])
+def test_parse_size(text: str, count: int) -> None:
+    assert units.parse_size(text) == count
+
+
+def test_bandwidth() -> None:
+    assert [units.bandwidth(n) for n in (0, 999, 449_000_000, 2.5e9)] == ["0 B/s", "999 B/s", "449 MB/s", "2.5 GB/s"]
