@@ -44,3 +44,15 @@ class Frame:
     """Draw values as a glyph ramp too (few colours, NO_COLOR), so that none depends on colour alone."""
     ascii: bool = False
     """Only ASCII characters."""
+    clock: float = 0.0
+    """Our clock when the frame was made, seconds since 1970."""
+    behind: float = 0.0
+    """Seconds (source's clock) from ``now`` to the newest snapshot: what a frozen view does not show."""
+    pending: int = 0
+    """Snapshots that came in since the view was frozen."""
+    own_cpu: float | None = None
+    """CPU share of this program, 1.0 is one CPU; None where not measured yet."""
+    switching: bool = False
+    """The switch was turned and has not answered yet."""
+    notice: DamontuiError | None = None
+    """What the switch or a key answered: shown below the title until the next thing happens."""
