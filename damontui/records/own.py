@@ -1,0 +1,428 @@
+"""The project's own record: a file of gzip members, the first a header in JSON, each further one a snapshot.
+
+The container is gzip (RFC 1952), so ``zcat`` reads it and every member carries its own CRC. Each member says in a
+gzip "extra" field (subfield ``DT``) how long it is and when its snapshot ended: a reader jumps from member to member
+without unpacking any, and a file that ends in the middle of a member (a crash, or a writer still at work) has lost
+that member only. A snapshot's payload is a fixed head, the arrays as little-endian int64 (addresses as differences)
+and the rest as JSON. Nothing in it is code, and what a hostile file can make the reader allocate is bounded.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import mmap
+import os
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from damontui.damon.attrs import Attrs, IntervalsGoal
+from damontui.damon.snapshot import Description, ModuleValues, Snapshot, Truth
+from damontui.errors import DamontuiError, SourceError
+from damontui.records.table import Beside, Table, extra_of, json_text
+
+VERSION = 1
+MAGIC = b"\x1f\x8b\x08\x04"
+"""How a record begins: gzip with an extra field (what follows tells it from other such files)."""
+MOST = 64 << 20
+"""Unpacked bytes of one member, at most: a million and a half regions."""
+
+_MEMBER = struct.Struct("<4sIBBH2sHId")  # gzip's fixed head, then the extra field: DT, 12, member's length, time
+_HEAD = struct.Struct("<8sddd4qq")  # mark, time, began, wall; sample, aggr, next sample, next aggr; regions
+_MARK = b"snapshot"
+_COLUMNS = 5
+
+
+def _member(payload: bytes, time: float, level: int) -> bytes:
+    packer = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
+    body = packer.compress(payload) + packer.flush()
+    length = _MEMBER.size + len(body) + 8
+    head = _MEMBER.pack(MAGIC, 0, 0, 255, 16, b"DT", 12, length, time)
+    return head + body + struct.pack("<II", zlib.crc32(payload), len(payload) & 0xFFFFFFFF)
+
+
+def _rest(snapshot: Snapshot, usual: Attrs) -> dict[str, Any]:
+    """What the head and the arrays do not hold, as far as it is not usual."""
+    rest: dict[str, Any] = {
+        name: dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
+        for name, value in extra_of(snapshot).items()
+    }
+    if snapshot.targets != (0,):
+        rest["targets"] = snapshot.targets
+    for name, attrs in (("attrs", snapshot.attrs), ("next_attrs", snapshot.next_attrs)):
+        if dataclasses.replace(attrs, sample_us=usual.sample_us, aggr_us=usual.aggr_us) != usual:
+            rest[name] = dataclasses.asdict(attrs)
+    return rest
+
+
+def _payload(snapshot: Snapshot, usual: Attrs) -> bytes:
+    head = _HEAD.pack(
+        _MARK,
+        snapshot.time,
+        snapshot.began,
+        snapshot.wall,
+        snapshot.attrs.sample_us,
+        snapshot.attrs.aggr_us,
+        snapshot.next_attrs.sample_us,
+        snapshot.next_attrs.aggr_us,
+        len(snapshot),
+    )
+    arrays = np.empty((_COLUMNS, len(snapshot)), "<i8")
+    if len(snapshot):
+        # neighbours usually touch, so the gap before a region is zero and packs to nothing
+        arrays[0, 0] = snapshot.start[0]
+        np.subtract(snapshot.start[1:], snapshot.end[:-1], out=arrays[0, 1:])
+        np.subtract(snapshot.end, snapshot.start, out=arrays[1])
+        arrays[2], arrays[3], arrays[4] = snapshot.nr_accesses, snapshot.age, snapshot.target
+    rest = _rest(snapshot, usual)
+    return head + arrays.tobytes() + (json_text(rest) if rest else b"")
+
+
+class RecordWriter:
+    """Appends snapshots to a new file; each is in the file, whole, when `append` returns.
+
+    Args:
+        path: the file; made with mode 0600.
+        description: of the source.
+        force: overwrite a file that is there.
+        level: of compression, 1…9.
+
+    Raises:
+        SourceError: the file is there already, or cannot be made or written.
+    """
+
+    def __init__(self, path: str | Path, description: Description, *, force: bool = False, level: int = 4) -> None:
+        self.path = Path(path)
+        self.description = description
+        self.bytes = 0
+        """Written so far."""
+        self.count = 0
+        """Snapshots written so far."""
+        self._level = level
+        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if force else os.O_EXCL)
+        try:
+            self._file = os.open(self.path, flags, 0o600)
+        except FileExistsError:
+            raise SourceError(
+                f"cannot record to {self.path}", "the file is there already", "use another name, or --force"
+            ) from None
+        except OSError as error:
+            raise SourceError(f"cannot record to {self.path}", (error.strerror or str(error)).lower()) from error
+        os.fchmod(self._file, 0o600)
+        header = {"damontui_record": VERSION, **dataclasses.asdict(description)}
+        if math.isinf(description.speed):
+            header["speed"] = 0  # JSON has no infinity
+        self._write(_member(json_text(header) + b"\n", 0.0, self._level))
+
+    def append(self, snapshot: Snapshot) -> None:
+        """Write a snapshot. Raises `SourceError` where the disk is full."""
+        self._write(_member(_payload(snapshot, self.description.attrs), snapshot.time, self._level))
+        self.count += 1
+
+    def _write(self, data: bytes) -> None:
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._file, view) :]
+        except OSError as error:
+            raise SourceError(
+                f"cannot record to {self.path}",
+                (error.strerror or str(error)).lower(),
+                "free some space and start again",
+            ) from error
+        self.bytes += len(data)
+
+    def close(self) -> None:
+        """Close the file. May be called again."""
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    offset: int
+    length: int
+
+
+class Record:
+    """A record file being read; also while it is still being written.
+
+    Raises:
+        SourceError: not such a file, or of a later version.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.damaged = 0
+        """Members that did not unpack to a snapshot."""
+        self.times: list[float] = []
+        """When each snapshot ended, source's clock."""
+        self._places: list[_Place] = []
+        try:
+            self._file = open(self.path, "rb")  # noqa: SIM115 - closed by close()
+        except OSError as error:
+            raise SourceError(f"cannot read {self.path}", (error.strerror or str(error)).lower()) from error
+        self._scanned = 0
+        self._data: mmap.mmap | bytes = b""
+        self._map()
+        first = self._next()
+        header = self._unpack(first) if first is not None else None
+        try:
+            if header is None:
+                raise ValueError
+            self.description = _description(header)
+        except (ValueError, TypeError, KeyError, DamontuiError):
+            self.close()
+            raise SourceError(f"cannot read {self.path}", "it is not a damontui record") from None
+        self.refresh()
+
+    def close(self) -> None:
+        """Close the file."""
+        if isinstance(self._data, mmap.mmap):
+            self._data.close()
+        self._data = b""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def refresh(self) -> int:
+        """Look for snapshots appended since; how many there are."""
+        self._map()
+        before = len(self._places)
+        while (place := self._next()) is not None:
+            self._places.append(place)
+            self.times.append(_MEMBER.unpack_from(self._data, place.offset)[8])
+        return len(self._places) - before
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes at the end that are no whole member: cut off, or still being written."""
+        return len(self._data) - self._scanned
+
+    def snapshot(self, index: int) -> Snapshot | None:
+        """Snapshot ``index``; None where it is damaged."""
+        table = self.table(index, index + 1)
+        return table.snapshot(0) if len(table) else None
+
+    def table(self, low: int = 0, high: int | None = None) -> Table:
+        """Snapshots ``low:high`` as a table; damaged ones are left out and counted in ``notes``."""
+        return _Builder(self).build(self._places[low:high])
+
+    def _map(self) -> None:
+        size = os.fstat(self._file.fileno()).st_size
+        if size != len(self._data):
+            if isinstance(self._data, mmap.mmap):
+                self._data.close()
+            self._data = mmap.mmap(self._file.fileno(), size, access=mmap.ACCESS_READ) if size else b""
+
+    def _next(self) -> _Place | None:
+        """The next whole member, None where there is none (yet)."""
+        offset = self._scanned
+        while True:
+            if offset + _MEMBER.size > len(self._data):
+                return None
+            magic, _, _, _, extra, name, size, length, time = _MEMBER.unpack_from(self._data, offset)
+            sound = magic == MAGIC and extra == 16 and name == b"DT" and size == 12 and length > _MEMBER.size + 8
+            if sound and math.isfinite(time):
+                break
+            # damaged: go on at whatever looks like the next member
+            offset = self._data.find(MAGIC, offset + 1)
+            if offset < 0:
+                return None
+            self._scanned = offset
+        if offset + length > len(self._data):
+            return None
+        self._scanned += length
+        return _Place(offset, length)
+
+    def _unpack(self, place: _Place) -> bytes | None:
+        raw = self._data[place.offset + _MEMBER.size : place.offset + place.length]
+        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            payload = unpacker.decompress(raw, MOST)
+        except zlib.error:
+            return None
+        checks = unpacker.unused_data
+        if not unpacker.eof or len(checks) != 8:
+            return None
+        sums = struct.unpack("<II", checks)
+        return payload if sums == (zlib.crc32(payload), len(payload) & 0xFFFFFFFF) else None
+
+
+class _Builder:
+    """Turns members into a table: arrays are cut from the joined payloads in few steps, whatever their number."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.usual = record.description.attrs
+
+    def build(self, places: list[_Place]) -> Table:
+        heads: list[tuple[Any, ...]] = []
+        chunks: list[bytes] = []
+        known: dict[Beside, int] = {}
+        intervals: dict[tuple[int, ...], int] = {}
+        beside_of: list[int] = []
+        extra: dict[int, dict[str, object]] = {}
+        damaged = 0
+        for place in places:
+            payload = self.record._unpack(place)
+            head = _HEAD.unpack_from(payload) if payload is not None and len(payload) >= _HEAD.size else None
+            regions = head[8] if head is not None and head[0] == _MARK else -1
+            arrays_end = _HEAD.size + regions * 8 * _COLUMNS
+            if payload is None or head is None or regions < 0 or arrays_end > len(payload):
+                damaged += 1
+                continue
+            rest = payload[arrays_end:]
+            try:
+                if rest:
+                    beside, more = _beside(rest, head, self.usual)
+                    if more:
+                        extra[len(heads)] = more
+                    number = known.setdefault(beside, len(known))
+                else:
+                    times = head[4:8]
+                    if (seen := intervals.get(times)) is None:
+                        seen = known.setdefault(Beside(*_pair(times, self.usual)), len(known))
+                        intervals[times] = seen
+                    number = seen
+            except (ValueError, TypeError, KeyError, DamontuiError):
+                damaged += 1
+                continue
+            beside_of.append(number)
+            heads.append(head)
+            chunks.append(payload[_HEAD.size : arrays_end])
+        self.record.damaged = damaged
+        return self._table(heads, chunks, list(known), beside_of, extra, damaged)
+
+    def _table(
+        self,
+        heads: list[tuple[Any, ...]],
+        chunks: list[bytes],
+        beside: list[Beside],
+        beside_of: list[int],
+        extra: dict[int, dict[str, object]],
+        damaged: int,
+    ) -> Table:
+        counts = np.array([head[8] for head in heads], np.int64)
+        offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)])
+        flat = np.frombuffer(b"".join(chunks), "<i8")
+        chunks.clear()
+        total = int(offsets[-1])
+        # column c of snapshot i lies at 5 * offsets[i] + c * counts[i]: one gather a column
+        within = np.arange(total, dtype=np.int64) - np.repeat(offsets[:-1], counts)
+        first = np.repeat(offsets[:-1] * _COLUMNS, counts) + within
+        per_region = np.repeat(counts, counts)
+        gap, size, nr_accesses, age, target = (flat[first + c * per_region] for c in range(_COLUMNS))
+        # an address is the sum of all gaps and sizes before it in its snapshot
+        ends = np.cumsum(gap + size)
+        before = (
+            np.concatenate([np.zeros(1, np.int64), ends])[offsets[:-1]] if total else np.zeros(len(counts), np.int64)
+        )
+        end = ends - np.repeat(before, counts)
+        notes = (f"{damaged} damaged snapshots were left out",) if damaged else ()
+        times = np.array([head[1:4] for head in heads], np.float64).reshape(-1, 3)
+        return Table(
+            self.record.description,
+            times[:, 0].copy(),
+            times[:, 1].copy(),
+            times[:, 2].copy(),
+            offsets,
+            end - size,
+            end,
+            nr_accesses,
+            age,
+            target,
+            beside,
+            np.array(beside_of, np.int64),
+            extra,
+            notes,
+        )
+
+
+def _pair(times: tuple[int, ...], usual: Attrs) -> tuple[Attrs, Attrs]:
+    sample, aggr, next_sample, next_aggr = times
+    attrs = _with_intervals(usual, sample, aggr)
+    return attrs, attrs if (next_sample, next_aggr) == (sample, aggr) else _with_intervals(
+        usual, next_sample, next_aggr
+    )
+
+
+def _with_intervals(usual: Attrs, sample: int, aggr: int) -> Attrs:
+    return dataclasses.replace(usual, sample_us=sample, aggr_us=aggr)
+
+
+def _beside(rest: bytes, head: tuple[Any, ...], usual: Attrs) -> tuple[Beside, dict[str, object]]:
+    fields = _object(rest)
+    named = {name: _attrs(fields.pop(name)) for name in ("attrs", "next_attrs") if name in fields}
+    sample, aggr, next_sample, next_aggr = head[4:8]
+    attrs = named["attrs"] if "attrs" in named else _with_intervals(usual, sample, aggr)
+    after = named["next_attrs"] if "next_attrs" in named else _with_intervals(usual, next_sample, next_aggr)
+    targets = tuple(int(t) for t in fields.pop("targets", (0,)))
+    more: dict[str, object] = {}
+    for name, value in fields.items():
+        if name == "module":
+            more[name] = ModuleValues(**_tupled(value))
+        elif name == "truth":
+            more[name] = Truth(**_tupled(value))
+        elif name == "names":
+            more[name] = tuple(str(n) for n in value)
+        elif name in ("complete", "lost", "late", "until_tuning", "cpu", "note"):
+            more[name] = value
+    return Beside(attrs, after, targets), more
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if not isinstance(value, dict):
+        raise TypeError("not an object")
+    return value
+
+
+def _tupled(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+
+
+def _attrs(fields: dict[str, Any]) -> Attrs:
+    fields = dict(fields)
+    goal = fields.pop("goal", None)
+    return Attrs(**fields, goal=IntervalsGoal(**goal) if goal is not None else None)
+
+
+def _description(header: bytes) -> Description:
+    fields = _object(header)
+    version = fields.pop("damontui_record")
+    if version != VERSION:
+        raise ValueError(f"version {version}")
+    fields["attrs"] = _attrs(fields["attrs"])
+    fields["limits"] = tuple(fields.get("limits", ()))
+    fields["speed"] = fields.get("speed") or math.inf
+    names = {f.name for f in dataclasses.fields(Description)}
+    return Description(**{name: value for name, value in fields.items() if name in names})

@@ -1,0 +1,185 @@
+"""The project's own record: exact round trips, what a crash costs, hostile files."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from damontui.damon.attrs import Attrs, IntervalsGoal
+from damontui.damon.snapshot import Description, ModuleValues, Snapshot, Truth, ints
+from damontui.errors import SourceError
+from damontui.records.own import Record, RecordWriter
+
+USUAL = Attrs()
+ABOUT = Description("stat", "DAMON_STAT", "kernel", USUAL, host="lab", kernel="7.2.13", limits=("one", "two"))
+
+ATTRS = st.builds(
+    lambda sample, times, tuned: Attrs(
+        sample_us=sample, aggr_us=sample * times, goal=IntervalsGoal() if tuned else None
+    ),
+    st.integers(5_000, 10_000_000),
+    st.integers(1, 1000),
+    st.booleans(),
+)
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> Snapshot:
+    cuts = sorted(draw(st.sets(st.integers(0, 2**50), max_size=12)))
+    pairs = [(a, b) for a, b in itertools.pairwise(cuts) if draw(st.booleans())]
+    count = len(pairs)
+    numbers = st.lists(st.integers(0, 2**31), min_size=count, max_size=count)
+    return Snapshot(
+        time=draw(st.floats(0, 1e9)),
+        began=draw(st.floats(0, 1e9)),
+        wall=draw(st.floats(0, 4e9)),
+        attrs=draw(ATTRS),
+        start=ints([a for a, _ in pairs]),
+        end=ints([b for _, b in pairs]),
+        nr_accesses=ints(draw(numbers)),
+        age=ints(draw(numbers)),
+        target=ints([0] * count),
+        origin="record",
+        next_attrs=draw(ATTRS),
+        targets=draw(st.sampled_from([(0,), (7,), (18446623438842320000, 3)])),
+        names=draw(st.sampled_from([(), ("[heap]", "é") * count])),
+        complete=draw(st.booleans()),
+        lost=draw(st.integers(0, 9)),
+        until_tuning=draw(st.none() | st.integers(0, 3)),
+        module=draw(st.sampled_from([None, ModuleValues(True, 5, tuple(range(101)), 100_000, 12)])),
+        truth=draw(st.sampled_from([None, Truth(4096, 1.5, tuple(range(-50, 51)))])),
+        cpu=draw(st.none() | st.floats(0, 1)),
+        note=draw(st.sampled_from(["", "tracefs is hidden"])),
+    )
+
+
+def same(one: Snapshot, other: Snapshot) -> bool:
+    return all(
+        np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b
+        for a, b in ((getattr(one, f.name), getattr(other, f.name)) for f in dataclasses.fields(Snapshot))
+    )
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(many=st.lists(snapshots(), max_size=6))
+def test_a_round_trip_is_exact(many: list[Snapshot], tmp_path: Path) -> None:
+    path = tmp_path / "record"
+    with RecordWriter(path, ABOUT, force=True) as writer:
+        for snapshot in many:
+            writer.append(snapshot)
+    with Record(path) as record:
+        assert record.description == ABOUT
+        assert record.times == [s.time for s in many]
+        back = list(record.table())
+        assert len(back) == len(many)
+        assert all(same(a, b) for a, b in zip(many, back, strict=True))
+        one = [record.snapshot(i) for i in range(len(record))]
+        assert all(b is not None and same(a, b) for a, b in zip(many, one, strict=True))
+
+
+def make(count: int, regions: int = 3) -> list[Snapshot]:
+    bounds = ints(range(0, (regions + 1) * 4096, 4096))
+    zeros = ints([0] * regions)
+    return [
+        Snapshot(
+            time=float(i + 1), began=float(i), wall=1e9 + i, attrs=USUAL, start=bounds[:-1] + 0, end=bounds[1:] + 0,
+            nr_accesses=ints(range(regions)), age=zeros + i, target=zeros.copy(), origin="record", next_attrs=USUAL,
+        )
+        for i in range(count)
+    ]  # fmt: skip
+
+
+def test_cut_at_any_byte_it_loses_at_most_the_last_snapshot(tmp_path: Path) -> None:
+    path, cut = tmp_path / "whole", tmp_path / "cut"
+    sizes = []
+    with RecordWriter(path, ABOUT) as writer:
+        sizes.append(writer.bytes)
+        for snapshot in make(4):
+            writer.append(snapshot)
+            sizes.append(writer.bytes)
+    data = path.read_bytes()
+    assert len(data) == sizes[-1]
+    for length in range(len(data) + 1):
+        cut.write_bytes(data[:length])
+        if length < sizes[0]:
+            with pytest.raises(SourceError, match="not a damontui record"):
+                Record(cut)
+            continue
+        with Record(cut) as record:
+            whole = sum(size <= length for size in sizes) - 1
+            assert len(record) == whole
+            assert [s.time for s in record.table()] == [float(i + 1) for i in range(whole)]
+            assert record.pending_bytes == length - sizes[whole]
+
+
+def test_every_flipped_byte_is_noticed_or_harmless(tmp_path: Path) -> None:
+    path, bad = tmp_path / "whole", tmp_path / "bad"
+    many = make(3)
+    with RecordWriter(path, ABOUT) as writer:
+        header = writer.bytes
+        for snapshot in many:
+            writer.append(snapshot)
+    data = path.read_bytes()
+    for place in range(header, len(data)):
+        bad.write_bytes(data[:place] + bytes([data[place] ^ 0x55]) + data[place + 1 :])
+        with Record(bad) as record:
+            # a snapshot comes back as it was written, or not at all
+            back = list(record.table())
+            assert all(any(same(s, t) for t in many) for s in back)
+            assert len(back) >= len(many) - 2, "a damaged length costs what it hides"
+
+
+def test_a_file_that_is_still_written_is_followed(tmp_path: Path) -> None:
+    path = tmp_path / "record"
+    with RecordWriter(path, ABOUT) as writer, Record(path) as record:
+        assert len(record) == 0
+        for i, snapshot in enumerate(make(3)):
+            writer.append(snapshot)
+            assert record.refresh() == 1
+            assert record.snapshot(i) is not None
+
+
+def test_it_never_overwrites_and_is_private(tmp_path: Path) -> None:
+    path = tmp_path / "record"
+    RecordWriter(path, ABOUT).close()
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+    with pytest.raises(SourceError, match="--force"):
+        RecordWriter(path, ABOUT)
+    RecordWriter(path, ABOUT, force=True).close()
+
+
+def test_zcat_reads_it(tmp_path: Path) -> None:
+    import gzip
+
+    path = tmp_path / "record"
+    with RecordWriter(path, ABOUT) as writer:
+        writer.append(make(1)[0])
+    assert gzip.decompress(path.read_bytes()).startswith(b'{"damontui_record":1')
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"\x1f\x8b\x08\x04", b"\x1f\x8b\x08\x04" + bytes(100), b"x" * 1000])
+def test_another_file_is_one_sentence(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "other"
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match="not a damontui record"):
+        Record(path)
+
+
+def test_a_bomb_stays_within_bounds(tmp_path: Path) -> None:
+    from damontui.records import own
+
+    path = tmp_path / "bomb"
+    with RecordWriter(path, ABOUT) as writer:
+        writer._write(own._member(bytes(own.MOST + 1), 1.0, 9))
+        writer.append(make(1)[0])
+    with Record(path) as record:
+        assert len(record.table()) == 1
+        assert record.damaged == 1
