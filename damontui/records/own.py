@@ -242,22 +242,23 @@ class Record:
 
     def _next(self) -> _Place | None:
         """The next whole member, None where there is none (yet)."""
-        offset = self._scanned
-        while True:
-            if offset + _MEMBER.size > len(self._data):
-                return None
-            magic, _, _, _, extra, name, size, length, time = _MEMBER.unpack_from(self._data, offset)
-            sound = magic == MAGIC and extra == 16 and name == b"DT" and size == 12 and length > _MEMBER.size + 8
-            if sound and math.isfinite(time):
-                break
-            # damaged: go on at whatever looks like the next member
-            offset = self._data.find(MAGIC, offset + 1)
-            if offset < 0:
-                return None
-            self._scanned = offset
-        if offset + length > len(self._data):
+        place = self._member_at(self._scanned)
+        at = self._scanned
+        while place is None and at >= 0:
+            # cut off or still being written, unless a whole member follows: then this one is damaged
+            at = self._data.find(MAGIC, at + 1)
+            place = self._member_at(at) if at >= 0 else None
+        if place is not None:
+            self._scanned = place.offset + place.length
+        return place
+
+    def _member_at(self, offset: int) -> _Place | None:
+        if offset + _MEMBER.size > len(self._data):
             return None
-        self._scanned += length
+        magic, _, _, _, extra, name, size, length, time = _MEMBER.unpack_from(self._data, offset)
+        sound = magic == MAGIC and extra == 16 and name == b"DT" and size == 12 and length > _MEMBER.size + 8
+        if not sound or not math.isfinite(time) or offset + length > len(self._data):
+            return None
         return _Place(offset, length)
 
     def _unpack(self, place: _Place) -> bytes | None:
