@@ -1,0 +1,496 @@
+"""Snapshots as a picture: time × address, each cell the mean (or the hottest) of what it covers.
+
+Three steps, none of which knows a screen: an `Axis` gives each row a range of addresses (voids and, on demand, idle
+stretches folded into one row each); `binned` puts one snapshot on those rows; a `Raster` holds columns of a fixed
+span of time and adds to them only what is new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from math import ceil, floor, inf
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from damontui.damon import metrics
+from damontui.damon.attrs import PAGE_SIZE
+from damontui.damon.snapshot import Ints, Snapshot
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Mode = Literal["rate", "temperature", "idle"]
+
+SHOWN, VOID, IDLE = 0, 1, 2
+"""What a part of an axis is: addresses to scale; nothing there; idle memory in one row."""
+
+LEAST_IDLE = 0.1
+MOST_IDLE = 3600.0
+"""Seconds at which the idle scale begins and ends."""
+LEAST_TEMPERATURE = 1e7
+MOST_TEMPERATURE = 1e11
+"""Absolute temperatures at which that scale begins and ends (100 ms and 1000 s of age with the usual weights)."""
+
+_WIDE = 57  # bits of an address, at most (five-level page tables)
+_USUAL = 47
+_PER_COLUMN = 16  # snapshots taken of one column when a long past is drawn at once
+
+
+# --- the address axis -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows of an axis that belong together, from ``first`` (counted from the lowest address) on."""
+
+    kind: int
+    target: int
+    lo: int
+    hi: int
+    """Addresses ``[lo, hi)``; of a `VOID` between two targets both are 0."""
+    first: int
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Axis:
+    """Which addresses each row covers, lowest first.
+
+    ``low`` and ``high`` (shape ``(rows,)``, int64) are flat addresses: ``target * stride + address``, so that several
+    address spaces stand above one another on one axis.
+    """
+
+    parts: tuple[Part, ...]
+    low: Ints
+    high: Ints
+    stride: int
+
+    def __len__(self) -> int:
+        return len(self.low)
+
+    def flat(self, addresses: Ints, target: Ints) -> Ints:
+        """Flat addresses of a target's."""
+        return addresses + target * self.stride
+
+    def place(self, row: int) -> tuple[int, int, int]:
+        """``(target, lo, hi)`` of a row."""
+        part = self.part(row)
+        base = part.target * self.stride
+        return part.target, int(self.low[row]) - base, int(self.high[row]) - base
+
+    def part(self, row: int) -> Part:
+        """The part that a row is in."""
+        for part in self.parts:
+            if row < part.first + part.rows:
+                return part
+        return self.parts[-1]
+
+    def row(self, address: int, target: int = 0) -> int | None:
+        """The row that covers an address; None where it is not on the axis."""
+        flat = target * self.stride + address
+        row = int(np.searchsorted(self.low, flat, side="right")) - 1
+        return row if row >= 0 and flat < self.high[row] else None
+
+    def holds(self, low: Ints, high: Ints) -> bool:
+        """Whether all of the flat ranges lie in rows to scale."""
+        return bool(len(low) == 0 or (self._inside(low, high)).all())
+
+    def _inside(self, low: Ints, high: Ints) -> Bools:
+        shown = [part for part in self.parts if part.kind == SHOWN]
+        start = np.array([part.target * self.stride + part.lo for part in shown], dtype=np.int64)
+        end = np.array([part.target * self.stride + part.hi for part in shown], dtype=np.int64)
+        if not len(start):
+            return np.zeros(len(low), dtype=np.bool_)
+        index = np.maximum(np.searchsorted(start, low, side="right") - 1, 0)
+        return (low >= start[index]) & (high <= end[index])
+
+    @property
+    def shown_bytes(self) -> int:
+        """Bytes in rows to scale."""
+        return sum(part.hi - part.lo for part in self.parts if part.kind == SHOWN)
+
+
+def stride_for(snapshots: Iterable[Snapshot]) -> int:
+    """Distance of two targets on a flat axis: over every address, and such that all targets fit 63 bits."""
+    targets = max((len(s.targets) for s in snapshots), default=1)
+    return 1 << (_WIDE if targets < 1 << (63 - _WIDE) else _USUAL)
+
+
+def joined(low: Ints, high: Ints) -> tuple[Ints, Ints]:
+    """The union of ranges: sorted, disjoint and not touching."""
+    if len(low) == 0:
+        return low, high
+    order = np.argsort(low, kind="stable")
+    low, high = low[order], np.maximum.accumulate(high[order])
+    cut = np.flatnonzero(low[1:] > high[:-1]) + 1
+    return low[np.r_[0, cut]], high[np.r_[cut - 1, len(high) - 1]]
+
+
+def extent(snapshot: Snapshot, stride: int, *, used: bool = False) -> tuple[Ints, Ints]:
+    """Flat ranges that a snapshot's regions cover; with ``used`` only of those that were accessed."""
+    low = snapshot.start + snapshot.target * stride
+    high = snapshot.end + snapshot.target * stride
+    if used:
+        hot = snapshot.nr_accesses > 0
+        low, high = low[hot], high[hot]
+    return joined(low, high)
+
+
+def make_axis(
+    mapped: tuple[Ints, Ints],
+    rows: int,
+    *,
+    stride: int,
+    used: tuple[Ints, Ints] | None = None,
+    lo: int | None = None,
+    hi: int | None = None,
+    fold_rows: int = 1,
+) -> Axis:
+    """Share ``rows`` among the mapped ranges, with voids folded where they would take more than a row or two.
+
+    Args:
+        mapped: flat ranges from `extent`, disjoint and sorted.
+        rows: how many rows there are.
+        stride: of the flat addresses.
+        used: also fold what is mapped but not in these ranges (idle stretches).
+        lo, hi: show only addresses ``[lo, hi)`` of each target.
+        fold_rows: rows that a fold takes (two where a line of text holds two rows).
+    """
+    pieces = _pieces(mapped, used, stride, lo, hi)
+    budget = max(1, rows // max(1, fold_rows))  # in lines of text
+    pieces = _fold(pieces, budget)
+    sizes = [hi_ - lo_ for kind, lo_, hi_ in pieces if kind == SHOWN]
+    folds = sum(kind != SHOWN for kind, _, _ in pieces)
+    given = _share(sizes, budget - folds)
+    parts: list[Part] = []
+    lows: list[Ints] = []
+    highs: list[Ints] = []
+    first, index, spare = 0, 0, rows - budget * fold_rows
+    for kind, low, high in pieces:
+        target = low // stride
+        count = fold_rows
+        if kind == SHOWN:
+            count = given[index] * fold_rows + (spare if index == 0 else 0)
+            index += 1
+        same = high <= (target + 1) * stride and not (kind == VOID and low // stride != (high - 1) // stride)
+        base = target * stride
+        parts.append(Part(kind, target, low - base, (high - base) if same else low - base, first, count))
+        # exact: an int has as many bits as it needs, a row's edge is rounded down to a byte
+        edges = [low + (high - low) * step // count for step in range(count + 1)]
+        if kind != SHOWN:
+            edges = [low] * count + [high]
+            edges[1:count] = [high] * (count - 1)
+        lows.append(np.array(edges[:-1], dtype=np.int64))
+        highs.append(np.array(edges[1:], dtype=np.int64))
+        first += count
+    empty = np.empty(0, dtype=np.int64)
+    return Axis(
+        tuple(parts),
+        np.concatenate(lows) if lows else empty,
+        np.concatenate(highs) if highs else empty,
+        stride,
+    )
+
+
+Piece = tuple[int, int, int]
+"""Kind, low and high (flat)."""
+
+
+def _pieces(
+    mapped: tuple[Ints, Ints], used: tuple[Ints, Ints] | None, stride: int, lo: int | None, hi: int | None
+) -> list[Piece]:
+    """Shown pieces and what lies between them, lowest first."""
+    shown: list[Piece] = []
+    ranges = [(SHOWN, int(a), int(b)) for a, b in zip(*mapped, strict=True)]
+    if used is not None and len(used[0]):
+        ranges = _with_idle(ranges, used)
+    for kind, a, b in ranges:
+        base = a // stride * stride
+        low = a if lo is None else max(a, base + lo)
+        high = b if hi is None else min(b, base + hi)
+        if low < high:
+            shown.append((kind, low, high))
+    if lo is not None and hi is not None and not shown:
+        shown = [(SHOWN, lo, max(hi, lo + PAGE_SIZE))]
+    out: list[Piece] = []
+    for piece in shown:
+        if out and out[-1][2] < piece[1]:
+            out.append((VOID, out[-1][2], piece[1]))
+        out.append(piece)
+    return out
+
+
+def _with_idle(ranges: list[Piece], used: tuple[Ints, Ints]) -> list[Piece]:
+    hot = [(int(a), int(b)) for a, b in zip(*used, strict=True)]
+    out: list[Piece] = []
+    index = 0
+    for _, low, high in ranges:
+        at = low
+        while index < len(hot) and hot[index][1] <= low:
+            index += 1
+        here = index
+        while here < len(hot) and hot[here][0] < high:
+            a, b = max(low, hot[here][0]), min(high, hot[here][1])
+            if at < a:
+                out.append((IDLE, at, a))
+            out.append((SHOWN, a, b))
+            at = b
+            here += 1
+        if at < high:
+            out.append((IDLE, at, high))
+    return out
+
+
+def _fold(pieces: list[Piece], budget: int) -> list[Piece]:
+    """Keep a gap as a fold where it would take over two lines to scale; draw the others to scale."""
+    total = pieces[-1][2] - pieces[0][1] if pieces else 0
+    gaps = sorted((i for i, piece in enumerate(pieces) if piece[0] != SHOWN), key=lambda i: pieces[i][1] - pieces[i][2])
+    folded: set[int] = set()
+    for index in gaps:
+        if len(folded) >= budget // 3:
+            break
+        size = pieces[index][2] - pieces[index][1]
+        if size * (budget - len(folded)) <= 2 * total:
+            break
+        folded.add(index)
+        total -= size
+    out: list[Piece] = []
+    for index, piece in enumerate(pieces):
+        if index in folded:
+            out.append(piece)
+        elif out and out[-1][0] == SHOWN:
+            out[-1] = (SHOWN, out[-1][1], piece[2])
+        else:
+            out.append((SHOWN, piece[1], piece[2]))
+    return out
+
+
+def _share(sizes: Sequence[int], lines: int) -> list[int]:
+    """Lines for each part: at least one, the rest by size."""
+    if not sizes:
+        return []
+    lines = max(lines, len(sizes))
+    total = sum(sizes)
+    wanted = [size * lines / total if total else 1.0 for size in sizes]
+    given = [max(1, floor(want)) for want in wanted]
+    while sum(given) < lines:
+        index = max(range(len(given)), key=lambda i: wanted[i] - given[i])
+        given[index] += 1
+    while sum(given) > lines:
+        index = max(range(len(given)), key=lambda i: given[i] - wanted[i] if given[i] > 1 else -inf)
+        given[index] -= 1
+    return given
+
+
+# --- one snapshot on the axis ---------------------------------------------------------------------------------------
+
+
+def values_of(snapshot: Snapshot, mode: Mode) -> Floats:
+    """What the colour means, of each region: the larger, the hotter.
+
+    ``rate``: share of samples with an access, 0…1. ``idle``: seconds in use, negative: seconds idle.
+    ``temperature``: as `damontui.damon.metrics.temperatures`.
+    """
+    if mode == "rate":
+        return metrics.access_rates(snapshot)
+    if mode == "idle":
+        return metrics.idle_ms(snapshot) / -1000.0
+    return metrics.temperatures(snapshot)
+
+
+def binned(snapshot: Snapshot, axis: Axis, mode: Mode, *, hottest: bool = False) -> tuple[Floats, Floats]:
+    """``(values, weights)`` of each row, both of shape ``(rows,)``.
+
+    The value is the size-weighted mean of what the row covers, or the hottest of it; the weight is how many bytes of
+    the row the snapshot's regions cover: 0 where there are none (the value is then 0).
+    """
+    if len(snapshot) == 0:
+        return np.zeros(len(axis)), np.zeros(len(axis))
+    start = snapshot.start + snapshot.target * axis.stride
+    sizes = snapshot.end - snapshot.start
+    values = values_of(snapshot, mode)
+    # edges in one go: the first half the rows' low ends, the second their high ends
+    edges = np.concatenate((axis.low, axis.high))
+    index = np.searchsorted(start, edges, side="right") - 1
+    inside = np.maximum(index, 0)
+    part = np.clip(edges - start[inside], 0, sizes[inside])
+    covered = np.zeros(len(sizes) + 1)
+    np.cumsum(sizes, out=covered[1:])
+    summed = np.zeros(len(sizes) + 1)
+    np.cumsum(sizes * values, out=summed[1:])
+    below = covered[inside] + part
+    under = summed[inside] + part * values[inside]
+    rows = len(axis)
+    weights: Floats = np.maximum(below[rows:] - below[:rows], 0.0)
+    there = weights > 0
+    if not hottest:
+        return np.where(there, (under[rows:] - under[:rows]) / np.where(there, weights, 1.0), 0.0), weights
+    # regions that overlap the row: from the one that holds its low end to the one before its high end
+    first = index[:rows]
+    first = np.where((first < 0) | (axis.low >= start[inside[:rows]] + sizes[inside[:rows]]), first + 1, first)
+    last = np.searchsorted(start, axis.high, side="left")
+    padded = np.append(values, -inf)
+    pairs = np.empty(2 * rows, dtype=np.int64)
+    pairs[0::2] = np.minimum(first, len(values))
+    pairs[1::2] = np.minimum(np.maximum(last, first), len(values))
+    top = np.maximum.reduceat(padded, pairs)[0::2]
+    return np.where(there, top, 0.0), weights
+
+
+def scaled(values: Floats, mode: Mode) -> Floats:
+    """Values as a share of the colour scale: 0…1 for ``rate``, −1…1 for the others, same shape.
+
+    The rate's scale is a square root, for most memory is accessed rarely and what little there is matters most; time
+    and temperature are logarithmic on either side of nothing.
+    """
+    if mode == "rate":
+        return np.sqrt(np.clip(values, 0.0, 1.0))
+    least, most = (LEAST_IDLE, MOST_IDLE) if mode == "idle" else (LEAST_TEMPERATURE, MOST_TEMPERATURE)
+    size = np.log(np.maximum(np.abs(values), least) / least) / np.log(most / least)
+    return np.sign(values) * np.minimum(size, 1.0)
+
+
+def unscaled(share: float, mode: Mode) -> float:
+    """The value at a share of the colour scale: for legends."""
+    if mode == "rate":
+        return share * share
+    least, most = (LEAST_IDLE, MOST_IDLE) if mode == "idle" else (LEAST_TEMPERATURE, MOST_TEMPERATURE)
+    return float(np.sign(share) * least * (most / least) ** abs(share))
+
+
+def leveled(values: Floats, mode: Mode, levels: int) -> NDArray[np.uint8]:
+    """Steps ``0 … levels - 1`` of the colour scale. Of rates only none at all is 0; time and temperature have their
+    middle step for what just changed."""
+    share = scaled(values, mode)
+    if mode == "rate":
+        return np.ceil(share * (levels - 1)).astype(np.uint8)
+    half = levels // 2
+    return (np.rint(share * half) + half).astype(np.uint8)
+
+
+# --- columns --------------------------------------------------------------------------------------------------------
+
+
+class Past(Protocol):
+    """What a raster is drawn from: the monitor's history, or a record."""
+
+    def between(self, since: float, until: float, most: int | None = None) -> Sequence[Snapshot]:
+        """Snapshots whose aggregation overlaps the time, oldest first, thinned evenly to ``most``."""
+
+
+@dataclass(slots=True)
+class Raster:
+    """Columns of a fixed span of time, aligned to a grid of absolute time, so that none changes as time goes on.
+
+    Column ``k`` covers ``[k * column, (k + 1) * column)``. A column's value is the mean over the snapshots in its time,
+    weighted by the time that they cover in it (and by the bytes).
+    """
+
+    axis: Axis
+    column: float
+    """Seconds."""
+    mode: Mode = "rate"
+    hottest: bool = False
+    first: int = 0
+    stop: int = 0
+    """Columns held: ``[first, stop)``."""
+    until: float = -inf
+    """Time of the newest snapshot added."""
+    binned: int = 0
+    """Snapshots put on the axis so far: what work was done."""
+    _sum: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    _weight: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    _time: Floats = field(default_factory=lambda: np.zeros(0))
+    _partial: Bools = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+
+    def index_of(self, time: float) -> int:
+        """The column that a moment is in."""
+        return floor(time / self.column)
+
+    def update(self, past: Past, first: int, stop: int) -> int:
+        """Make columns ``[first, stop)`` hold what ``past`` says; the first column that may have changed.
+
+        Only snapshots newer than the newest added, and columns not held yet, cost anything.
+        """
+        if stop <= first:
+            return stop
+        changed = stop
+        if not self.first <= first < self.stop:
+            self._reserve(first, stop)
+            self.until = -inf
+            changed = first
+        elif stop > self.stop:
+            changed = self.stop
+            self._reserve(first, stop)
+        since = max(self.until, first * self.column)
+        last = -inf
+        fresh = past.between(since, inf, None if self.until > -inf else _PER_COLUMN * (stop - first))
+        for snapshot in fresh:
+            if snapshot.time <= self.until:
+                # already added, but it may reach into columns that are new
+                if changed < self.stop and snapshot.time > changed * self.column:
+                    self._add(snapshot, changed)
+                continue
+            last = max(last, snapshot.time)
+            changed = min(changed, self._add(snapshot, self.first))
+        self.until = max(self.until, last)
+        return max(first, changed)
+
+    def _reserve(self, first: int, stop: int) -> None:
+        """Hold ``[first, stop)``, keeping what is held already of it."""
+        count, rows = stop - first, len(self.axis)
+        low, high = max(first, self.first), min(stop, self.stop)
+        total, weight = np.zeros((count, rows)), np.zeros((count, rows))
+        time, partial = np.zeros(count), np.zeros(count, dtype=np.bool_)
+        if low < high:
+            new, old = slice(low - first, high - first), slice(low - self.first, high - self.first)
+            total[new], weight[new] = self._sum[old], self._weight[old]
+            time[new], partial[new] = self._time[old], self._partial[old]
+        self.first, self.stop = first, stop
+        self._sum, self._weight, self._time, self._partial = total, weight, time, partial
+
+    def _add(self, snapshot: Snapshot, least: int) -> int:
+        """Add a snapshot to the held columns from ``least`` on; the first that it touches."""
+        began = min(snapshot.began, snapshot.time)
+        low = max(floor(began / self.column), least, self.first)
+        high = min(max(ceil(snapshot.time / self.column), floor(began / self.column) + 1), self.stop)
+        if low >= high:
+            return self.stop
+        values, weights = binned(snapshot, self.axis, self.mode, hottest=self.hottest)
+        self.binned += 1
+        for k in range(low, high):
+            overlap = min(snapshot.time, (k + 1) * self.column) - max(began, k * self.column)
+            overlap = max(overlap, 1e-9)
+            at = k - self.first
+            if self.hottest:
+                there = weights > 0
+                before = self._weight[at] > 0
+                self._sum[at] = np.where(there & before, np.maximum(self._sum[at], values), self._sum[at])
+                self._sum[at] = np.where(there & ~before, values, self._sum[at])
+                self._weight[at] = np.maximum(self._weight[at], weights)
+            else:
+                self._sum[at] += values * weights * overlap
+                self._weight[at] += weights * overlap
+            self._time[at] += overlap
+            self._partial[at] |= not snapshot.complete
+        return low
+
+    def values(self, first: int, stop: int) -> Floats:
+        """Values of held columns, shape ``(stop - first, rows)``; NaN where no region was."""
+        part = slice(first - self.first, stop - self.first)
+        weight = self._weight[part]
+        there = weight > 0
+        out = np.full(weight.shape, np.nan)
+        total = self._sum[part]
+        np.divide(total, 1.0 if self.hottest else weight, out=out, where=there)
+        return out
+
+    def covered(self, first: int, stop: int) -> Floats:
+        """Seconds of each column that snapshots cover, shape ``(stop - first,)``."""
+        return self._time[first - self.first : stop - self.first]
+
+    def partial(self, first: int, stop: int) -> Bools:
+        """Columns in which an aggregation lost events, shape ``(stop - first,)``."""
+        return self._partial[first - self.first : stop - self.first]
