@@ -346,10 +346,12 @@ def scaled(values: Floats, mode: Mode) -> Floats:
     and temperature are logarithmic on either side of nothing.
     """
     if mode == "rate":
-        return np.sqrt(np.clip(values, 0.0, 1.0))
+        root: Floats = np.sqrt(np.clip(values, 0.0, 1.0))
+        return root
     least, most = (LEAST_IDLE, MOST_IDLE) if mode == "idle" else (LEAST_TEMPERATURE, MOST_TEMPERATURE)
     size = np.log(np.maximum(np.abs(values), least) / least) / np.log(most / least)
-    return np.sign(values) * np.minimum(size, 1.0)
+    signed: Floats = np.sign(values) * np.minimum(size, 1.0)
+    return signed
 
 
 def unscaled(share: float, mode: Mode) -> float:
@@ -416,27 +418,31 @@ class Raster:
         """
         if stop <= first:
             return stop
-        changed = stop
-        if not self.first <= first < self.stop:
-            self._reserve(first, stop)
+        old_first, old_stop = self.first, self.stop
+        if not (first < old_stop and old_first < stop):
+            old_first = old_stop = first
             self.until = -inf
-            changed = first
-        elif stop > self.stop:
-            changed = self.stop
-            self._reserve(first, stop)
+        self._reserve(first, stop)
+        changed = stop
+        if self.until > -inf:
+            for low, high in ((first, min(old_first, stop)), (max(old_stop, first), stop)):
+                if low < high:
+                    changed = min(changed, low)
+                    self._fill(past, low, high)
         since = max(self.until, first * self.column)
-        last = -inf
-        fresh = past.between(since, inf, None if self.until > -inf else _PER_COLUMN * (stop - first))
-        for snapshot in fresh:
+        newest = self.until
+        for snapshot in past.between(since, stop * self.column, _PER_COLUMN * (stop - first)):
+            if snapshot.time > self.until:
+                newest = max(newest, snapshot.time)
+                changed = min(changed, self._add(snapshot, first, stop))
+        self.until = newest
+        return changed
+
+    def _fill(self, past: Past, low: int, high: int) -> None:
+        """Columns that came into view, from the snapshots that the others have already."""
+        for snapshot in past.between(low * self.column, high * self.column, _PER_COLUMN * (high - low)):
             if snapshot.time <= self.until:
-                # already added, but it may reach into columns that are new
-                if changed < self.stop and snapshot.time > changed * self.column:
-                    self._add(snapshot, changed)
-                continue
-            last = max(last, snapshot.time)
-            changed = min(changed, self._add(snapshot, self.first))
-        self.until = max(self.until, last)
-        return max(first, changed)
+                self._add(snapshot, low, high)
 
     def _reserve(self, first: int, stop: int) -> None:
         """Hold ``[first, stop)``, keeping what is held already of it."""
@@ -451,13 +457,13 @@ class Raster:
         self.first, self.stop = first, stop
         self._sum, self._weight, self._time, self._partial = total, weight, time, partial
 
-    def _add(self, snapshot: Snapshot, least: int) -> int:
-        """Add a snapshot to the held columns from ``least`` on; the first that it touches."""
+    def _add(self, snapshot: Snapshot, first: int, stop: int) -> int:
+        """Add a snapshot to columns ``[first, stop)``; the first that it touches, ``stop`` if none."""
         began = min(snapshot.began, snapshot.time)
-        low = max(floor(began / self.column), least, self.first)
-        high = min(max(ceil(snapshot.time / self.column), floor(began / self.column) + 1), self.stop)
+        low = max(floor(began / self.column), first)
+        high = min(max(ceil(snapshot.time / self.column), floor(began / self.column) + 1), stop)
         if low >= high:
-            return self.stop
+            return stop
         values, weights = binned(snapshot, self.axis, self.mode, hottest=self.hottest)
         self.binned += 1
         for k in range(low, high):
