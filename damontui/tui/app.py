@@ -1,0 +1,493 @@
+"""The application: takes what the monitor hands over, makes a frame of it, and gives that to each pane."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from textual.app import App, ComposeResult, SystemCommand
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.message import Message
+from textual.screen import Screen
+from textual.timer import Timer
+
+from damontui.damon.attrs import Attrs
+from damontui.damon.snapshot import Description, Event, Snapshot, Status
+from damontui.errors import DamontuiError, SourceError, UsageError
+from damontui.history import History
+from damontui.monitor import Monitor
+from damontui.sources.base import Source
+from damontui.tui import keys
+from damontui.tui.frame import Frame, Mode
+from damontui.tui.panes.bandwidth import BandwidthPane
+from damontui.tui.panes.idle import IdlePane
+from damontui.tui.panes.intervals import IntervalsPane
+from damontui.tui.panes.keyline import KeyLine
+from damontui.tui.panes.notice import Notice
+from damontui.tui.panes.regions import RegionsPane
+from damontui.tui.panes.title import TitleBar
+from damontui.tui.screens.help import HelpScreen
+
+SPANS = (15, 30, 60, 120, 240, 480, 900, 1800, 3600, 7200, 14400, 28800, 86400)
+"""Seconds across the heatmap that + and - go through."""
+
+MODES: tuple[Mode, ...] = ("rate", "temperature", "idle")
+
+TERMINAL_LOST = 128 + signal.SIGHUP
+TERMINATED = 128 + signal.SIGTERM
+
+
+@dataclass(frozen=True, slots=True)
+class ScreenOptions:
+    """What a user can choose about the screen.
+
+    Attributes:
+        theme: one of Textual's themes.
+        span: seconds across the heatmap.
+        mode: what the heatmap's colour means.
+        keymap: name in the table of keys → keys, comma separated.
+        ascii: only ASCII characters.
+        glyphs: values as glyphs too; None finds out (NO_COLOR, 16 colours).
+        fps: repaints a second at most.
+        all_percentiles: 101 rows of idle time instead of 11.
+        screenshots: the folder for ctrl+s; "" is the current one.
+    """
+
+    theme: str = "textual-dark"
+    span: float = 240.0
+    mode: Mode = "rate"
+    keymap: Mapping[str, str] = field(default_factory=dict)
+    ascii: bool = False
+    glyphs: bool | None = None
+    fps: float = 10.0
+    all_percentiles: bool = False
+    screenshots: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Switched:
+    """The switch answered: with an error, or with what was wanted."""
+
+    on: bool
+    error: DamontuiError | None = None
+
+
+class _Finished:
+    """The monitor's run returned."""
+
+
+class Arrived(Message, bubble=False):
+    """Something lies in the app's mailbox. One of these stands for all that came before it."""
+
+    def can_replace(self, message: Message) -> bool:
+        return isinstance(message, Arrived)
+
+
+class DamontuiApp(App[int]):
+    """The live monitor.
+
+    Args:
+        monitor: what to run, in a thread of the app's; its source is entered and left by the caller. None where
+            events are fed by hand.
+        description: of the source, where there is no monitor.
+        clock: seconds since 1970.
+        options: what the user chose.
+        open_target: makes an entered source of a target word.
+
+    Raises:
+        UsageError: a theme that is not there, or a keymap that cannot be.
+    """
+
+    CSS_PATH = "app.tcss"
+    TITLE = "damontui"
+    ENABLE_COMMAND_PALETTE = True
+    # Textual declares these two as instance attributes
+    HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (40, "-narrow"), (100, "-wide"), (170, "-vast")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-flat"), (8, "-short"), (20, "-medium"), (30, "-tall"), (48, "-tower")]  # noqa: RUF012
+    BINDINGS: ClassVar[list[BindingType]] = keys.bindings()
+
+    def __init__(
+        self,
+        monitor: Monitor | None,
+        *,
+        description: Description | None = None,
+        clock: Callable[[], float] = time.time,
+        options: ScreenOptions | None = None,
+        open_target: Callable[[str], Source] | None = None,
+    ) -> None:
+        super().__init__()
+        self.options = options if options is not None else ScreenOptions()
+        self.monitor = monitor
+        self.clock = clock
+        self.open_target = open_target
+        self.history = monitor.history if monitor is not None else History()
+        if monitor is not None:
+            description = monitor.source.describe()
+        self.description = description or Description("", "", "simulated", Attrs())
+        if self.options.theme not in self.available_themes:
+            raise UsageError(
+                f"theme: there is no {self.options.theme!r}; known are {', '.join(sorted(self.available_themes))}"
+            )
+        self.theme = self.options.theme
+        self.keymap_in_force = keys.keymap(self.options.keymap)
+        self.set_keymap(self.keymap_in_force)
+
+        self.status: Status | None = None
+        self.error: DamontuiError | None = None
+        self.notice: DamontuiError | None = None
+        self.enabled = True
+        self.view: float | None = None
+        """The moment shown, source's clock; None is live."""
+        self.span = self.options.span
+        self.mode: Mode = self.options.mode
+        self.all_percentiles = self.options.all_percentiles
+        self.own_cpu: float | None = None
+        self.only: str | None = None
+        """The pane that is shown alone."""
+        self._switching = False
+        self._again = False
+        self._leaving = False
+        self._pending = 0
+        self._mail: deque[Event | DamontuiError | _Switched | _Finished] = deque()
+        self._unsubscribe: Callable[[], None] = lambda: None
+        self._painted = 0.0
+        self._timer: Timer | None = None
+        self._cpu = (time.monotonic(), time.process_time())
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    def compose(self) -> ComposeResult:
+        yield TitleBar(id="title")
+        yield Notice(id="notice")
+        with Container(id="body"):
+            yield RegionsPane(id="regions")
+            with Container(id="side"):
+                yield IntervalsPane(id="intervals")
+                yield BandwidthPane(id="bandwidth")
+                yield IdlePane(id="idle")
+        yield KeyLine(self.keymap_in_force, id="keys")
+
+    def on_mount(self) -> None:
+        self._glyphs = self.options.glyphs
+        if self._glyphs is None:
+            self._glyphs = self.no_color or self.console.color_system in (None, "standard")
+        if self.monitor is not None:
+            self.enabled = self._reads_enabled()
+            self._unsubscribe = self.monitor.subscribe(self._receive)
+            self._start()
+            self.set_interval(1.0, self._tick)
+            if not self.is_headless:
+                loop = asyncio.get_running_loop()
+                loop.add_signal_handler(signal.SIGHUP, self._end, TERMINAL_LOST)
+                loop.add_signal_handler(signal.SIGTERM, self._end, TERMINATED)
+        self.paint()
+
+    def on_unmount(self) -> None:
+        self._leaving = True
+        self._unsubscribe()
+        if self.monitor is not None:
+            self.monitor.stop(timeout=2.0)
+
+    def _end(self, code: int) -> None:
+        self._leaving = True
+        if self.monitor is not None:
+            self.monitor.stop(timeout=0)
+        self.exit(code)
+
+    async def action_quit(self) -> None:
+        """Leave: 1 where the system said no and that still stands, else 0."""
+        self._end(1 if self.error is not None else 0)
+
+    def _reads_enabled(self) -> bool:
+        assert self.monitor is not None
+        try:
+            return self.monitor.source.enabled
+        except DamontuiError as error:
+            self.notice = error
+            return True
+
+    # -- what comes in -------------------------------------------------------------------------------------------
+
+    def feed(self, event: Event | DamontuiError) -> None:
+        """Take one event and paint: what a test does instead of running a monitor."""
+        if isinstance(event, Snapshot) and self.monitor is None:
+            self.history.append(event)
+        self._take(event)
+        self.paint()
+
+    def _receive(self, event: Event | DamontuiError | _Switched | _Finished) -> None:
+        self._mail.append(event)
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
+            self.post_message(Arrived())
+
+    def on_arrived(self, message: Arrived) -> None:
+        while self._mail:
+            self._take(self._mail.popleft())
+        self._paint_soon()
+
+    def _take(self, event: Event | DamontuiError | _Switched | _Finished) -> None:
+        if isinstance(event, Snapshot):
+            self._again = False
+            self.error = None
+            self.enabled = event.module.enabled if event.module is not None else True
+            if self.status is not None and self.status.state in ("waiting", "on"):
+                self.status = None
+            if self.view is not None:
+                self._pending += 1
+        elif isinstance(event, Status):
+            self.status = event
+            if event.state == "off":
+                self.enabled = False
+            elif event.state in ("on", "waiting"):
+                self.enabled = True
+        elif isinstance(event, DamontuiError):
+            self.error = event
+        elif isinstance(event, _Switched):
+            self._switched(event)
+        elif self._again and not self._leaving:
+            self._start()
+
+    # -- the monitor's thread --------------------------------------------------------------------------------------
+
+    def _start(self) -> None:
+        assert self.monitor is not None
+        self._again = False
+        self.monitor.rearm()
+        self.run_worker(self._watch, thread=True, group="monitor", exit_on_error=False, name="monitor")
+
+    def _watch(self) -> None:
+        assert self.monitor is not None
+        self.monitor.run()
+        self._receive(_Finished())
+
+    def _turn(self, on: bool, *, switch: bool) -> None:
+        assert self.monitor is not None
+        try:
+            if switch:
+                self.monitor.switch(on)
+        except DamontuiError as error:
+            self._receive(_Switched(on, error))
+        except Exception as error:  # a fault of ours, in the source: said, and the screen lives on
+            self._receive(_Switched(on, SourceError("cannot switch", f"{type(error).__name__}: {error}")))
+        else:
+            self._receive(_Switched(on))
+
+    def _switched(self, answer: _Switched) -> None:
+        self._switching = False
+        self.notice = answer.error
+        if answer.error is not None:
+            return
+        self.enabled = answer.on
+        if not answer.on:
+            if self.status is None or self.status.state != "off":
+                time_now = self.history.last.time if self.history.last else 0.0
+                self.status = Status("off", "switched off", time_now, self.clock())
+            return
+        self.error = None
+        self.view = None
+        if self.status is not None and self.status.state in ("off", "gone", "ended"):
+            self.status = None
+        if self.monitor is not None:
+            if self.monitor.running:
+                self._again = True  # it may be about to end because the switch was off a moment ago
+            else:
+                self._start()
+
+    # -- painting ------------------------------------------------------------------------------------------------
+
+    def frame(self) -> Frame:
+        """What is to be seen now."""
+        history = self.history
+        newest = history.last
+        shown = newest if self.view is None else history.at(self.view) or history.first
+        now = self.view if self.view is not None else (newest.time if newest else 0.0)
+        gone = self.status is not None and self.status.state == "gone"
+        return Frame(
+            description=self.description,
+            history=history,
+            snapshot=shown,
+            status=self.status,
+            error=self.error,
+            now=now,
+            wall=shown.wall if shown else self.clock(),
+            enabled=self.enabled,
+            live=self.view is None,
+            dim=shown is not None and (not self.enabled or self.error is not None or gone),
+            span=self.span,
+            mode=self.mode,
+            all_percentiles=self.all_percentiles,
+            glyphs=bool(self._glyphs) or self.options.ascii,
+            ascii=self.options.ascii,
+            clock=self.clock(),
+            behind=max(0.0, newest.time - now) if newest else 0.0,
+            pending=self._pending,
+            own_cpu=self.own_cpu,
+            switching=self._switching,
+            notice=self.notice,
+        )
+
+    def paint(self) -> None:
+        """Give every pane the present frame."""
+        if not self.screen_stack or not self.screen_stack[0].query(TitleBar):
+            return
+        self._timer = None
+        self._painted = time.monotonic()
+        frame = self.frame()
+        for pane in self._panes():
+            pane.show(frame)
+
+    def _panes(self) -> tuple[TitleBar, Notice, RegionsPane, IntervalsPane, BandwidthPane, IdlePane, KeyLine]:
+        screen = self.screen_stack[0]
+        return (
+            screen.query_one(TitleBar),
+            screen.query_one(Notice),
+            screen.query_one(RegionsPane),
+            screen.query_one(IntervalsPane),
+            screen.query_one(BandwidthPane),
+            screen.query_one(IdlePane),
+            screen.query_one(KeyLine),
+        )
+
+    def _paint_soon(self) -> None:
+        if self._timer is not None:
+            return
+        wait = self._painted + 1 / self.options.fps - time.monotonic()
+        if wait <= 0:
+            self.paint()
+        else:
+            self._timer = self.set_timer(wait, self.paint)
+
+    def _tick(self) -> None:
+        """Once a second: the clock, and whether the terminal is still there."""
+        stdin = sys.__stdin__
+        if not self.is_headless and (stdin is None or stdin.closed or not os.isatty(stdin.fileno())):
+            self._end(TERMINAL_LOST)
+            return
+        now, cpu = time.monotonic(), time.process_time()
+        if now - self._cpu[0] >= 2.0:
+            self.own_cpu = (cpu - self._cpu[1]) / (now - self._cpu[0])
+            self._cpu = (now, cpu)
+        if self.enabled and self.error is None:
+            frame = self.frame()
+            title, _, _, intervals, *_ = self._panes()
+            title.show(frame)
+            intervals.show(frame)
+
+    # -- what the keys do ------------------------------------------------------------------------------------------
+
+    def on_title_bar_switched(self, message: TitleBar.Switched) -> None:
+        self.action_switch()
+
+    def action_switch(self) -> None:
+        """Turn monitoring off or on; after an error or an end: start afresh."""
+        if self._switching:
+            return
+        over = self.error is not None or (self.status is not None and self.status.state in ("gone", "ended"))
+        locked = self.description.locked
+        if locked and not over:
+            self.notice = SourceError("the switch is locked", locked)
+            self.paint()
+            return
+        on = over or not self.enabled
+        self.notice = None
+        if self.monitor is None:
+            self._switched(_Switched(on))
+            if on:
+                self.history.clear()
+            self.paint()
+            return
+        self._switching = True
+        self.paint()
+        self.run_worker(
+            partial(self._turn, on, switch=not locked), thread=True, group="switch", exit_on_error=False, name="switch"
+        )
+
+    def action_freeze(self) -> None:
+        """Freeze the view, or go back to live."""
+        if self.view is not None:
+            self.view = None
+        elif self.history.last is not None:
+            self.view = self.history.last.time
+        self._pending = 0
+        self.paint()
+
+    def action_span(self, step: int) -> None:
+        """More or less time across the heatmap."""
+        if step > 0:
+            self.span = next((span for span in SPANS if span > self.span), self.span)
+        else:
+            self.span = next((span for span in reversed(SPANS) if span < self.span), self.span)
+        self.paint()
+
+    def action_colour(self) -> None:
+        """The next meaning of the heatmap's colour."""
+        self.mode = MODES[(MODES.index(self.mode) + 1) % len(MODES)]
+        self.paint()
+
+    def action_percentiles(self) -> None:
+        """11 rows or all 101."""
+        self.all_percentiles = not self.all_percentiles
+        self.paint()
+
+    def action_scroll_rows(self, rows: int) -> None:
+        """Move through the percentiles."""
+        self.screen_stack[0].query_one(IdlePane).scroll_rows(rows)
+
+    def action_maximise(self, pane: str) -> None:
+        """One pane alone; the same again: all of them."""
+        self._show_only(None if self.only == pane else pane)
+
+    def action_restore(self) -> None:
+        """All panes, no message."""
+        self.notice = None
+        self._show_only(None)
+
+    def _show_only(self, only: str | None) -> None:
+        self.only = only
+        screen = self.screen_stack[0]
+        screen.query_one("#body").set_class(only is not None, "-alone")
+        for name in ("regions", "intervals", "bandwidth", "idle"):
+            pane = screen.query_one(f"#{name}")
+            pane.set_class(only == name, "-only")
+            pane.set_class(only not in (None, name), "-hidden")
+        screen.query_one("#side").set_class(only == "regions", "-hidden")
+        self.paint()
+
+    def action_help(self) -> None:
+        """Keys and panes explained."""
+        self.push_screen(HelpScreen(self.keymap_in_force))
+
+    def action_shot(self) -> None:
+        """The screen as an SVG file."""
+        folder = Path(self.options.screenshots or ".")
+        name = time.strftime("damontui-%Y-%m-%d-%H%M%S.svg", time.localtime(self.clock()))
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            path = Path(self.save_screenshot(name, str(folder)))
+        except OSError as error:
+            self.notice = SourceError("cannot save the screenshot", str(error), "set another folder for screenshots")
+            self.paint()
+            return
+        self.notify(str(path.resolve()), title="Screenshot saved", markup=False)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The table of keys as commands, and themes."""
+        for key in keys.TABLE:
+            if key.id not in ("palette", "scroll_up", "scroll_down", "page_up", "page_down"):
+                title = (key.label or key.id.replace("_", " ")).capitalize()
+                yield SystemCommand(title, key.help, partial(self._command, key.action))
+        yield SystemCommand("Theme", "colours of everything", self.action_change_theme)
+
+    def _command(self, action: str) -> None:
+        self.call_later(self.run_action, action)

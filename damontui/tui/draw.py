@@ -1,0 +1,236 @@
+"""Lines of text with named styles, drawn by hand: what the panes beside the heatmap are made of.
+
+A line is a tuple of ``(text, style name)`` pairs. Names become colours only when a line is painted, so that a line can
+be compared with the one before it, tested without a screen, and survive a change of theme.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from damontui.tui.frame import Frame
+
+Span = tuple[str, str]
+Line = tuple[Span, ...]
+
+EIGHTHS_UP = " ▁▂▃▄▅▆▇█"
+EIGHTHS_RIGHT = " ▏▎▍▌▋▊▉█"
+ASCII_UP = " .:-=+*#@"
+
+_ASCII = str.maketrans(
+    {
+        "…": "~",
+        "·": "|",
+        "−": "-",
+        "—": "-",
+        "●": "*",
+        "○": "o",
+        "◀": "<",
+        "▶": ">",
+        "│": "|",
+        "┤": "|",
+        "├": "|",
+        "█": "#",
+        "▌": "#",
+        "▐": "#",
+        "▕": "[",
+        "▏": "]",
+        "┃": "|",
+        "≥": ">",
+        "≤": "<",
+        "×": "x",
+        "→": ">",
+        "←": "<",
+        "↑": "^",
+        "↓": "v",
+        "─": "-",
+        "∞": "i",
+        "µ": "u",
+        "±": "~",
+        "⚠": "!",
+        "▲": "^",
+        "▼": "v",
+    }
+)
+
+
+def to_ascii(line: Line) -> Line:
+    """The same line in ASCII; as many columns, since every character has a stand-in of one column."""
+    return tuple((text.translate(_ASCII).encode("ascii", "replace").decode(), style) for text, style in line)
+
+
+def width_of(line: Iterable[Span]) -> int:
+    """Columns that a line takes."""
+    return sum(cell_len(text) for text, _ in line)
+
+
+def fit(line: Iterable[Span], width: int, fill: str = "") -> Line:
+    """The line cut (with an ellipsis) or filled with spaces of style ``fill`` to exactly ``width`` columns."""
+    out: list[Span] = []
+    left = width
+    for text, style in line:
+        taken = cell_len(text)
+        if taken <= left:
+            if text:
+                out.append((text, style))
+            left -= taken
+            continue
+        if left > 0:
+            out.append((set_cell_size(text, left - 1) + "…", style))
+        elif out:  # what was cut away began exactly at the edge
+            last, style = out[-1]
+            out[-1] = (set_cell_size(last, cell_len(last) - 1) + "…", style)
+        return tuple(out)
+    if left > 0:
+        out.append((" " * left, fill))
+    return tuple(out)
+
+
+def spread(left: Iterable[Span], right: Iterable[Span], width: int) -> Line:
+    """``left`` and ``right`` at the two ends; where both do not fit, ``left`` is cut."""
+    right = tuple(right)
+    room = width - width_of(right)
+    return (*fit(left, max(0, room)), *right) if room > 0 else fit(right, width)
+
+
+def bar(part: float, width: int, *, ascii: bool = False) -> str:
+    """A bar from the left, ``part`` (0…1) of ``width`` columns; anything over 0 shows."""
+    if width <= 0:
+        return ""
+    if math.isnan(part):
+        return " " * width
+    part = min(1.0, max(0.0, part))
+    eighths = round(part * width * 8)
+    if part > 0:
+        eighths = max(1, eighths)
+    if ascii:
+        return ("#" * math.ceil(eighths / 8)).ljust(width)
+    whole, rest = divmod(eighths, 8)
+    return ("█" * whole + (EIGHTHS_RIGHT[rest] if rest else "")).ljust(width)
+
+
+def sparkline(
+    values: Sequence[float], rows: int, low: float, high: float, *, log: bool = False, ascii: bool = False
+) -> list[str]:
+    """One column a value, ``rows`` lines from the top; NaN is an empty column, ``low`` still shows one eighth."""
+    if log:
+        floor = max(low, 1e-9)
+        values = [math.log(max(v, floor)) if v == v else v for v in values]
+        low, high = math.log(floor), math.log(max(high, floor))
+    reach = (high - low) or 1.0
+    steps = rows * 8
+    heights = [0 if v != v else min(steps, max(1, round((v - low) / reach * steps))) for v in values]
+    ramp = ASCII_UP if ascii else EIGHTHS_UP
+    return ["".join(ramp[min(8, max(0, height - (rows - 1 - row) * 8))] for height in heights) for row in range(rows)]
+
+
+class Pane(Widget):
+    """A widget that shows a `Frame` as lines of text; repaints only the lines that changed."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {
+        "pane--label",
+        "pane--value",
+        "pane--strong",
+        "pane--muted",
+        "pane--bar",
+        "pane--track",
+        "pane--use",
+        "pane--idle",
+        "pane--truth",
+        "pane--warn",
+        "pane--error",
+        "pane--live",
+        "pane--paused",
+        "pane--off",
+        "pane--simulated",
+        "pane--knob",
+        "pane--knob-off",
+        "pane--key",
+    }
+    ALLOW_SELECT = False
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self.frame: Frame | None = None
+        self.lines: list[Line] = []
+        self._strips: dict[Line, Strip] = {}
+
+    def draw(self, frame: Frame, width: int, height: int) -> Sequence[Line]:
+        """The lines of ``frame``, at most ``height`` of them, in ``width`` columns."""
+        raise NotImplementedError
+
+    def caption(self, frame: Frame) -> tuple[str, str]:
+        """What stands in the border: left (what this is) and right (its state)."""
+        return "", ""
+
+    def show(self, frame: Frame) -> None:
+        """Show another frame."""
+        self.frame = frame
+        self.set_class(frame.dim, "-dim")
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw again, and repaint the lines that differ from what is on the screen."""
+        width, height = self.size
+        if self.frame is None or width <= 0 or height <= 0:
+            return
+        title, subtitle = self.caption(self.frame)
+        lines = [fit(line, width) for line in list(self.draw(self.frame, width, height))[:height]]
+        if self.frame.ascii:
+            lines = [to_ascii(line) for line in lines]
+            title, subtitle = title.translate(_ASCII), subtitle.translate(_ASCII)
+        self._caption(title, subtitle)
+        if len(lines) != len(self.lines):
+            self.lines = lines
+            self.refresh()
+            return
+        changed = [y for y, (old, new) in enumerate(zip(self.lines, lines, strict=True)) if old != new]
+        self.lines = lines
+        if changed:
+            self.refresh(*(Region(0, y, width, 1) for y in changed))
+
+    def _caption(self, title: str, subtitle: str) -> None:
+        # markup off: a bracket in a target's name is a bracket
+        title, subtitle = title.replace("[", r"\["), subtitle.replace("[", r"\[")
+        if self.border_title != title:
+            self.border_title = title
+        if self.border_subtitle != subtitle:
+            self.border_subtitle = subtitle
+
+    def on_resize(self) -> None:
+        self.redraw()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._strips.clear()
+
+    def text(self) -> str:
+        """What is drawn, as plain text."""
+        return "\n".join("".join(text for text, _ in line).rstrip() for line in self.lines)
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if y >= len(self.lines):
+            return Strip.blank(width, self.rich_style)
+        line = self.lines[y]
+        strip = self._strips.get(line)
+        if strip is None or strip.cell_length != width:
+            if len(self._strips) > 256:
+                self._strips.clear()
+            base = self.rich_style
+            strip = Strip(
+                [
+                    Segment(text, self.get_component_rich_style(f"pane--{style}") if style else base)
+                    for text, style in line
+                ]
+            ).adjust_cell_length(width, base)
+            self._strips[line] = strip
+        return strip

@@ -1,0 +1,122 @@
+"""Every key of the program in one table: it makes the bindings, the line at the foot and the help page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from textual.binding import Binding, BindingType
+
+from damontui.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key and what it does.
+
+    Attributes:
+        id: its name in a user's keymap.
+        keys: default keys, comma separated, as Textual names them.
+        action: what is called on the app.
+        label: in the line at the foot; "" keeps it out.
+        help: on the help page.
+        group: the help page's heading.
+    """
+
+    id: str
+    keys: str
+    action: str
+    label: str
+    help: str
+    group: str
+
+
+TABLE: tuple[Key, ...] = (
+    Key("switch", "e", "switch", "switch", "turn monitoring off and on; after an error: start afresh", "Monitoring"),
+    Key(
+        "freeze", "space", "freeze", "freeze", "freeze the view; collecting goes on; again: back to live", "Monitoring"
+    ),
+    Key("span_longer", "plus,equals_sign", "span(1)", "", "more time in one picture", "View"),
+    Key("span_shorter", "minus", "span(-1)", "", "less time in one picture", "View"),
+    Key("colour", "c", "colour", "colour", "what the colour means: access rate, temperature, idle age", "View"),
+    Key("percentiles", "p,a", "percentiles", "percentiles", "11 idle time percentiles, or all 101", "View"),
+    Key("regions", "1", "maximise('regions')", "", "regions alone; again: all panes", "Panes"),
+    Key("intervals", "2", "maximise('intervals')", "", "intervals alone", "Panes"),
+    Key("bandwidth", "3", "maximise('bandwidth')", "", "bandwidth alone", "Panes"),
+    Key("idle", "4", "maximise('idle')", "", "idle time alone", "Panes"),
+    Key("restore", "escape", "restore", "", "all panes again; put a message away", "Panes"),
+    Key("scroll_up", "k", "scroll_rows(-1)", "", "percentiles: up", "Panes"),
+    Key("scroll_down", "j", "scroll_rows(1)", "", "percentiles: down", "Panes"),
+    Key("page_up", "pageup", "scroll_rows(-10)", "", "percentiles: ten up", "Panes"),
+    Key("page_down", "pagedown", "scroll_rows(10)", "", "percentiles: ten down", "Panes"),
+    Key("screenshot", "ctrl+s", "shot", "", "write the screen to an SVG file", "Program"),
+    Key("help", "question_mark,f1", "help", "help", "this page", "Program"),
+    Key("palette", "ctrl+p", "command_palette", "", "command palette: all commands, themes", "Program"),
+    Key("suspend", "ctrl+z", "suspend_process", "", "back to the shell; fg comes back here", "Program"),
+    Key("quit", "q", "quit", "quit", "leave; the system is left as it was found", "Program"),
+)
+
+_SHOWN = {
+    "question_mark": "?",
+    "plus": "+",
+    "minus": "−",
+    "equals_sign": "=",
+    "escape": "esc",
+    "up": "↑",
+    "down": "↓",
+    "left": "←",
+    "right": "→",
+    "pageup": "page up",
+    "pagedown": "page down",
+    "slash": "/",
+}
+_NAMES = {
+    "+": "plus",
+    "-": "minus",
+    "?": "question_mark",
+    "=": "equals_sign",
+    "/": "slash",
+    " ": "space",
+    ".": "full_stop",
+}
+
+
+def bindings() -> list[BindingType]:
+    """The table as Textual's bindings; each has its id, so that a keymap can move it."""
+    return [Binding(key.keys, key.action, key.label or key.help, id=key.id, show=bool(key.label)) for key in TABLE]
+
+
+def keymap(user: Mapping[str, str]) -> dict[str, str]:
+    """A user's keymap (name in the table → keys, comma separated), checked.
+
+    Raises:
+        UsageError: where a name is unknown, a key is empty, or one key would do two things.
+    """
+    known = {key.id: key for key in TABLE}
+    out: dict[str, str] = {}
+    for name, keys in user.items():
+        if name not in known:
+            raise UsageError(f"keymap: there is no action {name!r}; known are {', '.join(known)}")
+        if not isinstance(keys, str) or not keys.strip():
+            raise UsageError(f'keymap: {name} has no key; write one such as "x" or "ctrl+x"')
+        parts = [keys] if keys in _NAMES or keys == "," else [part.strip() for part in keys.split(",")]
+        out[name] = ",".join(_NAMES.get(part, "comma" if part == "," else part) for part in parts if part)
+    owner: dict[str, str] = {}
+    for name, key in known.items():
+        for one in out.get(name, key.keys).split(","):
+            if one in owner:
+                raise UsageError(
+                    f"keymap: {shown(one)} would do both {owner[one]} and {name}; give one of them another key"
+                )
+            owner[one] = name
+    return out
+
+
+def shown(key: str) -> str:
+    """A key as people write it: ``?``, ``space``, ``ctrl+s``."""
+    return _SHOWN.get(key, key)
+
+
+def keys_of(key: Key, user: Mapping[str, str]) -> tuple[str, ...]:
+    """The keys in force, as people write them."""
+    return tuple(shown(one) for one in user.get(key.id, key.keys).split(","))

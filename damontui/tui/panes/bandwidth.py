@@ -1,0 +1,121 @@
+"""Bandwidth: the estimate, its past, and what the kernel's module and the truth say beside it."""
+
+from __future__ import annotations
+
+import math
+
+from damontui.damon import metrics
+from damontui.damon.snapshot import Snapshot
+from damontui.tui.draw import Line, Pane, Span, fit, sparkline, width_of
+from damontui.tui.frame import Frame
+from damontui.tui.panes.common import nothing, off_since
+from damontui.tui.series import Series
+from damontui.units import bandwidth
+
+
+def estimate(snapshot: Snapshot) -> float:
+    """Bytes per second of a whole aggregation; where the regions cannot be read, the module's; NaN without either."""
+    if len(snapshot):
+        return float(metrics.bandwidth(snapshot))
+    if snapshot.module is not None and snapshot.module.bandwidth is not None:
+        return float(snapshot.module.bandwidth)
+    return math.nan
+
+
+class BandwidthPane(Pane):
+    """Now, mean and peak over the heatmap's span, and a sparkline with its scale."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.series = Series(estimate)
+
+    def caption(self, frame: Frame) -> tuple[str, str]:
+        snapshot = frame.snapshot
+        source = "the module's own" if snapshot is not None and not len(snapshot) else "estimated"
+        return f"Bandwidth, {source}", off_since(frame)
+
+    def draw(self, frame: Frame, width: int, height: int) -> list[Line]:
+        snapshot = frame.snapshot
+        if snapshot is None:
+            return nothing(frame, width, height, "bandwidth")
+        self.series.update(frame.history)
+        now = estimate(snapshot)
+        mean, peak = self.series.mean_and_peak(frame.now - frame.span, frame.now)
+        if height < 3:
+            return [self._short(frame, snapshot, now, mean, peak, width)]
+        beside = self._beside(snapshot)
+        numbers: Line = (
+            (_text(now), "strong"),
+            ("   mean ", "label"),
+            (_text(mean), "value"),
+            ("   peak ", "label"),
+            (_text(peak), "value"),
+        )
+        rows = max(1, height - 1 - len(beside))
+        return [fit(numbers, width), *self._chart(frame, peak, width, rows), *beside]
+
+    def _chart(self, frame: Frame, peak: float, width: int, rows: int) -> list[Line]:
+        top = _round_up(peak)
+        scale = [bandwidth(top), *[""] * (rows - 2), "0 B/s"] if rows > 1 else [f"0 … {bandwidth(top)}"]
+        room = width - max(len(text) for text in scale) - 2
+        values = self.series.columns(frame.now, frame.span, room)
+        drawn = sparkline(values, rows, 0.0, top, ascii=frame.ascii)
+        mark = {0: "┤", rows - 1: "┤"}
+        return [
+            ((text, "bar"), (mark.get(row, "│"), "track"), (" " + scale[row], "muted"))
+            for row, text in enumerate(drawn)
+        ]
+
+    def _beside(self, snapshot: Snapshot) -> list[Line]:
+        lines: list[Line] = []
+        if snapshot.truth is not None:
+            lines.append((("truth ", "label"), (bandwidth(snapshot.truth.bandwidth), "truth"), *_off(snapshot)))
+        module = snapshot.module
+        if module is not None and module.bandwidth is not None:
+            if len(snapshot):
+                said = (("the module says ", "label"), (bandwidth(module.bandwidth), "value"), (" mid-count", "muted"))
+                lines.append(said)
+            else:
+                lines.append((("read mid-count by the kernel: usually too low", "muted"),))
+        return lines
+
+    def _short(self, frame: Frame, snapshot: Snapshot, now: float, mean: float, peak: float, width: int) -> Line:
+        parts: list[Span] = [(" bandwidth ", "label"), (_text(now), "strong")]
+        further: list[tuple[Span, ...]] = [
+            ((" mean ", "label"), (_text(mean), "value")),
+            ((" peak ", "label"), (_text(peak), "value")),
+        ]
+        if snapshot.truth is not None:
+            further.append(((" truth ", "label"), (bandwidth(snapshot.truth.bandwidth), "truth")))
+        if snapshot.module is not None and snapshot.module.bandwidth is not None:
+            said = bandwidth(snapshot.module.bandwidth) if len(snapshot) else "own value"
+            further.append(((" module ", "label"), (said, "value"), (" mid-count", "muted")))
+        for more in further:
+            if width_of(parts) + width_of(more) + 1 <= width:
+                parts += [(" ·", "muted"), *more]
+        room = width - width_of(parts) - 2
+        if room >= 8:
+            spark = sparkline(
+                self.series.columns(frame.now, frame.span, room), 1, 0.0, _round_up(peak), ascii=frame.ascii
+            )[0]
+            parts += [("  ", ""), (spark, "bar")]
+        return fit(parts, width)
+
+
+def _text(value: float) -> str:
+    return "—" if math.isnan(value) else bandwidth(value)
+
+
+def _off(snapshot: Snapshot) -> Line:
+    if snapshot.truth is None or snapshot.truth.bandwidth <= 0:
+        return ()
+    ratio = metrics.bandwidth(snapshot) / snapshot.truth.bandwidth
+    return ((f"   the estimate is {ratio * 100:.0f} % of it", "muted"),)
+
+
+def _round_up(value: float) -> float:
+    """The next 1, 2 or 5 times a power of ten: a scale that seldom changes."""
+    if math.isnan(value) or value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1.0, 2.0, 5.0, 10.0) if step * power >= value * 0.999)

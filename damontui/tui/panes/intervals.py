@@ -1,0 +1,177 @@
+"""Intervals: how often memory is sampled, and what the tuning aims at."""
+
+from __future__ import annotations
+
+from damontui.damon import metrics
+from damontui.damon.snapshot import Snapshot
+from damontui.tui.draw import Line, Pane, Span, bar, fit, sparkline, width_of
+from damontui.tui.frame import Frame
+from damontui.tui.panes.common import nothing, off_since
+from damontui.tui.series import Series
+from damontui.units import duration, share
+
+LABEL = 13
+
+
+def sampling_ms(snapshot: Snapshot) -> float:
+    """The sampling interval in force after a snapshot, milliseconds."""
+    return snapshot.next_attrs.sample_us / 1000
+
+
+class IntervalsPane(Pane):
+    """Sampling and aggregation interval, goal and observed accesses, tuning, regions, overhead."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.series = Series(sampling_ms)
+
+    def caption(self, frame: Frame) -> tuple[str, str]:
+        attrs = frame.snapshot.next_attrs if frame.snapshot else frame.description.attrs
+        return "Intervals", off_since(frame) or ("fixed" if attrs.goal is None else "auto-tuned")
+
+    def draw(self, frame: Frame, width: int, height: int) -> list[Line]:
+        snapshot = frame.snapshot
+        if snapshot is None:
+            return nothing(frame, width, height, "intervals")
+        if height < 4:
+            return self._short(frame, snapshot, width)
+        self.series.update(frame.history)
+        return [
+            self._sampling(frame, snapshot, width),
+            self._aggregation(frame, snapshot, width),
+            self._observed(frame, snapshot, width),
+            self._tuning(snapshot),
+            self._regions(frame, snapshot, width),
+            self._overhead(frame, snapshot),
+        ]
+
+    def _short(self, frame: Frame, snapshot: Snapshot, width: int) -> list[Line]:
+        attrs = snapshot.next_attrs
+        sample, aggr = duration(attrs.sample_us / 1e6), duration(attrs.aggr_us / 1e6)
+        parts: list[Span] = [(" sampling ", "label"), (sample, "value"), (" aggregation ", "label"), (aggr, "value")]
+        further: list[tuple[Span, ...]] = []
+        if len(snapshot):
+            observed = share(metrics.observed_access_bp(snapshot) / 10_000)
+            goal = f" of {share(attrs.goal.access_bp / 10_000)}" if attrs.goal else ""
+            further.append(((" observed ", "label"), (observed, "value"), (goal, "muted")))
+            further.append(((f" {len(snapshot)}", "value"), (" regions", "label")))
+        if snapshot.cpu is not None:
+            further.append(((f" {share(snapshot.cpu)}", "value"), (" CPU", "label")))
+        for more in further:
+            if width_of(parts) + width_of(more) + 1 <= width:
+                parts += [(" ·", "muted"), *more]
+        return [fit(parts, width)]
+
+    def _sampling(self, frame: Frame, snapshot: Snapshot, width: int) -> Line:
+        attrs = snapshot.next_attrs
+        start: Line = (
+            ("sampling".ljust(LABEL), "label"),
+            (duration(attrs.sample_us / 1e6).rjust(8), "value"),
+            ("  ", ""),
+        )
+        goal = attrs.goal
+        if goal is None:
+            return (*start, ("stays as it is", "muted"))
+        low, high = duration(goal.min_sample_us / 1e6), duration(goal.max_sample_us / 1e6)
+        end = f"  {low} … {high}"
+        room = min(24, width - LABEL - 10 - len(end))
+        if room < 6:
+            return (*start, (end.strip(), "muted"))
+        values = self.series.columns(frame.now, frame.span, room)
+        spark = sparkline(values, 1, goal.min_sample_us / 1000, goal.max_sample_us / 1000, log=True, ascii=frame.ascii)[
+            0
+        ]
+        return (*start, (spark, "bar"), (end, "muted"))
+
+    def _aggregation(self, frame: Frame, snapshot: Snapshot, width: int) -> Line:
+        attrs = snapshot.next_attrs
+        text = f"{attrs.aggr_samples} samples"
+        return (
+            ("aggregation".ljust(LABEL), "label"),
+            (duration(attrs.aggr_us / 1e6).rjust(8), "value"),
+            (f"  {text}", "muted"),
+            (due(frame, snapshot), "muted"),
+        )
+
+    def _observed(self, frame: Frame, snapshot: Snapshot, width: int) -> Line:
+        if not len(snapshot):
+            return (("observed".ljust(LABEL), "label"), ("—".rjust(8), "muted"), ("  needs the regions", "muted"))
+        observed = metrics.observed_access_bp(snapshot) / 10_000
+        start: Line = (("observed".ljust(LABEL), "label"), (share(observed).rjust(8), "value"))
+        goal = snapshot.attrs.goal
+        if goal is None:
+            return (*start, ("  of all access checks", "muted"))
+        wanted = goal.access_bp / 10_000
+        text = f"  goal {share(wanted)} "
+        room = min(18, width - width_of(start) - len(text) - 2)
+        if room < 6:
+            return (*start, (text, "muted"))
+        # the goal is the middle of the bar: what is over it is seen as well
+        return (
+            *start,
+            (text, "muted"),
+            ("▕", "track"),
+            *_around(observed / (2 * wanted), room, frame.ascii),
+            ("▏", "track"),
+        )
+
+    def _tuning(self, snapshot: Snapshot) -> Line:
+        label: Span = ("next tuning".ljust(LABEL), "label")
+        goal = snapshot.next_attrs.goal
+        if goal is None:
+            return (label, ("none".rjust(8), "muted"), ("  intervals are fixed", "muted"))
+        left = snapshot.until_tuning
+        if left is None:
+            return (label, ("—".rjust(8), "muted"), (f"  every {goal.aggrs} aggregations", "muted"))
+        seconds = left * snapshot.next_attrs.aggr_us / 1e6
+        word = "aggregation" if left == 1 else "aggregations"
+        return (label, (f"in {duration(seconds)}".rjust(8), "value"), (f"  {left} {word}, every {goal.aggrs}", "muted"))
+
+    def _regions(self, frame: Frame, snapshot: Snapshot, width: int) -> Line:
+        attrs = snapshot.next_attrs
+        if not len(snapshot):
+            return (("regions".ljust(LABEL), "label"), ("—".rjust(8), "muted"), ("  not readable", "muted"))
+        least, most = str(attrs.min_regions), str(attrs.max_regions)
+        start: Line = (
+            ("regions".ljust(LABEL), "label"),
+            (str(len(snapshot)).rjust(8), "value"),
+            (f"  {least} ", "muted"),
+        )
+        room = min(18, width - width_of(start) - len(most) - 3)
+        if room < 6:
+            return (*start, (f"… {most}", "muted"))
+        part = (len(snapshot) - attrs.min_regions) / max(1, attrs.max_regions - attrs.min_regions)
+        return (
+            *start,
+            ("▕", "track"),
+            (bar(part, room, ascii=frame.ascii), "bar"),
+            ("▏", "track"),
+            (f" {most}", "muted"),
+        )
+
+    def _overhead(self, frame: Frame, snapshot: Snapshot) -> Line:
+        who = {"kernel": "kdamond", "process": "reader", "simulated": "engine", "record": "recorded"}[snapshot.origin]
+        pid = snapshot.module.kdamond_pid if snapshot.module else None
+        if pid is not None and pid > 0:
+            who = f"{who} {pid}"
+        value: Span = ("—".rjust(8), "muted") if snapshot.cpu is None else (share(snapshot.cpu).rjust(8), "value")
+        parts: list[Span] = [("overhead".ljust(LABEL), "label"), value, (f"  CPU of {who}", "muted")]
+        if frame.own_cpu is not None:
+            parts += [(" · damontui ", "muted"), (share(frame.own_cpu), "value")]
+        return tuple(parts)
+
+
+def due(frame: Frame, snapshot: Snapshot) -> str:
+    """When the aggregation under way is due, where that is long enough to be waited for."""
+    length = snapshot.next_attrs.aggr_us / 1e6
+    if not frame.live or not frame.enabled or length < 2 or frame.description.origin not in ("kernel", "process"):
+        return ""
+    left = snapshot.wall + length - frame.clock
+    return f" · next in {left:.0f} s" if left >= 0.5 else " · due now"
+
+
+def _around(part: float, room: int, ascii: bool) -> list[Span]:
+    drawn = bar(min(1.0, part), room, ascii=ascii)
+    middle = room // 2
+    mark = drawn[middle] if drawn[middle] != " " else "│"
+    return [(drawn[:middle], "bar"), (mark, "bar" if drawn[middle] != " " else "track"), (drawn[middle + 1 :], "bar")]

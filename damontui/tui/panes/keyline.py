@@ -1,0 +1,56 @@
+"""The line at the foot: the keys that matter most; each can be clicked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from textual import events
+
+from damontui.tui.draw import Line, Pane, Span, fit
+from damontui.tui.frame import Frame
+from damontui.tui.keys import TABLE, Key, keys_of
+
+
+class KeyLine(Pane):
+    """Keys and what they do now."""
+
+    def __init__(self, keymap: Mapping[str, str], *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._keymap = keymap
+        self._spots: list[tuple[int, int, str]] = []
+
+    def draw(self, frame: Frame, width: int, height: int) -> list[Line]:
+        parts: list[Span] = []
+        spots: list[tuple[int, int, str]] = []
+        taken = 0
+        shown = [replace(key, label=_label(key, frame)) for key in TABLE if key.label]
+        for key in sorted(shown, key=lambda key: key.id not in _FIRST):  # those that must not be cut off come first
+            name = keys_of(key, self._keymap)[0]
+            room = len(name) + len(key.label) + 4
+            if taken + room > width:
+                continue
+            parts += [(f" {name} ", "key"), (f"{key.label}  ", "label")]
+            spots.append((taken, taken + room, key.action))
+            taken += room
+        self._spots = spots
+        return [fit(parts, width)]
+
+    async def on_click(self, event: events.Click) -> None:
+        for begin, end, action in self._spots:
+            if begin <= event.x < end:
+                event.stop()
+                await self.app.run_action(action)
+
+
+_FIRST = ("switch", "freeze", "help", "quit")
+
+
+def _label(key: Key, frame: Frame) -> str:
+    if key.id == "switch":
+        if frame.error is not None:
+            return "start afresh"
+        return "switch off" if frame.enabled else "switch on"
+    if key.id == "freeze":
+        return "freeze" if frame.live else "back to live"
+    return key.label

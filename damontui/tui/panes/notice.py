@@ -1,0 +1,64 @@
+"""What has to be said and has no pane of its own: below the title, and only where there is something."""
+
+from __future__ import annotations
+
+import textwrap
+
+from damontui.errors import SourceError
+from damontui.tui.draw import Line, Pane
+from damontui.tui.frame import Frame
+
+
+class Notice(Pane):
+    """Messages, the most pressing first; takes no room where there is none."""
+
+    MOST = 3
+    """Lines at most: the heatmap is the page."""
+
+    def draw(self, frame: Frame, width: int, height: int) -> list[Line]:
+        return wrapped(messages(frame), width)[: self.MOST]
+
+    def show(self, frame: Frame) -> None:
+        width = self.size.width or (self.parent.size.width if self.parent is not None else 80)  # type: ignore[attr-defined]
+        rows = min(self.MOST if self.app.size.height >= 20 else 1, len(wrapped(messages(frame), max(20, width))))
+        if self.display != bool(rows):
+            self.display = bool(rows)
+        if rows and self.styles.height is not None and self.styles.height.value != rows:
+            self.styles.height = rows
+        super().show(frame)
+
+
+def messages(frame: Frame) -> list[tuple[str, str]]:
+    """``(text, style)`` of what is to be said now."""
+    out: list[tuple[str, str]] = []
+    if frame.notice is not None:
+        out.append((sentence(frame.notice), "error"))
+    if frame.error is not None:
+        out.append((sentence(frame.error), "error"))
+    status, snapshot = frame.status, frame.snapshot
+    if status is not None and status.state in ("gone", "ended") and status.text:
+        out.append((f"{status.text}; press e to start afresh", "warn"))
+    if snapshot is not None and not snapshot.complete:
+        out.append((f"{snapshot.lost} events lost, this column is partial", "warn"))
+    if snapshot is not None and snapshot.note:
+        out.append((snapshot.note, "warn"))
+    if frame.description.reason:
+        out.append((frame.description.reason, "label"))
+    return out
+
+
+def sentence(error: Exception) -> str:
+    """What failed, why, and what to do next."""
+    if isinstance(error, SourceError) and error.remedy:
+        return f"{error.what}: {error.why}. {error.remedy[0].upper()}{error.remedy[1:]}"
+    return str(error)
+
+
+def wrapped(texts: list[tuple[str, str]], width: int) -> list[Line]:
+    """Each message on as many lines as it needs, a mark before its first."""
+    out: list[Line] = []
+    for text, style in texts:
+        mark = " ⚠ " if style in ("error", "warn") else " ● "
+        for number, part in enumerate(textwrap.wrap(text, max(10, width - 4)) or [""]):
+            out.append(((mark if number == 0 else "   ", style), (part, style)))
+    return out

@@ -1,0 +1,98 @@
+"""The help page: every key, what each pane means, and how to read a percentile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from damontui.tui.keys import TABLE, keys_of
+
+MEANING = (
+    (
+        "Regions",
+        "Memory address upwards, time to the right, newest at the right edge. Each cell is the mean access rate of the "
+        "memory it covers: the share of samples that saw an access. Hot memory is bright, idle memory dark.",
+    ),
+    (
+        "Intervals",
+        "Every sampling interval one page of each region is checked; an aggregation is a number of samples. "
+        "Auto-tuning makes the interval longer or shorter until as many checks see an access "
+        "as the goal asks (observed, goal).",
+    ),
+    (
+        "Bandwidth",
+        "An estimate: size of each region times its accesses, a second. It counts touched bytes, not the "
+        "traffic on the bus. The module's own value is read in the middle of an aggregation, "
+        "when it is only partly counted.",
+    ),
+    (
+        "Idle time",
+        'All memory sorted by how long it has been idle. "p75 idle 2:00" means: 75 % of memory has been idle for two '
+        'minutes or less, so a quarter was untouched for two minutes or more. "p10 in use 12 s": at least a tenth of '
+        'memory has been in use for the last 12 seconds or longer. "idle ≥ that" is what could be reclaimed at that '
+        "threshold.",
+    ),
+    (
+        "The switch",
+        "Off: monitoring stops, the last picture stays at half brightness. On: it starts afresh. Freezing is "
+        "different: the view stands still while collecting goes on.",
+    ),
+    (
+        "Simulated, truth",
+        "Synthetic memory says SIMULATED at the top; since its accesses are known, the truth stands beside each "
+        "estimate.",
+    ),
+)
+
+
+class HelpScreen(ModalScreen[None]):
+    """Scrolls; any of its own keys leaves it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,f1,space,enter", "dismiss_help", "close"),
+        Binding("down,j", "scroll(1)", show=False),
+        Binding("up,k", "scroll(-1)", show=False),
+        Binding("pagedown", "scroll(12)", show=False),
+        Binding("pageup", "scroll(-12)", show=False),
+    ]
+
+    def __init__(self, keymap: Mapping[str, str]) -> None:
+        super().__init__()
+        self._keymap = keymap
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(id="help") as box:
+            box.border_title = "Help"
+            box.border_subtitle = "esc closes"
+            yield Static(help_text(self._keymap), id="text")
+
+    def action_dismiss_help(self) -> None:
+        """Back to the panes."""
+        self.dismiss()
+
+    def action_scroll(self, lines: int) -> None:
+        """Move the text."""
+        self.query_one("#help").scroll_relative(y=lines, animate=False)
+
+
+def help_text(keymap: Mapping[str, str]) -> Text:
+    """Keys by group, then the panes."""
+    text = Text()
+    group = ""
+    for key in TABLE:
+        if key.group != group:
+            group = key.group
+            text.append(f"{group}\n" if not text else f"\n{group}\n", "bold")
+        text.append(f"  {' '.join(keys_of(key, keymap)):<14}", "bold")
+        text.append(f"{key.help}\n")
+    for title, meaning in MEANING:
+        text.append(f"\n{title}\n", "bold")
+        text.append(f"{meaning}\n")
+    return text

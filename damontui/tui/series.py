@@ -1,0 +1,98 @@
+"""One number a snapshot over time, kept as it comes in, so that a repaint costs the same after hours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from damontui.damon.snapshot import Snapshot
+from damontui.history import History
+
+Floats = NDArray[np.float64]
+
+
+class Series:
+    """A metric of every snapshot in a history.
+
+    Args:
+        metric: the number of one snapshot; NaN where it has none.
+    """
+
+    def __init__(self, metric: Callable[[Snapshot], float]) -> None:
+        self.metric = metric
+        self._rows: Floats = np.empty((0, 3))
+        self._count = 0
+        self._generation = -1
+
+    def __len__(self) -> int:
+        return self._count
+
+    def update(self, history: History) -> None:
+        """Take in what was added since, and let go of what the history no longer has."""
+        if history.generation == self._generation:
+            return
+        self._generation = history.generation
+        first = history.first
+        if first is None:
+            self._count = 0
+            return
+        rows = self._rows[: self._count]
+        drop = int(np.searchsorted(rows[:, 1], first.time, side="left"))
+        if drop:
+            self._rows[: self._count - drop] = rows[drop:].copy()
+            self._count -= drop
+        newest = self._rows[self._count - 1, 1] if self._count else -np.inf
+        for snapshot in history.between(newest, np.inf):
+            if snapshot.time > newest:
+                self._append(snapshot.began, snapshot.time, self.metric(snapshot))
+
+    def _append(self, *row: float) -> None:
+        if self._count == len(self._rows):
+            self._rows = np.resize(self._rows, (max(256, 2 * self._count), 3))
+        self._rows[self._count] = row
+        self._count += 1
+
+    def _window(self, since: float, until: float) -> Floats:
+        rows = self._rows[: self._count]
+        low, high = np.searchsorted(rows[:, 1], (since, until), side="right")
+        return rows[low:high]
+
+    def mean_and_peak(self, since: float, until: float) -> tuple[float, float]:
+        """Mean, weighted by the length of each aggregation, and peak in ``(since, until]``; NaN without any."""
+        rows = self._window(since, until)
+        rows = rows[~np.isnan(rows[:, 2])]
+        if not len(rows):
+            return np.nan, np.nan
+        weights = np.maximum(rows[:, 1] - rows[:, 0], 1e-9)
+        return float(np.average(rows[:, 2], weights=weights)), float(rows[:, 2].max())
+
+    def columns(self, until: float, span: float, columns: int) -> list[float]:
+        """The mean in each of ``columns`` slots of time that end with the slot of ``until``; NaN where nothing was.
+
+        Slots begin at multiples of their length, so that a value stays in its column until the picture moves on by one.
+        A snapshot fills every slot that its aggregation covers.
+        """
+        if columns <= 0:
+            return []
+        slot = span / columns
+        last = np.floor(until / slot)
+        if last * slot >= until:  # a slot is (begin, end]
+            last -= 1
+        edges = (last - columns + 1 + np.arange(columns + 1)) * slot
+        rows = self._rows[: self._count]
+        rows = rows[: int(np.searchsorted(rows[:, 1], until, side="right"))]
+        index = np.searchsorted(rows[:, 1], edges, side="right")
+        out = np.full(columns, np.nan)
+        if not len(rows):
+            return out.tolist()
+        total = np.concatenate(([0.0], np.cumsum(np.nan_to_num(rows[:, 2]))))
+        known = np.concatenate(([0], np.cumsum(~np.isnan(rows[:, 2]))))
+        number = known[index[1:]] - known[index[:-1]]
+        filled = number > 0
+        out[filled] = (total[index[1:]] - total[index[:-1]])[filled] / number[filled]
+        following = np.minimum(index[1:], len(rows) - 1)
+        covered = ~filled & (index[1:] < len(rows)) & (rows[following, 0] < edges[1:])
+        out[covered] = rows[following, 2][covered]
+        return out.tolist()

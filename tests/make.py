@@ -1,0 +1,173 @@
+"""Snapshots made by hand, for tests that need no engine and no kernel."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from damontui.damon.attrs import Attrs
+from damontui.damon.metrics import percentiles_of
+from damontui.damon.snapshot import Description, ModuleValues, Origin, Snapshot, Status, Truth, ints
+
+MIB = 1 << 20
+GIB = 1 << 30
+WALL = 1_767_225_600.0
+"""2026-01-01 00:00:00 UTC: the wall clock at source time 0."""
+
+ATTRS = Attrs(sample_us=50_000, aggr_us=1_000_000)
+"""Tuned a little: 50 ms, 20 samples, 1 s."""
+
+Row = tuple[int, int, int, int]
+"""start, end, nr_accesses, age."""
+
+
+def snapshot(
+    rows: Sequence[Row],
+    time: float = 1.0,
+    *,
+    attrs: Attrs = ATTRS,
+    next_attrs: Attrs | None = None,
+    origin: Origin = "kernel",
+    target: Sequence[int] | None = None,
+    targets: tuple[int, ...] = (0,),
+    names: tuple[str, ...] = (),
+    complete: bool = True,
+    lost: int = 0,
+    late: int = 0,
+    until_tuning: int | None = 2,
+    module: ModuleValues | None = None,
+    truth: Truth | None = None,
+    cpu: float | None = 0.003,
+    note: str = "",
+) -> Snapshot:
+    """A snapshot of ``rows`` (start, end, nr_accesses, age) whose aggregation ended at ``time``."""
+    columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
+    return Snapshot(
+        time=time,
+        began=time - attrs.aggr_us / 1e6,
+        wall=WALL + time,
+        attrs=attrs,
+        start=ints(columns[0]),
+        end=ints(columns[1]),
+        nr_accesses=ints(columns[2]),
+        age=ints(columns[3]),
+        target=ints(target if target is not None else [0] * len(rows)),
+        origin=origin,
+        next_attrs=next_attrs or attrs,
+        targets=targets,
+        names=names,
+        complete=complete,
+        lost=lost,
+        late=late,
+        until_tuning=until_tuning,
+        module=module,
+        truth=truth,
+        cpu=cpu,
+        note=note,
+    )
+
+
+def steady_rows(step: int, *, base: int = 4096 * 256) -> list[Row]:
+    """About 3 GiB: a hot heap, a warm cache that breathes, a scan that passes by, and idle memory. Deterministic."""
+    breath = round(6 + 5 * math.sin(step / 9))
+    scan = step * 3 % 40
+    rows: list[Row] = []
+    at = base
+
+    def put(size: int, accesses: int, age: int) -> None:
+        nonlocal at
+        rows.append((at, at + size, accesses, age))
+        at += size
+
+    put(384 * MIB, 0, 35 + step)
+    put(160 * MIB, 1, 4 + step % 5)
+    put(224 * MIB, 0, 90 + step)
+    for part in range(8):  # a scan over 512 MiB
+        put(64 * MIB, 11 if part == scan // 5 else 0, 0 if part == scan // 5 else (scan // 5 - part) % 8)
+    put(96 * MIB, 20, 55 + step)
+    put(64 * MIB, 18, 12 + step)
+    for part in range(4):
+        put(64 * MIB, max(0, breath - 2 * part), 1 + step % 3)
+    put(896 * MIB, 0, 96 + step)
+    put(480 * MIB, 0, 90 + step)
+    return rows
+
+
+def steady(
+    count: int = 240, *, origin: Origin = "kernel", module: ModuleValues | None = None, truth: bool = False
+) -> list[Snapshot]:
+    """``count`` snapshots of a steady scene, a second each, with intervals that tune themselves at first."""
+    out = []
+    for step in range(count):
+        sample = min(50_000, 5_000 * 2 ** (step // 12)) + (step % 7) * 350
+        attrs = Attrs(sample_us=sample, aggr_us=sample * 20)
+        made = snapshot(
+            steady_rows(step),
+            float(step + 1),
+            attrs=attrs,
+            origin=origin,
+            until_tuning=3 - step % 3,
+            module=module,
+            truth=_truth(step) if truth else None,
+        )
+        out.append(replace(made, began=float(step)))
+    return out
+
+
+def _truth(step: int) -> Truth:
+    rows = steady_rows(step)
+    idle = ints([-(age + 2) * 990 if accesses else (age + 1) * 1015 for _, _, accesses, age in rows])
+    sizes = ints([end - start for start, end, _, _ in rows])
+    touched = int(np.sum(sizes[idle < 0]))
+    return Truth(working_set_bytes=touched, bandwidth=5.1e9, idle_ms_percentiles=percentiles_of(idle, sizes))
+
+
+def many_regions(count: int = 1_000, step: int = 0, *, total: int = 64 * GIB, time: float = 1.0) -> Snapshot:
+    """A snapshot of ``count`` equal regions whose pattern moves with ``step``."""
+    page = 4096
+    size = total // count // page * page
+    start = np.arange(count, dtype=np.int64) * size
+    hot = np.sin(np.arange(count) / 37.0 + step / 11.0)
+    accesses = np.clip(hot * 20, 0, 20).astype(np.int64)
+    made = snapshot([], time)
+    return replace(
+        made,
+        start=start,
+        end=start + size,
+        nr_accesses=accesses,
+        age=(np.arange(count) + step) % 120,
+        target=np.zeros(count, dtype=np.int64),
+        until_tuning=3 - step % 3,
+    )
+
+
+def description(origin: Origin = "kernel", **changes: object) -> Description:
+    """DAMON_STAT on a machine called lab; or the synthetic memory of the first run."""
+    if origin == "simulated":
+        made = Description("demo:server", "synthetic memory: server", "simulated", ATTRS, speed=60.0)
+    else:
+        made = Description("stat", "DAMON_STAT", origin, ATTRS, host="lab", kernel="7.2.13")
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def module_values(*, bandwidth: int = 3_100_000_000, enabled: bool = True) -> ModuleValues:
+    """What DAMON_STAT itself might say of the steady scene."""
+    rising = tuple(-55_000 + round((p / 100) ** 2 * 390_000) for p in range(101))
+    return ModuleValues(enabled, bandwidth, rising, 1_000_000, 123)
+
+
+def status(state: str, text: str = "", time: float = 0.0) -> Status:
+    """A change of state at ``time``."""
+    return Status(state, text, time, WALL + time)  # type: ignore[arg-type]
+
+
+def feed_all(app: object, events: Iterable[object]) -> None:
+    """Hand each event to the app's history at once, and only the last to its panes."""
+    events = list(events)
+    for event in events[:-1]:
+        if isinstance(event, Snapshot):
+            app.history.append(event)  # type: ignore[attr-defined]
+    app.feed(events[-1])  # type: ignore[attr-defined]
