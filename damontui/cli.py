@@ -1,0 +1,127 @@
+"""The command line: which command, and every way out of it. What a command needs is imported when it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from damontui import __version__
+from damontui.errors import DamontuiError, UsageError
+
+
+class Command(NamedTuple):
+    """A command: the module of `damontui.commands` that has it, its form and what it is for."""
+
+    module: str
+    form: str
+    summary: str
+
+
+LIVE = Command("live", "[TARGET] [options]", "the live monitor")
+COMMANDS: dict[str, Command] = {
+    "snapshot": Command("snapshot", "[TARGET] [--count N] [--json]", "measure without a screen, print, end"),
+}
+
+_EXAMPLES = """\
+examples:
+  damontui                       what this machine has; simulated memory where it has nothing
+  sudo damontui stat             the kernel's DAMON_STAT: the whole machine's memory
+  damontui demo:server --speed 60
+  damontui snapshot --json       one JSON object, for scripts
+
+exit status: 0; 1 the system said no; 2 wrong usage; 128 and the signal's number after a signal (130: Ctrl-C)
+environment: DAMONTUI_ENABLED, DAMONTUI_READ_ONLY and so on, one for each setting; NO_COLOR"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status. Every failure of the world is one line on stderr."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words or os.environ.get("DAMONTUI_DEBUG", "") not in ("", "0")
+    try:
+        status = _run(words)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # the reader has what it wanted; Python would complain once more when it closes the stream
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except DamontuiError as error:
+        if debug:
+            traceback.print_exc()
+        _say(str(error))
+        return 2 if isinstance(error, UsageError) else 1
+    except KeyboardInterrupt:
+        return 130
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        _say(f"a fault of this program: {type(error).__name__}: {error}; --debug shows where")
+        return 1
+
+
+def _say(sentence: str) -> None:
+    with contextlib.suppress(OSError):  # standard error may be gone: then there is nobody to tell
+        print("damontui:", " ".join(sentence.split()), file=sys.stderr, flush=True)
+
+
+def _run(words: list[str]) -> int:
+    if "--version" in words[:1]:
+        print(f"damontui {__version__}")
+        return 0
+    from importlib import import_module
+
+    from damontui.commands.call import Call, Parser, add_general, program
+    from damontui.commands.endings import Endings
+
+    name, rest = _split(words)
+    command = COMMANDS[name] if name else LIVE
+    module = import_module(f"damontui.commands.{command.module}")
+    parser = Parser(
+        prog=f"damontui {name}".rstrip(),
+        usage=f"damontui {name} {command.form}".replace("  ", " "),
+        description=module.__doc__ if name else _overview(),
+        epilog=getattr(module, "EXAMPLES", None) if name else _EXAMPLES,
+    )
+    module.arguments(parser)
+    add_general(parser)
+    if not name:
+        parser.add_argument("--version", action="version", version=f"damontui {__version__}", help="the version")
+    parsed = parser.parse_args(rest)
+    with Endings() as endings:
+        status: int = module.run(Call(parsed, os.environ, program(), endings))
+    return status
+
+
+def _overview() -> str:
+    width = max(len(f"{name} {command.form}") for name, command in COMMANDS.items()) + 2
+    lines = ["See, live, which memory is really in use.", "", "commands:"]
+    lines += [f"  {f'{name} {c.form}':<{width}}{c.summary}" for name, c in COMMANDS.items()]
+    return "\n".join(lines)
+
+
+def _split(words: list[str]) -> tuple[str, list[str]]:
+    """The command's name and the words without it; "" is the live monitor.
+
+    The first word that is no option decides, so that options may stand before it. A target of a command's name is
+    written with a path: ``./snapshot``.
+    """
+    from damontui.config import SETTINGS
+
+    takes_value = {setting.option for setting in SETTINGS if setting.metavar} | {"--rootfs", "--config"}
+    skip = False
+    for place, word in enumerate(words):
+        if skip:
+            skip = False
+        elif word == "--":
+            break
+        elif word.startswith("-") and word != "-":
+            skip = word in takes_value
+        else:
+            return (word, words[:place] + words[place + 1 :]) if word in COMMANDS else ("", words)
+    return "", words

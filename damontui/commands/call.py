@@ -1,0 +1,153 @@
+"""What every command gets, and what several commands share: options, the settings behind them, the source."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NoReturn
+
+from damontui import config
+from damontui.commands.endings import Endings, held
+from damontui.errors import UsageError
+from damontui.sources.base import Source
+from damontui.sources.choose import Options, choose
+
+MONITORING = (
+    "sample",
+    "aggr",
+    "update",
+    "min_regions",
+    "max_regions",
+    "goal",
+    "goal_aggrs",
+    "min_sample",
+    "max_sample",
+)
+TIME = ("seed", "speed")
+SCREEN = ("theme", "span", "mode")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one line, raised as `UsageError`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            **options, allow_abbrev=False, add_help=False, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the complaint instead of printing a usage text before it."""
+        message = message.removeprefix("argument ").removeprefix("unrecognized arguments: ")
+        if message.startswith("-") and ":" not in message:
+            message = f"{message.split()[0]}: there is no such option"
+        elif ":" not in message and not message.startswith("the following"):
+            message = f"{message}: one target is enough"
+        raise UsageError(f"{message}; see: {self.prog} --help")
+
+
+@dataclass
+class Call:
+    """One command being run.
+
+    Attributes:
+        words: the parsed command line.
+        environ: the environment.
+        program: how this program was started, with its full path, for remedies to copy.
+        endings: what turns signals into an orderly end; entered.
+    """
+
+    words: argparse.Namespace
+    environ: Mapping[str, str]
+    program: str
+    endings: Endings
+
+    @cached_property
+    def settings(self) -> config.Settings:
+        """All layers of settings. Raises `UsageError`."""
+        given = {
+            name: value for name, value in vars(self.words).items() if name in config.BY_NAME and value is not None
+        }
+        return config.settings(given, self.environ, self.words.config)
+
+    @cached_property
+    def options(self) -> Options:
+        """What of the settings concerns sources."""
+        return self.settings.options(self.words.rootfs, self.program)
+
+    @property
+    def target(self) -> str:
+        """The target's word."""
+        return str(self.settings["target"])
+
+    @contextmanager
+    def open(self, word: str | None = None) -> Iterator[Source]:
+        """The target's source, entered, and left however this ends."""
+        with held(choose(word or self.target, self.options), self.endings) as source:
+            yield source
+
+
+def add_general(parser: Parser) -> None:
+    """The options of every command."""
+    group = parser.add_argument_group("general")
+    group.add_argument(
+        "--rootfs", metavar="DIR", default="/", type=_folder, help="use DIR/sys and DIR/proc (a container's host mount)"
+    )
+    group.add_argument("--config", metavar="FILE", help="settings; else ~/.config/damontui/config.toml")
+    group.add_argument("--debug", action="store_true", help="show where an error came from")
+    group.add_argument("-h", "--help", action="help", help="this text")
+
+
+def add_target(parser: Parser) -> None:
+    """TARGET and what says how it is monitored."""
+    from damontui.sources.choose import KINDS
+
+    forms = "; ".join(f"{kind.form}: {kind.what}" for kind in KINDS)
+    parser.add_argument("target", metavar="TARGET", nargs="?", help=forms.replace("%", "%%"))
+    group = parser.add_argument_group("monitoring (simulated memory and own kdamonds; DAMON_STAT's are fixed)")
+    add_settings(group, *MONITORING)
+    _flag(group, "autotune", "--no-autotune", False, "leave the intervals as they are")
+    group = parser.add_argument_group("running")
+    switch = group.add_mutually_exclusive_group()
+    _flag(switch, "enabled", "--disabled", False, "start switched off")
+    _flag(switch, "enabled", "--enabled", True, "start switched on, whatever the configuration says")
+    _flag(group, "read_only", "--read-only", True, "write nothing below /sys")
+    add_settings(group, *TIME)
+
+
+def add_settings(group: argparse._ActionsContainer, *names: str) -> None:
+    """Options made from the table of settings."""
+    for name in names:
+        setting = config.BY_NAME[name]
+        group.add_argument(
+            setting.option, dest=name, metavar=setting.metavar, type=_parser_of(setting), help=setting.help
+        )
+
+
+def _parser_of(setting: config.Setting) -> Any:
+    return lambda text: setting.parse(text, setting.option)
+
+
+def _flag(group: argparse._ActionsContainer, name: str, option: str, value: bool, text: str) -> None:
+    group.add_argument(option, dest=name, action="store_const", const=value, help=text)
+
+
+def _folder(text: str) -> str:
+    if not os.path.isdir(text):
+        raise UsageError(f"--rootfs: {text!r} is not a folder; name one that holds sys and proc")
+    return text
+
+
+def program() -> str:
+    """The command that starts this very program, with full paths: what sudo, with its own PATH, can find."""
+    started = sys.argv[0] if sys.argv else ""
+    if os.path.basename(started) == "__main__.py" or not os.path.basename(started).startswith("damontui"):
+        return f"{shlex.quote(sys.executable)} -m damontui"
+    found = started if os.path.dirname(started) else shutil.which(started)
+    return shlex.quote(os.path.abspath(found)) if found else "damontui"

@@ -1,0 +1,41 @@
+"""The live monitor: a screen on one target."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+from damontui.commands.call import SCREEN, Call, Parser, add_settings, add_target
+from damontui.errors import UsageError
+
+
+def arguments(parser: Parser) -> None:
+    """The options of the live monitor."""
+    add_target(parser)
+    group = parser.add_argument_group("screen")
+    add_settings(group, *SCREEN)
+    group.add_argument("--ascii", action="store_const", const=True, help="only ASCII characters")
+
+
+def need_terminal(environ: Mapping[str, str]) -> None:
+    """Refuse a screen where there is none, before anything large is imported. Raises `UsageError`."""
+    other = "damontui snapshot prints without a screen"
+    for stream, name in (
+        (sys.stdin, "standard input"),
+        (sys.stdout, "standard output"),
+        (sys.stderr, "standard error"),
+    ):
+        if stream is None or not stream.isatty():
+            raise UsageError(f"the live monitor needs a terminal, and {name} is not one; {other}")
+    if environ.get("TERM") == "dumb":
+        raise UsageError(f"the live monitor needs a terminal that can move its cursor, and TERM is dumb; {other}")
+
+
+def run(call: Call) -> int:
+    """Open the screen; the source is entered before and left after it, whatever happens to the screen."""
+    need_terminal(call.environ)
+    call.options  # noqa: B018 - wrong settings are said before the screen opens
+    from damontui.commands.screen import show
+
+    with call.open() as source:
+        return show(call, source)

@@ -1,0 +1,79 @@
+"""Runs the screen so that the terminal and the source are given back whatever ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import termios
+from typing import Any
+
+from damontui.commands.call import Call
+from damontui.commands.endings import Ended, Endings
+from damontui.history import History
+from damontui.monitor import Monitor
+from damontui.sources.base import Source
+from damontui.tui.app import DamontuiApp, ScreenOptions
+
+# back from the alternate screen, cursor on, mouse reports, bracketed paste, in-band resizes and kitty keys off
+_RESTORE = "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?2004l\x1b[?2048l\x1b[<u\x1b[0m"
+
+
+def show(call: Call, source: Source) -> int:
+    """Open the screen on an entered source; returns the exit status.
+
+    Raises:
+        Ended: where a signal ended it.
+        Exception: what the screen died of; the terminal is restored by then.
+    """
+    app = DamontuiApp(Monitor(source, History()), options=options(call))
+    # the command line says in one line what happened, and shows where with --debug
+    app._print_error_renderables = lambda: None  # type: ignore[method-assign]
+    before = _terminal()
+    try:
+        status = asyncio.run(_session(app, call.endings))
+    except BaseException:
+        _restore(before)
+        raise
+    if call.endings.signum:
+        raise Ended(call.endings.signum)
+    if app._exception is not None:
+        raise app._exception
+    return status or 0
+
+
+def options(call: Call) -> ScreenOptions:
+    """What of the settings concerns the screen."""
+    settings = call.settings
+    values: dict[str, Any] = {"keymap": dict(settings.keys), "ascii": settings["ascii"], "mode": settings["mode"]}
+    if settings["theme"] is not None:
+        values["theme"] = settings["theme"]
+    if settings["span"] is not None:
+        values["span"] = settings["span"] / 1e6
+    return ScreenOptions(**values)
+
+
+async def _session(app: DamontuiApp, endings: Endings) -> int | None:
+    loop = asyncio.get_running_loop()
+
+    def leave() -> None:
+        # runs in the signal handler: only the loop's own wake-up is safe there
+        loop.call_soon_threadsafe(app.exit, 128 + endings.signum)
+
+    endings.polite = leave
+    return await app.run_async()
+
+
+def _terminal() -> list[Any] | None:
+    with contextlib.suppress(termios.error, OSError, ValueError, AttributeError):
+        return termios.tcgetattr(sys.__stdin__.fileno())  # type: ignore[union-attr]
+    return None
+
+
+def _restore(before: list[Any] | None) -> None:
+    """After an end in the middle of things: Textual had no chance to tidy the terminal."""
+    with contextlib.suppress(termios.error, OSError, ValueError, AttributeError):
+        os.write(sys.__stderr__.fileno(), _RESTORE.encode())  # type: ignore[union-attr]
+        if before is not None:
+            termios.tcsetattr(sys.__stdin__.fileno(), termios.TCSANOW, before)  # type: ignore[union-attr]

@@ -1,0 +1,215 @@
+"""From the target's word on the command line to a source. Choosing only reads: nothing is started here."""
+
+from __future__ import annotations
+
+import platform
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from damontui.damon.attrs import Attrs, IntervalsGoal
+from damontui.errors import UsageError
+from damontui.kernel.root import Root
+from damontui.sources.base import Source
+
+STAT = "sys/module/damon_stat/parameters"
+ADMIN = "sys/kernel/mm/damon/admin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line, the environment and the configuration say about a source; None is "not said".
+
+    The durations are microseconds. ``attrs`` puts them together with a target's own defaults.
+    """
+
+    sample_us: int | None = None
+    aggr_us: int | None = None
+    update_us: int | None = None
+    min_regions: int | None = None
+    max_regions: int | None = None
+    goal_bp: int | None = None
+    goal_aggrs: int | None = None
+    min_sample_us: int | None = None
+    max_sample_us: int | None = None
+    autotune: bool = True
+    insisted: tuple[str, ...] = ()
+    """The attributes' options that were given on the command line itself (``--sample``)."""
+    enabled: bool = True
+    read_only: bool = False
+    rootfs: str = "/"
+    seed: int | None = None
+    speed: float = 1.0
+    """Seconds of simulated or replayed time to one of ours; inf for as fast as it goes."""
+    program: str = "damontui"
+    """The command that started this program, with its full path, for remedies to copy."""
+
+    def root(self) -> Root:
+        """The way to the kernel's files that these options allow."""
+        return Root(self.rootfs, read_only=self.read_only)
+
+    def attrs(self, base: Attrs | None = None) -> Attrs:
+        """The monitoring attributes: what was said over ``base`` (DAMON_STAT's).
+
+        What was not said follows what was: an aggregation keeps its number of samples where only the sampling
+        interval is given, and the tuner's bounds widen to hold it.
+
+        Raises:
+            UsageError: where the kernel would answer EINVAL, naming the options.
+        """
+        base = Attrs() if base is None else base
+        sample = self.sample_us if self.sample_us is not None else base.sample_us
+        aggr = self.aggr_us
+        if aggr is None:
+            aggr = base.aggr_us if self.sample_us is None else sample * base.aggr_samples
+        elif self.sample_us is None and sample > aggr:
+            sample = max(1, aggr // base.aggr_samples)
+        default = base.goal or IntervalsGoal()
+        least = self.min_sample_us if self.min_sample_us is not None else default.min_sample_us
+        most = self.max_sample_us if self.max_sample_us is not None else default.max_sample_us
+        if self.min_sample_us is None:
+            least = min(least, sample, most)
+        if self.max_sample_us is None:
+            most = max(most, sample, least)
+        if self.sample_us is None and self.aggr_us is None and not least <= sample <= most:
+            sample = min(max(sample, least), most)
+            aggr = sample * base.aggr_samples
+        try:
+            goal = IntervalsGoal(
+                access_bp=self.goal_bp if self.goal_bp is not None else default.access_bp,
+                aggrs=self.goal_aggrs if self.goal_aggrs is not None else default.aggrs,
+                min_sample_us=least,
+                max_sample_us=most,
+            )
+            return Attrs(
+                sample_us=sample,
+                aggr_us=aggr,
+                update_us=self.update_us if self.update_us is not None else base.update_us,
+                min_regions=self.min_regions
+                if self.min_regions is not None
+                else min(base.min_regions, self.max_regions or base.min_regions),
+                max_regions=self.max_regions
+                if self.max_regions is not None
+                else max(base.max_regions, self.min_regions or 0),
+                goal=goal if self.autotune else None,
+            )
+        except UsageError as error:
+            raise UsageError(_named(str(error))) from None
+
+
+_BLAME = (
+    ("goal: the shortest", "--min-sample, --max-sample"),
+    ("goal: ", "--goal, --goal-aggrs"),
+    ("sampling interval: ", "--sample"),
+    ("update interval: ", "--update"),
+    ("minimum regions: ", "--min-regions, --max-regions"),
+)
+
+
+def _named(message: str) -> str:
+    for beginning, option in _BLAME:
+        if message.startswith(beginning):
+            return f"{option}: {message}"
+    return message
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of target: the words that mean it, and how its source is made (its module is imported only then)."""
+
+    form: str
+    """How its word is written, for help and errors."""
+    what: str
+    matches: Callable[[str], bool]
+    make: Callable[[str, Options], Source]
+
+
+def choose(word: str, options: Options) -> Source:
+    """The source that ``word`` means; it is not entered yet.
+
+    Raises:
+        UsageError: for a word that means nothing, saying what is understood.
+    """
+    for kind in KINDS:
+        if kind.matches(word):
+            return kind.make(word, options)
+    known = ", ".join(kind.form for kind in KINDS)
+    raise UsageError(f"target: {word!r} is not understood and no such file exists; write one of: {known}")
+
+
+def auto_reason(options: Options) -> str:
+    """Why ``auto`` does not show DAMON_STAT here: one sentence with the remedy; "" where it can be read."""
+    root = options.root()
+    if root.readable(f"{STAT}/enabled"):
+        return ""
+    if root.exists(STAT):
+        return (
+            "This is synthetic memory: DAMON_STAT is here, but only root may read it; "
+            f"for real data run: sudo {options.program}"
+        )
+    release = _release(root)
+    if root.exists(ADMIN):
+        return (
+            f"This is synthetic memory: {release} has DAMON but no DAMON_STAT, which came with Linux 6.17 "
+            f"(CONFIG_DAMON_STAT); what this machine can do: {options.program} doctor"
+        )
+    return (
+        f"This is synthetic memory: {release} has no DAMON (CONFIG_DAMON_STAT, Linux 6.17 and later); "
+        f"what this machine can do: {options.program} doctor"
+    )
+
+
+def _release(root: Root) -> str:
+    try:
+        return "Linux " + root.read("proc/sys/kernel/osrelease")
+    except Exception:  # only a name in a sentence
+        return f"{platform.system() or 'this kernel'}"
+
+
+def _auto(word: str, options: Options) -> Source:
+    reason = auto_reason(options)
+    if reason:
+        return _demo("demo", options, reason)
+    from damontui.sources.damon_stat import DamonStatSource
+
+    return DamonStatSource(options.root(), target=word)
+
+
+def _stat(word: str, options: Options) -> Source:
+    if options.insisted:
+        raise UsageError(f"{options.insisted[0]}: DAMON_STAT's attributes are fixed in the kernel; leave it out")
+    from damontui.sources.damon_stat import DamonStatSource
+
+    return DamonStatSource(options.root(), target=word)
+
+
+def _demo(word: str, options: Options, reason: str = "") -> Source:
+    from damontui.operations.scenes import SCENES, scene
+    from damontui.sources.engine import EngineSource
+
+    name = word.partition(":")[2] or "server"
+    if name not in SCENES:
+        raise UsageError(f"target: there is no scene {name!r}; the scenes are: {', '.join(SCENES)}")
+    seed = _seed(options)
+    return EngineSource(
+        lambda: scene(name, seed),
+        options.attrs(),
+        seed=seed,
+        speed=options.speed,
+        target=word if ":" in word else f"demo:{name}",
+        title=f"synthetic memory: {name}",
+        enabled=options.enabled,
+        reason=reason,
+    )
+
+
+def _seed(options: Options) -> int:
+    return options.seed if options.seed is not None else secrets.randbits(32)
+
+
+KINDS: list[Kind] = [
+    Kind("auto", "DAMON_STAT where it can be read, else demo", lambda word: word == "auto", _auto),
+    Kind("stat", "the kernel's DAMON_STAT", lambda word: word == "stat", _stat),
+    Kind("demo[:SCENE]", "synthetic memory", lambda word: word == "demo" or word.startswith("demo:"), _demo),
+]
+"""In the order in which a word is tried; the help and the errors list them."""
