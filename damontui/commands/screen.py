@@ -59,7 +59,7 @@ async def _session(app: DamontuiApp, endings: Endings) -> int | None:
 
     def leave() -> None:
         # runs in the signal handler: only the loop's own wake-up is safe there
-        loop.call_soon_threadsafe(app.exit, 128 + endings.signum)
+        loop.call_soon_threadsafe(app.end, 128 + endings.signum)
 
     endings.polite = leave
     return await app.run_async()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import signal
@@ -38,6 +37,7 @@ from damontui.tui.panes.notice import Notice
 from damontui.tui.panes.regions import RegionsPane
 from damontui.tui.panes.title import TitleBar
 from damontui.tui.screens.help import HelpScreen
+from damontui.tui.themes import DARK, THEMES
 
 SPANS = (15, 30, 60, 120, 240, 480, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 """Seconds across the heatmap that + and - go through."""
@@ -45,7 +45,6 @@ SPANS = (15, 30, 60, 120, 240, 480, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 MODES: tuple[Mode, ...] = ("rate", "temperature", "idle")
 
 TERMINAL_LOST = 128 + signal.SIGHUP
-TERMINATED = 128 + signal.SIGTERM
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class ScreenOptions:
     """What a user can choose about the screen.
 
     Attributes:
-        theme: one of Textual's themes.
+        theme: ``damontui-dark``, ``damontui-light`` or one of Textual's.
         span: seconds across the heatmap.
         mode: what the heatmap's colour means.
         keymap: name in the table of keys → keys, comma separated.
@@ -64,7 +63,7 @@ class ScreenOptions:
         screenshots: the folder for ctrl+s; "" is the current one.
     """
 
-    theme: str = "textual-dark"
+    theme: str = DARK.name
     span: float = 240.0
     mode: Mode = "rate"
     keymap: Mapping[str, str] = field(default_factory=dict)
@@ -135,6 +134,8 @@ class DamontuiApp(App[int]):
         if monitor is not None:
             description = monitor.source.describe()
         self.description = description or Description("", "", "simulated", Attrs())
+        for theme in THEMES:
+            self.register_theme(theme)
         if self.options.theme not in self.available_themes:
             raise UsageError(
                 f"theme: there is no {self.options.theme!r}; known are {', '.join(sorted(self.available_themes))}"
@@ -187,10 +188,6 @@ class DamontuiApp(App[int]):
             self._unsubscribe = self.monitor.subscribe(self._receive)
             self._start()
             self.set_interval(1.0, self._tick)
-            if not self.is_headless:
-                loop = asyncio.get_running_loop()
-                loop.add_signal_handler(signal.SIGHUP, self._end, TERMINAL_LOST)
-                loop.add_signal_handler(signal.SIGTERM, self._end, TERMINATED)
         self.paint()
 
     def on_unmount(self) -> None:
@@ -199,7 +196,8 @@ class DamontuiApp(App[int]):
         if self.monitor is not None:
             self.monitor.stop(timeout=2.0)
 
-    def _end(self, code: int) -> None:
+    def end(self, code: int) -> None:
+        """Leave with this exit status. Signals are the caller's, which calls this on the loop."""
         self._leaving = True
         if self.monitor is not None:
             self.monitor.stop(timeout=0)
@@ -207,7 +205,7 @@ class DamontuiApp(App[int]):
 
     async def action_quit(self) -> None:
         """Leave: 1 where the system said no and that still stands, else 0."""
-        self._end(1 if self.error is not None else 0)
+        self.end(1 if self.error is not None else 0)
 
     def _reads_enabled(self) -> bool:
         assert self.monitor is not None
@@ -372,7 +370,7 @@ class DamontuiApp(App[int]):
         """Once a second: the clock, and whether the terminal is still there."""
         stdin = sys.__stdin__
         if not self.is_headless and (stdin is None or stdin.closed or not os.isatty(stdin.fileno())):
-            self._end(TERMINAL_LOST)
+            self.end(TERMINAL_LOST)
             return
         now, cpu = time.monotonic(), time.process_time()
         if now - self._cpu[0] >= 2.0:
