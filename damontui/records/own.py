@@ -62,7 +62,7 @@ def _rest(snapshot: Snapshot, usual: Attrs) -> dict[str, Any]:
     return rest
 
 
-def _payload(snapshot: Snapshot, usual: Attrs) -> bytes:
+def _payload(snapshot: Snapshot, usual: Attrs, nanoseconds: tuple[int, int] | None) -> bytes:
     head = _HEAD.pack(
         _MARK,
         snapshot.time,
@@ -82,6 +82,8 @@ def _payload(snapshot: Snapshot, usual: Attrs) -> bytes:
         np.subtract(snapshot.end, snapshot.start, out=arrays[1])
         arrays[2], arrays[3], arrays[4] = snapshot.nr_accesses, snapshot.age, snapshot.target
     rest = _rest(snapshot, usual)
+    if nanoseconds is not None:
+        rest["ns"] = nanoseconds
     return head + arrays.tobytes() + (json_text(rest) if rest else b"")
 
 
@@ -121,9 +123,15 @@ class RecordWriter:
             header["speed"] = 0  # JSON has no infinity
         self._write(_member(json_text(header) + b"\n", 0.0, self._level))
 
-    def append(self, snapshot: Snapshot) -> None:
-        """Write a snapshot. Raises `SourceError` where the disk is full."""
-        self._write(_member(_payload(snapshot, self.description.attrs), snapshot.time, self._level))
+    def append(self, snapshot: Snapshot, nanoseconds: tuple[int, int] | None = None) -> None:
+        """Write a snapshot; ``nanoseconds`` is when it began and ended, where known finer than a float holds.
+
+        Raises `SourceError` where the disk is full.
+        """
+        if nanoseconds == (round(snapshot.began * 1e9), round(snapshot.time * 1e9)):
+            nanoseconds = None
+        payload = _payload(snapshot, self.description.attrs, nanoseconds)
+        self._write(_member(payload, snapshot.time, self._level))
         self.count += 1
 
     def _write(self, data: bytes) -> None:
@@ -289,6 +297,7 @@ class _Builder:
         intervals: dict[tuple[int, ...], int] = {}
         beside_of: list[int] = []
         extra: dict[int, dict[str, object]] = {}
+        fine: dict[int, tuple[int, int]] = {}
         damaged = 0
         for place in places:
             payload = self.record._unpack(place)
@@ -302,6 +311,8 @@ class _Builder:
             try:
                 if rest:
                     beside, more = _beside(rest, head, self.usual)
+                    if (ns := more.pop("ns", None)) is not None:
+                        fine[len(heads)] = ns  # type: ignore[assignment]
                     if more:
                         extra[len(heads)] = more
                     number = known.setdefault(beside, len(known))
@@ -318,7 +329,10 @@ class _Builder:
             heads.append(head)
             chunks.append(payload[_HEAD.size : arrays_end])
         self.record.damaged = damaged
-        return self._table(heads, chunks, list(known), beside_of, extra, damaged)
+        table = self._table(heads, chunks, list(known), beside_of, extra, damaged)
+        if fine:
+            table.nanoseconds = np.array([fine.get(i) or table.ns(i) for i in range(len(table))], np.int64)
+        return table
 
     def _table(
         self,
@@ -361,7 +375,7 @@ class _Builder:
             beside,
             np.array(beside_of, np.int64),
             extra,
-            notes,
+            notes=notes,
         )
 
 
@@ -392,6 +406,9 @@ def _beside(rest: bytes, head: tuple[Any, ...], usual: Attrs) -> tuple[Beside, d
             more[name] = Truth(**_tupled(value))
         elif name == "names":
             more[name] = tuple(str(n) for n in value)
+        elif name == "ns":
+            began, ended = value
+            more[name] = (int(began), int(ended))
         elif name in ("complete", "lost", "late", "until_tuning", "cpu", "note"):
             more[name] = value
     return Beside(attrs, after, targets), more

@@ -46,6 +46,10 @@ class Table:
     """Which of them each snapshot has."""
     extra: dict[int, dict[str, object]] = field(default_factory=dict)
     """Other fields of `Snapshot`, by snapshot, where they are not the default."""
+    nanoseconds: Ints | None = None
+    """``began`` and ``time`` as integers, shape ``(snapshots, 2)``, where they are finer than a float holds."""
+    intervals_known: bool = True
+    """False where the file has no intervals: ``attrs`` are then only the defaults."""
     notes: tuple[str, ...] = ()
     """What the file could not tell, or what of it could not be read, one sentence each."""
 
@@ -72,6 +76,13 @@ class Table:
         )
         extra = self.extra.get(index)
         return replace(made, **extra) if extra else made  # type: ignore[arg-type]
+
+    def ns(self, index: int) -> tuple[int, int]:
+        """When snapshot ``index`` began and ended, nanoseconds."""
+        if self.nanoseconds is not None:
+            began, ended = self.nanoseconds[index].tolist()
+            return began, ended
+        return round(float(self.began[index]) * 1e9), round(float(self.time[index]) * 1e9)
 
     def __iter__(self) -> Iterator[Snapshot]:
         return map(self.snapshot, range(len(self)))
@@ -104,7 +115,7 @@ def table_of(description: Description, snapshots: Sequence[Snapshot], notes: tup
         list(known),
         np.array(beside_of, np.int64),
         {i: extra for i, s in enumerate(snapshots) if (extra := extra_of(s))},
-        notes,
+        notes=notes,
     )
 
 

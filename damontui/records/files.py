@@ -1,0 +1,155 @@
+"""Any record file: recognised by its content, never by its name; read whole, written, converted."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+
+from damontui.damon.attrs import Attrs
+from damontui.errors import SourceError
+from damontui.records import damo
+from damontui.records.own import MAGIC, Record, RecordWriter
+from damontui.records.table import Beside, Table
+
+Format = Literal["damontui", "json", "json-compressed", "trace", "perf"]
+
+FORMATS: dict[str, Format] = {
+    ".damontui": "damontui",
+    ".json": "json",
+    ".data": "json-compressed",
+    ".trace": "trace",
+    ".txt": "trace",
+}
+"""What a new file's name says about its format."""
+
+
+def sniff(path: Path) -> Format | None:
+    """The format of a file by its first bytes; None where it is none of ours. Raises `SourceError`."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(4096)
+    except OSError as error:
+        raise SourceError(f"cannot read {path}", (error.strerror or str(error)).lower()) from error
+    if head.startswith(MAGIC):
+        return "damontui"
+    if head.startswith(b"PERFILE2"):
+        return "perf"
+    if head[:1] == b"\x78":
+        return "json-compressed"
+    if head.lstrip()[:1] in (b"[", b"{"):
+        return "json"
+    return "trace" if b"damon_" in head or b"# tracer" in head or b"kdamond" in head else None
+
+
+def read(path: str | Path, *, attrs: Attrs | None = None) -> Table:
+    """The table of a record in any format.
+
+    Args:
+        path: the file.
+        attrs: intervals to use where the file has none.
+
+    Raises:
+        SourceError: the file cannot be read, or is no record.
+    """
+    path = Path(path)
+    kind = sniff(path)
+    if kind is None:
+        raise SourceError(f"cannot read {path}", "it is no record: neither damontui's, nor damo's, nor trace text")
+    if kind == "damontui":
+        with Record(path) as record:
+            table = record.table()
+            if record.pending_bytes:
+                note = f"the last {record.pending_bytes} bytes are no whole snapshot (still being written, or cut off)"
+                table.notes = (*table.notes, note)
+        table.description = replace(table.description, title=f"record {path.name}")
+    elif kind == "perf":
+        table = _read_perf(path)
+    elif kind == "trace":
+        with open(path, "rb") as file:
+            table = damo.read_trace(path, file)
+    else:
+        table = damo.read_json(path)
+    return with_attrs(table, attrs) if attrs is not None and not table.intervals_known else table
+
+
+def with_attrs(table: Table, attrs: Attrs) -> Table:
+    """The same record with the intervals that the file could not tell."""
+    beside = [Beside(attrs, attrs, b.targets) for b in table.beside]
+    notes = tuple(n for n in table.notes if "no intervals" not in n)
+    description = replace(table.description, attrs=attrs)
+    return replace(table, description=description, beside=beside, intervals_known=True, notes=notes)
+
+
+def _read_perf(path: Path) -> Table:
+    perf = shutil.which("perf")
+    if perf is None:
+        raise SourceError(
+            f"cannot read {path}", "it is perf's binary format and perf is not installed", "install perf (linux-perf)"
+        )
+    command = [perf, "script", "--force", "-i", str(path)]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        assert run.stderr is not None
+        try:
+            return damo.read_trace(path, run.stdout)  # type: ignore[arg-type]
+        except SourceError:
+            run.kill()
+            said = run.stderr.read(2000).decode("utf-8", "replace").strip().splitlines()
+            raise SourceError(
+                f"cannot read {path}", f"perf script found no DAMON trace in it ({said[-1] if said else 'no output'})"
+            ) from None
+
+
+def write(table: Table, path: str | Path, kind: Format, *, force: bool = False) -> list[str]:
+    """Write a table as a new file of mode 0600; returns what the format could not keep, one sentence each.
+
+    Raises:
+        SourceError: the file is there already and ``force`` is not given, or it cannot be written.
+    """
+    path = Path(path)
+    if kind == "damontui":
+        with RecordWriter(path, table.description, force=force) as writer:
+            for index, snapshot in enumerate(table):
+                writer.append(snapshot, table.ns(index))
+        return []
+    if kind == "perf":
+        raise SourceError(f"cannot write {path}", "perf's binary format is read only", "choose another format")
+    with create(path, force=force) as file:
+        try:
+            if kind == "trace":
+                left = damo.write_trace(table, file)
+            else:
+                left = damo.write_json(table, file, compress=kind == "json-compressed")
+        except OSError as error:
+            raise SourceError(f"cannot write {path}", (error.strerror or str(error)).lower()) from error
+    if kind == "trace" and table.intervals_known and len(table):
+        with create(Path(f"{path}.kdamonds"), force=force) as file:
+            file.write(damo.sidecar_text(table.beside[int(table.beside_of[0])].attrs).encode())
+    return left
+
+
+def create(path: Path, *, force: bool) -> BinaryIO:
+    """A new file for writing, mode 0600; never over another one unless ``force``. Raises `SourceError`."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if force else os.O_EXCL)
+    try:
+        return os.fdopen(os.open(path, flags, 0o600), "wb")
+    except FileExistsError:
+        raise SourceError(f"cannot write {path}", "the file is there already", "use another name, or --force") from None
+    except OSError as error:
+        raise SourceError(f"cannot write {path}", (error.strerror or str(error)).lower()) from error
+
+
+def same(one: Table, other: Table) -> bool:
+    """Whether two tables hold the same regions, counts, ages, times, intervals and targets."""
+    arrays = ("offsets", "start", "end", "nr_accesses", "age", "target")
+    return (
+        all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays)
+        and [one.ns(i) for i in range(len(one))] == [other.ns(i) for i in range(len(other))]
+        and [one.beside[i] for i in one.beside_of.tolist()] == [other.beside[i] for i in other.beside_of.tolist()]
+    )
