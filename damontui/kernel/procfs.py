@@ -1,0 +1,139 @@
+"""/proc: who runs, since when, at what cost; the kernel's name; and where physical memory is."""
+
+from __future__ import annotations
+
+import re
+
+from damontui.errors import SourceError
+from damontui.kernel.root import Root
+
+_KDAMOND = re.compile(r"kdamond\.\d+")
+_PF_KTHREAD = 0x0020_0000
+_SYSTEM_RAM = re.compile(r"([0-9a-fA-F]+)-([0-9a-fA-F]+) : System RAM")
+_TICKS = 100  # USER_HZ, the unit of /proc/PID/stat on every architecture that Linux still runs on
+
+
+def kernel_release(root: Root) -> str:
+    """``uname -r`` of the kernel behind ``root``; "" where it is hidden."""
+    return _or_nothing(root, "proc/sys/kernel/osrelease")
+
+
+def hostname(root: Root) -> str:
+    """The machine's name; "" where it is hidden."""
+    return _or_nothing(root, "proc/sys/kernel/hostname")
+
+
+def comm(root: Root, pid: int) -> str:
+    """A task's name, at most 15 characters; "" where there is no such task."""
+    return _or_nothing(root, f"proc/{pid}/comm")
+
+
+def own_pid(root: Root, otherwise: int) -> int:
+    """Our PID as the /proc below ``root`` counts (a container may see its host's); else ``otherwise``."""
+    try:
+        return int(root.path("proc/self").readlink().name)
+    except (OSError, ValueError):
+        return otherwise
+
+
+def alive(root: Root, pid: int) -> bool:
+    """Whether a task is there and not a zombie."""
+    fields = _stat(root, pid)
+    return bool(fields) and fields[0] not in "ZX"
+
+
+def is_kernel_thread(root: Root, pid: int) -> bool:
+    """Whether a task is a thread of the kernel: any program can call itself kdamond.0."""
+    fields = _stat(root, pid)
+    try:
+        return bool(int(fields[6]) & _PF_KTHREAD)
+    except (IndexError, ValueError):
+        return False
+
+
+def started_at(root: Root, pid: int) -> float | None:
+    """When a task started: seconds on CLOCK_BOOTTIME, which runs ahead of CLOCK_MONOTONIC by time asleep."""
+    fields = _stat(root, pid)
+    try:
+        return int(fields[19]) / _TICKS
+    except (IndexError, ValueError):
+        return None
+
+
+def uptime(root: Root) -> float | None:
+    """Seconds since the start of the machine, CLOCK_BOOTTIME."""
+    try:
+        return float(root.read("proc/uptime").split()[0])
+    except (SourceError, IndexError, ValueError):
+        return None
+
+
+def cpu_ns(root: Root, pid: int) -> int | None:
+    """CPU time of a task in nanoseconds (``schedstat``, first number); None where unknown."""
+    try:
+        return int(_or_nothing(root, f"proc/{pid}/schedstat").split()[0])
+    except (IndexError, ValueError):
+        return None
+
+
+def sleeps(root: Root, pid: int) -> int | None:
+    """How often a task went to sleep; a kdamond does so once in a sampling interval. None where unknown."""
+    match = re.search(r"^voluntary_ctxt_switches:\s*(\d+)", _or_nothing(root, f"proc/{pid}/status"), re.MULTILINE)
+    return int(match[1]) if match else None
+
+
+def find_kdamonds(root: Root) -> dict[int, str]:
+    """Every kdamond that this /proc shows: PID to name. Empty also where a PID namespace hides the kernel's threads.
+
+    Raises:
+        SourceError: where /proc itself cannot be listed.
+    """
+    found = {}
+    for name in root.list("proc"):
+        if name.isdigit():
+            pid = int(name)
+            called = comm(root, pid)
+            if _KDAMOND.fullmatch(called) and is_kernel_thread(root, pid):
+                found[pid] = called
+    return found
+
+
+def is_kdamond(root: Root, pid: int) -> bool:
+    """Whether that PID is a kdamond now."""
+    return bool(_KDAMOND.fullmatch(comm(root, pid))) and is_kernel_thread(root, pid)
+
+
+def shows_kernel_threads(root: Root) -> bool:
+    """Whether this /proc is the machine's own, and not a container's: there, no kdamond is ever seen."""
+    return comm(root, 2) == "kthreadd"
+
+
+def system_ram(root: Root) -> list[tuple[int, int]]:
+    """The ranges ``[start, end)`` of System RAM in bytes, rising (``/proc/iomem``, resources at the top).
+
+    Raises:
+        SourceError: where the file cannot be read, or shows zeros for addresses to whoever is not root.
+    """
+    ranges = []
+    for line in root.read("proc/iomem").splitlines():
+        match = _SYSTEM_RAM.match(line)
+        if match is not None:
+            ranges.append((int(match[1], 16), int(match[2], 16) + 1))
+    what = f"cannot read the memory's addresses in {root.path('proc/iomem')}"
+    if not ranges:
+        raise SourceError(what, "it names no System RAM")
+    if all(end <= 1 for _, end in ranges):
+        raise SourceError(what, "the kernel shows them to root only", "run it as root")
+    return sorted(ranges)
+
+
+def _or_nothing(root: Root, name: str) -> str:
+    try:
+        return root.read(name)
+    except SourceError:
+        return ""
+
+
+def _stat(root: Root, pid: int) -> list[str]:
+    """The fields of /proc/PID/stat after the name, which may hold blanks and brackets: [0] is the state."""
+    return _or_nothing(root, f"proc/{pid}/stat").rpartition(")")[2].split()
