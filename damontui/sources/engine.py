@@ -1,0 +1,268 @@
+"""The engine as a source: an operations set of ours, monitored in real time by a context of ours."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+
+from damontui import units
+from damontui.damon.attrs import Attrs
+from damontui.damon.context import Context
+from damontui.damon.operations import BatchOperations, Operations
+from damontui.damon.snapshot import Description, Event, Origin, Snapshot, State, Status
+
+MakeOperations = Callable[[np.random.Generator], Operations]
+
+_SLICE = 0.1
+"""Seconds waited at a time: a stop ends the wait at once, the switch within this."""
+_RECENT = 10.0
+"""Seconds over which the CPU share is averaged."""
+
+
+def _wait(stop: threading.Event, seconds: float) -> None:
+    stop.wait(seconds)
+
+
+class EngineSource:
+    """Runs a context over an operations set; a `Source`.
+
+    Where the operations set is a model (`BatchOperations`), time is the model's, from 0 on, ``speed`` seconds of it to
+    one of ours; each aggregation is computed at the moment when it is due. Else time is ``clock`` and every sampling
+    interval is really waited for. Either way deadlines are absolute: one that is missed is counted in
+    ``Snapshot.late``, and what follows is not shifted by it.
+
+    Subclasses may override `open`, `close`, `observed` and `gone`.
+
+    Args:
+        make_operations: makes the operations set anew for each start, with the generator to draw from.
+        attrs: at the start.
+        seed: of all chance; None for another one each time. The same seed gives the same snapshots.
+        speed: model seconds to one of ours; ``math.inf`` for as fast as it goes. Only for a model.
+        target: the word on the command line that leads here.
+        title: for people.
+        enabled: the switch at the start.
+        clock: seconds, monotonic.
+        wall: seconds since 1970.
+        cpu_clock: CPU seconds of the calling thread.
+        wait: waits for the event or so many seconds (at most 0.1); a test moves its clock here.
+    """
+
+    def __init__(
+        self,
+        make_operations: MakeOperations,
+        attrs: Attrs,
+        *,
+        target: str,
+        title: str,
+        seed: int | None = None,
+        speed: float = 1.0,
+        enabled: bool = True,
+        origin: Origin = "simulated",
+        reason: str = "",
+        host: str = "",
+        kernel: str = "",
+        limits: tuple[str, ...] = (),
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        cpu_clock: Callable[[], float] = time.thread_time,
+        wait: Callable[[threading.Event, float], object] = _wait,
+    ) -> None:
+        self._make = make_operations
+        self._attrs = attrs
+        self._seed = seed
+        self._speed = speed
+        self._enabled = enabled
+        self._starts = 0  # grows with every turn of the switch, so that the iteration under way can tell
+        self._clock = clock
+        self._wall = wall
+        self._cpu_clock = cpu_clock
+        self._wait = wait
+        self._cpu = 0.0
+        self._spent: deque[tuple[float, float]] = deque()
+        self._now = 0.0
+        self._description = Description(
+            target=target,
+            title=title,
+            origin=origin,
+            attrs=attrs,
+            host=host,
+            kernel=kernel,
+            speed=speed,
+            reason=reason,
+            limits=limits,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def describe(self) -> Description:
+        """What this is and where."""
+        return self._description
+
+    @property
+    def enabled(self) -> bool:
+        """Whether monitoring is switched on."""
+        return self._enabled
+
+    @enabled.setter
+    def enabled(self, on: bool) -> None:
+        if on != self._enabled:
+            self._enabled = on
+            self._starts += 1
+
+    def overhead(self) -> float:
+        """CPU seconds that the engine's thread took so far, without what the consumer of its events did."""
+        return self._cpu
+
+    def snapshots(self, stop: threading.Event) -> Iterator[Event]:
+        """See `Source`. Ends within 0.1 s of the switch going off, at once when ``stop`` is set."""
+        events = self._events(stop)
+        while True:
+            mark = self._cpu_clock()
+            try:
+                event = next(events)
+            except StopIteration:
+                return
+            finally:
+                self._cpu += self._cpu_clock() - mark
+            yield event
+
+    # -- what a live source may want to know or do
+
+    def open(self, rng: np.random.Generator) -> Operations:
+        """The operations set of a start. May raise `SourceError`."""
+        return self._make(rng)
+
+    def close(self, operations: Operations) -> None:
+        """Give back what `open` took; called on every way out of a start."""
+
+    def observed(self, context: Context, cpu: float) -> None:
+        """Called after each live sampling interval with the CPU seconds that it took: may set other attributes."""
+
+    def gone(self, operations: Operations) -> tuple[State, str]:
+        """The last word where no target is valid any more."""
+        return "gone", "no target is left"
+
+    # -- the loop
+
+    def _events(self, stop: threading.Event) -> Iterator[Event]:
+        while self._enabled and not stop.is_set():
+            start = self._starts
+            yield from self._start(stop, start)
+            if start == self._starts:
+                return  # stopped, or nothing left to watch
+        if not self._enabled:
+            yield Status("off", "switched off", self._now, self._wall())
+
+    def _start(self, stop: threading.Event, start: int) -> Iterator[Event]:
+        of_memory, of_context = (np.random.default_rng(part) for part in np.random.SeedSequence(self._seed).spawn(2))
+        operations = self.open(of_memory)
+        self._spent.clear()
+        try:
+            if not operations.valid():
+                yield self._last_word(operations)
+            elif isinstance(operations, BatchOperations):
+                yield from self._model(operations, of_context, stop, start)
+            else:
+                yield from self._live(operations, of_context, stop, start)
+        finally:
+            self.close(operations)
+
+    def _model(
+        self, operations: Operations, rng: np.random.Generator, stop: threading.Event, start: int
+    ) -> Iterator[Event]:
+        context = Context(operations, self._attrs, rng, origin=self._description.origin)
+        began = self._clock()
+        self._now = 0.0
+        yield self._first(context, self._speed)
+        while True:
+            model_due = context.aggregation_due
+            due = began + model_due / self._speed
+            behind = self._clock() - due
+            if behind > 0 and not math.isinf(self._speed):
+                sample = context.attrs.sample_us / 1e6 / self._speed
+                context.late += min(context.samples_left, math.ceil(behind / sample))
+            if not self._wait_until(due if not math.isinf(self._speed) else -math.inf, stop, start):
+                return
+            context.wall = self._wall() - (model_due - context.time)  # it ends now, however fast the model's time goes
+            context.cpu = self._share()
+            snapshot = context.aggregate()
+            self._now = context.time
+            yield snapshot
+            if not operations.valid():
+                yield self._last_word(operations)
+                return
+
+    def _live(
+        self, operations: Operations, rng: np.random.Generator, stop: threading.Event, start: int
+    ) -> Iterator[Event]:
+        self._now = self._clock()
+        context = Context(
+            operations, self._attrs, rng, origin=self._description.origin, time=self._now, wall=self._wall()
+        )
+        yield self._first(context, 1.0)
+        due = self._clock()
+        while True:
+            before = self._cpu_clock()
+            sample = context.attrs.sample_us / 1e6
+            due += sample
+            context.prepare()
+            # half an interval at least, or there would be next to nothing to see
+            behind = self._clock() + sample / 2 - due
+            if behind > 0:
+                missed = math.ceil(behind / sample)
+                context.late += missed
+                due += missed * sample
+            if not self._wait_until(due, stop, start):
+                return
+            self._now = self._clock()
+            context.cpu = self._share()
+            snapshot: Snapshot | None = None
+            if operations.valid():
+                snapshot = context.check(self._now, self._wall())
+            self.observed(context, self._cpu_clock() - before)
+            if snapshot is not None:
+                yield snapshot
+            if not operations.valid():
+                yield self._last_word(operations)
+                return
+
+    def _first(self, context: Context, speed: float) -> Status:
+        longest = units.duration((context.aggregation_due - context.time) / speed)
+        text = f"first aggregation, at most {longest}" if speed < math.inf else "first aggregation"
+        return Status("waiting", text, context.time, self._wall(), context.aggregation_due)
+
+    def _last_word(self, operations: Operations) -> Status:
+        state, text = self.gone(operations)
+        return Status(state, text, self._now, self._wall())
+
+    def _wait_until(self, due: float, stop: threading.Event, start: int) -> bool:
+        """Wait until the clock says ``due``; False where monitoring ends or starts afresh before that."""
+        while True:
+            if stop.is_set() or self._starts != start:
+                return False
+            left = due - self._clock()
+            if left <= 0:
+                return True
+            self._wait(stop, min(left, _SLICE))
+
+    def _share(self) -> float | None:
+        """CPU share over the last seconds, None at first."""
+        now, spent = self._clock(), self._spent
+        spent.append((now, self._cpu))
+        while len(spent) > 2 and now - spent[1][0] >= _RECENT:
+            spent.popleft()
+        elapsed = now - spent[0][0]
+        return (self._cpu - spent[0][1]) / elapsed if elapsed > 0 else None
