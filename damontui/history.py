@@ -62,11 +62,12 @@ class History:
         index = bisect_right(self._times, time)
         return self._snapshots[index - 1] if index else None
 
-    def between(self, since: float, until: float) -> Sequence[Snapshot]:
-        """The snapshots whose aggregation overlaps ``(since, until]``, oldest first."""
+    def between(self, since: float, until: float, most: int | None = None) -> Sequence[Snapshot]:
+        """The snapshots whose aggregation overlaps ``(since, until]``, oldest first, thinned evenly to ``most``."""
         low = bisect_right(self._times, since)
         high = bisect_left(self._times, until)
-        return self._snapshots[low : high + 1]  # one more: its aggregation began before ``until``
+        found = self._snapshots[low : high + 1]  # one more: its aggregation began before ``until``
+        return found if most is None or len(found) <= most else found[:: -(-len(found) // most)]
 
 
 def _cost(snapshot: Snapshot) -> int:

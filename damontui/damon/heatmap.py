@@ -35,7 +35,16 @@ MOST_TEMPERATURE = 1e11
 
 _WIDE = 57  # bits of an address, at most (five-level page tables)
 _USUAL = 47
-_PER_COLUMN = 16  # snapshots taken of one column when a long past is drawn at once
+_PER_COLUMN = 8  # snapshots taken of one column when a long past is drawn at once
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A point of the picture: an address of a target (index into ``Snapshot.targets``) at a moment."""
+
+    address: int
+    time: float
+    target: int = 0
 
 
 # --- the address axis -----------------------------------------------------------------------------------------------

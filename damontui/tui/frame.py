@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from damontui.damon.heatmap import Place
 from damontui.damon.snapshot import Description, Snapshot, Status
 from damontui.errors import DamontuiError
 from damontui.history import History
@@ -56,3 +57,12 @@ class Frame:
     """The switch was turned and has not answered yet."""
     notice: DamontuiError | None = None
     """What the switch or a key answered: shown below the title until the next thing happens."""
+    lo: int | None = None
+    hi: int | None = None
+    """The addresses on the heatmap, ``[lo, hi)`` of each target; None is all that is mapped."""
+    fold: bool = False
+    """Idle stretches shrink to a line each, so that the used memory gets the rows."""
+    hottest: bool = False
+    """A cell shows the hottest of what it covers, not the mean."""
+    cursor: Place | None = None
+    """The cell that is pointed at."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from colorsys import rgb_to_hls
 from functools import cache
+from itertools import pairwise
 from math import cos, radians, sin
 from typing import Literal, NamedTuple
 
@@ -131,7 +132,7 @@ def _between(anchors: tuple[tuple[float, float, float], ...], count: int) -> lis
     colours = []
     for step in range(count):
         lightness = first + (last - first) * step / max(1, count - 1)
-        for low, high in zip(labs, labs[1:], strict=False):
+        for low, high in pairwise(labs):
             part = (lightness - low[0]) / (high[0] - low[0])
             if part <= 1 + 1e-9:
                 break
