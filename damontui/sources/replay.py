@@ -1,0 +1,134 @@
+"""A record as a source: its snapshots at the pace at which they were made, or faster."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from damontui.damon.attrs import Attrs
+from damontui.damon.snapshot import Description, Event, Snapshot, Status
+from damontui.errors import SourceError
+from damontui.records import files
+from damontui.records.own import Record
+from damontui.records.table import Table
+
+_LOOK = 0.5
+"""Seconds between two looks at a file that is still being written."""
+
+
+class ReplaySource:
+    """Replays a record file in any format; follows one of ours while it is still being written.
+
+    Args:
+        path: the record.
+        attrs: intervals to use where the file has none.
+        speed: seconds of the record to one of ours; inf for as fast as it goes.
+        follow: go on looking for new snapshots after the end.
+        clock: seconds, monotonic.
+        wait: waits that many seconds or until the event is set, and tells whether it is.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        attrs: Attrs | None = None,
+        speed: float = 1.0,
+        follow: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        wait: Callable[[threading.Event, float], bool] = lambda stop, seconds: stop.wait(seconds),
+    ) -> None:
+        self.path = Path(path)
+        self.speed = speed
+        self.follow = follow
+        self._attrs = attrs
+        self._clock = clock
+        self._wait = wait
+        self._record: Record | None = None
+        self._table: Table | None = None
+
+    def __enter__(self) -> Self:
+        if files.sniff(self.path) == "damontui":
+            self._record = Record(self.path)
+        else:
+            self._table = files.read(self.path, attrs=self._attrs)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._record is not None:
+            self._record.close()
+
+    def describe(self) -> Description:
+        """The record's own description, as a replay."""
+        held = self._record.description if self._record is not None else self._loaded().description
+        limits = () if self._table is None else self._table.notes
+        return replace(
+            held,
+            target=str(self.path),
+            title=f"record {self.path.name}" + (f": {held.title}" if self._record is not None else ""),
+            origin="record",
+            speed=self.speed,
+            reason="",
+            locked="a record has no switch",
+            limits=(*held.limits, *limits),
+        )
+
+    @property
+    def enabled(self) -> bool:
+        """Always on."""
+        return True
+
+    @enabled.setter
+    def enabled(self, on: bool) -> None:
+        if not on:
+            raise SourceError("cannot switch a record off", "it is the past", "press space to freeze the view")
+
+    def snapshots(self, stop: threading.Event) -> Iterator[Event]:
+        """Yield the record's snapshots, then ``Status("ended")``."""
+        begun = self._clock()
+        first: float | None = None
+        last: Snapshot | None = None
+        for snapshot in self._all(stop):
+            if first is None:
+                first = snapshot.time
+            due = begun + (snapshot.time - first) / self.speed
+            if not math.isinf(self.speed) and due > self._clock() and self._wait(stop, due - self._clock()):
+                return
+            if stop.is_set():
+                return
+            yield snapshot
+            last = snapshot
+        if not stop.is_set():
+            now = (last.time, last.wall) if last is not None else (0.0, 0.0)
+            yield Status("ended", f"the end of {self.path.name}", *now)
+
+    def overhead(self) -> float:
+        """Nothing is observed."""
+        return 0.0
+
+    def _loaded(self) -> Table:
+        if self._table is None:
+            raise RuntimeError("the source was not entered")
+        return self._table
+
+    def _all(self, stop: threading.Event) -> Iterator[Snapshot]:
+        if self._record is None:
+            yield from self._loaded()
+            return
+        index = 0
+        while True:
+            while index < len(self._record):
+                snapshot = self._record.snapshot(index)
+                index += 1
+                if snapshot is not None:
+                    yield replace(snapshot, origin="record")
+            if not self._record.refresh() and (not self.follow or self._wait(stop, _LOOK)):
+                return
