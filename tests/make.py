@@ -72,7 +72,7 @@ def snapshot(
 
 def steady_rows(step: int, *, base: int = 4096 * 256) -> list[Row]:
     """About 3 GiB: a hot heap, a warm cache that breathes, a scan that passes by, and idle memory. Deterministic."""
-    breath = round(6 + 5 * math.sin(step / 9))
+    breath = round(3 + 3 * math.sin(step / 9))
     scan = step * 3 % 40
     rows: list[Row] = []
     at = base
@@ -86,11 +86,11 @@ def steady_rows(step: int, *, base: int = 4096 * 256) -> list[Row]:
     put(160 * MIB, 1, 4 + step % 5)
     put(224 * MIB, 0, 90 + step)
     for part in range(8):  # a scan over 512 MiB
-        put(64 * MIB, 11 if part == scan // 5 else 0, 0 if part == scan // 5 else (scan // 5 - part) % 8)
-    put(96 * MIB, 20, 55 + step)
-    put(64 * MIB, 18, 12 + step)
+        put(64 * MIB, 4 if part == scan // 5 else 0, 0 if part == scan // 5 else (scan // 5 - part) % 8)
+    put(96 * MIB, 14, 55 + step)
+    put(64 * MIB, 9, 12 + step)
     for part in range(4):
-        put(64 * MIB, max(0, breath - 2 * part), 1 + step % 3)
+        put(64 * MIB, max(0, breath - part), 1 + step % 3)
     put(896 * MIB, 0, 96 + step)
     put(480 * MIB, 0, 90 + step)
     return rows
@@ -102,7 +102,7 @@ def steady(
     """``count`` snapshots of a steady scene, a second each, with intervals that tune themselves at first."""
     out = []
     for step in range(count):
-        sample = min(50_000, 5_000 * 2 ** (step // 12)) + (step % 7) * 350
+        sample = min(50_000, 30_000 + 900 * (step // 9)) + (step % 7) * 350
         attrs = Attrs(sample_us=sample, aggr_us=sample * 20)
         made = snapshot(
             steady_rows(step),

@@ -80,7 +80,7 @@ class BandwidthPane(Pane):
         return lines
 
     def _short(self, frame: Frame, snapshot: Snapshot, now: float, mean: float, peak: float, width: int) -> Line:
-        parts: list[Span] = [(" bandwidth ", "label"), (_text(now), "strong")]
+        parts: list[Span] = [("bandwidth ", "label"), (_text(now), "strong")]
         further: list[tuple[Span, ...]] = [
             ((" mean ", "label"), (_text(mean), "value")),
             ((" peak ", "label"), (_text(peak), "value")),
@@ -91,7 +91,7 @@ class BandwidthPane(Pane):
             said = bandwidth(snapshot.module.bandwidth) if len(snapshot) else "own value"
             further.append(((" module ", "label"), (said, "value"), (" mid-count", "muted")))
         for more in further:
-            if width_of(parts) + width_of(more) + 1 <= width:
+            if width_of(parts) + width_of(more) + 2 <= width:
                 parts += [(" ·", "muted"), *more]
         room = width - width_of(parts) - 2
         if room >= 8:
@@ -114,8 +114,10 @@ def _off(snapshot: Snapshot) -> Line:
 
 
 def _round_up(value: float) -> float:
-    """The next 1, 2 or 5 times a power of ten: a scale that seldom changes."""
+    """The next round number: a scale that seldom changes."""
     if math.isnan(value) or value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))
-    return next(step * power for step in (1.0, 2.0, 5.0, 10.0) if step * power >= value * 0.999)
+    return next(
+        step * power for step in (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0) if step * power >= value * 0.999
+    )

@@ -35,7 +35,7 @@ def nothing(frame: Frame, width: int, height: int, what: str) -> list[Line]:
     lines: list[Line] = []
     for text, style in zip(texts, styles, strict=False):
         if height < 3:
-            lines.append(((f" {text}", style),))
+            lines.append(((text, style),))
             continue
         lines += [((part, style),) for part in textwrap.wrap(text, max(8, width))]
     return lines[:height]

@@ -98,9 +98,9 @@ def _in_words(values: Sequence[int], snapshot: Snapshot) -> Line:
 def _short(values: Sequence[int], width: int) -> Line:
     parts: list[Span] = []
     for p in (50, 75, 25, 100, 0):
-        more: list[Span] = [(f" p{p} ", "label"), (words(values[p]), "use" if values[p] < 0 else "idle")]
+        more: list[Span] = [(f"p{p} ", "label"), (words(values[p]), "use" if values[p] < 0 else "idle")]
         if parts:
-            more = [(" ·", "muted"), *more]
+            more = [(" · ", "muted"), *more]
         if width_of(parts) + width_of(more) <= width:
             parts += more
     return fit(parts, width)
@@ -112,9 +112,9 @@ class _Table:
     def __init__(self, frame: Frame, snapshot: Snapshot, values: Sequence[int], width: int) -> None:
         self.frame, self.snapshot, self.values = frame, snapshot, values
         self.truth = snapshot.truth.idle_ms_percentiles if snapshot.truth is not None else None
-        self.bytes = bool(len(snapshot)) and width >= 44
+        self.bytes = bool(len(snapshot)) and width >= 40
         self.with_truth = self.truth is not None and width >= 34
-        taken = 5 + 17 + 1 + (10 if self.bytes else 0) + (9 if self.with_truth else 0)
+        taken = 4 + 7 + 9 + 1 + (10 if self.bytes else 0) + (9 if self.with_truth else 0)
         room = max(0, width - taken)
         self.left = room // 3
         self.right = max(0, room - self.left - 1)
@@ -123,17 +123,19 @@ class _Table:
         self.scale = max(longest_use, longest_idle) or 1.0
 
     def header(self) -> Line:
-        left, right = ("in use", "idle") if self.left + self.right >= 14 else ("", "")
-        parts: list[Span] = [("share".rjust(5), "muted"), ("state for".rjust(17), "muted")]
+        left, right = ("in use", "idle") if self.left >= 6 else ("", "")
+        parts: list[Span] = [("share".ljust(6), "muted"), ("state for".rjust(14), "muted")]
         if self.with_truth:
             parts.append(("truth".rjust(9), "muted"))
-        parts += [
-            (" " + left.rjust(self.left)[: self.left], "muted"),
-            ("│" if self.left + self.right else "", "track"),
-            (right.ljust(self.right)[: self.right], "muted"),
-        ]
+        parts.append((" ", ""))
+        if self.left + self.right:
+            parts += [
+                (left.rjust(self.left), "muted"),
+                ("│", "track"),
+                (right.ljust(self.right)[: self.right], "muted"),
+            ]
         if self.bytes:
-            parts.append(("idle ≥ that".rjust(10)[-10:], "muted"))
+            parts.append(("idle ≥".rjust(10), "muted"))
         return tuple(parts)
 
     def row(self, p: int) -> Line:
@@ -141,8 +143,8 @@ class _Table:
         in_use = value < 0
         style = "use" if in_use else "idle"
         parts: list[Span] = [
-            (f"p{p}".rjust(5), "label"),
-            (("in use" if in_use else "idle").rjust(8), style),
+            (f"p{p}".ljust(4), "label"),
+            (("in use" if in_use else "idle").rjust(7), style),
             (duration(abs(value) / 1000).rjust(9), "value"),
         ]
         if self.with_truth and self.truth is not None:

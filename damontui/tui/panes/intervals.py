@@ -27,7 +27,7 @@ class IntervalsPane(Pane):
 
     def caption(self, frame: Frame) -> tuple[str, str]:
         attrs = frame.snapshot.next_attrs if frame.snapshot else frame.description.attrs
-        return "Intervals", off_since(frame) or ("fixed" if attrs.goal is None else "auto-tuned")
+        return f"Intervals, {'fixed' if attrs.goal is None else 'auto-tuned'}", off_since(frame)
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Line]:
         snapshot = frame.snapshot
@@ -48,7 +48,7 @@ class IntervalsPane(Pane):
     def _short(self, frame: Frame, snapshot: Snapshot, width: int) -> list[Line]:
         attrs = snapshot.next_attrs
         sample, aggr = duration(attrs.sample_us / 1e6), duration(attrs.aggr_us / 1e6)
-        parts: list[Span] = [(" sampling ", "label"), (sample, "value"), (" aggregation ", "label"), (aggr, "value")]
+        parts: list[Span] = [("sampling ", "label"), (sample, "value"), (" aggregation ", "label"), (aggr, "value")]
         further: list[tuple[Span, ...]] = []
         if len(snapshot):
             observed = share(metrics.observed_access_bp(snapshot) / 10_000)
@@ -58,7 +58,7 @@ class IntervalsPane(Pane):
         if snapshot.cpu is not None:
             further.append(((f" {share(snapshot.cpu)}", "value"), (" CPU", "label")))
         for more in further:
-            if width_of(parts) + width_of(more) + 1 <= width:
+            if width_of(parts) + width_of(more) + 2 <= width:
                 parts += [(" ·", "muted"), *more]
         return [fit(parts, width)]
 

@@ -112,7 +112,7 @@ def switch(frame: Frame, *, short: bool = False) -> tuple[Span, ...]:
     if frame.ascii:
         control: Span = ("[ #]" if frame.enabled else "[# ]", style)
     else:
-        control = (" ━⬤ " if frame.enabled else " ⬤━ ", style)
+        control = ("  ██" if frame.enabled else "██  ", style)
     if frame.description.locked:
         word: Span = (" locked " if not short else " lock ", "muted")
     elif frame.enabled:
