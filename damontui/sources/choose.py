@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import platform
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.errors import UsageError
+from damontui.kernel import procfs
 from damontui.kernel.root import Root
 from damontui.sources.base import Source
 
 STAT = "sys/module/damon_stat/parameters"
 ADMIN = "sys/kernel/mm/damon/admin"
+DEFAULT_SCENE = "steady"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +148,7 @@ def auto_reason(options: Options) -> str:
             "This is synthetic memory: DAMON_STAT is here, but only root may read it; "
             f"for real data run: sudo {options.program}"
         )
-    release = _release(root)
+    release = f"Linux {procfs.kernel_release(root)}".strip()
     if root.exists(ADMIN):
         return (
             f"This is synthetic memory: {release} has DAMON but no DAMON_STAT, which came with Linux 6.17 "
@@ -159,20 +160,13 @@ def auto_reason(options: Options) -> str:
     )
 
 
-def _release(root: Root) -> str:
-    try:
-        return "Linux " + root.read("proc/sys/kernel/osrelease")
-    except Exception:  # only a name in a sentence
-        return f"{platform.system() or 'this kernel'}"
-
-
 def _auto(word: str, options: Options) -> Source:
     reason = auto_reason(options)
     if reason:
         return _demo("demo", options, reason)
     from damontui.sources.damon_stat import DamonStatSource
 
-    return DamonStatSource(options.root(), target=word)
+    return DamonStatSource(options.root(), target=word, program=options.program)
 
 
 def _stat(word: str, options: Options) -> Source:
@@ -180,31 +174,29 @@ def _stat(word: str, options: Options) -> Source:
         raise UsageError(f"{options.insisted[0]}: DAMON_STAT's attributes are fixed in the kernel; leave it out")
     from damontui.sources.damon_stat import DamonStatSource
 
-    return DamonStatSource(options.root(), target=word)
+    return DamonStatSource(options.root(), target=word, program=options.program)
 
 
 def _demo(word: str, options: Options, reason: str = "") -> Source:
     from damontui.operations.scenes import SCENES, scene
     from damontui.sources.engine import EngineSource
 
-    name = word.partition(":")[2] or "server"
+    name = word.partition(":")[2] or DEFAULT_SCENE
     if name not in SCENES:
         raise UsageError(f"target: there is no scene {name!r}; the scenes are: {', '.join(SCENES)}")
-    seed = _seed(options)
+    root = options.root()
     return EngineSource(
-        lambda: scene(name, seed),
+        partial(scene, name),
         options.attrs(),
-        seed=seed,
+        seed=options.seed,
+        host=procfs.hostname(root),
+        kernel=procfs.kernel_release(root),
         speed=options.speed,
         target=word if ":" in word else f"demo:{name}",
         title=f"synthetic memory: {name}",
         enabled=options.enabled,
         reason=reason,
     )
-
-
-def _seed(options: Options) -> int:
-    return options.seed if options.seed is not None else secrets.randbits(32)
 
 
 KINDS: list[Kind] = [
