@@ -137,6 +137,14 @@ def joined(low: Ints, high: Ints) -> tuple[Ints, Ints]:
     return low[np.r_[0, cut]], high[np.r_[cut - 1, len(high) - 1]]
 
 
+def union(ranges: Sequence[tuple[Ints, Ints]]) -> tuple[Ints, Ints]:
+    """The union of several sets of ranges."""
+    empty = np.empty(0, dtype=np.int64)
+    return joined(
+        np.concatenate([empty, *(low for low, _ in ranges)]), np.concatenate([empty, *(high for _, high in ranges)])
+    )
+
+
 def extent(snapshot: Snapshot, stride: int, *, used: bool = False) -> tuple[Ints, Ints]:
     """Flat ranges that a snapshot's regions cover; with ``used`` only of those that were accessed."""
     low = snapshot.start + snapshot.target * stride

@@ -1,0 +1,757 @@
+"""The heatmap: time × address, the newest at the right edge."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import ceil, floor
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
+
+from damontui.damon import heatmap
+from damontui.damon.heatmap import SHOWN, VOID, Axis, Place, Raster
+from damontui.damon.snapshot import Snapshot
+from damontui.tui import palette
+from damontui.tui.draw import Line, Pane, Span, fit, spread, to_ascii
+from damontui.tui.frame import Frame, Mode
+from damontui.tui.palette import LEVELS, RGB
+from damontui.tui.panes.common import nothing
+from damontui.tui.panes.title import clock
+from damontui.units import duration, share, size
+
+Codes = NDArray[np.uint8]
+
+# what a cell holds beside the levels 0 … LEVELS - 1
+GAP, EMPTY, PENDING, OFF = 250, 251, 252, 253
+_MARKS = {GAP: "· ", EMPTY: " ", PENDING: "┊ ", OFF: "× "}
+_ASCII_MARKS = {GAP: "' ", EMPTY: " ", PENDING: "| ", OFF: "x "}
+
+MODES: dict[Mode, str] = {"rate": "access rate", "temperature": "temperature", "idle": "idle time"}
+
+_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the parts of the picture are, in cells of the pane."""
+
+    width: int
+    height: int
+    gutter: int
+    """Columns of the address axis."""
+    foot: int
+    """Lines below the picture: time axis, its labels, legend."""
+    halves: int
+    """Rows to a line: 2 with half blocks, 1 with glyphs."""
+
+    @property
+    def columns(self) -> int:
+        """Columns of the picture."""
+        return self.width - self.gutter
+
+    @property
+    def lines(self) -> int:
+        """Lines of the picture."""
+        return self.height - self.foot
+
+    @property
+    def rows(self) -> int:
+        """Rows of the address axis."""
+        return self.lines * self.halves
+
+
+def layout(width: int, height: int, *, glyphs: bool) -> Layout:
+    """What fits: the axes give way to the picture."""
+    gutter = 12 if width >= 90 else 10 if width >= 44 else 0
+    foot = 3 if height >= 9 else 2 if height >= 5 else 1 if height >= 2 else 0
+    return Layout(width, height, gutter, foot, 1 if glyphs else 2)
+
+
+class Ink:
+    """What each level looks like: characters and styles, made once for a theme, a terminal and a state."""
+
+    def __init__(self, key: tuple[RGB, bool, int, palette.Kind, bool, bool, bool, bool, Style, Style]) -> None:
+        self.key = key
+        self.ground, dark, colours, kind, dim, self.as_glyphs, ascii_only, self.no_colour, self.base, self.muted = key
+        self.ramp = palette.ramp(kind, dark=dark, colours=colours)
+        if dim:
+            self.ramp = tuple(palette.blend(colour, self.ground) for colour in self.ramp)
+        self.glyphs = palette.glyphs(kind, ascii_only=ascii_only)
+        self.marks = _ASCII_MARKS if ascii_only else _MARKS
+        self.hatch = "/" if ascii_only else "╱"
+        self._cells: dict[tuple[int, int], tuple[str, Style]] = {}
+        self._overs: dict[tuple[int, int], Style] = {}
+
+    def cell(self, top: int, bottom: int) -> tuple[str, Style]:
+        """The text (a pattern that goes on along a run) and the style of two halves."""
+        found = self._cells.get((top, bottom))
+        if found is None:
+            found = self._cells[top, bottom] = self._make(top, bottom)
+        return found
+
+    def _make(self, top: int, bottom: int) -> tuple[str, Style]:
+        if top >= LEVELS and bottom >= LEVELS:
+            return self.marks[min(top, bottom)], self.muted
+        if self.as_glyphs:
+            if self.no_colour:
+                return self.glyphs[top], self.base
+            return self.glyphs[top], Style.from_color(_colour(self._readable(top)), _colour(self.ground))
+        upper = self.ramp[top] if top < LEVELS else self.ground
+        lower = self.ramp[bottom] if bottom < LEVELS else self.ground
+        if upper == lower:
+            return " ", Style.from_color(None, _colour(upper))
+        return "▀", Style.from_color(_colour(upper), _colour(lower))
+
+    def _readable(self, level: int) -> RGB:
+        """The level's colour, or the next that can be told from the ground: a glyph in it must be seen."""
+        ground = palette.luminance(self.ground)
+        away = range(level, LEVELS) if self.key[3] == "heat" or level > LEVELS // 2 else range(level, -1, -1)
+        for near in away:
+            if abs(palette.luminance(self.ramp[near]) - ground) >= 0.04:
+                return self.ramp[near]
+        return self.ramp[level]
+
+    def over(self, top: int, bottom: int) -> Style:
+        """A style in which a character can be read over the cell's colour."""
+        found = self._overs.get((top, bottom))
+        if found is None:
+            level = bottom if bottom < LEVELS else top
+            if self.as_glyphs or level >= LEVELS:
+                found = self.base
+            else:
+                under = self.ramp[level]
+                ink = RGB(0, 0, 0) if palette.luminance(under) > 0.18 else RGB(255, 255, 255)
+                found = Style.from_color(_colour(ink), _colour(under))
+            self._overs[top, bottom] = found
+        return found
+
+
+class RegionsPane(Pane):
+    """Draws what the monitor keeps as a picture, adding only what is new to it."""
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self.layout_now = Layout(0, 0, 0, 0, 2)
+        self.axis: Axis | None = None
+        self.raster: Raster | None = None
+        self.codes: Codes = np.zeros((0, 0), dtype=np.uint8)
+        """What is drawn: rows (highest address first) × columns."""
+        self.overlays: dict[int, tuple[tuple[int, str, str], ...]] = {}
+        """Words over the picture: of a line ``(column, text, style name)``."""
+        self._partial: tuple[int, ...] = ()
+        self._axis_key: tuple[object, ...] = ()
+        self._raster_key: tuple[object, ...] = ()
+        self._picture_key: tuple[object, ...] = ()
+        self._seen: Snapshot | None = None
+        self._gutter: list[Line] = []
+        self._text: dict[int, Line] = {}
+        self._cells: dict[int, Strip] = {}
+        self._ink: Ink | None = None
+
+    # --- what is shown ---
+
+    def show(self, frame: Frame) -> None:
+        """Show another frame."""
+        self.frame = frame
+        self.redraw()
+
+    def caption(self, frame: Frame) -> tuple[str, str]:
+        title = f"Regions ─ {MODES[frame.mode]}"
+        columns = self.layout_now.columns
+        if columns <= 0:
+            return title, ""
+        return title, f"{_span(frame.span)} ─ {duration(frame.span / columns)} a column"
+
+    def redraw(self) -> None:
+        width, height = self.size
+        frame = self.frame
+        if frame is None or width <= 0 or height <= 0:
+            return
+        place = layout(width, height, glyphs=frame.glyphs or frame.ascii)
+        restyled = self._restyled(frame)
+        whole = restyled or place != self.layout_now
+        self.layout_now = place
+        title, subtitle = self.caption(frame)
+        self._caption(*(_plain(text, frame) for text in (title, subtitle)))
+        changed = self._draw_picture(frame, place) if self._has_picture(frame) else self._draw_words(frame, place)
+        if whole:
+            self._cells.clear()
+            self.refresh()
+            return
+        for y in changed:
+            self._cells.pop(y, None)
+        if changed:
+            self.refresh(*(Region(0, y, width, 1) for y in sorted(changed)))
+
+    def _has_picture(self, frame: Frame) -> bool:
+        snapshot = frame.snapshot
+        return snapshot is not None and (len(snapshot) > 0 or not snapshot.note)
+
+    def _draw_words(self, frame: Frame, place: Layout) -> set[int]:
+        """Why there is no picture."""
+        self.axis = self.raster = None
+        self._axis_key = self._raster_key = self._picture_key = ()
+        self.overlays, self._partial, self._gutter = {}, (), []
+        self.codes = np.zeros((0, 0), dtype=np.uint8)
+        width = max(8, min(place.width - 4, 76))
+        if frame.snapshot is not None and frame.snapshot.note:
+            words: list[Line] = [((part, "label"),) for part in textwrap.wrap(frame.snapshot.note, width)]
+        else:
+            words = nothing(frame, width, place.height, "picture")
+        top = max(0, (place.height - len(words)) // 3)
+        left = max(0, (place.width - max((len("".join(t for t, _ in line)) for line in words), default=0)) // 2)
+        lines = [()] * top + [((" " * left, ""), *line) for line in words]
+        return self._put({y: lines[y] if y < len(lines) else () for y in range(place.height)}, frame)
+
+    def _put(self, lines: dict[int, Line], frame: Frame) -> set[int]:
+        """Keep the lines of text; those that differ from what is on the screen."""
+        lines = {y: fit(line, self.layout_now.width) for y, line in lines.items()}
+        if frame.ascii:
+            lines = {y: to_ascii(line) for y, line in lines.items()}
+        changed = {y for y in lines.keys() | self._text.keys() if lines.get(y) != self._text.get(y)}
+        self._text = lines
+        return changed
+
+    # --- the picture ---
+
+    def _draw_picture(self, frame: Frame, place: Layout) -> set[int]:
+        if place.lines <= 0 or place.columns <= 0:
+            return self._put({}, frame)
+        history = frame.history
+        column = frame.span / place.columns
+        stop = floor(frame.now / column) + 1
+        first = stop - place.columns
+        axis = self._axis(frame, place)
+        raster_key = (id(axis), column, frame.mode, frame.hottest, getattr(history, "epoch", 0))
+        if self.raster is None or raster_key != self._raster_key:
+            self.raster = Raster(axis, column, frame.mode, frame.hottest)
+            self._raster_key = raster_key
+            self._picture_key = ()
+        self.raster.update(history, first, stop)
+        oldest = history.first
+        running = frame.live and frame.enabled and (frame.status is None or frame.status.state in ("on", "waiting"))
+        picture_key = (
+            self._raster_key,
+            self.raster.until,
+            self.raster.binned,
+            first,
+            place,
+            running,
+            frame.cursor,
+            oldest.began if oldest else None,
+            self._under_way(frame, column),
+        )
+        changed: set[int] = set()
+        if picture_key != self._picture_key:
+            self._picture_key = picture_key
+            changed = self._encode(frame, place, axis, first, stop, running)
+        return changed | self._put(self._foot(frame, place, column, first), frame)
+
+    def _axis(self, frame: Frame, place: Layout) -> Axis:
+        """The address axis; it stays while what is shown fits it, so that the picture does not jump."""
+        snapshot = frame.snapshot
+        assert snapshot is not None
+        stride = heatmap.stride_for([snapshot])
+        key = (place.rows, place.halves, frame.lo, frame.hi, frame.fold, stride, getattr(frame.history, "epoch", 0))
+        if self.axis is not None and key == self._axis_key:
+            if snapshot is self._seen:
+                return self.axis
+            self._seen = snapshot
+            mapped = heatmap.extent(snapshot, stride, used=frame.fold)
+            if frame.lo is not None or frame.hi is not None or self.axis.holds(*mapped):
+                return self.axis
+        self._seen = snapshot
+        since = frame.now - frame.span
+        window = [*frame.history.between(since, frame.now, 48), snapshot]
+        parts = heatmap.union([heatmap.extent(one, stride) for one in window if len(one)])
+        used = heatmap.union([heatmap.extent(one, stride, used=True) for one in window]) if frame.fold else None
+        axis = heatmap.make_axis(
+            parts, place.rows, stride=stride, used=used, lo=frame.lo, hi=frame.hi, fold_rows=place.halves
+        )
+        if self.axis is None or axis.parts != self.axis.parts or key != self._axis_key:
+            self.axis = axis
+        self._axis_key = key
+        return self.axis
+
+    def _under_way(self, frame: Frame, column: float) -> str:
+        """When the aggregation under way is due, where that is worth saying: it lasts over two seconds."""
+        newest = frame.history.last
+        if newest is None or not frame.live or not frame.enabled:
+            return ""
+        aggregation = newest.next_attrs.aggr_us / 1e6
+        if aggregation < 2 or (frame.status is not None and frame.status.state not in ("on", "waiting")):
+            return ""
+        left = newest.time + aggregation - frame.now
+        return (
+            f"due in {duration(ceil(left))}"
+            if left > 0
+            else f"overdue by {duration(ceil(-left))}"
+            if left < -1
+            else "due now"
+        )
+
+    def _encode(self, frame: Frame, place: Layout, axis: Axis, first: int, stop: int, running: bool) -> set[int]:
+        """Fill ``codes``; the lines that changed."""
+        assert self.raster is not None
+        raster = self.raster
+        values = raster.values(first, stop)
+        holes = np.isnan(values)
+        codes: Codes = heatmap.leveled(np.where(holes, 0.0, values), frame.mode, LEVELS)
+        codes[holes] = GAP
+        bare = raster.covered(first, stop) <= 0
+        if bare.any():
+            times = np.arange(first, stop) * raster.column
+            oldest, newest = frame.history.first, frame.history.last
+            began = oldest.began if oldest else frame.now
+            ended = newest.time if newest else frame.now
+            after = times + raster.column > ended
+            codes[bare] = OFF
+            codes[bare & after] = PENDING if running else OFF
+            codes[bare & (times < began) & ~after] = EMPTY
+        void = [part for part in axis.parts if part.kind == VOID]
+        recorded = ~bare
+        for part in void:
+            codes[recorded, part.first : part.first + part.rows] = EMPTY
+        image = np.ascontiguousarray(codes.T[::-1])
+        if image.shape[0] != place.rows:  # an axis with fewer rows than there are: the rest stays empty below
+            fill = np.full((place.rows - image.shape[0], image.shape[1]), EMPTY, dtype=np.uint8)
+            image = np.concatenate((image, fill)) if len(fill) else image[: place.rows]
+        partial = tuple(np.flatnonzero(raster.partial(first, stop)).tolist())
+        overlays = self._words_over(frame, place, axis, image)
+        gutter = self._address_axis(frame, place, axis)
+        changed: set[int] = set()
+        if image.shape == self.codes.shape and partial == self._partial:
+            rows = (image != self.codes).any(axis=1)
+            changed.update(np.flatnonzero(rows.reshape(place.lines, place.halves).any(axis=1)).tolist())
+        else:
+            changed.update(range(place.lines))
+        changed |= {y for y in overlays.keys() | self.overlays.keys() if overlays.get(y) != self.overlays.get(y)}
+        if gutter != self._gutter:
+            changed.update(range(place.lines))
+        self.codes, self._partial, self.overlays, self._gutter = image, partial, overlays, gutter
+        return changed
+
+    def _words_over(
+        self, frame: Frame, place: Layout, axis: Axis, image: Codes
+    ) -> dict[int, tuple[tuple[int, str, str], ...]]:
+        """Folds with what they hide, what is under way, and the cursor."""
+        over: dict[int, tuple[tuple[int, str, str], ...]] = {}
+        rule = "~" if frame.ascii else "┄"
+        for part in axis.parts:
+            if part.kind == SHOWN:
+                continue
+            y = (len(axis) - part.first - part.rows) // place.halves
+            if part.kind == VOID and part.hi <= part.lo:
+                words = ""
+            else:
+                words = f" {size(part.hi - part.lo)} {'not mapped' if part.kind == VOID else 'idle'} "
+            if len(words) + 4 > place.columns:
+                words = ""
+            text = words.center(place.columns, rule)
+            over[y] = ((0, text, "muted" if part.kind == VOID else "fold"),)
+        pending = np.flatnonzero(image[0] == PENDING) if len(image) else np.empty(0)
+        due = self._under_way(frame, frame.span / place.columns)
+        if due and len(pending) >= len(due) + 4:
+            y = place.lines // 2
+            while y in over and y + 1 < place.lines:
+                y += 1
+            room = len(pending)
+            words = f" under way, {due} " if room >= len(due) + 15 else f" {due} "
+            over[y] = (*over.get(y, ()), (int(pending[0]) + (room - len(words)) // 2, words, "label"))
+        cursor = frame.cursor
+        if cursor is not None:
+            at = self._cell_of(cursor, place, axis, frame)
+            if at is not None:
+                x, y = at
+                over[y] = (*over.get(y, ()), (x, "+" if frame.ascii else "┼", "cursor"))
+        return over
+
+    # --- the axes ---
+
+    def _address_axis(self, frame: Frame, place: Layout, axis: Axis) -> list[Line]:
+        """The gutter, from the top: labels at round addresses, the lowest address of each part."""
+        if place.gutter == 0:
+            return [()] * place.lines
+        labels = address_labels(axis, place.lines, place.halves, place.gutter - 2)
+        cursor = None
+        if frame.cursor is not None:
+            at = self._cell_of(frame.cursor, place, axis, frame)
+            cursor = at[1] if at else None
+        gutter: list[Line] = []
+        for y in range(place.lines):
+            label = labels.get(y, "")
+            part = axis.part(max(0, len(axis) - 1 - y * place.halves)) if len(axis) else None
+            edge = "┤" if label else "┆" if part is not None and part.kind != SHOWN else "│"
+            mark = "▶" if y == cursor else " "
+            gutter.append(((label.rjust(place.gutter - 2), "label"), (mark, "strong"), (edge, "track")))
+        return [to_ascii(line) for line in gutter] if frame.ascii else gutter
+
+    def _foot(self, frame: Frame, place: Layout, column: float, first: int) -> dict[int, Line]:
+        lines: dict[int, Line] = {}
+        y = place.lines
+        ticks = time_ticks(frame.span, place.columns, "now" if frame.live else clock(frame.wall))
+        if place.foot == 3:
+            lines[y] = self._rule(frame, place, ticks)
+            y += 1
+        if place.foot >= 2:
+            lines[y] = ((" " * place.gutter, ""), (place_labels(ticks, place.columns), "label"))
+            y += 1
+        if place.foot >= 1:
+            lines[y] = self._legend(frame, place, column, first)
+        return lines
+
+    def _rule(self, frame: Frame, place: Layout, ticks: Sequence[tuple[int, str]]) -> Line:
+        """The time axis: solid where there are snapshots, dotted where not, with ticks."""
+        top = self.codes[0] if len(self.codes) else np.empty(0, dtype=np.uint8)
+        solid = ((top != EMPTY) & (top != OFF) & (top != PENDING)).tolist()
+        if len(self.codes) > 1:
+            bottom = self.codes[-1]
+            other = ((bottom != EMPTY) & (bottom != OFF) & (bottom != PENDING)).tolist()
+            solid = [a or b for a, b in zip(solid, other, strict=True)]
+        line = ["─" if here else "┄" for here in solid]
+        if frame.ascii:
+            line = ["-" if here else "." for here in solid]
+        for x, _ in ticks:
+            if 0 <= x < len(line):
+                line[x] = "+" if frame.ascii else "┬"
+        if frame.cursor is not None:
+            at = self._column_of(frame.cursor, place, frame)
+            if at is not None:
+                line[at] = "^" if frame.ascii else "▲"
+        corner = "" if place.gutter == 0 else " " * (place.gutter - 1) + ("+" if frame.ascii else "└")
+        return ((corner, "track"), ("".join(line), "track"))
+
+    def _legend(self, frame: Frame, place: Layout, column: float, first: int) -> Line:
+        """What the colours are, in their unit, and what else there is to know about the picture."""
+        facts = ["hottest in a cell" if frame.hottest else "mean of a cell"]
+        resolution = getattr(frame.history, "resolution_at", None)
+        if resolution is not None:
+            kept = resolution(max(first * column, frame.history.first.time if frame.history.first else 0.0))
+            if kept > 1.5 * column:
+                facts.append(f"kept every {duration(kept)} at the left")
+        if self._partial:
+            facts.append(f"{'/' if frame.ascii else '╱'} events lost")
+        if (self.codes == OFF).any():
+            facts.append(f"{'x' if frame.ascii else '×'} not monitored")
+        due = self._under_way(frame, column)
+        if due:
+            facts.append(due)
+        if self.border_subtitle is None or not self._bordered():
+            facts.insert(0, f"{duration(column)} a column")
+        scale = self._scale(frame, place)
+        while facts and sum(len(text) for text, _ in scale) + len(" · ".join(facts)) + 2 > place.width:
+            facts.pop(0)
+        return spread(scale, ((" · ".join(facts), "muted"), (" ", "")), place.width)
+
+    def _bordered(self) -> bool:
+        return bool(self.styles.border_bottom[0])
+
+    def _scale(self, frame: Frame, place: Layout) -> tuple[Span, ...]:
+        """The colour scale with the values at its ends (and where it bends)."""
+        wide = place.width >= 60
+        levels = list(range(0, LEVELS, 1 if wide else 2))
+        indent = " " * (place.gutter if wide and place.gutter else 1)
+
+        def blocks(part: Sequence[int]) -> tuple[Span, ...]:
+            return tuple(("#", f"level{level}") for level in part)
+
+        if frame.mode == "rate":
+            middle = share(heatmap.unscaled(0.5, "rate"))
+            cut = len(levels) // 2
+            return (
+                (f"{indent}0 ", "label"),
+                *blocks(levels[:cut]),
+                (f" {middle} ", "label"),
+                *blocks(levels[cut:]),
+                (" 100 % of samples", "label"),
+            )
+        cut = len(levels) // 2
+        if frame.mode == "idle":
+            most = duration(heatmap.MOST_IDLE)
+            ends = (f"{indent}idle {_short(most)} ", " 0 ", f" {_short(most)} in use")
+        else:
+            top = "1e11" if frame.ascii else "10¹¹"
+            ends = (f"{indent}cold −{top} ", " 0 ", f" {top} hot")
+        return (
+            (ends[0], "label"),
+            *blocks(levels[:cut]),
+            (ends[1], "label"),
+            *blocks(levels[cut + 1 :]),
+            (ends[2], "label"),
+        )
+
+    # --- where things are ---
+
+    def _column_of(self, place: Place, shape: Layout, frame: Frame) -> int | None:
+        column = frame.span / shape.columns
+        x = floor(place.time / column) - (floor(frame.now / column) + 1 - shape.columns)
+        return x if 0 <= x < shape.columns else None
+
+    def _cell_of(self, place: Place, shape: Layout, axis: Axis, frame: Frame) -> tuple[int, int] | None:
+        x = self._column_of(place, shape, frame)
+        row = axis.row(place.address, place.target)
+        return None if x is None or row is None else (x, (len(axis) - 1 - row) // shape.halves)
+
+    def place_at(self, x: int, y: int) -> Place | None:
+        """What is at a cell of the pane (its own coordinates, border not counted); None outside of the picture."""
+        shape, axis, frame = self.layout_now, self.axis, self.frame
+        time = self.time_at(x)
+        if frame is None or axis is None or time is None or not 0 <= y < shape.lines:
+            return None
+        row = len(axis) - 1 - y * shape.halves
+        if not 0 <= row < len(axis):
+            return None
+        target, lo, _ = axis.place(row)
+        return Place(lo, time, target)
+
+    def address_at(self, y: int) -> tuple[int, int, int] | None:
+        """``(target, lo, hi)`` of the addresses at a line of the pane; None outside of the picture."""
+        shape, axis = self.layout_now, self.axis
+        if axis is None or not 0 <= y < shape.lines:
+            return None
+        high = len(axis) - 1 - y * shape.halves
+        if high < 0:
+            return None
+        target, lo, hi = axis.place(high)
+        under, low, _ = axis.place(max(0, high - shape.halves + 1))
+        return target, low if under == target else lo, hi
+
+    def time_at(self, x: int) -> float | None:
+        """The end of the time at a column of the pane, at most ``now``; None outside of the picture."""
+        shape, frame = self.layout_now, self.frame
+        if frame is None or not shape.gutter <= x < shape.width:
+            return None
+        column = frame.span / shape.columns
+        first = floor(frame.now / column) + 1 - shape.columns
+        return min(frame.now, (first + x - shape.gutter + 1) * column - column * 1e-6)
+
+    def snapshot_at(self, x: int) -> Snapshot | None:
+        """The newest snapshot at a column of the pane."""
+        time = self.time_at(x)
+        return None if time is None or self.frame is None else self.frame.history.at(time)
+
+    def moved(self, place: Place, right: int = 0, up: int = 0) -> Place:
+        """The place some columns and rows away, within the picture; folds are stepped over."""
+        axis, frame, shape = self.axis, self.frame, self.layout_now
+        if axis is None or frame is None or shape.columns <= 0:
+            return place
+        column = frame.span / shape.columns
+        time = min(place.time + right * column, frame.now)
+        row = axis.row(place.address, place.target)
+        if row is None:
+            row = 0
+        if up == 0:
+            return Place(place.address, time, place.target)
+        row = min(max(row + up, 0), len(axis) - 1)
+        while axis.part(row).kind == VOID and 0 < row < len(axis) - 1:
+            row += 1 if up > 0 else -1
+        target, lo, _ = axis.place(row)
+        return Place(lo, time, target)
+
+    # --- painting ---
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        if self.frame is not None and self.is_attached:
+            self._restyled(self.frame)
+        self._cells.clear()
+
+    def _restyled(self, frame: Frame) -> bool:
+        """Make the colours anew where theme, terminal or state ask for it."""
+        app = self.app
+        ground = self.background_colors[1]
+        system = app.console.color_system
+        kind: palette.Kind = "heat" if frame.mode == "rate" else "signed"
+        key = (
+            RGB(ground.r, ground.g, ground.b),
+            app.current_theme.dark,
+            16 if system in ("standard", "windows") else 256 if system == "256" else 1 << 24,
+            kind,
+            frame.dim,
+            frame.glyphs or frame.ascii,
+            frame.ascii,
+            app.no_color,
+            self.rich_style,
+            self.get_component_rich_style("pane--muted"),
+        )
+        if self._ink is not None and self._ink.key == key:
+            return False
+        self._ink = Ink(key)
+        return True
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        shape = self.layout_now
+        if self.frame is None or y >= shape.height:
+            return Strip.blank(width, self.rich_style)
+        strip = self._cells.get(y)
+        if strip is None or strip.cell_length != width:
+            if y in self._text:
+                segments = [Segment(*self._span(text, style)) for text, style in self._text[y]]
+            elif y < shape.lines and len(self.codes):
+                segments = self._picture_line(y)
+            else:
+                segments = []
+            strip = Strip(segments).adjust_cell_length(width, self.rich_style)
+            self._cells[y] = strip
+        return strip
+
+    def _span(self, text: str, style: str) -> tuple[str, Style]:
+        if style.startswith("level") and self._ink is not None:
+            return self._ink.cell(int(style[5:]), int(style[5:]))
+        return text, self.get_component_rich_style(f"pane--{style}") if style else self.rich_style
+
+    def _picture_line(self, y: int) -> list[Segment]:
+        shape, ink = self.layout_now, self._ink
+        assert ink is not None
+        segments = [Segment(text, self.get_component_rich_style(f"pane--{style}")) for text, style in self._gutter[y]]
+        top = self.codes[y * shape.halves]
+        bottom = self.codes[y * shape.halves + shape.halves - 1]
+        if self._partial or y in self.overlays:
+            return segments + self._mixed(y, top, bottom, ink)
+        pairs = top.astype(np.int32) * 256 + bottom
+        cuts = [0, *(np.flatnonzero(pairs[1:] != pairs[:-1]) + 1).tolist(), len(pairs)]
+        starts = pairs[cuts[:-1]].tolist()
+        for pair, (low, high) in zip(starts, pairwise(cuts), strict=True):
+            text, style = ink.cell(pair >> 8, pair & 255)
+            segments.append(Segment(_run(text, low, high), style))
+        return segments
+
+    def _mixed(self, y: int, top: Codes, bottom: Codes, ink: Ink) -> list[Segment]:
+        """A line with words over it, or with hatched columns: cell by cell."""
+        cells = []
+        for x, (a, b) in enumerate(zip(top.tolist(), bottom.tolist(), strict=True)):
+            text, style = ink.cell(a, b)
+            cells.append((_run(text, x, x + 1), style))
+        for x in self._partial:
+            if top[x] < LEVELS or bottom[x] < LEVELS:
+                cells[x] = (ink.hatch, ink.over(int(top[x]), int(bottom[x])))
+        for column, text, name in self.overlays.get(y, ()):
+            for x, character in enumerate(text, column):
+                if not 0 <= x < len(cells):
+                    continue
+                if name in ("cursor", "fold"):
+                    style = ink.over(int(top[x]), int(bottom[x]))
+                else:
+                    style = self.get_component_rich_style(f"pane--{name}")
+                cells[x] = (character, style)
+        segments: list[Segment] = []
+        for text, style in cells:
+            if segments and segments[-1].style is style:
+                segments[-1] = Segment(segments[-1].text + text, style)
+            else:
+                segments.append(Segment(text, style))
+        return segments
+
+    def text(self) -> str:
+        """What is drawn, as plain text."""
+        return "\n".join(self.render_line(y).text.rstrip() for y in range(self.size.height))
+
+
+def _run(text: str, low: int, high: int) -> str:
+    """Columns ``low … high`` of a pattern that goes on along the line."""
+    if len(text) == 1:
+        return text * (high - low)
+    offset = low % len(text)
+    return (text * ((high - low) // len(text) + 2))[offset : offset + high - low]
+
+
+def _colour(colour: RGB) -> Color:
+    return Color.from_rgb(*colour)
+
+
+def _plain(text: str, frame: Frame) -> str:
+    return to_ascii(((text, ""),))[0][0] if frame.ascii else text
+
+
+def _short(text: str) -> str:
+    """``1:00:00`` as ``1 h``."""
+    return {"1:00:00": "1 h"}.get(text, text)
+
+
+def _span(seconds: float) -> str:
+    """A span as people say it: ``4 min``, ``30 s``, ``6 h``."""
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= unit and seconds % unit < 1e-9:
+            return f"{seconds / unit:.0f} {name}"
+    return duration(seconds)
+
+
+def time_ticks(span: float, columns: int, end: str) -> list[tuple[int, str]]:
+    """``(column, label)`` of the ticks, from the left: round times before the right edge."""
+    if columns <= 0:
+        return []
+    column = span / columns
+    step = next((step for step in _STEPS if step / column >= 11), None)
+    if step is None:
+        step = _STEPS[-1] * ceil(11 * column / _STEPS[-1])
+    unit, name = (
+        (1, "s") if step < 60 else (60, "min") if step < 3600 else (3600, "h") if step < 86400 else (86400, "d")
+    )
+    count = int(span / step + 1e-9)
+    ticks = []
+    for index in range(count, 0, -1):
+        x = max(0, columns - 1 - round(index * step / column))
+        number = f"−{index * step / unit:g}"
+        ticks.append((x, f"{number} {name}" if index == count else number))
+    return [*ticks, (columns - 1, end)]
+
+
+def place_labels(ticks: Sequence[tuple[int, str]], columns: int) -> str:
+    """The labels below their ticks, in ``columns`` columns; one that would touch the next is left out."""
+    line = [" "] * columns
+    free = columns
+    for x, label in reversed(ticks):
+        low = min(max(0, x - len(label) // 2), columns - len(label))
+        if x >= columns - 1:
+            low = columns - len(label)
+        if low < 0 or low + len(label) > free - (free < columns):
+            continue
+        line[low : low + len(label)] = label
+        free = low
+    return "".join(line)
+
+
+def address_labels(axis: Axis, lines: int, halves: int, width: int) -> dict[int, str]:
+    """Round addresses by the line that they are in (from the top), and where each part begins."""
+    labels: dict[int, str] = {}
+    total = len(axis)
+    for part in axis.parts:
+        if part.kind != SHOWN:
+            continue
+        bottom = (total - 1 - part.first) // halves
+        top = (total - part.first - part.rows) // halves
+        reach = part.hi - part.lo
+        labels[bottom] = _address(part.lo, reach, width)
+        per_line = reach * halves / part.rows
+        step = 1 << max(12, (max(1, int(per_line * 3))).bit_length())
+        hexed = _hexed(part.lo, part.hi, width)
+        low_edge = axis.low[part.first : part.first + part.rows] - part.target * axis.stride
+        at = (part.lo // step + 1) * step
+        while at < part.hi:
+            row = part.first + int(np.searchsorted(low_edge, at, side="right")) - 1
+            y = (total - 1 - row) // halves
+            if top <= y <= bottom - 2 and y not in labels:
+                labels[y] = f"+{size(at - part.lo)}" if hexed else size(at)
+            at += step
+    return labels
+
+
+def _hexed(lo: int, hi: int, width: int) -> bool:
+    """Whether three digits and a unit are too few to tell these addresses apart."""
+    return lo > 0 and (hi - lo) * 50 < hi
+
+
+def _address(address: int, reach: int, width: int) -> str:
+    if not _hexed(address, address + reach, width):
+        return size(address) if address else "0"
+    text = f"{address:x}"
+    return text if len(text) <= width else text[: width - 1] + "…"
