@@ -97,33 +97,42 @@ class Regions:
         Left to right: what is compared and averaged is the region joined so far. Counts and ages become means
         weighted by size, rounded down.
         """
-        rows = zip(
-            self.start.tolist(),
-            self.end.tolist(),
-            self.nr_accesses.tolist(),
-            self.last_nr_accesses.tolist(),
-            self.age.tolist(),
-            self.target.tolist(),
-            strict=True,
-        )
-        merged: list[list[int]] = []
-        for start, end, nr_accesses, last, age, target in rows:
-            if merged:
-                before = merged[-1]
-                left, right = before[1] - before[0], end - start
-                if (
-                    before[1] == start
-                    and before[5] == target
-                    and abs(before[2] - nr_accesses) <= threshold
-                    and left + right <= size_limit
-                ):
-                    before[1] = end
-                    before[2] = (before[2] * left + nr_accesses * right) // (left + right)
-                    before[4] = (before[4] * left + age * right) // (left + right)
-                    continue
-            merged.append([start, end, nr_accesses, last, age, target])
-        columns = ints(merged).reshape(-1, 6).T.copy()
-        self.start, self.end, self.nr_accesses, self.last_nr_accesses, self.age, self.target = columns
+        count = len(self)
+        if count == 0:
+            return
+        apart = (self.start[1:] != self.end[:-1]) | (self.target[1:] != self.target[:-1])
+        # counts of regions that do not touch are moved further apart than the threshold; means move with them
+        shift = np.zeros(count, dtype=np.int64)
+        np.cumsum(apart, out=shift[1:])
+        shift *= threshold + 1 + int(self.nr_accesses.max())
+        nr_accesses = (self.nr_accesses + shift).tolist()
+        sizes = (self.sizes // PAGE_SIZE).tolist()
+        ages = self.age.tolist()
+        limit = size_limit // PAGE_SIZE
+        first: list[int] = []
+        means: list[int] = []
+        mean_ages: list[int] = []
+        mean, size, mean_age = nr_accesses[0] + threshold + 1, 0, 0
+        # each mean depends on the one before it, rounded down: the one loop over regions that stays a loop
+        for index, (value, pages, age) in enumerate(zip(nr_accesses, sizes, ages, strict=True)):
+            joined = size + pages
+            if -threshold <= mean - value <= threshold and joined <= limit:
+                mean = (mean * size + value * pages) // joined
+                mean_age = (mean_age * size + age * pages) // joined
+                size = joined
+            else:
+                first.append(index)
+                means.append(mean)
+                mean_ages.append(mean_age)
+                mean, size, mean_age = value, pages, age
+        means.append(mean)
+        mean_ages.append(mean_age)
+        kept = np.array(first)
+        self.end = self.end[np.append(kept[1:], count) - 1]
+        self.nr_accesses = np.array(means[1:]) - shift[kept]
+        self.age = np.array(mean_ages[1:])
+        self.start, self.target = self.start[kept], self.target[kept]
+        self.last_nr_accesses = self.last_nr_accesses[kept]
 
     def merge_to(self, threshold: int, size_limit: int, max_regions: int, max_nr_accesses: int) -> None:
         """`merge`, and again with the threshold doubled while more than ``max_regions`` remain.
