@@ -450,7 +450,7 @@ class Workload:
         return _Piece(phase, origin + self._bounds[phase], time, origin + self._bounds[phase + 1])
 
     def _pieces(self, began: int, ended: int) -> Iterator[_Piece]:
-        """The parts of phases in ``[began, ended)``; only the last cycle where there is more than one.
+        """The parts of phases in ``[began, ended)``; only the last one to two cycles where there are more.
 
         One cycle touches, periodically, what any other does: periods count from the beginning of their phase.
         """
@@ -461,8 +461,8 @@ class Workload:
             time = piece.ended
 
     def _whole_cycles(self, began: int, ended: int) -> int:
-        """How many cycles `_pieces` leaves out."""
-        return max(0, -(-(ended - began) // self._cycle) - 1)
+        """How many cycles `_pieces` leaves out: what remains is at least one whole cycle where any is left out."""
+        return max(0, (ended - began) // self._cycle - 1)
 
     # -- truth
 
