@@ -17,8 +17,8 @@ _NO_PERCENTILES = (0,) * metrics.PERCENTILES
 class DamonStat:
     """The whole address space of an operations set under DAMON_STAT, with the module's parameters as properties.
 
-    >>> from damontui.operations.workload import Workload, scene
-    >>> stat = DamonStat(Workload(scene("steady"), np.random.default_rng(7)), seed=7)
+    >>> from damontui.operations.scenes import scene
+    >>> stat = DamonStat(scene("steady", 7), seed=7)
     >>> stat.run(60)
     >>> stat.aggr_interval_us > 100_000  # tuned, from 100 ms
     True
