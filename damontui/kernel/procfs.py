@@ -51,19 +51,10 @@ def is_kernel_thread(root: Root, pid: int) -> bool:
         return False
 
 
-def started_at(root: Root, pid: int) -> float | None:
-    """When a task started: seconds on CLOCK_BOOTTIME, which runs ahead of CLOCK_MONOTONIC by time asleep."""
-    fields = _stat(root, pid)
+def age(root: Root, pid: int) -> float | None:
+    """Seconds since a task was started; None where unknown."""
     try:
-        return int(fields[19]) / _TICKS
-    except (IndexError, ValueError):
-        return None
-
-
-def uptime(root: Root) -> float | None:
-    """Seconds since the start of the machine, CLOCK_BOOTTIME."""
-    try:
-        return float(root.read("proc/uptime").split()[0])
+        return float(root.read("proc/uptime").split()[0]) - int(_stat(root, pid)[19]) / _TICKS
     except (SourceError, IndexError, ValueError):
         return None
 
