@@ -24,6 +24,7 @@ class Command(NamedTuple):
 LIVE = Command("live", "[TARGET] [options]", "the live monitor")
 COMMANDS: dict[str, Command] = {
     "snapshot": Command("snapshot", "[TARGET] [--count N] [--json]", "measure without a screen, print, end"),
+    "doctor": Command("doctor", "[--json]", "what this machine can do, what is in the way, and the remedy"),
 }
 
 _EXAMPLES = """\
