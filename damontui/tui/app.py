@@ -183,6 +183,7 @@ class DamontuiApp(App[int]):
         self._glyphs = self.options.glyphs
         if self._glyphs is None:
             self._glyphs = self.no_color or self.console.color_system in (None, "standard")
+        self.screen.set_class(self.options.ascii, "-ascii")
         if self.monitor is not None:
             self.enabled = self._reads_enabled()
             self._unsubscribe = self.monitor.subscribe(self._receive)
@@ -289,8 +290,8 @@ class DamontuiApp(App[int]):
         self.enabled = answer.on
         if not answer.on:
             if self.status is None or self.status.state != "off":
-                time_now = self.history.last.time if self.history.last else 0.0
-                self.status = Status("off", "switched off", time_now, self.clock())
+                newest = self.history.last
+                self.status = Status("off", "switched off", 0.0 if newest is None else newest.time, self.clock())
             return
         self.error = None
         self.view = None
@@ -308,8 +309,10 @@ class DamontuiApp(App[int]):
         """What is to be seen now."""
         history = self.history
         newest = history.last
-        shown = newest if self.view is None else history.at(self.view) or history.first
-        now = self.view if self.view is not None else (newest.time if newest else 0.0)
+        shown = newest if self.view is None else history.at(self.view)
+        if shown is None:  # what was frozen is no longer kept
+            shown = history.first
+        now = self.view if self.view is not None else newest.time if newest is not None else 0.0
         gone = self.status is not None and self.status.state == "gone"
         return Frame(
             description=self.description,
@@ -318,7 +321,7 @@ class DamontuiApp(App[int]):
             status=self.status,
             error=self.error,
             now=now,
-            wall=shown.wall if shown else self.clock(),
+            wall=shown.wall if shown is not None else self.clock(),
             enabled=self.enabled,
             live=self.view is None,
             dim=shown is not None and (not self.enabled or self.error is not None or gone),
@@ -328,7 +331,7 @@ class DamontuiApp(App[int]):
             glyphs=bool(self._glyphs) or self.options.ascii,
             ascii=self.options.ascii,
             clock=self.clock(),
-            behind=max(0.0, newest.time - now) if newest else 0.0,
+            behind=max(0.0, newest.time - now) if newest is not None else 0.0,
             pending=self._pending,
             own_cpu=self.own_cpu,
             switching=self._switching,
@@ -342,6 +345,7 @@ class DamontuiApp(App[int]):
         self._timer = None
         self._painted = time.monotonic()
         frame = self.frame()
+        self.screen_stack[0].query_one("#body").set_class(not frame.live, "-frozen")
         for pane in self._panes():
             pane.show(frame)
 
@@ -484,7 +488,7 @@ class DamontuiApp(App[int]):
         for key in keys.TABLE:
             if key.id not in ("palette", "scroll_up", "scroll_down", "page_up", "page_down"):
                 title = (key.label or key.id.replace("_", " ")).capitalize()
-                yield SystemCommand(title, key.help, partial(self._command, key.action))
+                yield SystemCommand(title, key.help.lstrip("… ,"), partial(self._command, key.action))
         yield SystemCommand("Theme", "colours of everything", self.action_change_theme)
 
     def _command(self, action: str) -> None:

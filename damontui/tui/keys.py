@@ -19,7 +19,7 @@ class Key:
         keys: default keys, comma separated, as Textual names them.
         action: what is called on the app.
         label: in the line at the foot; "" keeps it out.
-        help: on the help page.
+        help: on the help page; one that begins with ``…`` goes on in the row before it.
         group: the help page's heading.
     """
 
@@ -36,19 +36,19 @@ TABLE: tuple[Key, ...] = (
     Key(
         "freeze", "space", "freeze", "freeze", "freeze the view; collecting goes on; again: back to live", "Monitoring"
     ),
-    Key("span_longer", "plus,equals_sign", "span(1)", "", "more time in one picture", "View"),
-    Key("span_shorter", "minus", "span(-1)", "", "less time in one picture", "View"),
+    Key("span_longer", "plus,equals_sign", "span(1)", "span", "more time in one picture", "View"),
+    Key("span_shorter", "minus", "span(-1)", "", "… , less time", "View"),
     Key("colour", "c", "colour", "colour", "what the colour means: access rate, temperature, idle age", "View"),
     Key("percentiles", "p,a", "percentiles", "percentiles", "11 idle time percentiles, or all 101", "View"),
-    Key("regions", "1", "maximise('regions')", "", "regions alone; again: all panes", "Panes"),
-    Key("intervals", "2", "maximise('intervals')", "", "intervals alone", "Panes"),
-    Key("bandwidth", "3", "maximise('bandwidth')", "", "bandwidth alone", "Panes"),
-    Key("idle", "4", "maximise('idle')", "", "idle time alone", "Panes"),
+    Key("regions", "1", "maximise('regions')", "", "one pane alone, the same key again: all of them: regions", "Panes"),
+    Key("intervals", "2", "maximise('intervals')", "", "… , intervals", "Panes"),
+    Key("bandwidth", "3", "maximise('bandwidth')", "", "… , bandwidth", "Panes"),
+    Key("idle", "4", "maximise('idle')", "", "… , idle time", "Panes"),
     Key("restore", "escape", "restore", "", "all panes again; put a message away", "Panes"),
-    Key("scroll_up", "k", "scroll_rows(-1)", "", "percentiles: up", "Panes"),
-    Key("scroll_down", "j", "scroll_rows(1)", "", "percentiles: down", "Panes"),
-    Key("page_up", "pageup", "scroll_rows(-10)", "", "percentiles: ten up", "Panes"),
-    Key("page_down", "pagedown", "scroll_rows(10)", "", "percentiles: ten down", "Panes"),
+    Key("scroll_up", "k", "scroll_rows(-1)", "", "all percentiles: a row up", "Panes"),
+    Key("scroll_down", "j", "scroll_rows(1)", "", "… , down", "Panes"),
+    Key("page_up", "pageup", "scroll_rows(-10)", "", "all percentiles: ten rows up", "Panes"),
+    Key("page_down", "pagedown", "scroll_rows(10)", "", "… , down", "Panes"),
     Key("screenshot", "ctrl+s", "shot", "", "write the screen to an SVG file", "Program"),
     Key("help", "question_mark,f1", "help", "help", "this page", "Program"),
     Key("palette", "ctrl+p", "command_palette", "", "command palette: all commands, themes", "Program"),

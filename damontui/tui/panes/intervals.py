@@ -26,7 +26,7 @@ class IntervalsPane(Pane):
         self.series = Series(sampling_ms)
 
     def caption(self, frame: Frame) -> tuple[str, str]:
-        attrs = frame.snapshot.next_attrs if frame.snapshot else frame.description.attrs
+        attrs = frame.snapshot.next_attrs if frame.snapshot is not None else frame.description.attrs
         return f"Intervals, {'fixed' if attrs.goal is None else 'auto-tuned'}", off_since(frame)
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Line]:

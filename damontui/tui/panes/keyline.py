@@ -25,11 +25,15 @@ class KeyLine(Pane):
         spots: list[tuple[int, int, str]] = []
         taken = 0
         shown = [replace(key, label=_label(key, frame)) for key in TABLE if key.label]
-        for key in sorted(shown, key=lambda key: key.id not in _FIRST):  # those that must not be cut off come first
-            name = keys_of(key, self._keymap)[0]
-            room = len(name) + len(key.label) + 4
-            if taken + room > width:
+        rooms = {key.id: len(keys_of(key, self._keymap)[0]) + len(key.label) + 4 for key in shown}
+        kept: set[str] = set()
+        for key in sorted(shown, key=lambda key: key.id not in _FIRST):  # the last ones go where there is no room
+            if sum(rooms[name] for name in kept) + rooms[key.id] <= width:
+                kept.add(key.id)
+        for key in shown:
+            if key.id not in kept:
                 continue
+            name, room = keys_of(key, self._keymap)[0], rooms[key.id]
             parts += [(f" {name} ", "key"), (f"{key.label}  ", "label")]
             spots.append((taken, taken + room, key.action))
             taken += room

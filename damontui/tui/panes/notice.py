@@ -31,16 +31,16 @@ class Notice(Pane):
 def messages(frame: Frame) -> list[tuple[str, str]]:
     """``(text, style)`` of what is to be said now."""
     out: list[tuple[str, str]] = []
+    status, snapshot = frame.status, frame.snapshot
     if frame.notice is not None:
         out.append((sentence(frame.notice), "error"))
-    if frame.error is not None:
+    if frame.error is not None and snapshot is not None:  # without a picture, the panes say it
         out.append((sentence(frame.error), "error"))
-    status, snapshot = frame.status, frame.snapshot
     if status is not None and status.state in ("gone", "ended") and status.text:
         out.append((f"{status.text}; press e to start afresh", "warn"))
     if snapshot is not None and not snapshot.complete:
         out.append((f"{snapshot.lost} events lost, this column is partial", "warn"))
-    if snapshot is not None and snapshot.note:
+    if snapshot is not None and snapshot.note and len(snapshot):  # without regions, their pane says it
         out.append((snapshot.note, "warn"))
     if frame.description.reason:
         out.append((frame.description.reason, "label"))

@@ -11,7 +11,6 @@ from textual.message import Message
 
 from damontui.tui.draw import Line, Pane, Span, fit, width_of
 from damontui.tui.frame import Frame
-from damontui.units import duration
 
 
 class TitleBar(Pane):
@@ -108,6 +107,8 @@ def _minutes(seconds: float) -> str:
 def switch(frame: Frame, *, short: bool = False) -> tuple[Span, ...]:
     """The switch as a control: a knob at the right when on; its word says the same."""
     label: Span = ("" if short else "enabled ", "label")
+    if frame.error is not None and frame.snapshot is None:
+        return (label, ("    " if not frame.ascii else "[??]", "knob-off"), (" unknown ", "muted"))
     style = "knob" if frame.enabled else "knob-off"
     if frame.ascii:
         control: Span = ("[ #]" if frame.enabled else "[# ]", style)
@@ -122,8 +123,3 @@ def switch(frame: Frame, *, short: bool = False) -> tuple[Span, ...]:
     else:
         word = (" off ", "warn")
     return (label, control, word)
-
-
-def age(frame: Frame) -> str:
-    """How far the view is behind, for captions."""
-    return duration(frame.behind)

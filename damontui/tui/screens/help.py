@@ -82,16 +82,29 @@ class HelpScreen(ModalScreen[None]):
         self.query_one("#help").scroll_relative(y=lines, animate=False)
 
 
+def key_rows(keymap: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """``(group, keys, what they do)``; neighbours that do the same thing to different panes share a row."""
+    rows: list[tuple[str, str, str]] = []
+    for key in TABLE:
+        names = " ".join(keys_of(key, keymap))
+        if rows and key.help.startswith("… "):
+            group, before, text = rows[-1]
+            rows[-1] = (group, f"{before} {names}", f"{text}{key.help[2:]}")
+        else:
+            rows.append((key.group, names, key.help))
+    return rows
+
+
 def help_text(keymap: Mapping[str, str]) -> Text:
-    """Keys by group, then the panes."""
+    """The panes, after the keys by group."""
     text = Text()
     group = ""
-    for key in TABLE:
-        if key.group != group:
-            group = key.group
+    for heading, names, what in key_rows(keymap):
+        if heading != group:
+            group = heading
             text.append(f"{group}\n" if not text else f"\n{group}\n", "bold")
-        text.append(f"  {' '.join(keys_of(key, keymap)):<14}", "bold")
-        text.append(f"{key.help}\n")
+        text.append(f"  {names:<17}", "bold")
+        text.append(f"{what}\n")
     for title, meaning in MEANING:
         text.append(f"\n{title}\n", "bold")
         text.append(f"{meaning}\n")

@@ -1,0 +1,135 @@
+"""Every main state of the screen, fed by hand with a fixed clock: for the snapshot tests and the screenshots alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from textual.pilot import Pilot
+
+from damontui.damon.snapshot import Description, Event, Snapshot
+from damontui.errors import DamontuiError, SourceError
+from damontui.tui.app import DamontuiApp, ScreenOptions
+from tests import make
+
+REASON = (
+    "Synthetic memory, since DAMON_STAT cannot be read: only root may. For this machine's real memory run: "
+    "sudo /usr/bin/damontui stat"
+)
+DENIED = SourceError(
+    "cannot read DAMON_STAT",
+    "only root may read /sys/module/damon_stat/parameters/enabled",
+    "run: sudo /usr/bin/damontui stat",
+)
+NO_TRACEFS = (
+    "Regions cannot be seen: /sys/kernel/tracing is not mounted here. Mount it with: "
+    "sudo mount -t tracefs nodev /sys/kernel/tracing"
+)
+
+
+@dataclass(frozen=True)
+class State:
+    """A screen: what it is fed, which keys are pressed then, and on how large a terminal."""
+
+    name: str
+    events: Callable[[], list[Event | DamontuiError]]
+    description: Description = make.description()
+    options: ScreenOptions = ScreenOptions()
+    keys: tuple[str, ...] = ()
+    further: Callable[[], list[Event | DamontuiError]] = list
+    """Fed after the keys."""
+    size: tuple[int, int] = (120, 36)
+    no_color: bool = False
+    seconds: float = 240.0
+    """What the clock says, after the clock of the source's zero."""
+
+    def app(self) -> DamontuiApp:
+        """The app, not fed yet."""
+        return DamontuiApp(
+            None, description=self.description, clock=lambda: make.WALL + self.seconds, options=self.options
+        )
+
+    async def play(self, pilot: Pilot[int]) -> None:
+        """Bring the app into this state."""
+        app = pilot.app
+        assert isinstance(app, DamontuiApp)
+        make.feed_all(app, self.events())
+        await pilot.pause()
+        if self.keys:
+            await pilot.press(*self.keys)
+        for event in self.further():
+            app.feed(event)
+        await pilot.pause()
+
+
+def _kernel() -> list[Snapshot]:
+    return make.steady(module=make.module_values())
+
+
+def _lost() -> list[Snapshot]:
+    made = _kernel()
+    made[-30] = replace(made[-30], complete=False, lost=5)
+    made[-1] = replace(made[-1], complete=False, lost=12)
+    return made
+
+
+def _no_tracefs() -> list[Snapshot]:
+    module = make.module_values()
+    return [
+        make.snapshot(
+            [], float(step), module=replace(module, bandwidth=(250 + 40 * (step % 5)) * 1_000_000), note=NO_TRACEFS
+        )
+        for step in range(5, 245, 5)
+    ]
+
+
+_DEMO = make.description("simulated", reason=REASON)
+
+
+def _simulated() -> list[Snapshot]:
+    return make.steady(origin="simulated", truth=True)
+
+
+STATES = (
+    State("first-run", _simulated, _DEMO),
+    State("steady", _kernel),
+    State("off", _kernel, keys=("e",)),
+    State("paused", lambda: make.steady(180), keys=("space",), further=lambda: list(make.steady(240)[180:])),
+    State("help", _kernel, keys=("question_mark",)),
+    State("denied", lambda: [DENIED]),
+    State("no-tracefs", _no_tracefs),
+    State("waiting", lambda: [make.status("waiting", "waiting for the first aggregation, at most 10 s")]),
+    State("lost", _lost),
+    State("ended", lambda: [*_kernel(), make.status("gone", "DAMON_STAT was unloaded at 00:04:00", 240.0)]),
+    State(
+        "broken",
+        lambda: [*_kernel(), SourceError("monitoring stopped", "ValueError: of ours", "press e to start afresh")],
+    ),
+    State("percentiles-all", _kernel, keys=("a", "4")),
+    State("idle-age", _kernel, keys=("c", "c")),
+    State("80x24", _kernel, size=(80, 24)),
+    State("80x24-simulated", _simulated, _DEMO, size=(80, 24)),
+    State("60x15", _kernel, size=(60, 15)),
+    State("30x8", _kernel, size=(30, 8)),
+    State("light", _kernel, options=ScreenOptions(theme="damontui-light")),
+    State("no-color", _kernel, no_color=True),
+    State("ascii", _kernel, options=ScreenOptions(ascii=True)),
+    State("wide", _kernel, size=(200, 50)),
+)
+BY_NAME = {state.name: state for state in STATES}
+
+PICTURES = (
+    "first-run",
+    "steady",
+    "off",
+    "paused",
+    "help",
+    "denied",
+    "no-tracefs",
+    "waiting",
+    "80x24",
+    "60x15",
+    "light",
+    "ascii",
+)
+"""The states that ``python -m tests.screenshots`` makes pictures of."""
