@@ -68,9 +68,9 @@ class Layout:
         return self.lines * self.halves
 
 
-def layout(width: int, height: int, *, glyphs: bool) -> Layout:
-    """What fits: the axes give way to the picture."""
-    gutter = 12 if width >= 90 else 10 if width >= 44 else 0
+def layout(width: int, height: int, *, glyphs: bool, long: bool = False) -> Layout:
+    """What fits: the axes give way to the picture. ``long`` leaves room for the digits of virtual addresses."""
+    gutter = 0 if width < 44 else 14 if long and width >= 56 else 11
     foot = 3 if height >= 9 else 2 if height >= 5 else 1 if height >= 2 else 0
     return Layout(width, height, gutter, foot, 1 if glyphs else 2)
 
@@ -175,7 +175,7 @@ class RegionsPane(Pane):
         frame = self.frame
         if frame is None or width <= 0 or height <= 0:
             return
-        place = layout(width, height, glyphs=frame.glyphs or frame.ascii)
+        place = layout(width, height, glyphs=frame.glyphs or frame.ascii, long=_long(frame.snapshot))
         restyled = self._restyled(frame)
         whole = restyled or place != self.layout_now
         self.layout_now = place
@@ -391,7 +391,9 @@ class RegionsPane(Pane):
             part = axis.part(max(0, len(axis) - 1 - y * place.halves)) if len(axis) else None
             edge = "┤" if label else "┆" if part is not None and part.kind != SHOWN else "│"
             mark = "▶" if y == cursor else " "
-            gutter.append(((label.rjust(place.gutter - 2), "label"), (mark, "strong"), (edge, "track")))
+            gutter.append(
+                ((label[: place.gutter - 2].rjust(place.gutter - 2), "label"), (mark, "strong"), (edge, "track"))
+            )
         return [to_ascii(line) for line in gutter] if frame.ascii else gutter
 
     def _foot(self, frame: Frame, place: Layout, column: float, first: int) -> dict[int, Line]:
@@ -446,7 +448,7 @@ class RegionsPane(Pane):
             facts.append(due)
         if self.border_subtitle is None or not self._bordered():
             facts.insert(0, f"{duration(column)} a column")
-        scale = self._scale(frame, place)
+        scale = self._scale(frame, place, 1 if place.width >= 90 else 2)
         while facts and sum(len(text) for text, _ in scale) + len(" · ".join(facts)) + 2 > place.width:
             facts.pop(0)
         return spread(scale, ((" · ".join(facts), "muted"), (" ", "")), place.width)
@@ -454,11 +456,10 @@ class RegionsPane(Pane):
     def _bordered(self) -> bool:
         return bool(self.styles.border_bottom[0])
 
-    def _scale(self, frame: Frame, place: Layout) -> tuple[Span, ...]:
+    def _scale(self, frame: Frame, place: Layout, step: int) -> tuple[Span, ...]:
         """The colour scale with the values at its ends (and where it bends)."""
-        wide = place.width >= 60
-        levels = list(range(0, LEVELS, 1 if wide else 2))
-        indent = " " * (place.gutter if wide and place.gutter else 1)
+        levels = list(range(0, LEVELS, step))
+        indent = " " if place.width < 90 else " " * place.gutter
 
         def blocks(part: Sequence[int]) -> tuple[Span, ...]:
             return tuple(("#", f"level{level}") for level in part)
@@ -656,6 +657,11 @@ class RegionsPane(Pane):
         return "\n".join(self.render_line(y).text.rstrip() for y in range(self.size.height))
 
 
+def _long(snapshot: Snapshot | None) -> bool:
+    """Whether addresses are such as only hexadecimal digits tell apart."""
+    return snapshot is not None and len(snapshot) > 0 and int(snapshot.end.max()) >= 1 << 40
+
+
 def _run(text: str, low: int, high: int) -> str:
     """Columns ``low … high`` of a pattern that goes on along the line."""
     if len(text) == 1:
@@ -733,25 +739,31 @@ def address_labels(axis: Axis, lines: int, halves: int, width: int) -> dict[int,
         labels[bottom] = _address(part.lo, reach, width)
         per_line = reach * halves / part.rows
         step = 1 << max(12, (max(1, int(per_line * 3))).bit_length())
-        hexed = _hexed(part.lo, part.hi, width)
+        hexed = _hexed(part.lo, part.hi)
         low_edge = axis.low[part.first : part.first + part.rows] - part.target * axis.stride
         at = (part.lo // step + 1) * step
         while at < part.hi:
             row = part.first + int(np.searchsorted(low_edge, at, side="right")) - 1
             y = (total - 1 - row) // halves
             if top <= y <= bottom - 2 and y not in labels:
-                labels[y] = f"+{size(at - part.lo)}" if hexed else size(at)
+                labels[y] = f"+{_round(at - part.lo)}" if hexed else _round(at)
             at += step
     return labels
 
 
-def _hexed(lo: int, hi: int, width: int) -> bool:
+def _hexed(lo: int, hi: int) -> bool:
     """Whether three digits and a unit are too few to tell these addresses apart."""
     return lo > 0 and (hi - lo) * 50 < hi
 
 
+def _round(count: int) -> str:
+    """A size without a fraction that says nothing: ``32 MiB``, not ``32.0 MiB``."""
+    number, unit = size(count).split()
+    return f"{float(number):g} {unit}"
+
+
 def _address(address: int, reach: int, width: int) -> str:
-    if not _hexed(address, address + reach, width):
-        return size(address) if address else "0"
+    if not _hexed(address, address + reach):
+        return _round(address) if address else "0"
     text = f"{address:x}"
     return text if len(text) <= width else text[: width - 1] + "…"
