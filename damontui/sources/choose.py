@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -135,6 +136,8 @@ def choose(word: str, options: Options) -> Source:
         if kind.matches(word):
             return kind.make(word, options)
     known = ", ".join(kind.form for kind in KINDS)
+    if os.sep in word:
+        raise UsageError(f"target: there is no file {word!r}")
     raise UsageError(f"target: {word!r} is not understood and no such file exists; write one of: {known}")
 
 
@@ -199,9 +202,17 @@ def _demo(word: str, options: Options, reason: str = "") -> Source:
     )
 
 
+def _file(word: str, options: Options) -> Source:
+    from damontui.sources.replay import ReplaySource
+
+    # a record has its own intervals; old ones have none, and then the options fill in
+    return ReplaySource(word, attrs=options.attrs() if options.insisted else None, speed=options.speed)
+
+
 KINDS: list[Kind] = [
     Kind("auto", "DAMON_STAT where it can be read, else demo", lambda word: word == "auto", _auto),
     Kind("stat", "the kernel's DAMON_STAT", lambda word: word == "stat", _stat),
     Kind("demo[:SCENE]", "synthetic memory", lambda word: word == "demo" or word.startswith("demo:"), _demo),
+    Kind("FILE", "a record, replayed", os.path.isfile, _file),
 ]
 """In the order in which a word is tried; the help and the errors list them."""
