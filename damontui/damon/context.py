@@ -10,7 +10,14 @@ from __future__ import annotations
 import numpy as np
 
 from damontui.damon.attrs import PAGE_SIZE, Attrs
-from damontui.damon.operations import BatchOperations, NamingOperations, Operations, Target, TruthfulOperations
+from damontui.damon.operations import (
+    BatchOperations,
+    CoarseOperations,
+    NamingOperations,
+    Operations,
+    Target,
+    TruthfulOperations,
+)
 from damontui.damon.regions import Regions
 from damontui.damon.snapshot import Origin, Snapshot
 from damontui.damon.tuning import converted_accesses, converted_ages, tuned
@@ -30,6 +37,7 @@ class Context:
         began: when the running aggregation began, source's clock.
         late: sampling deadlines missed so far, counted by who has the clock; goes into each snapshot.
         cpu: CPU share that observing took lately, measured by who has the clock; goes into each snapshot.
+        note: what the snapshots lack, said by who knows the operations set; goes into each snapshot.
     """
 
     def __init__(
@@ -51,9 +59,12 @@ class Context:
         self.began = time
         self.late = 0
         self.cpu: float | None = None
+        self.note = ""
         self.targets: tuple[Target, ...] = tuple(operations.targets())
         self.regions = Regions.from_ranges([target.ranges for target in self.targets])
-        self.regions.cut(self.regions.size_limit(attrs.min_regions))
+        self._coarse = operations if isinstance(operations, CoarseOperations) else None
+        if not self._whole:
+            self.regions.cut(self.regions.size_limit(attrs.min_regions))
         self._batch = operations if isinstance(operations, BatchOperations) else None
         self._naming = operations if isinstance(operations, NamingOperations) else None
         self._truthful = operations if isinstance(operations, TruthfulOperations) else None
@@ -125,6 +136,10 @@ class Context:
         self.began = self.time
         self._until_tuning = attrs.goal.aggrs if attrs.goal is not None else 0
 
+    @property
+    def _whole(self) -> bool:
+        return self._coarse is not None and self._coarse.whole_ranges
+
     def _advance(self, microseconds: int, time: float | None, wall: float | None) -> None:
         # to the nanosecond, so that a model's clock does not drift over millions of samples
         now = round(self.time + microseconds / 1_000_000, 9) if time is None else time
@@ -137,12 +152,14 @@ class Context:
         threshold = int(regions.nr_accesses.max(initial=0)) // 10
         size_limit = regions.size_limit(attrs.min_regions)
         regions.count_ages(threshold)
-        regions.merge_to(threshold, size_limit, attrs.max_regions, attrs.max_nr_accesses)
-        regions.cut(size_limit)
+        if not self._whole:
+            regions.merge_to(threshold, size_limit, attrs.max_regions, attrs.max_nr_accesses)
+            regions.cut(size_limit)
         self._tune_where_due()
         snapshot = self._snapshot(attrs)
         regions.reset()
-        self._split()
+        if not self._whole:
+            self._split()
         self._samples = 0
         self.began = self.time
         return snapshot
@@ -184,6 +201,7 @@ class Context:
             until_tuning=self._until_tuning if self.attrs.goal is not None else None,
             truth=truth,
             cpu=self.cpu,
+            note=self.note,
         )
 
     def _split(self) -> None:
@@ -205,5 +223,8 @@ class Context:
         if targets == self.targets:
             return
         former = {target.id: index for index, target in enumerate(self.targets)}
-        self.regions.set_ranges([target.ranges for target in targets], [former.get(target.id) for target in targets])
+        ranges = [target.ranges for target in targets]
+        self.regions.set_ranges(ranges, [former.get(target.id) for target in targets])
+        if self._whole:
+            self.regions.join_ranges(ranges)
         self.targets = targets

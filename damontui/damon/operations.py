@@ -63,6 +63,18 @@ class NamingOperations(Protocol):
 
 
 @runtime_checkable
+class CoarseOperations(Protocol):
+    """An operations set that sees a range of a target only as a whole, with no position inside it.
+
+    Its regions are the ranges: what two ranges have in common says nothing about a boundary between them, and parts of
+    one would differ by chance alone. So nothing is merged, cut or split.
+    """
+
+    whole_ranges: bool
+    """Whether that is so now."""
+
+
+@runtime_checkable
 class TruthfulOperations(Protocol):
     """An operations set whose memory is a model, so that the truth is known."""
 

@@ -201,6 +201,23 @@ class Regions:
         columns = ints(fitted).reshape(-1, 6).T.copy()
         self.start, self.end, self.nr_accesses, self.last_nr_accesses, self.age, self.target = columns
 
+    def join_ranges(self, targets: Sequence[Ranges]) -> None:
+        """One region for each range of each target: those inside it joined, counts and ages as in `merge`.
+
+        Each range must begin with a region and hold all of those up to the next range's, as after `set_ranges`.
+        """
+        whole = Regions.from_ranges(targets)
+        begins = set(zip(whole.target.tolist(), whole.start.tolist(), strict=True))
+        first = [
+            n for n, place in enumerate(zip(self.target.tolist(), self.start.tolist(), strict=True)) if place in begins
+        ]
+        size = self.sizes
+        if len(first) < len(size):
+            for name in ("nr_accesses", "last_nr_accesses", "age"):
+                setattr(whole, name, np.add.reduceat(getattr(self, name) * size, first) // whole.sizes)
+            for name in self.__slots__:
+                setattr(self, name, getattr(whole, name))
+
     def _take(self, index: Ints) -> None:
         for name in self.__slots__:
             setattr(self, name, getattr(self, name)[index])

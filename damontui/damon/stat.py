@@ -19,13 +19,15 @@ class DamonStat:
 
     >>> from damontui.operations.scenes import scene
     >>> stat = DamonStat(scene("steady", 7), seed=7)
-    >>> stat.run(60)
-    >>> stat.aggr_interval_us > 100_000  # tuned, from 100 ms
+    >>> stat.memory_idle_ms_percentiles[75]  # no whole aggregation yet
+    0
+    >>> stat.run(120)
+    >>> stat.aggr_interval_us > 100_000  # auto-tuning began at 100 ms
     True
-    >>> stat.estimated_memory_bandwidth > 0
+    >>> stat.estimated_memory_bandwidth > 100_000_000
     True
-    >>> len(stat.memory_idle_ms_percentiles)
-    101
+    >>> stat.memory_idle_ms_percentiles[75] > 30_000  # a quarter of memory was untouched for half a minute
+    True
     >>> stat.enabled = False
 
     The kernel module refreshes its values every 5 s from whatever is counted by then, so its bandwidth is too low on
