@@ -16,6 +16,8 @@ ROWS = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100)
 REGIONS = 8
 """Regions that are printed: those with the most accessed bytes, and as many of the largest idle ones."""
 
+_WALL = 1e9  # a record may know the time since the machine's start only: no date then
+
 
 def summary(snapshot: Snapshot, description: Description) -> str:
     """The snapshot in about 40 lines of text, at most 80 columns wide."""
@@ -31,7 +33,9 @@ def summary(snapshot: Snapshot, description: Description) -> str:
 
 
 def _title(snapshot: Snapshot, description: Description) -> str:
-    at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(snapshot.wall))
+    at = f"at {snapshot.time:.3f} s"
+    if snapshot.wall >= _WALL:
+        at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(snapshot.wall))
     parts = [description.title, description.host, description.kernel, at]
     if snapshot.origin == "simulated":
         parts.append("SIMULATED")

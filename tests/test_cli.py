@@ -1,0 +1,338 @@
+"""The command line as a program: what it says, imports and returns, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from damontui import __version__, cli
+
+PROGRAM = [sys.executable, "-m", "damontui"]
+FAKE = [sys.executable, str(Path(__file__).parent / "fake_program.py")]
+TIMEOUT = 60
+
+
+def run(*words: str, program: Sequence[str] = PROGRAM, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*program, *words],
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        env=os.environ | environ,
+        stdin=subprocess.DEVNULL,
+        check=False,
+    )
+
+
+def wait_for(log: Path, text: str) -> None:
+    limit = time.monotonic() + TIMEOUT
+    while not (log.exists() and text in log.read_text()):
+        assert time.monotonic() < limit, f"{text} never came"
+        time.sleep(0.02)
+
+
+# -- what it says ----------
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"damontui {__version__}\n"
+
+
+@pytest.mark.parametrize("words", [["--help"], *([name, "--help"] for name in cli.COMMANDS)])
+def test_help_names_what_there_is(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(words) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("usage: damontui")
+    assert "--rootfs" in text
+    if len(words) == 1:
+        assert all(f"\n  {name} " in text for name in cli.COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--seed", "x"], ["--seed", "'x'", "whole number"]),
+        (["--sample", "5"], ["--sample", "'5'", "5ms"]),
+        (["--speed", "-1"], ["--speed", "'-1'", "max"]),
+        (["--speed", "nan"], ["--speed", "'nan'", "max"]),
+        (["--goal", "400%"], ["--goal", "'400%'", "100%"]),
+        (["--goal", "0%"], ["--goal", "'0%'", "0.01%"]),
+        (["--min-regions", "2"], ["--min-regions", "2", "at least 3"]),
+        (["--min-regions", "20", "--max-regions", "10"], ["--max-regions", "20", "10"]),
+        (["--sample", "2s", "--aggr", "1s"], ["--sample", "2000000", "1000000"]),
+        (["--min-sample", "2s", "--max-sample", "1s"], ["--min-sample", "2000000", "1000000"]),
+        (["--goal-aggrs", "0"], ["--goal-aggrs", "0", "at least 1"]),
+        (["--count", "-3"], ["--count"]),
+        (["--timeout", "0"], ["--timeout", "'0'", "over 0"]),
+        (["--rootfs", "/nonexistent"], ["--rootfs", "/nonexistent", "not a folder"]),
+        (["--config", "/nonexistent"], ["--config", "/nonexistent", "no such file"]),
+        (["--frobnicate"], ["--frobnicate", "no such option"]),
+        (["--seed"], ["--seed", "expected one argument"]),
+        (["demo"], ["demo", "one target"]),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_names_it(
+    words: list[str], parts: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["snapshot", "demo", *words]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("damontui: ")
+    assert err.count("\n") == 1
+    for part in parts:
+        assert part in err
+
+
+@pytest.mark.parametrize(
+    ("word", "part"),
+    [("nonsense", "stat"), ("demo:nonsense", "steady"), ("./nonsense", "no file"), ("", "not understood")],
+)
+def test_an_unknown_target_is_told_what_is_understood(word: str, part: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["snapshot", word]) == 2
+    assert part in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("variable", ["DAMONTUI_SEED", "DAMONTUI_ENABLED", "DAMONTUI_SPAN"])
+def test_a_wrong_variable_is_named(
+    variable: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable, "maybe")
+    assert cli.main(["snapshot", "demo"]) == 2
+    assert variable in capsys.readouterr().err
+
+
+def test_options_may_stand_before_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--seed", "1", "snapshot", "demo", "--speed", "max", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["target"] == "demo:steady"
+
+
+# -- what it imports ----------
+
+
+@pytest.mark.parametrize(
+    ("words", "forbidden"),
+    [
+        (["--version"], ["textual", "rich", "numpy", "argparse"]),
+        (["--help"], ["textual", "rich", "asyncio"]),
+        (["snapshot", "demo", "--speed", "max"], ["textual", "rich", "asyncio"]),
+        (["doctor"], ["textual", "rich", "asyncio"]),
+        (["demo"], ["textual", "rich", "asyncio"]),
+    ],
+)
+def test_headless_work_imports_no_screen(words: list[str], forbidden: list[str]) -> None:
+    code = f"""
+import sys
+from damontui.cli import main
+main({words!r})
+print([name for name in {forbidden!r} if name in sys.modules], file=sys.stderr)
+"""
+    done = run("-c", code, program=[sys.executable])
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
+# -- what it needs ----------
+
+
+def test_no_live_screen_into_a_pipe() -> None:
+    done = run("demo")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "needs a terminal" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("missing", [0, 1, 2])
+def test_each_stream_must_be_a_terminal(missing: int) -> None:
+    master, slave = pty.openpty()
+    streams: list[int] = [slave] * 3
+    streams[missing] = subprocess.PIPE if missing else subprocess.DEVNULL
+    done = subprocess.run(
+        [*PROGRAM, "demo"], stdin=streams[0], stdout=streams[1], stderr=streams[2], timeout=TIMEOUT, check=False
+    )
+    os.close(slave)
+    said = (done.stderr if missing == 2 else os.read(master, 4096)).decode()
+    os.close(master)
+    assert done.returncode == 2
+    assert ["standard input", "standard output", "standard error"][missing] in said
+
+
+def test_a_dumb_terminal_is_refused() -> None:
+    code, out = in_terminal([*PROGRAM, "demo"], TERM="dumb")
+    assert code == 2
+    assert b"TERM is dumb" in out
+    assert b"\x1b" not in out
+
+
+# -- snapshot ----------
+
+
+def snapshots(*words: str) -> list[dict[str, object]]:
+    done = run("snapshot", "demo", "--json", "--speed", "max", *words)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_snapshot_is_deterministic_with_a_seed() -> None:
+    varying = {"unix_time", "overhead_cpu"}
+    one, other, third = snapshots("--seed", "1", "--count", "7"), snapshots("--seed", "1", "--count", "7"), None
+    third = snapshots("--seed", "2", "--count", "7")
+    strip = [[{k: v for k, v in s.items() if k not in varying} for s in run] for run in (one, other, third)]
+    assert len(one) == 7
+    assert strip[0] == strip[1]
+    assert strip[0] != strip[2]
+
+
+def test_options_reach_the_engine() -> None:
+    (snapshot,) = snapshots("--sample", "20ms", "--max-regions", "50", "--goal", "2%", "--goal-aggrs", "5")
+    assert snapshot["intervals"] == {"sample_us": 20_000, "aggr_us": 400_000}
+    assert snapshot["goal"] == {"access_bp": 200, "aggrs": 5, "min_sample_us": 5_000, "max_sample_us": 10_000_000}
+    assert snapshot["max_regions"] == 50
+    (snapshot,) = snapshots("--no-autotune")
+    assert snapshot["goal"] is None
+
+
+def test_snapshot_of_auto_says_why_it_is_synthetic(tmp_path: Path) -> None:
+    done = run("snapshot", "--rootfs", str(tmp_path), "--speed", "max")
+    assert done.returncode == 0
+    assert "SIMULATED" in done.stdout
+    assert "This is synthetic memory" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "part"),
+    [
+        ("refused", "cannot read the fake: it says no; ask another one"),
+        ("off", "it is off"),
+        ("gone", "it is gone"),
+        ("ended", "it is ended"),
+    ],
+)
+def test_what_the_world_says_no_to_is_one_line(tmp_path: Path, behaviour: str, part: str) -> None:
+    done = run(str(tmp_path / "log"), "snapshot", f"fake:{behaviour}", "--json", program=FAKE)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert part in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_fault_of_ours_is_one_line_and_a_traceback_on_request(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    done = run(str(log), "snapshot", "fake:fault", program=FAKE)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "ZeroDivisionError: a fault" in done.stderr
+    assert "left ZeroDivisionError" in log.read_text()
+    done = run(str(log), "snapshot", "fake:fault", "--debug", program=FAKE)
+    assert "Traceback" in done.stderr
+
+
+@pytest.mark.parametrize("behaviour", ["waiting", "slow", "stuck"])
+def test_the_limit_of_time(tmp_path: Path, behaviour: str) -> None:
+    log = tmp_path / "log"
+    done = run(str(log), "snapshot", f"fake:{behaviour}", "--timeout", "0.3", program=FAKE)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no snapshot came" in done.stderr
+    assert "--timeout" in done.stderr
+    assert ("at most 10 s" in done.stderr) == (behaviour == "waiting")
+    assert "left SourceError" in log.read_text()
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    words = [*FAKE, str(log), "snapshot", "fake:steady", "--json", "--count", "0"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert json.loads(process.stdout.readline())["target"] == "fake:steady"
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(TIMEOUT) == 0
+    assert "left BrokenPipeError" in log.read_text()
+
+
+# -- endings ----------
+
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+
+
+@pytest.mark.parametrize(("number", "status"), SIGNALS)
+@pytest.mark.parametrize("behaviour", ["steady", "slow", "stuck"])
+def test_a_signal_leaves_the_source(tmp_path: Path, behaviour: str, number: int, status: int) -> None:
+    log = tmp_path / "log"
+    words = [*FAKE, str(log), "snapshot", f"fake:{behaviour}", "--count", "0"]
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        wait_for(log, "iterating")
+        process.send_signal(number)
+        process.send_signal(number)  # the second one must not disturb the giving back
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+        assert process.wait(TIMEOUT) == status
+    assert log.read_text().splitlines()[-1] == "left Ended"
+
+
+def in_terminal(
+    words: Sequence[str], log: Path | None = None, *, keys: bytes = b"", number: int = 0, hang: bool = False, **env: str
+) -> tuple[int, bytes]:
+    """Run in a pseudo terminal; after ``log`` says that it iterates, press keys, send a signal, or hang up."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execvpe(words[0], list(words), os.environ | env)
+    out, asked = b"", False
+    limit = time.monotonic() + TIMEOUT
+    while True:
+        assert time.monotonic() < limit, out[-2000:]
+        ready, _, _ = select.select([terminal], [], [], 0.1)
+        if ready:
+            try:
+                data = os.read(terminal, 65536)
+            except OSError:
+                break
+            if not data:
+                break
+            out += data
+        if not asked and log is not None and b"\x1b[?1049h" in out and log.exists() and "iterating" in log.read_text():
+            asked = True
+            if keys:
+                os.write(terminal, keys)
+            if number:
+                os.kill(pid, number)
+            if hang:
+                break
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status), out
+
+
+@pytest.mark.parametrize(("number", "status"), SIGNALS)
+def test_a_signal_closes_the_screen_and_leaves_the_source(tmp_path: Path, number: int, status: int) -> None:
+    log = tmp_path / "log"
+    code, out = in_terminal([*FAKE, str(log), "fake:steady"], log, number=number)
+    assert code == status
+    assert out.rindex(b"\x1b[?1049l") > out.rindex(b"\x1b[?1049h")
+    assert log.read_text().splitlines()[-1].startswith("left")
+
+
+def test_q_leaves_the_source(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    code, out = in_terminal([*FAKE, str(log), "fake:steady"], log, keys=b"q")
+    assert code == 0
+    assert out.rindex(b"\x1b[?1049l") > out.rindex(b"\x1b[?1049h")
+    assert log.read_text().splitlines()[-1] == "left None"
+
+
+def test_a_terminal_that_goes_away_leaves_the_source(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    code, _ = in_terminal([*FAKE, str(log), "fake:steady"], log, hang=True)
+    assert code == 129
+    assert log.read_text().splitlines()[-1].startswith("left")
