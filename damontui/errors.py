@@ -18,13 +18,16 @@ class SourceError(DamontuiError):
         what: what failed, as a clause: ``"cannot read DAMON_STAT"``.
         why: why it failed: ``"only root may read it"``.
         remedy: what to do next, with the exact command where there is one: ``"run: sudo /usr/bin/damontui stat"``.
+        offer: what the program itself can do about it on a key press; ``"take"`` switches DAMON_STAT off for the time
+            being; "" for nothing.
     """
 
-    def __init__(self, what: str, why: str, remedy: str = "") -> None:
+    def __init__(self, what: str, why: str, remedy: str = "", *, offer: str = "") -> None:
         super().__init__(what, why, remedy)
         self.what = what
         self.why = why
         self.remedy = remedy
+        self.offer = offer
 
     def __str__(self) -> str:
         sentence = f"{self.what}: {self.why}"

@@ -201,8 +201,9 @@ class Kdamond:
     def regions(self) -> tuple[Ints, Ints, Ints, Ints]:
         """Start, end, ``nr_accesses`` and age of each region, shape ``(regions,)``, from ``tried_regions``.
 
-        Regions come target by target, rising within each; the interface does not say where a target ends. Blocks until the scheme is next applied. ``nr_accesses`` is the kernel's moving sum over the last
-        aggregation interval. Raises `SourceError`.
+        Regions come target by target, rising within each; the interface does not say where a target ends. Blocks
+        until the scheme is next applied. ``nr_accesses`` is the kernel's moving sum over the last aggregation
+        interval. Raises `SourceError`.
         """
         patiently(lambda: self.root.write(f"{ADMIN}/0/state", "update_schemes_tried_regions"), self._pause)
         folder = f"{CONTEXT}/schemes/0/tried_regions"

@@ -51,6 +51,14 @@ def is_kernel_thread(root: Root, pid: int) -> bool:
         return False
 
 
+def started(root: Root, pid: int) -> int:
+    """When a task was started, clock ticks since the machine's start; 0 where unknown. A PID can be given again."""
+    try:
+        return int(_stat(root, pid)[19])
+    except (IndexError, ValueError):
+        return 0
+
+
 def age(root: Root, pid: int) -> float | None:
     """Seconds since a task was started; None where unknown."""
     try:

@@ -21,6 +21,7 @@ from damontui.kernel import procfs
 from damontui.kernel.damon_stat import PARAMETERS, REFRESH_S, DamonStat, ModuleState
 from damontui.kernel.root import KernelError, Root
 from damontui.kernel.tracefs import Trace, TracedAggregation, TraceParser
+from damontui.sources.cost import KdamondCost
 
 _PAUSE_S = 0.1  # between two looks at an empty trace; a stop ends it at once
 _CHECK_S = 0.5  # between two looks at the switch
@@ -65,7 +66,7 @@ class DamonStatSource:
         self._pause = pause
         self._program = program or _program()
         self._module = DamonStat(root, program=self._program, pause=pause)
-        self._cost = _Cost(root, clock)
+        self._cost = KdamondCost(root, clock)
         self._trace: Trace | None = None
         self._without = ""
         self._description: Description | None = None
@@ -276,8 +277,8 @@ class DamonStatSource:
         now = self._clock()
         following = _attrs(traced.next_sample_us) if traced.next_sample_us is not None else attrs
         began = traced.time - attrs.aggr_us / 1e6
-        if run.last is not None and traced.time - run.last < 1.5 * attrs.aggr_us / 1e6:
-            began = run.last  # overslept a little, or late by a lost aggregation: at most half an interval
+        if run.last is not None and (traced.complete or traced.time - run.last < 1.9 * attrs.aggr_us / 1e6):
+            began = run.last  # a kernel oversleeps by up to a half; where events were lost, an aggregation may be
         notes = [text for text in (note, _GUESSED if run.guessed else "", self._trouble) if text]
         run.advance(traced, following)
         return Snapshot(
@@ -454,49 +455,6 @@ class _Run:
         every = (following.goal or IntervalsGoal()).aggrs
         # a step that changes nothing leaves no line, hence the remainder
         self.until_tuning = None if self._since_tuning is None else every - self._since_tuning % every
-
-
-class _Cost:
-    """What the kdamonds that were followed cost, by ``/proc/PID/schedstat``."""
-
-    def __init__(self, root: Root, clock: Callable[[], float]) -> None:
-        self._root = root
-        self._clock = clock
-        self._pid: int | None = None
-        self._ns = 0
-        self._spent = 0
-        self._since = 0.0
-        self._spent_then = 0
-        self._share: float | None = None
-
-    def follow(self, pid: int | None) -> None:
-        """Another kdamond, or none."""
-        self._update()
-        self._pid = pid
-        self._ns = (procfs.cpu_ns(self._root, pid) or 0) if pid is not None else 0
-        self._since, self._spent_then, self._share = self._clock(), self._spent, None
-
-    def seconds(self) -> float:
-        """CPU seconds of all kdamonds while they were followed."""
-        self._update()
-        return self._spent / 1e9
-
-    def share(self) -> float | None:
-        """CPU share over the last second or more; None before that, and where the kernel does not tell."""
-        now = self._clock()
-        if self._pid is None or procfs.cpu_ns(self._root, self._pid) is None:
-            return None
-        if now - self._since >= 1.0:
-            self._update()
-            self._share = (self._spent - self._spent_then) / 1e9 / (now - self._since)
-            self._since, self._spent_then = now, self._spent
-        return self._share
-
-    def _update(self) -> None:
-        ns = procfs.cpu_ns(self._root, self._pid) if self._pid is not None else None
-        if ns is not None:
-            self._spent += max(0, ns - self._ns)
-            self._ns = ns
 
 
 def _attrs(sample_us: int) -> Attrs:

@@ -1,0 +1,68 @@
+"""What this program owes the system while it runs: its own kdamond to take away, DAMON_STAT to give back.
+
+Every orderly end pays the debt. A note of it in ``/run`` (gone with the machine's next start, like the debt itself)
+lets the next run notice that one was killed before it could.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+
+from damontui.errors import SourceError
+from damontui.kernel import procfs
+from damontui.kernel.root import Root
+
+NOTE = "run/damontui.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Debt:
+    """Who owes what."""
+
+    pid: int
+    """The run that made the debt."""
+    started: int
+    """When it started, clock ticks since the machine's start: a PID can be given again."""
+    kdamond: int = -1
+    """The kdamond that it started, -1 for none."""
+    stat: bool = False
+    """Whether it switched DAMON_STAT off."""
+
+
+def ours(root: Root, *, kdamond: int = -1, stat: bool = False) -> Debt:
+    """A debt of this run."""
+    pid = procfs.own_pid(root, os.getpid())
+    return Debt(pid, procfs.started(root, pid), kdamond, stat)
+
+
+def note(root: Root, debt: Debt) -> None:
+    """Write the debt down; where that is not possible (no /run), a kill leaves it unnoticed."""
+    path = root.path(NOTE)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(asdict(debt), file)
+    except OSError:
+        return
+
+
+def forget(root: Root) -> None:
+    """The debt is paid."""
+    try:
+        root.path(NOTE).unlink()
+    except OSError:
+        return
+
+
+def left(root: Root) -> Debt | None:
+    """The debt of a run that is gone, None where there is none."""
+    try:
+        fields = json.loads(root.read(NOTE))
+        debt = Debt(int(fields["pid"]), int(fields["started"]), int(fields["kdamond"]), bool(fields["stat"]))
+    except (SourceError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    if procfs.alive(root, debt.pid) and procfs.started(root, debt.pid) == debt.started:
+        return None
+    return debt
