@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -40,7 +41,16 @@ environment: DAMONTUI_ENABLED, DAMONTUI_READ_ONLY and so on, one for each settin
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status. Every failure of the world is one line on stderr."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    status = _main(list(sys.argv[1:] if argv is None else argv))
+    if argv is None and any(not thread.daemon for thread in threading.enumerate()[1:]):
+        # a thread waits for a kernel that does not answer; all is given back, so nobody need wait for it
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
+        os._exit(status)
+    return status
+
+
+def _main(words: list[str]) -> int:
     debug = "--debug" in words or os.environ.get("DAMONTUI_DEBUG", "") not in ("", "0")
     try:
         status = _run(words)

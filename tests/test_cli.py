@@ -331,6 +331,15 @@ def test_q_leaves_the_source(tmp_path: Path) -> None:
     assert log.read_text().splitlines()[-1] == "left None"
 
 
+@pytest.mark.parametrize(("keys", "number", "status"), [(b"q", 0, 0), (b"", signal.SIGTERM, 143)])
+def test_a_source_that_does_not_come_back_is_left(tmp_path: Path, keys: bytes, number: int, status: int) -> None:
+    log = tmp_path / "log"
+    code, out = in_terminal([*FAKE, str(log), "fake:stuck"], log, keys=keys, number=number)
+    assert code == status
+    assert out.rindex(b"\x1b[?1049l") > out.rindex(b"\x1b[?1049h")
+    assert log.read_text().splitlines()[-1].startswith("left")
+
+
 def test_a_terminal_that_goes_away_leaves_the_source(tmp_path: Path) -> None:
     log = tmp_path / "log"
     code, _ = in_terminal([*FAKE, str(log), "fake:steady"], log, hang=True)

@@ -36,7 +36,7 @@ class Endings:
         """Asks a screen to end; where it does not within ``patience`` seconds, `Ended` is raised after all."""
         self.patience = 3.0
         self._deferred = False
-        self._limit: Callable[[], Exception] | None = None
+        self._limit: Callable[[], BaseException] | None = None
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Endings:
@@ -62,7 +62,7 @@ class Endings:
         if self.signum:
             raise Ended(self.signum)
 
-    def limit(self, seconds: float, error: Callable[[], Exception]) -> None:
+    def limit(self, seconds: float, error: Callable[[], BaseException]) -> None:
         """Raise ``error()`` in the main thread after ``seconds``, whatever it waits in. Zero lifts the limit."""
         self._limit = error
         signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -32,7 +32,9 @@ def show(call: Call, source: Source) -> int:
     app._print_error_renderables = lambda: None  # type: ignore[method-assign]
     before = _terminal()
     try:
-        status = asyncio.run(_session(app, call.endings))
+        asyncio.run(_session(app, call.endings))
+    except _Abandoned:
+        pass  # a source that does not come back: it is left all the same, and its thread ends with the process
     except BaseException:
         _restore(before)
         raise
@@ -40,7 +42,7 @@ def show(call: Call, source: Source) -> int:
         raise Ended(call.endings.signum)
     if app._exception is not None:
         raise app._exception
-    return status or 0
+    return app.return_value or 0
 
 
 def options(call: Call) -> ScreenOptions:
@@ -54,7 +56,11 @@ def options(call: Call) -> ScreenOptions:
     return ScreenOptions(**values)
 
 
-async def _session(app: DamontuiApp, endings: Endings) -> int | None:
+class _Abandoned(SystemExit):
+    """The screen is closed, but its threads do not end."""
+
+
+async def _session(app: DamontuiApp, endings: Endings) -> None:
     loop = asyncio.get_running_loop()
 
     def leave() -> None:
@@ -62,7 +68,8 @@ async def _session(app: DamontuiApp, endings: Endings) -> int | None:
         loop.call_soon_threadsafe(app.end, 128 + endings.signum)
 
     endings.polite = leave
-    return await app.run_async()
+    await app.run_async()
+    endings.limit(endings.patience, _Abandoned)
 
 
 def _terminal() -> list[Any] | None:
