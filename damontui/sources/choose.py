@@ -70,7 +70,7 @@ class Options:
         least = self.min_sample_us if self.min_sample_us is not None else default.min_sample_us
         most = self.max_sample_us if self.max_sample_us is not None else default.max_sample_us
         if self.min_sample_us is None:
-            least = min(least, sample, most)
+            least = max(1, min(least, sample, most))
         if self.max_sample_us is None:
             most = max(most, sample, least)
         if self.sample_us is None and self.aggr_us is None and not least <= sample <= most:

@@ -1,0 +1,133 @@
+"""Which source a word means, and why."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from damontui.damon.attrs import Attrs, IntervalsGoal
+from damontui.errors import UsageError
+from damontui.sources.choose import KINDS, Options, auto_reason, choose
+from damontui.sources.damon_stat import DamonStatSource
+from damontui.sources.engine import EngineSource
+from damontui.sources.replay import ReplaySource
+
+
+def tree(folder: Path, *files: str) -> Path:
+    for name in (*files, "proc/sys/kernel/osrelease"):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("6.12.1-test\n" if "osrelease" in name else "Y\n")
+    return folder
+
+
+STAT = "sys/module/damon_stat/parameters/enabled"
+ADMIN = "sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds"
+
+
+def options(folder: Path) -> Options:
+    return Options(rootfs=str(folder), read_only=True, program="/opt/bin/damontui")
+
+
+def test_auto_is_damon_stat_where_it_can_be_read(tmp_path: Path) -> None:
+    source = choose("auto", options(tree(tmp_path, STAT)))
+    assert isinstance(source, DamonStatSource)
+    assert source.describe().reason == ""
+
+
+def test_auto_without_rights_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # as root would be allowed everything
+    source = choose("auto", options(tree(tmp_path, STAT)))
+    assert isinstance(source, EngineSource)
+    reason = source.describe().reason
+    assert "synthetic" in reason
+    assert "sudo /opt/bin/damontui" in reason
+
+
+def test_auto_says_what_the_kernel_has(tmp_path: Path) -> None:
+    assert "Linux 6.12.1-test has DAMON but no DAMON_STAT" in auto_reason(options(tree(tmp_path, ADMIN)))
+    (tmp_path / "bare").mkdir()
+    assert "Linux 6.12.1-test has no DAMON" in auto_reason(options(tree(tmp_path / "bare")))
+    (tmp_path / "void").mkdir()
+    assert "Linux has no DAMON" in auto_reason(options(tmp_path / "void"))
+
+
+def test_auto_writes_nothing(tmp_path: Path) -> None:
+    folder = tree(tmp_path, STAT, ADMIN)
+    before = {path: (path.stat().st_mtime_ns, path.is_dir() or path.read_text()) for path in folder.rglob("*")}
+    choose("auto", options(folder)).describe()
+    after = {path: (path.stat().st_mtime_ns, path.is_dir() or path.read_text()) for path in folder.rglob("*")}
+    assert before == after
+
+
+def test_words(tmp_path: Path) -> None:
+    assert isinstance(choose("stat", options(tmp_path)), DamonStatSource)
+    demo = choose("demo:steady", options(tmp_path)).describe()
+    assert (demo.target, demo.origin, demo.reason) == ("demo:steady", "simulated", "")
+    assert choose("demo", options(tmp_path)).describe().target == "demo:steady"
+    record = tmp_path / "record"
+    record.write_text("")
+    assert isinstance(choose(str(record), options(tmp_path)), ReplaySource)
+
+
+@pytest.mark.parametrize("word", ["", "nonsense", "Stat", "demo ", "-1", "kdamond", "\0"])
+def test_an_unknown_word_lists_the_known_ones(word: str) -> None:
+    with pytest.raises(UsageError) as error:
+        choose(word, Options(rootfs="/nonexistent"))
+    assert all(kind.form in str(error.value) for kind in KINDS)
+
+
+def test_fixed_attributes_are_not_silently_ignored() -> None:
+    with pytest.raises(UsageError, match="--aggr: DAMON_STAT"):
+        choose("stat", Options(insisted=("--aggr",)))
+
+
+def test_disabled_and_seed_reach_the_engine(tmp_path: Path) -> None:
+    source = choose("demo", Options(rootfs=str(tmp_path), enabled=False, seed=3, speed=60))
+    assert source.enabled is False
+    assert source.describe().speed == 60
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({}, Attrs()),
+        ({"sample_us": 20_000}, Attrs(sample_us=20_000, aggr_us=400_000)),
+        ({"aggr_us": 2_000}, Attrs(100, 2_000, goal=IntervalsGoal(min_sample_us=100))),
+        ({"aggr_us": 200_000}, Attrs(5_000, 200_000)),
+        ({"sample_us": 1_000}, Attrs(1_000, 20_000, goal=IntervalsGoal(min_sample_us=1_000))),
+        ({"sample_us": 20_000_000}, Attrs(20_000_000, 400_000_000, goal=IntervalsGoal(max_sample_us=20_000_000))),
+        ({"min_sample_us": 50_000}, Attrs(50_000, 1_000_000, goal=IntervalsGoal(min_sample_us=50_000))),
+        (
+            {"max_sample_us": 1_000},
+            Attrs(1_000, 20_000, goal=IntervalsGoal(min_sample_us=1_000, max_sample_us=1_000)),
+        ),
+        ({"max_regions": 5}, Attrs(min_regions=5, max_regions=5)),
+        ({"min_regions": 2_000}, Attrs(min_regions=2_000, max_regions=2_000)),
+        ({"goal_bp": 200, "goal_aggrs": 5}, Attrs(goal=IntervalsGoal(access_bp=200, aggrs=5))),
+        ({"autotune": False, "update_us": 1_000_000}, Attrs(goal=None, update_us=1_000_000)),
+    ],
+)
+def test_what_is_not_said_follows_what_is(given: dict[str, int], wanted: Attrs) -> None:
+    assert Options(**given).attrs() == wanted  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "option"),
+    [
+        ({"sample_us": 2_000_000, "aggr_us": 1_000_000}, "--sample"),
+        ({"min_regions": 2}, "--min-regions"),
+        ({"min_regions": 20, "max_regions": 10}, "--max-regions"),
+        ({"min_sample_us": 20, "max_sample_us": 10}, "--min-sample"),
+        ({"sample_us": 1_000, "min_sample_us": 2_000}, "--sample"),
+        ({"goal_aggrs": 0}, "--goal-aggrs"),
+        ({"update_us": 0}, "--update"),
+        ({"sample_us": 0}, "--sample"),
+        ({"max_regions": 0}, "--max-regions"),
+    ],
+)
+def test_what_the_kernel_would_refuse_names_the_option(given: dict[str, int], option: str) -> None:
+    with pytest.raises(UsageError, match=option):
+        Options(**given).attrs()  # type: ignore[arg-type]
