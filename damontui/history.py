@@ -1,74 +1,530 @@
-"""The snapshots of the past, within a fixed memory budget."""
+"""The snapshots of the past, within a fixed memory budget: recent ones whole, older ones coarser in time, none gone.
+
+Snapshots stand in levels, the newest in level 0. Level 0 holds them as they came; level 1 holds them packed (the same
+to the last bit, in about a fifth of the memory); an entry of level 2 stands for two snapshots, one of level 3 for four,
+and so on: where the budget is used up, the two oldest entries of the level that has most over its share become one
+entry of the next. So what one entry stands for grows about in proportion to how long ago it was, appending costs O(1)
+amortised, and nothing is ever dropped.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from struct import Struct
+from sys import getsizeof
+from threading import Lock
 
-from damontui.damon.snapshot import Snapshot
+import numpy as np
+from numpy.typing import NDArray
+
+from damontui.damon.attrs import Attrs
+from damontui.damon.snapshot import Ints, ModuleValues, Snapshot, Truth, ints
 
 BUDGET = 64 * 1024 * 1024
-_FIXED = 2_000  # bytes of a snapshot beside its arrays, measured roughly: the object, its attributes, its place here
+COARSE_REGIONS = 256
+"""Most regions of an entry that stands for several snapshots, beyond what separate mappings need."""
+
+_PAGE = 4096
+_RAW_SHARE, _PACKED_SHARE = 4, 4
+"""Level 0 holds at most a quarter of the budget; level 1 has four times the share of a coarser level."""
+_NONE = ints([])
+_TOP_LEVEL = 40  # entries of 2^39 snapshots: the level after which pairs are joined in place
+_OBJECT = 1_000  # bytes of a snapshot beside its numbers: the object, its array objects, its place in the lists
+_PACKED = 800  # the same when packed, with attributes of its own; both measured by the test that counts what is used
 
 
 class History:
-    """Snapshots in order of time; the oldest go where the budget is used up.
+    """Snapshots in order of time, as many as fit, the older the coarser.
+
+    One thread appends; any thread may read. What is read is immutable and stays valid.
 
     Args:
-        budget: bytes for all snapshots.
+        budget: bytes for all of it.
     """
 
     def __init__(self, budget: int = BUDGET) -> None:
         self.budget = budget
-        self.bytes = 0
         self.generation = 0
         """Grows with every change, so that a reader can tell whether its cached picture still holds."""
-        self._snapshots: list[Snapshot] = []
-        self._times: list[float] = []
+        self.epoch = 0
+        """Grows when everything was forgotten."""
+        self.total = 0
+        """Snapshots appended since the last `clear`."""
+        self._lock = Lock()
+        self._levels: list[_Level] = [_Level()]
+        self._read: dict[int, tuple[_Entry, Snapshot]] = {}  # what was unpacked lately, by the entry's id
 
     def __len__(self) -> int:
-        return len(self._snapshots)
+        """Entries kept: at most as many as snapshots were appended."""
+        with self._lock:
+            return sum(len(level.entries) for level in self._levels)
+
+    def __iter__(self) -> Iterator[Snapshot]:
+        """Every entry as a snapshot, oldest first."""
+        with self._lock:
+            entries = [entry for level in reversed(self._levels) for entry in level.entries]
+        return (entry.snapshot() for entry in entries)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes used, at most ``budget`` (or what the newest snapshot alone needs)."""
+        with self._lock:
+            return sum(level.bytes for level in self._levels)
 
     def append(self, snapshot: Snapshot) -> None:
         """Keep a snapshot, which is newer than all others."""
-        self._snapshots.append(snapshot)
-        self._times.append(snapshot.time)
-        self.bytes += _cost(snapshot)
-        self.generation += 1
-        if self.bytes > self.budget:
-            drop = max(1, len(self._snapshots) // 8)  # in one go: appending stays O(1) amortised
-            self.bytes -= sum(_cost(s) for s in self._snapshots[:drop])
-            del self._snapshots[:drop], self._times[:drop]
+        with self._lock:
+            self._levels[0].append(_Entry(snapshot.time, snapshot.began, 1, snapshot, cost(snapshot)))
+            self.generation += 1
+            self.total += 1
+            self._shrink()
 
     def clear(self) -> None:
         """Forget everything (monitoring starts afresh)."""
-        self._snapshots.clear()
-        self._times.clear()
-        self.bytes = 0
-        self.generation += 1
+        with self._lock:
+            self._levels = [_Level()]
+            self._read = {}
+            self.generation += 1
+            self.epoch += 1
+            self.total = 0
 
     @property
     def last(self) -> Snapshot | None:
         """The newest snapshot."""
-        return self._snapshots[-1] if self._snapshots else None
+        with self._lock:
+            newest = next((level.entries[-1] for level in self._levels if level.entries), None)
+        return None if newest is None else self._snapshot(newest)
 
     @property
     def first(self) -> Snapshot | None:
-        """The oldest snapshot."""
-        return self._snapshots[0] if self._snapshots else None
+        """The oldest entry: it began when the first snapshot did."""
+        with self._lock:
+            oldest = next((level.entries[0] for level in reversed(self._levels) if level.entries), None)
+        return None if oldest is None else self._snapshot(oldest)
+
+    @property
+    def began(self) -> float | None:
+        """When the oldest aggregation began, source's clock."""
+        with self._lock:
+            return next((level.entries[0].began for level in reversed(self._levels) if level.entries), None)
 
     def at(self, time: float) -> Snapshot | None:
-        """The newest snapshot that was whole at ``time``."""
-        index = bisect_right(self._times, time)
-        return self._snapshots[index - 1] if index else None
+        """What was whole at ``time``: the newest snapshot that ended by then, or the entry that it went into."""
+        entry = self._entry_at(time)
+        return None if entry is None else self._snapshot(entry)
+
+    def resolution_at(self, time: float) -> float:
+        """Seconds that the entry kept for ``time`` stands for; 0 where there is none."""
+        entry = self._entry_at(time)
+        return 0.0 if entry is None else entry.time - entry.began
 
     def between(self, since: float, until: float, most: int | None = None) -> Sequence[Snapshot]:
-        """The snapshots whose aggregation overlaps ``(since, until]``, oldest first, thinned evenly to ``most``."""
-        low = bisect_right(self._times, since)
-        high = bisect_left(self._times, until)
-        found = self._snapshots[low : high + 1]  # one more: its aggregation began before ``until``
-        return found if most is None or len(found) <= most else found[:: -(-len(found) // most)]
+        """The snapshots whose aggregation overlaps ``(since, until]``, oldest first, thinned evenly to ``most``.
+
+        The newest of them always is among them.
+        """
+        found: list[_Entry] = []
+        with self._lock:
+            for level in reversed(self._levels):
+                if level.entries and level.times[-1] > since and level.entries[0].began < until:
+                    low = bisect_right(level.times, since)
+                    high = bisect_left(level.times, until)
+                    if high < len(level.entries) and level.entries[high].began < until:
+                        high += 1
+                    found += level.entries[low:high]
+        if most is not None and len(found) > most:
+            step = -(-len(found) // most)
+            found = found[(len(found) - 1) % step :: step]
+        return [entry.snapshot() for entry in found]
+
+    def _entry_at(self, time: float) -> _Entry | None:
+        with self._lock:
+            after = None
+            for level in self._levels:
+                if level.entries and level.times[0] <= time:
+                    return level.entries[bisect_right(level.times, time) - 1]
+                if level.entries:
+                    after = level.entries[0]
+        # before the end of the oldest entry: inside it, if it stands for several snapshots
+        return after if after is not None and after.count > 1 and time > after.began else None
+
+    def _snapshot(self, entry: _Entry) -> Snapshot:
+        if isinstance(entry.data, Snapshot):
+            return entry.data
+        kept = self._read.get(id(entry))
+        if kept is not None:
+            return kept[1]
+        snapshot = entry.snapshot()
+        if len(self._read) >= 8:  # the same object again, for whoever asks for the same moment at every repaint
+            self._read = {}
+        self._read[id(entry)] = entry, snapshot
+        return snapshot
+
+    # --- keeping within the budget; the lock is held ---
+
+    def _shrink(self) -> None:
+        raw = self._levels[0]
+        while raw.bytes * _RAW_SHARE > self.budget and len(raw.entries) > 1:
+            self._level(1).append(packed(raw.pop()))
+        while sum(level.bytes for level in self._levels) > self.budget:
+            index = max(
+                (i for i, level in enumerate(self._levels) if i and len(level.entries) > 1),
+                key=lambda i: self._levels[i].bytes / (_PACKED_SHARE if i == 1 else 1),
+                default=None,
+            )
+            if index is not None:
+                self._coarsen(index)
+            elif len(raw.entries) > 1:
+                self._level(1).append(packed(raw.pop()))
+            elif not self._collapse():
+                return  # one snapshot that is over the budget alone
+
+    def _coarsen(self, index: int) -> None:
+        """Make the two oldest entries of a level one of the next; not across a time when nothing was monitored."""
+        level, above = self._levels[index], self._level(min(index + 1, _TOP_LEVEL))
+        older, newer = level.entries[:2]
+        gap = newer.began - older.time
+        level.pop()
+        if gap > max(older.time - older.began, newer.time - newer.began) and index < _TOP_LEVEL:
+            above.append(older)
+        else:
+            level.pop()
+            above.append(joined(older, newer), oldest=index == _TOP_LEVEL)
+
+    def _collapse(self) -> bool:
+        """Join the two oldest entries where every level has but one; False where there is one entry alone."""
+        held = [level for level in self._levels[1:] if level.entries]
+        if len(held) < 2:
+            return False
+        newer, older = held[-2].pop(), held[-1].pop()
+        held[-1].append(joined(older, newer))
+        return True
+
+    def _level(self, index: int) -> _Level:
+        while len(self._levels) <= index:
+            self._levels.append(_Level())
+        return self._levels[index]
 
 
-def _cost(snapshot: Snapshot) -> int:
-    return _FIXED + 5 * 8 * len(snapshot) + sum(map(len, snapshot.names))
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    time: float
+    began: float
+    count: int
+    """Snapshots that it stands for."""
+    data: Snapshot | Packed
+    cost: int
+
+    def snapshot(self) -> Snapshot:
+        return self.data if isinstance(self.data, Snapshot) else self.data.unpacked()
+
+
+class _Level:
+    """Entries of one level, oldest first. Removing the oldest moves pointers only: cheap at these lengths."""
+
+    __slots__ = ("bytes", "entries", "times")
+
+    def __init__(self) -> None:
+        self.entries: list[_Entry] = []
+        self.times: list[float] = []
+        self.bytes = 0
+
+    def append(self, entry: _Entry, *, oldest: bool = False) -> None:
+        at = 0 if oldest else len(self.entries)
+        self.entries.insert(at, entry)
+        self.times.insert(at, entry.time)
+        self.bytes += entry.cost
+
+    def pop(self) -> _Entry:
+        entry = self.entries.pop(0)
+        del self.times[0]
+        self.bytes -= entry.cost
+        return entry
+
+
+# --- the same in less memory ----------------------------------------------------------------------------------------
+
+
+_HEAD = Struct("<qIIIIBBBBB")
+"""First start, regions, jumps, changes of target, bytes in a unit of size, and the width of what follows."""
+_KINDS = (np.uint8, np.uint16, np.uint32, np.uint64)
+_MOST = tuple(int(np.iinfo(kind).max) for kind in _KINDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A snapshot whose regions are in one string of bytes, in the narrowest types that hold them: lossless.
+
+    After the head: sizes in units, ``nr_accesses``, ages; where a region does not begin at the end of the one before it
+    (index, and start minus that end as int64); where the target changes (index, and the target as int64); which of
+    ``table`` each region's name is.
+    """
+
+    rest: Snapshot
+    """Everything but the regions."""
+    regions: bytes
+    table: tuple[str, ...] = ()
+    """The different names."""
+
+    def unpacked(self) -> Snapshot:
+        """The snapshot as it was."""
+        origin, count, jumps, changes, unit, *kinds = _HEAD.unpack_from(self.regions)
+        at = _HEAD.size
+
+        def take(kind: int, length: int) -> Ints:
+            nonlocal at
+            found = np.frombuffer(self.regions, _KINDS[kind], length, at)
+            at += found.nbytes
+            return found.astype(np.int64)
+
+        sizes = take(kinds[0], count) * unit
+        accesses, age = take(kinds[1], count), take(kinds[2], count)
+        gaps = np.zeros(count, dtype=np.int64)
+        where = take(2, jumps)
+        gaps[where] = take(3, jumps)
+        end = np.cumsum(sizes + gaps) + origin
+        where = take(2, changes)
+        target = np.repeat(take(3, changes), np.diff(where, append=count))
+        names = tuple([self.table[i] for i in take(kinds[3], count).tolist()]) if self.table else ()
+        rest = copy(self.rest)
+        for name, value in zip(_REGIONS, (end - sizes, end, accesses, age, target, names), strict=True):
+            object.__setattr__(rest, name, value)  # not `replace`: this is ours alone, and it is often done
+        rest.__post_init__()
+        return rest
+
+
+_REGIONS = ("start", "end", "nr_accesses", "age", "target", "names")
+
+
+def pack(snapshot: Snapshot) -> Packed:
+    """The snapshot in less memory."""
+    start, end, target = snapshot.start, snapshot.end, snapshot.target
+    count = len(start)
+    sizes = end - start
+    unit = _PAGE if count and not (sizes & (_PAGE - 1)).any() else 1
+    gaps = start[1:] - end[:-1]
+    jumps = np.flatnonzero(gaps)
+    changes = np.flatnonzero(target[1:] != target[:-1]) + 1
+    if count:
+        changes = np.concatenate(([0], changes))
+    table = tuple(dict.fromkeys(snapshot.names))
+    columns = [sizes // unit, snapshot.nr_accesses, snapshot.age]
+    if table:
+        place = {name: index for index, name in enumerate(table)}
+        columns.append(ints([place[name] for name in snapshot.names]))
+    kinds = [_kind(column) for column in columns]
+    parts = [column.astype(_KINDS[kind]).tobytes() for column, kind in zip(columns, kinds, strict=True)]
+    parts[3:3] = [
+        (jumps + 1).astype(np.uint32).tobytes(),
+        gaps[jumps].tobytes(),
+        changes.astype(np.uint32).tobytes(),
+        target[changes].tobytes(),
+    ]
+    head = _HEAD.pack(
+        int(start[0]) if count else 0, count, len(jumps), len(changes), unit, *(kinds + [0] * (5 - len(kinds)))
+    )
+    rest = copy(snapshot)
+    for name, value in zip(_REGIONS, (_NONE, _NONE, _NONE, _NONE, _NONE, ()), strict=True):
+        object.__setattr__(rest, name, value)
+    return Packed(rest, head + b"".join(parts), table)
+
+
+def _kind(values: Ints) -> int:
+    """The narrowest of ``_KINDS`` that holds all values."""
+    return bisect_left(_MOST, int(values.max())) if len(values) else 0
+
+
+def packed(entry: _Entry) -> _Entry:
+    """The entry in less memory."""
+    if isinstance(entry.data, Packed):
+        return entry
+    data = pack(entry.data)
+    return _Entry(entry.time, entry.began, entry.count, data, cost(data))
+
+
+def cost(data: Snapshot | Packed) -> int:
+    """Bytes that a snapshot takes, packed or not."""
+    if isinstance(data, Packed):
+        return _PACKED + len(data.regions) + _strings(data.table) + _values(data.rest)
+    arrays = [data.start, data.end, data.nr_accesses, data.age, data.target]
+    return _OBJECT + sum(array.nbytes for array in arrays) + _strings(data.names) + _values(data)
+
+
+def _values(snapshot: Snapshot) -> int:
+    return _numbers(snapshot.module) + _numbers(snapshot.truth)
+
+
+def _strings(names: tuple[str, ...]) -> int:
+    return 8 * len(names) + sum(getsizeof(name) for name in set(names))
+
+
+def _numbers(values: ModuleValues | Truth | None) -> int:
+    if values is None:
+        return 0
+    percentiles = values.idle_ms_percentiles or ()
+    return 200 + 40 * len(percentiles)  # a pointer and an integer each
+
+
+# --- two snapshots as one -------------------------------------------------------------------------------------------
+
+
+def joined(older: _Entry, newer: _Entry) -> _Entry:
+    """One entry for two that follow each other."""
+    data = pack(merged(older.snapshot(), newer.snapshot()))
+    return _Entry(newer.time, older.began, older.count + newer.count, data, cost(data))
+
+
+def merged(older: Snapshot, newer: Snapshot, most: int = COARSE_REGIONS) -> Snapshot:
+    """Two snapshots as one whose aggregation interval is both of theirs: what it would have counted.
+
+    Regions are cut at the boundaries of both. Where both cover, ``nr_accesses`` is the sum (the samples of the longer
+    interval are the sum, too); where one does, its count in proportion to the longer interval. Ages are the newer's, in
+    its units, where it covers, else the older's. ``attrs`` tell the whole interval, ``next_attrs`` what was in force
+    after it. Then neighbours that are most alike are joined, size-weighted, until ``most`` are left; never across a
+    gap, a target or a name.
+    """
+    targets, renamed = _targets(older, newer)
+    attrs = _both(older.attrs, newer.attrs)
+    pieces = [_cut(older, newer, renamed, target, attrs) for target in range(len(targets))]
+    start, end, count, age, target, code = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
+    table = tuple(dict.fromkeys((*newer.names, *older.names, "")))
+    start, end, count, age, target, code = alike(start, end, count, age, target, code, attrs.max_nr_accesses, most)
+    names = tuple(table[i] for i in code.tolist()) if len(table) > 1 else ()
+    return replace(
+        newer,
+        began=older.began,
+        attrs=attrs,
+        start=start,
+        end=end,
+        nr_accesses=count,
+        age=age,
+        target=target,
+        targets=targets,
+        names=names,
+        complete=older.complete and newer.complete,
+        lost=older.lost + newer.lost,
+        cpu=newer.cpu if older.cpu is None or newer.cpu is None else _mean(older, newer, older.cpu, newer.cpu),
+        note=newer.note or older.note,
+    )
+
+
+def _mean(older: Snapshot, newer: Snapshot, first: float, second: float) -> float:
+    a, b = older.attrs.aggr_us, newer.attrs.aggr_us
+    return (first * a + second * b) / (a + b)
+
+
+def _targets(older: Snapshot, newer: Snapshot) -> tuple[tuple[int, ...], Ints]:
+    """The targets of both, the newer's first, and where each of the older's went."""
+    targets = tuple(dict.fromkeys((*newer.targets, *older.targets)))
+    return targets, ints([targets.index(one) for one in older.targets])
+
+
+def _both(older: Attrs, newer: Attrs) -> Attrs:
+    """Attributes of the two aggregations as one: their times and their samples added."""
+    aggr = older.aggr_us + newer.aggr_us
+    samples = older.max_nr_accesses + newer.max_nr_accesses
+    return replace(newer, aggr_us=aggr, sample_us=max(1, aggr // samples), aggr_samples=samples)
+
+
+Columns = tuple[Ints, Ints, Ints, Ints, Ints, Ints]
+"""start, end, nr_accesses, age, target, and which name."""
+
+
+def _cut(older: Snapshot, newer: Snapshot, renamed: Ints, target: int, attrs: Attrs) -> Columns:
+    """Regions of one target, cut at the boundaries of both snapshots."""
+    old = np.flatnonzero(renamed[older.target] == target) if len(older) else ints([])
+    new = np.flatnonzero(newer.target == target)
+    edges = np.unique(np.concatenate((older.start[old], older.end[old], newer.start[new], newer.end[new])))
+    if len(edges) < 2:
+        return ints([]), ints([]), ints([]), ints([]), ints([]), ints([])
+    low, high = edges[:-1], edges[1:]
+    in_old, at_old = _inside(older.start[old], older.end[old], low)
+    in_new, at_new = _inside(newer.start[new], newer.end[new], low)
+    there = in_old | in_new
+    low, high, in_old, in_new = low[there], high[there], in_old[there], in_new[there]
+    at_old, at_new = (
+        old[at_old[there]] if len(old) else at_old[there],
+        new[at_new[there]] if len(new) else at_new[there],
+    )
+    count_old = _take(older.nr_accesses, at_old, in_old)
+    count_new = _take(newer.nr_accesses, at_new, in_new)
+    whole = attrs.max_nr_accesses
+    lone_old = count_old * whole // max(1, older.attrs.max_nr_accesses)
+    lone_new = count_new * whole // max(1, newer.attrs.max_nr_accesses)
+    count = np.where(in_old & in_new, count_old + count_new, np.where(in_new, lone_new, lone_old))
+    age_old = _take(older.age, at_old, in_old) * older.next_attrs.aggr_us // newer.next_attrs.aggr_us
+    age = np.where(in_new, _take(newer.age, at_new, in_new), age_old)
+    code = np.zeros(len(low), dtype=np.int64)
+    if newer.names or older.names:
+        table = {name: i for i, name in enumerate(dict.fromkeys((*newer.names, *older.names, "")))}
+        of_new = ints([table[name] for name in newer.names] or [table[""]] * len(newer))
+        of_old = ints([table[name] for name in older.names] or [table[""]] * len(older))
+        code = np.where(in_new, _take(of_new, at_new, in_new), _take(of_old, at_old, in_old))
+    return low, high, np.minimum(count, whole), age, np.full(len(low), target, dtype=np.int64), code
+
+
+def _inside(start: Ints, end: Ints, at: Ints) -> tuple[NDArray[np.bool_], Ints]:
+    """Whether each address is inside of a region, and of which."""
+    if len(start) == 0:
+        return np.zeros(len(at), dtype=np.bool_), np.zeros(len(at), dtype=np.int64)
+    index = np.maximum(np.searchsorted(start, at, side="right") - 1, 0)
+    return (at >= start[index]) & (at < end[index]), index
+
+
+def _take(values: Ints, index: Ints, where: NDArray[np.bool_]) -> Ints:
+    """``values[index]``, 0 where not."""
+    return np.where(where, values[np.where(where, index, 0)], 0) if len(values) else np.zeros(len(index), np.int64)
+
+
+def alike(start: Ints, end: Ints, count: Ints, age: Ints, target: Ints, code: Ints, whole: int, most: int) -> Columns:
+    """Join neighbours, the most alike first, until ``most`` regions are left or none touch.
+
+    Unlikeness is the difference of their shares of accessed samples, more where only one was accessed at all and more
+    the larger the smaller of the two is: small hot memory is what is looked for, so size weighs by its logarithm only.
+    """
+    same = _likeness(start, end, count, age, target, code, whole) == 0
+    columns = _join(start, end, count, age, target, code, same)
+    while len(columns[0]) > most:
+        unlike = _likeness(*columns, whole)
+        rank = np.empty(len(unlike), dtype=np.int64)
+        rank[np.argsort(unlike, kind="stable")] = np.arange(len(unlike))
+        padded = np.concatenate(([len(rank)], rank, [len(rank)]))
+        # pairs more alike than both neighbouring pairs, so that no region is in two; and no more than needed
+        lowest = (rank < padded[:-2]) & (rank < padded[2:]) & np.isfinite(unlike) & (rank < len(columns[0]) - most)
+        if not lowest.any():
+            break
+        columns = _join(*columns, lowest)
+    return columns
+
+
+def _likeness(
+    start: Ints, end: Ints, count: Ints, age: Ints, target: Ints, code: Ints, whole: int
+) -> NDArray[np.float64]:
+    """How unlike each region is to the next, shape ``(regions - 1,)``: 0 the same, inf what must not be joined."""
+    rate = count / max(1, whole)
+    size = np.minimum(end[1:] - start[1:], end[:-1] - start[:-1])
+    differ = np.abs(np.diff(rate)) + 0.25 * np.not_equal(count[1:] > 0, count[:-1] > 0)
+    older = np.log2((np.maximum(age[1:], age[:-1]) + 1) / (np.minimum(age[1:], age[:-1]) + 1))
+    unlike = (differ + 0.02 * older) * (1 + np.log2(np.maximum(size, _PAGE) / _PAGE) / 32)
+    apart = (start[1:] != end[:-1]) | (target[1:] != target[:-1]) | (code[1:] != code[:-1])
+    return np.where(apart, np.inf, unlike)
+
+
+def _join(
+    start: Ints, end: Ints, count: Ints, age: Ints, target: Ints, code: Ints, pairs: NDArray[np.bool_]
+) -> Columns:
+    """Join region ``i`` and ``i + 1`` where ``pairs[i]``; counts and ages are size-weighted means."""
+    if not pairs.any():
+        return start, end, count, age, target, code
+    first = np.flatnonzero(np.r_[True, ~pairs])
+    last = np.r_[first[1:] - 1, len(start) - 1]
+    size = (end - start).astype(np.float64)
+    total = np.add.reduceat(size, first)
+    mean = np.add.reduceat(size * count, first) / total
+    # what was touched at all stays so: a mean that rounds to nothing would hide it
+    counted = np.maximum(np.rint(mean), np.maximum.reduceat(count, first) > 0).astype(np.int64)
+    ages = np.floor(np.add.reduceat(size * age, first) / total + 1e-9).astype(np.int64)
+    return start[first], end[last], counted, ages, target[first], code[first]

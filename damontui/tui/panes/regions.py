@@ -230,13 +230,13 @@ class RegionsPane(Pane):
         stop = floor(frame.now / column) + 1
         first = stop - place.columns
         axis = self._axis(frame, place)
-        raster_key = (id(axis), column, frame.mode, frame.hottest, getattr(history, "epoch", 0))
+        raster_key = (id(axis), column, frame.mode, frame.hottest, history.epoch)
         if self.raster is None or raster_key != self._raster_key:
             self.raster = Raster(axis, column, frame.mode, frame.hottest)
             self._raster_key = raster_key
             self._picture_key = ()
         self.raster.update(history, first, stop)
-        oldest = history.first
+        began = history.began
         running = frame.live and frame.enabled and (frame.status is None or frame.status.state in ("on", "waiting"))
         picture_key = (
             self._raster_key,
@@ -246,7 +246,7 @@ class RegionsPane(Pane):
             place,
             running,
             frame.cursor,
-            oldest.began if oldest else None,
+            began,
             self._under_way(frame, column),
         )
         changed: set[int] = set()
@@ -260,7 +260,7 @@ class RegionsPane(Pane):
         snapshot = frame.snapshot
         assert snapshot is not None
         stride = heatmap.stride_for([snapshot])
-        key = (place.rows, place.halves, frame.lo, frame.hi, frame.fold, stride, getattr(frame.history, "epoch", 0))
+        key = (place.rows, place.halves, frame.lo, frame.hi, frame.fold, stride, frame.history.epoch)
         if self.axis is not None and key == self._axis_key:
             if snapshot is self._seen:
                 return self.axis
@@ -309,8 +309,9 @@ class RegionsPane(Pane):
         bare = raster.covered(first, stop) <= 0
         if bare.any():
             times = np.arange(first, stop) * raster.column
-            oldest, newest = frame.history.first, frame.history.last
-            began = oldest.began if oldest else frame.now
+            newest = frame.history.last
+            began = frame.history.began
+            began = frame.now if began is None else began
             ended = newest.time if newest else frame.now
             after = times + raster.column > ended
             codes[bare] = OFF
@@ -434,11 +435,12 @@ class RegionsPane(Pane):
     def _legend(self, frame: Frame, place: Layout, column: float, first: int) -> Line:
         """What the colours are, in their unit, and what else there is to know about the picture."""
         facts = ["hottest in a cell" if frame.hottest else "mean of a cell"]
-        resolution = getattr(frame.history, "resolution_at", None)
-        if resolution is not None:
-            kept = resolution(max(first * column, frame.history.first.time if frame.history.first else 0.0))
-            if kept > 1.5 * column:
-                facts.append(f"kept every {duration(kept)} at the left")
+        began = frame.history.began
+        if began is not None:
+            kept = frame.history.resolution_at(max(first * column, began) + 1e-6)
+            usual = frame.snapshot.time - frame.snapshot.began if frame.snapshot else kept
+            if kept > 1.5 * max(column, usual):
+                facts.append(f"one picture in {duration(kept)} at the left")
         if self._partial:
             facts.append(f"{'/' if frame.ascii else '╱'} events lost")
         if (self.codes == OFF).any():
