@@ -14,7 +14,8 @@ from damontui.damon import metrics
 from damontui.damon.attrs import PAGE_SIZE, Attrs, IntervalsGoal
 from damontui.damon.context import Context
 from damontui.damon.operations import Target
-from damontui.damon.snapshot import Ints, Snapshot, Truth
+from damontui.damon.regions import Regions
+from damontui.damon.snapshot import Ints, Snapshot, Truth, ints
 from damontui.operations.workload import IDLE, Area, Workload, poisson
 from tests.damon.reference import assert_regions
 
@@ -134,21 +135,38 @@ def test_edges_of_a_hot_area_are_found() -> None:
     assert snapshot.age.max() >= 30
 
 
-def test_splits_in_two_then_three_while_the_count_stays() -> None:
-    ours = context(Memory())
-    counts = []
+@pytest.mark.parametrize(("max_regions", "counts"), [(33, [20, 30, 30]), (30, [20, 20, 20]), (20, [20, 20, 20])])
+def test_splits_in_two_then_three_while_the_count_stays(max_regions: int, counts: list[int]) -> None:
+    # ten ranges with gaps: merging always brings ten regions back
+    memory = Memory(Target(0, tuple((i << 30, (i << 30) + (1 << 29)) for i in range(10))))
+    ours = context(memory, Attrs(min_regions=3, max_regions=max_regions, goal=None))
+    seen = []
     for _ in range(3):
-        ours.aggregate()
-        counts.append(len(ours.regions))
-    # all idle: merging brings 10 to 11 regions back each time
-    assert counts[0] == 20
-    assert max(counts[1:]) >= 30
+        assert len(ours.aggregate()) == 10
+        seen.append(len(ours.regions))
+    assert seen == counts
 
 
 def test_no_split_over_half_the_maximum() -> None:
     ours = context(Memory(), Attrs(min_regions=10, max_regions=19, goal=None))
     ours.aggregate()
     assert len(ours.regions) == 10
+
+
+@pytest.mark.parametrize(("counts", "joined"), [((20, 18), True), ((19, 17), False), ((9, 9), True), ((9, 8), False)])
+def test_the_threshold_is_a_tenth_of_the_largest_count(counts: tuple[int, int], joined: bool) -> None:
+    ours = context(Memory(), Attrs(min_regions=3, goal=None))
+    # a large idle region far away, so that the size limit does not matter
+    ours.regions = Regions(
+        start=ints([0, 1 << 16, GIB]),
+        end=ints([1 << 16, 1 << 17, 2 * GIB]),
+        nr_accesses=ints([*counts, 0]),
+        last_nr_accesses=ints([counts[0], counts[0], 0]),
+        age=ints([5, 5, 5]),
+    )
+    snapshot = ours.aggregate()
+    assert (int(snapshot.end[0]) == 1 << 17) == joined
+    assert snapshot.age[0] == 6
 
 
 def test_tuning_publishes_old_attributes_and_ages_in_the_new_unit() -> None:
@@ -211,6 +229,15 @@ def test_an_update_in_the_middle_of_an_aggregation_keeps_its_counts() -> None:
     assert memory.updates == 1
     assert_regions(ours.regions, [[(0, 2 * GIB)]])
     assert (ours.regions.nr_accesses == 10).all()
+
+
+def test_the_minimum_of_regions_holds_again_after_memory_grew() -> None:
+    memory = Memory(Target(7, ((0, PAGE_SIZE),)))
+    ours = context(memory, Attrs(update_us=100_000, goal=None))
+    memory.now = (Target(7, ((0, GIB),)),)
+    ours.aggregate()
+    assert len(ours.regions) == 1
+    assert len(ours.aggregate()) == 10
 
 
 def test_all_targets_gone() -> None:
