@@ -15,7 +15,7 @@ from pathlib import Path
 os.environ.update(TZ="UTC", TERM="xterm-256color", COLORTERM="truecolor", TEXTUAL_ANIMATIONS="none")
 os.environ.pop("NO_COLOR", None)
 
-from tests.screens.states import BY_NAME, PICTURES, State  # noqa: E402
+from tests.screens.states import BY_NAME, PICTURES, State
 
 FOLDER = Path(__file__).parent.parent / "screenshots"
 FONT = "DejaVu Sans Mono"

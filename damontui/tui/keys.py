@@ -40,7 +40,7 @@ TABLE: tuple[Key, ...] = (
     Key("span_shorter", "minus", "span(-1)", "", "… , less time", "View"),
     Key("colour", "c", "colour", "colour", "what the colour means: access rate, temperature, idle age", "View"),
     Key("percentiles", "p,a", "percentiles", "percentiles", "11 idle time percentiles, or all 101", "View"),
-    Key("regions", "1", "maximise('regions')", "", "one pane alone, the same key again: all of them: regions", "Panes"),
+    Key("regions", "1", "maximise('regions')", "", "one alone, again: all panes: regions", "Panes"),
     Key("intervals", "2", "maximise('intervals')", "", "… , intervals", "Panes"),
     Key("bandwidth", "3", "maximise('bandwidth')", "", "… , bandwidth", "Panes"),
     Key("idle", "4", "maximise('idle')", "", "… , idle time", "Panes"),
@@ -97,7 +97,7 @@ def keymap(user: Mapping[str, str]) -> dict[str, str]:
     for name, keys in user.items():
         if name not in known:
             raise UsageError(f"keymap: there is no action {name!r}; known are {', '.join(known)}")
-        if not isinstance(keys, str) or not keys.strip():
+        if not isinstance(keys, str) or not (keys == " " or keys.strip()):
             raise UsageError(f'keymap: {name} has no key; write one such as "x" or "ctrl+x"')
         parts = [keys] if keys in _NAMES or keys == "," else [part.strip() for part in keys.split(",")]
         out[name] = ",".join(_NAMES.get(part, "comma" if part == "," else part) for part in parts if part)

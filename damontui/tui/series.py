@@ -13,8 +13,12 @@ from damontui.history import History
 Floats = NDArray[np.float64]
 
 
+MOST = 65_536
+"""Rows kept: two megabytes. Beyond that, pairs of the older half are joined."""
+
+
 class Series:
-    """A metric of every snapshot in a history.
+    """A metric of every snapshot in a history, also of those that the history has made coarser since.
 
     Args:
         metric: the number of one snapshot; NaN where it has none.
@@ -22,37 +26,46 @@ class Series:
 
     def __init__(self, metric: Callable[[Snapshot], float]) -> None:
         self.metric = metric
-        self._rows: Floats = np.empty((0, 3))
+        self._rows: Floats = np.empty((0, 4))  # began, ended, mean, peak
         self._count = 0
-        self._generation = -1
+        self._generation = self._epoch = -1
 
     def __len__(self) -> int:
         return self._count
 
     def update(self, history: History) -> None:
-        """Take in what was added since, and let go of what the history no longer has."""
+        """Take in what was added since; all anew where the history was cleared."""
         if history.generation == self._generation:
             return
         self._generation = history.generation
-        first = history.first
-        if first is None:
+        if history.epoch != self._epoch:
+            self._epoch = history.epoch
             self._count = 0
-            return
-        rows = self._rows[: self._count]
-        drop = int(np.searchsorted(rows[:, 1], first.time, side="left"))
-        if drop:
-            self._rows[: self._count - drop] = rows[drop:].copy()
-            self._count -= drop
         newest = self._rows[self._count - 1, 1] if self._count else -np.inf
         for snapshot in history.between(newest, np.inf):
             if snapshot.time > newest:
-                self._append(snapshot.began, snapshot.time, self.metric(snapshot))
+                value = self.metric(snapshot)
+                self._append(snapshot.began, snapshot.time, value, value)
 
     def _append(self, *row: float) -> None:
+        if self._count == MOST:
+            self._join()
         if self._count == len(self._rows):
-            self._rows = np.resize(self._rows, (max(256, 2 * self._count), 3))
+            self._rows = np.resize(self._rows, (max(256, 2 * self._count), 4))
         self._rows[self._count] = row
         self._count += 1
+
+    def _join(self) -> None:
+        half = self._count // 2
+        old = self._rows[:half].reshape(-1, 2, 4)
+        mean = old[:, :, 2].mean(axis=1)
+        mean = np.where(np.isnan(mean), np.fmax(old[:, 0, 2], old[:, 1, 2]), mean)  # one of the two has a value
+        peak = np.fmax(old[:, 0, 3], old[:, 1, 3])
+        joined = np.column_stack((old[:, 0, 0], old[:, 1, 1], mean, peak))
+        rest = self._rows[half : self._count].copy()
+        self._count = len(joined) + len(rest)
+        self._rows[: len(joined)] = joined
+        self._rows[len(joined) : self._count] = rest
 
     def _window(self, since: float, until: float) -> Floats:
         rows = self._rows[: self._count]
@@ -66,7 +79,7 @@ class Series:
         if not len(rows):
             return np.nan, np.nan
         weights = np.maximum(rows[:, 1] - rows[:, 0], 1e-9)
-        return float(np.average(rows[:, 2], weights=weights)), float(rows[:, 2].max())
+        return float(np.average(rows[:, 2], weights=weights)), float(rows[:, 3].max())
 
     def columns(self, until: float, span: float, columns: int) -> list[float]:
         """The mean in each of ``columns`` slots of time that end with the slot of ``until``; NaN where nothing was.

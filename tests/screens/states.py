@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from textual.pilot import Pilot
 
@@ -33,8 +33,8 @@ class State:
 
     name: str
     events: Callable[[], list[Event | DamontuiError]]
-    description: Description = make.description()
-    options: ScreenOptions = ScreenOptions()
+    description: Description = field(default_factory=make.description)
+    options: ScreenOptions = field(default_factory=ScreenOptions)
     keys: tuple[str, ...] = ()
     further: Callable[[], list[Event | DamontuiError]] = list
     """Fed after the keys."""

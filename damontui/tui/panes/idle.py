@@ -16,6 +16,7 @@ from damontui.units import duration, size
 
 ELEVEN = tuple(range(0, 101, 10))
 FIVE = (0, 25, 50, 75, 100)
+THREE = (25, 50, 75)
 
 
 def percentiles_of(snapshot: Snapshot) -> Sequence[int] | None:
@@ -59,7 +60,7 @@ class IdlePane(Pane):
             self.top = max(0, min(self.top, 101 - room))
             wanted: Sequence[int] = range(self.top, min(101, self.top + room))
         else:
-            wanted = ELEVEN if room >= len(ELEVEN) else FIVE
+            wanted = ELEVEN if room >= len(ELEVEN) else FIVE if room >= len(FIVE) else THREE
         lines = [*header, *(table.row(p) for p in wanted)]
         if height - len(lines) >= 2 and len(snapshot):
             lines += [(), _in_words(values, snapshot)]

@@ -43,7 +43,7 @@ class IntervalsPane(Pane):
             self._tuning(snapshot),
             self._regions(frame, snapshot, width),
             self._overhead(frame, snapshot),
-        ]
+        ][:height]
 
     def _short(self, frame: Frame, snapshot: Snapshot, width: int) -> list[Line]:
         attrs = snapshot.next_attrs
@@ -155,9 +155,9 @@ class IntervalsPane(Pane):
         if pid is not None and pid > 0:
             who = f"{who} {pid}"
         value: Span = ("—".rjust(8), "muted") if snapshot.cpu is None else (share(snapshot.cpu).rjust(8), "value")
-        parts: list[Span] = [("overhead".ljust(LABEL), "label"), value, (f"  CPU of {who}", "muted")]
+        parts: list[Span] = [("overhead CPU".ljust(LABEL), "label"), value, (f"  {who}", "muted")]
         if frame.own_cpu is not None:
-            parts += [(" · damontui ", "muted"), (share(frame.own_cpu), "value")]
+            parts += [(" · ours ", "muted"), (share(frame.own_cpu), "value")]
         return tuple(parts)
 
 

@@ -103,7 +103,7 @@ def help_text(keymap: Mapping[str, str]) -> Text:
         if heading != group:
             group = heading
             text.append(f"{group}\n" if not text else f"\n{group}\n", "bold")
-        text.append(f"  {names:<17}", "bold")
+        text.append(f"  {names:<19}", "bold")
         text.append(f"{what}\n")
     for title, meaning in MEANING:
         text.append(f"\n{title}\n", "bold")

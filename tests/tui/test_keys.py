@@ -1,0 +1,276 @@
+"""The table of keys, a user's keymap, and what each key does to the screen."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from textual.events import MouseScrollDown
+from textual.pilot import Pilot
+
+from damontui.damon.snapshot import Status
+from damontui.errors import SourceError, UsageError
+from damontui.tui import keys
+from damontui.tui.app import DamontuiApp, ScreenOptions
+from damontui.tui.panes.bandwidth import BandwidthPane
+from damontui.tui.panes.idle import IdlePane
+from damontui.tui.panes.keyline import KeyLine
+from damontui.tui.panes.notice import Notice
+from damontui.tui.panes.regions import RegionsPane
+from damontui.tui.panes.title import TitleBar
+from damontui.tui.screens.help import HelpScreen, help_text
+from tests import make
+
+
+@asynccontextmanager
+async def running(
+    options: ScreenOptions | None = None, size: tuple[int, int] = (120, 36), **description: object
+) -> AsyncIterator[tuple[DamontuiApp, Pilot[int]]]:
+    app = DamontuiApp(
+        None, description=make.description(**description), clock=lambda: make.WALL + 60.0, options=options
+    )
+    async with app.run_test(size=size) as pilot:
+        make.feed_all(app, make.steady(60))
+        await pilot.pause()
+        yield app, pilot
+
+
+def title(app: DamontuiApp) -> str:
+    return app.query_one(TitleBar).text()
+
+
+async def test_e_switches_off_and_on_afresh() -> None:
+    async with running() as (app, pilot):
+        await pilot.press("e")
+        assert not app.enabled
+        assert "○ OFF" in title(app)
+        assert "off since" in title(app)
+        assert app.query_one(BandwidthPane).has_class("-dim")
+        assert "GB/s" in app.query_one(BandwidthPane).text()
+        await pilot.press("e")
+        assert app.enabled
+        assert len(app.history) == 0
+        assert "WAITING" in title(app)
+        assert "Waiting for the first aggregation" in app.query_one(BandwidthPane).text()
+
+
+async def test_the_switch_can_be_clicked() -> None:
+    async with running() as (app, pilot):
+        await pilot.click(TitleBar, offset=(112, 0))
+        assert not app.enabled
+        await pilot.click(TitleBar, offset=(20, 0))
+        assert not app.enabled
+
+
+async def test_a_locked_switch_says_why() -> None:
+    async with running(locked="this session is read-only") as (app, pilot):
+        await pilot.press("e")
+        assert app.enabled
+        assert "read-only" in app.query_one(Notice).text()
+        await pilot.press("escape")
+        assert not app.query_one(Notice).display
+
+
+async def test_space_freezes_the_view_while_collecting_goes_on() -> None:
+    async with running() as (app, pilot):
+        await pilot.press("space")
+        before = app.query_one(IdlePane).text()
+        for snapshot in make.steady(75)[60:]:
+            app.feed(snapshot)
+        assert "PAUSED −00:15 · 15 new" in title(app)
+        assert len(app.history) == 75
+        assert app.query_one(IdlePane).text() == before
+        assert app.query_one("#body").has_class("-frozen")
+        await pilot.press("space")
+        assert "LIVE" in title(app)
+        assert app.query_one(IdlePane).text() != before
+        assert not app.query_one("#body").has_class("-frozen")
+
+
+async def test_space_before_the_first_snapshot_freezes_nothing() -> None:
+    app = DamontuiApp(None, description=make.description(), clock=lambda: make.WALL)
+    async with app.run_test() as pilot:
+        await pilot.press("space")
+        assert app.view is None
+        assert "WAITING" in title(app)
+
+
+async def test_plus_and_minus_change_the_span() -> None:
+    async with running() as (app, pilot):
+        await pilot.press("plus")
+        assert app.span == 480
+        assert "8 min" in str(app.query_one(RegionsPane).border_subtitle)
+        await pilot.press("minus", "minus")
+        assert app.span == 120
+        await pilot.press(*["minus"] * 30)
+        assert app.span == 15
+        await pilot.press(*["plus"] * 30)
+        assert app.span == 86400
+
+
+async def test_c_goes_through_what_the_colour_means() -> None:
+    async with running() as (app, pilot):
+        seen = []
+        for _ in range(4):
+            seen.append(app.mode)
+            await pilot.press("c")
+        assert seen == ["rate", "temperature", "idle", "rate"]
+        assert "temperature" in str(app.query_one(RegionsPane).border_title)
+
+
+@pytest.mark.parametrize("key", ["p", "a"])
+async def test_all_percentiles_and_scrolling(key: str) -> None:
+    async with running() as (app, pilot):
+        pane = app.query_one(IdlePane)
+        await pilot.press(key)
+        assert "p1 " in pane.text()
+        await pilot.press("pagedown", "j")
+        assert pane.top == 11
+        await pilot.press("k", "pageup", "pageup")
+        assert pane.top == 0
+        await pilot.press(key)
+        assert "p1 " not in pane.text()
+
+
+async def test_the_wheel_scrolls_percentiles() -> None:
+    async with running() as (app, pilot):
+        await pilot.press("a")
+        pane = app.query_one(IdlePane)
+        await pilot._post_mouse_events([MouseScrollDown], pane, (5, 5))
+        assert pane.top == 3
+
+
+@pytest.mark.parametrize(("key", "only"), [("1", "regions"), ("2", "intervals"), ("3", "bandwidth"), ("4", "idle")])
+@pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 15)])
+async def test_digits_show_one_pane_alone(key: str, only: str, size: tuple[int, int]) -> None:
+    async with running(size=size) as (app, pilot):
+        await pilot.press(key)
+        await pilot.pause()
+        shown = [name for name in ("regions", "intervals", "bandwidth", "idle") if app.query_one(f"#{name}").size.area]
+        assert shown == [only]
+        assert app.query_one(f"#{only}").outer_size.height >= size[1] - 3
+        await pilot.press(key)
+        await pilot.pause()
+        assert app.query_one("#regions").size.area
+        await pilot.press(key, "escape")
+        assert app.only is None
+
+
+@pytest.mark.parametrize("key", ["question_mark", "f1"])
+async def test_help_opens_scrolls_and_closes(key: str) -> None:
+    async with running() as (app, pilot):
+        await pilot.press(key)
+        assert isinstance(app.screen, HelpScreen)
+        await pilot.press("down", "pagedown", "pageup")
+        app.feed(make.steady(61)[60])
+        assert len(app.history) == 61
+        await pilot.press("escape")
+        assert not isinstance(app.screen, HelpScreen)
+
+
+async def test_q_leaves_with_0_and_with_1_where_an_error_stands() -> None:
+    async with running() as (app, pilot):
+        await pilot.press("q")
+    assert app.return_value == 0
+    async with running() as (app, pilot):
+        app.feed(SourceError("cannot read", "it is gone"))
+        await pilot.press("q")
+    assert app.return_value == 1
+
+
+async def test_screenshot_says_where_it_is(tmp_path: Path) -> None:
+    async with running(ScreenOptions(screenshots=str(tmp_path / "new"))) as (app, pilot):
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        (made,) = (tmp_path / "new").iterdir()
+        assert made.suffix == ".svg"
+        assert "Intervals" in made.read_text()
+        assert [note.message for note in app._notifications] == [str(made)]
+
+
+async def test_screenshot_that_cannot_be_written_is_an_error_in_place(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    async with running(ScreenOptions(screenshots=str(tmp_path / "file" / "below"))) as (app, pilot):
+        await pilot.press("ctrl+s")
+        await pilot.pause()
+        assert "cannot save the screenshot" in app.query_one(Notice).text()
+
+
+async def test_keys_at_the_foot_can_be_clicked_and_say_what_they_do_now() -> None:
+    async with running() as (app, pilot):
+        line = app.query_one(KeyLine)
+        assert line.text().startswith(" e switch off")
+        await pilot.click(KeyLine, offset=(3, 0))
+        assert not app.enabled
+        assert line.text().startswith(" e switch on")
+        await pilot.press("space")
+        assert "space back to live" in line.text()
+
+
+async def test_every_command_of_the_palette_is_an_action_of_the_app() -> None:
+    async with running() as (app, _):
+        titles = [command.title for command in app.get_system_commands(app.screen)]
+        assert "Switch" in titles
+        assert "Theme" in titles
+        for key in keys.TABLE:
+            assert hasattr(app, "action_" + key.action.split("(")[0])
+
+
+async def test_a_users_keymap_moves_keys_everywhere() -> None:
+    async with running(ScreenOptions(keymap={"switch": "x", "quit": "ctrl+q,q"})) as (app, pilot):
+        await pilot.press("e")
+        assert app.enabled
+        await pilot.press("x")
+        assert not app.enabled
+        assert " x switch on" in app.query_one(KeyLine).text()
+        assert "  x " in help_text(app.keymap_in_force).plain
+
+
+@pytest.mark.parametrize(
+    ("user", "sentence"),
+    [
+        ({"swich": "x"}, "no action 'swich'; known are switch, freeze"),
+        ({"switch": "q"}, "q would do both switch and quit"),
+        ({"switch": ""}, "switch has no key"),
+        ({"switch": "x", "freeze": "x"}, "x would do both switch and freeze"),
+    ],
+)
+def test_a_keymap_that_cannot_be_is_one_sentence(user: dict[str, str], sentence: str) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        keys.keymap(user)
+    with pytest.raises(UsageError):
+        DamontuiApp(None, options=ScreenOptions(keymap=user))
+
+
+def test_keys_may_be_written_as_characters() -> None:
+    assert keys.keymap({"span_longer": ">", "help": "?", "freeze": " ", "colour": ","}) == {
+        "span_longer": ">",
+        "help": "question_mark",
+        "freeze": "space",
+        "colour": "comma",
+    }
+
+
+def test_an_unknown_theme_is_one_sentence() -> None:
+    with pytest.raises(UsageError, match=r"no 'pink'; known are .*damontui-dark"):
+        DamontuiApp(None, options=ScreenOptions(theme="pink"))
+
+
+def test_help_has_every_key_and_how_to_read_a_percentile() -> None:
+    plain = help_text({}).plain
+    for key in keys.TABLE:
+        for name in keys.keys_of(key, {}):
+            assert f" {name} " in plain
+    assert "a quarter was untouched for two minutes or more" in " ".join(plain.split())
+
+
+async def test_status_off_by_somebody_else_is_followed() -> None:
+    async with running() as (app, _):
+        app.feed(Status("off", "switched off by another program", 60.0, make.WALL + 60.0))
+        assert not app.enabled
+        assert "off since" in title(app)
+        app.feed(make.steady(61)[60])
+        assert app.enabled
+        assert "LIVE" in title(app)
