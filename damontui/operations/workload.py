@@ -39,6 +39,9 @@ class Touch:
         offset: microseconds from the beginning of the phase to the first touch.
         sweep: whether the touch moves through the area once in a period; else all its pages are touched at once.
         backwards: whether a sweep begins with the last page.
+        every: only one page in so many, from the first on, is touched periodically at all (a long stride).
+
+    Random and periodic touches may come together.
     """
 
     rate: float = 0.0
@@ -46,12 +49,13 @@ class Touch:
     offset: int = 0
     sweep: bool = False
     backwards: bool = False
+    every: int = 1
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.rate) and self.rate >= 0):
             raise UsageError(f"workload: a rate of {self.rate} Hz; it must be 0 or more")
-        if self.period < 0 or self.offset < 0:
-            raise UsageError("workload: periods and offsets must be 0 or more")
+        if self.period < 0 or self.offset < 0 or self.every < 1:
+            raise UsageError("workload: periods and offsets must be 0 or more, and every at least 1")
 
     @property
     def used(self) -> bool:
@@ -73,9 +77,9 @@ def scan(period: float, offset: float = 0.0) -> Touch:
     return Touch(period=_microseconds(period), offset=round(offset * 1e6))
 
 
-def sweep(period: float, offset: float = 0.0, *, backwards: bool = False) -> Touch:
-    """One page after another is touched, the whole area once in ``period`` seconds."""
-    return Touch(period=_microseconds(period), offset=round(offset * 1e6), sweep=True, backwards=backwards)
+def sweep(period: float, offset: float = 0.0, *, backwards: bool = False, every: int = 1) -> Touch:
+    """One page after another is touched, the whole area (or one page in ``every``) once in ``period`` seconds."""
+    return Touch(period=_microseconds(period), offset=round(offset * 1e6), sweep=True, backwards=backwards, every=every)
 
 
 def _microseconds(seconds: float) -> int:
@@ -128,6 +132,9 @@ class _Periodic:
     period: Ints
     offset: Ints
     backwards: NDArray[np.bool_]
+    every: Ints
+    strides: bool  # whether any `every` is over 1
+    random: bool  # whether any of these segments is touched at random as well
 
 
 class Workload:
@@ -238,6 +245,9 @@ class Workload:
             period=np.array([row[i].period for i in which], np.int64),
             offset=np.array([row[i].offset for i in which], np.int64),
             backwards=np.array([row[i].backwards for i in which], bool),
+            every=np.array([row[i].every for i in which], np.int64),
+            strides=any(row[i].every > 1 for i in which),
+            random=any(row[i].rate > 0 for i in which),
         )
 
     # -- operations
@@ -279,8 +289,10 @@ class Workload:
                 first, many = _touched(periodic, np.array([piece.began, piece.ended]) - piece.origin)
                 index = np.minimum(np.searchsorted(periodic.segment, segment), len(periodic.segment) - 1)
                 inside = page - periodic.first[index]
-                touched |= (periodic.segment[index] == segment) & (
-                    (inside - first[index, 0]) % periodic.pages[index] < many[index, 0]
+                touched |= (
+                    (periodic.segment[index] == segment)
+                    & ((inside - first[index, 0]) % periodic.pages[index] < many[index, 0])
+                    & (inside % periodic.every[index] == 0)
                 )
         extra = self._whole_cycles(began, self._us)
         if extra:
@@ -329,7 +341,7 @@ class Workload:
 
     def _chances(
         self, first: Ints, last: Ints, samples: int, sample_us: int, chunk: int, began: int | None = None
-    ) -> Iterator[tuple[Floats, Ints, NDArray[np.int64] | Floats, int]]:
+    ) -> Iterator[tuple[Floats, Ints, Floats, int]]:
         """The chance of an access in the samples from ``began`` (default: now) on, run of samples by run of samples.
 
         Yields ``(constant, rows, touched, many)``: for ``many`` samples, each region has the chance ``constant``
@@ -348,13 +360,13 @@ class Workload:
                 chance, mass = self._poisson_mass(piece.phase, sample_us)
                 constant = self._within(first, last, lower, upper, chance, mass) / pages
                 edges = time - piece.origin + sample_us * np.arange(many + 1)
-                rows, touched = self._touched_pages(self._periodic[piece.phase], first, last, edges)
+                rows, touched = self._touched_pages(self._periodic[piece.phase], first, last, edges, chance)
                 yield np.clip(constant, 0.0, 1.0), rows, touched, many
             else:
                 many = 1  # a sampling interval in which the phase changes
                 corners, below = self._profile(time, time + sample_us)
                 hit = np.interp(last, corners, below) - np.interp(first, corners, below)
-                yield np.clip(hit / pages, 0.0, 1.0), none, none.reshape(0, 1), 1
+                yield np.clip(hit / pages, 0.0, 1.0), none, np.zeros((0, 1)), 1
             time += many * sample_us
             left -= many
 
@@ -378,11 +390,16 @@ class Workload:
         # taken apart, since a difference of two large sums is not exactly 0 or 1 inside one area
         return np.where(lower == upper, chance[lower] * (last - first), straddling)
 
-    def _touched_pages(self, periodic: _Periodic, first: Ints, last: Ints, edges: Ints) -> tuple[Ints, Ints]:
+    def _touched_pages(
+        self, periodic: _Periodic, first: Ints, last: Ints, edges: Ints, chance: Floats
+    ) -> tuple[Ints, Floats]:
         """The regions of which any page is touched for certain between the ``edges`` (microseconds into the phase,
-        shape ``(samples + 1,)``), and how many pages in each sample, shape ``(those regions, samples)``."""
+        shape ``(samples + 1,)``), and how many pages in each sample, shape ``(those regions, samples)``.
+
+        Without those that are expected to be touched at random as well (``chance``, shape ``(segments,)``).
+        """
         samples = len(edges) - 1
-        nothing = np.zeros(0, np.int64), np.zeros((0, samples), np.int64)
+        nothing = np.zeros(0, np.int64), np.zeros((0, samples))
         if not len(periodic.segment):
             return nothing
         begin, many = _touched(periodic, edges)
@@ -396,15 +413,25 @@ class Workload:
         reach = np.where(low >= 0, (start + size)[low], 0)
         rows = np.flatnonzero((high > low) | (reach > first))
         begin, many = begin[active], many[active]
-        total = np.zeros((len(active) + 1, samples), np.int64)
-        np.cumsum(many, axis=0, out=total[1:])
+        every = periodic.every[active, None] if periodic.strides else None
+        spare = 1.0 - chance[periodic.segment[active], None] if periodic.random else None
+        ends = begin + many
+        grid = _on_grid(begin, every)
 
-        def below(page: Ints, index: Ints) -> Ints:
+        def inside(page: Ints, at: Ints | slice) -> Floats:
+            """Touched pages of the segments ``at`` below ``page`` (offset in pages)."""
+            step = None if every is None else every[at]
+            straight = _on_grid(np.minimum(page, ends[at]), step) - grid[at]
+            wrapped = _on_grid(np.minimum(page, ends[at] - size[at, None]), step)
+            found: Floats = (np.maximum(straight, 0) + np.maximum(wrapped, 0)).astype(np.float64)
+            return found if spare is None else found * spare[at]
+
+        whole = inside(size[:, None], slice(None))
+        total = np.concatenate((np.zeros((1, samples)), np.cumsum(whole, axis=0)))
+
+        def below(page: Ints, index: Ints) -> Floats:
             at = np.maximum(index, 0)
-            inside = np.minimum(page - start[at], size[at])[:, None]
-            ends = begin[at] + many[at]
-            wrapped = np.maximum(np.minimum(inside, ends - size[at, None]), 0)
-            found: Ints = total[at] + np.maximum(np.minimum(inside, ends) - begin[at], 0) + wrapped
+            found = total[at] + inside(np.minimum(page - start[at], size[at])[:, None], at)
             found[index < 0] = 0
             return found
 
@@ -415,28 +442,30 @@ class Workload:
     def _profile(self, began: int, ended: int) -> tuple[Floats, Floats]:
         """Expected pages touched at least once in ``[began, ended)`` below each flat page of the first array."""
         exponent = self._whole_cycles(began, ended) * self._exponent
-        starts: list[Ints] = []
-        stops: list[Ints] = []
+        covers: dict[int, tuple[list[Ints], list[Ints]]] = {}  # by `every`
         for piece in self._pieces(began, ended):
             exponent = exponent + self._rate[piece.phase] * ((piece.ended - piece.began) / 1e6)
             periodic = self._periodic[piece.phase]
             if len(periodic.segment):
                 first, many = _touched(periodic, np.array([piece.began, piece.ended]) - piece.origin)
-                first, many, size = first[:, 0], many[:, 0], periodic.pages
-                straight = np.minimum(first + many, size)
-                starts += [periodic.first + first, periodic.first]
-                stops += [periodic.first + straight, periodic.first + first + many - straight]
+                begin, end, size = periodic.first + first[:, 0], first[:, 0] + many[:, 0], periodic.pages
+                straight = periodic.first + np.minimum(end, size)
+                wrapped = periodic.first + np.maximum(end - size, 0)
+                for every in set(periodic.every.tolist()):
+                    which = periodic.every == every
+                    starts, stops = covers.setdefault(every, ([], []))
+                    starts += [begin[which], periodic.first[which]]
+                    stops += [straight[which], wrapped[which]]
         chance = -np.expm1(-exponent)
-        if not starts:
-            corners = self._edges
-            level = chance
-        else:
-            start, stop = np.concatenate(starts), np.concatenate(stops)
-            corners = np.unique(np.concatenate((self._edges, start, stop)))
+        ends = [edge for starts, stops in covers.values() for edge in (*starts, *stops)]
+        corners = np.unique(np.concatenate([self._edges, *ends]))
+        untouched = 1.0 - chance[self._segment_of(corners[:-1])]
+        for every, (starts, stops) in covers.items():
             change = np.zeros(len(corners), np.int64)
-            np.add.at(change, np.searchsorted(corners, start), 1)
-            np.add.at(change, np.searchsorted(corners, stop), -1)
-            level = np.where(np.cumsum(change)[:-1] > 0, 1.0, chance[self._segment_of(corners[:-1])])
+            np.add.at(change, np.searchsorted(corners, np.concatenate(starts)), 1)
+            np.add.at(change, np.searchsorted(corners, np.concatenate(stops)), -1)
+            untouched[np.cumsum(change)[:-1] > 0] *= 1.0 - 1.0 / every
+        level = 1.0 - untouched
         below = np.concatenate(([0.0], np.cumsum(level * np.diff(corners))))
         return corners.astype(np.float64), below
 
@@ -517,7 +546,8 @@ class Workload:
                 row = np.searchsorted(areas, periodic.segment)
                 last = piece.origin + _last_touch(periodic, page[row], piece.ended - piece.origin)
                 known = touched[row]
-                touched[row] = np.where((known < 0) & (last >= piece.began), last, known)
+                hit = (last >= piece.began) & (np.arange(slices) % periodic.every[:, None] == 0)
+                touched[row] = np.where(hit & (last > known), last, known)
         # what is left is touched less than once in two cycles: as if its touches were spread over them evenly
         with np.errstate(divide="ignore", invalid="ignore"):
             cycles = np.where(self._exponent[areas, None] > 0, left / self._exponent[areas, None], math.inf)
@@ -576,6 +606,11 @@ def _touched(periodic: _Periodic, edges: Ints) -> tuple[Ints, Ints]:
     first = np.where(periodic.backwards[:, None], (granules - first - many) % granules, first)
     step = periodic.step[:, None]
     return first * step, many * step
+
+
+def _on_grid(page: Ints, every: Ints | None) -> Ints:
+    """How many pages below ``page`` are multiples of ``every`` (None: all)."""
+    return page if every is None else -(-page // every)
 
 
 def _last_touch(periodic: _Periodic, page: Ints, time: int) -> Ints:

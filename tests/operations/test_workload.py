@@ -77,6 +77,16 @@ def test_a_slow_sample_sees_all_of_a_fast_sweep() -> None:
     assert workload(sweep(0.05), pages=16).count(*one(*range(17)), 3, 100_000).tolist() == [3] * 16
 
 
+def test_a_long_stride_touches_only_one_page_in_so_many() -> None:
+    counts = workload(sweep(1.6, every=5), pages=16).count(*one(*range(17)), 16, 100_000)
+    assert np.flatnonzero(counts).tolist() == [0, 5, 10, 15]
+    assert counts.max() == 1
+    by_page = workload(sweep(0.01, every=100), pages=16)
+    by_page.prepare(np.arange(16) * PAGE_SIZE, np.zeros(16, np.int64))
+    by_page.advance(20_000)
+    assert np.flatnonzero(by_page.check()).tolist() == [0]
+
+
 def test_phases_take_turns_and_repeat() -> None:
     hot = poisson(1e6)
     model = workload(IDLE, IDLE, phases=(Phase(1, {"0": hot}), Phase(2, {"1": hot})))
@@ -116,8 +126,8 @@ def mixed(seed: int) -> Workload:
         Area("e", 100 * page, 30 * page, poisson(2), target=7),
     ]
     phases = [
-        Phase(0.213, {"a": sweep(0.11)}),
-        Phase(0.4, {"b": poisson(100), "d": scan(0.2)}),
+        Phase(0.213, {"a": sweep(0.11, every=3)}),
+        Phase(0.4, {"b": poisson(100), "d": scan(0.2), "e": Touch(rate=4, period=170_000, sweep=True, every=2)}),
         Phase(0.05, {"a": IDLE, "c": poisson(3)}),
     ]
     return Workload(areas, phases, rng=np.random.default_rng(seed))
