@@ -166,8 +166,14 @@ class Kdamond:
         if not self._ours:
             return
         self._ours = False
-        if self.pid >= 0 and self._read_pid() not in (self.pid, -1):
-            return  # somebody replaced the tree while we ran: not ours to touch
+        try:
+            replaced = self.pid >= 0 and self._read_pid() not in (self.pid, -1)
+        except KernelError as error:
+            if error.errno != errno.ENOENT:
+                raise
+            replaced = True
+        if replaced:
+            return  # somebody else emptied or refilled the tree while we ran: not ours to touch
         if patiently(lambda: self.root.read(f"{ADMIN}/0/state"), self._pause) == "on":
             patiently(lambda: self.root.write(f"{ADMIN}/0/state", "off"), self._pause)
         patiently(lambda: self.root.write(f"{ADMIN}/nr_kdamonds", "0"), self._pause)

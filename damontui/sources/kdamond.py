@@ -11,7 +11,7 @@ import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
@@ -56,6 +56,7 @@ class KdamondSource:
         wall: seconds since 1970.
         pause: waits that many seconds.
         program: this program's command with its full path, for remedies.
+        reader: what reads tried_regions, which blocks inside the kernel, so that a stop is obeyed meanwhile.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class KdamondSource:
         wall: Callable[[], float] = time.time,
         pause: Callable[[float], None] = time.sleep,
         program: str = "damontui",
+        reader: Callable[[], Executor] = lambda: ThreadPoolExecutor(1, "tried-regions"),
     ) -> None:
         self.take = take
         self._root = root
@@ -88,6 +90,7 @@ class KdamondSource:
         self._wall = wall
         self._pause = pause
         self._program = program
+        self._reader = reader
         self._enabled = threading.Event()
         self._enabled.set()
         self._cost = KdamondCost(root, clock)
@@ -321,8 +324,7 @@ class KdamondSource:
 
     def _polled(self, stop: threading.Event, kdamond: Kdamond) -> Iterator[Event]:
         yield self._waiting(kdamond.attrs)
-        # the reading blocks inside the kernel, so that another thread does it and a stop is obeyed meanwhile
-        with ThreadPoolExecutor(1, "tried-regions") as pool:
+        with self._reader() as pool:
             began = self._clock()
             due = began + kdamond.attrs.aggr_us / 1e6
             while not stop.is_set() and self._enabled.is_set():
