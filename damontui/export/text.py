@@ -29,6 +29,8 @@ def summary(snapshot: Snapshot, description: Description) -> str:
     lines += _facts(snapshot)
     if len(snapshot):
         lines += ["", *_idle(snapshot), "", *_regions(snapshot)]
+    elif snapshot.module is not None and snapshot.module.idle_ms_percentiles:
+        lines += ["", *_table(snapshot.module.idle_ms_percentiles, None, None)]
     return "\n".join(lines)
 
 
@@ -80,8 +82,6 @@ def _module(snapshot: Snapshot) -> list[str]:
     if module.bandwidth is not None:
         mid = " (read mid-count, usually too low)" if len(snapshot) else ""
         lines.append(f"module says    {units.bandwidth(module.bandwidth)}{mid}")
-    if module.idle_ms_percentiles and not len(snapshot):
-        lines += ["", *_table(module.idle_ms_percentiles, None, None)]
     return lines
 
 
