@@ -18,19 +18,26 @@ from damontui.operations.workload import Area, Workload, poisson
 
 ATTRS = Attrs()
 TOTAL = 64 << 30
-AIMS = {8: 3.0, 64: 2.5, 997: 2.0}
-"""Areas, and how many times the C program's time is aimed at."""
+SCENARIOS = ((8, "busy", 3.0), (64, "busy", 2.5), (997, "busy", 2.0), (8, "quiet", None))
+"""Areas, their rates, and how many times the C program's time is aimed at; none where so few regions remain that
+an interval, seconds long by then, costs microseconds either way."""
 _SEED = 20
 _ROUNDS = 3
 
 
-def areas(count: int) -> list[tuple[int, int, float]]:
-    """``start end rate`` of areas of uneven size that fill the memory; rates evenly from 0.1 to 100 Hz (logarithm)."""
+def areas(count: int, rates: str = "busy") -> list[tuple[int, int, float]]:
+    """``start end rate`` of areas of uneven size that fill the memory.
+
+    Busy: rates evenly (by logarithm) from 0.1 to 100 Hz, so that the number of regions is held down by the maximum.
+    Quiet: every other area idle, the rest at 1000 Hz, so that hardly more than the areas themselves remain.
+    """
     rng = np.random.default_rng(count)
     cuts = np.sort(rng.choice(TOTAL // PAGE_SIZE - 1, count - 1, replace=False) + 1) * PAGE_SIZE
     edges = [0, *cuts.tolist(), TOTAL]
-    rates = rng.permutation(np.geomspace(0.1, 100, count)).tolist()
-    return list(zip(edges[:-1], edges[1:], rates, strict=True))
+    spread = np.geomspace(0.1, 100, count) if rates == "busy" else np.arange(count) % 2 * 1000.0
+    return list(
+        zip(edges[:-1], edges[1:], (rng.permutation(spread) if rates == "busy" else spread).tolist(), strict=True)
+    )
 
 
 def compiled(folder: str) -> Path | str:
@@ -47,7 +54,8 @@ def compiled(folder: str) -> Path | str:
     return program
 
 
-def _in_c(program: Path, memory: list[tuple[int, int, float]], warm: int, measured: int) -> dict[str, Any]:
+def in_c(program: Path, memory: list[tuple[int, int, float]], warm: int, measured: int) -> dict[str, Any]:
+    """Seconds and ticks of the measured aggregations, mean regions while sampling and after merging."""
     head = (len(memory), ATTRS.min_regions, ATTRS.max_regions, ATTRS.sample_us, ATTRS.aggr_samples)
     lines = [" ".join(map(str, (*head, warm, measured, _SEED))), *(f"{s} {e} {r!r}" for s, e, r in memory)]
     done = subprocess.run([program], input="\n".join(lines), capture_output=True, text=True, check=True)
@@ -70,7 +78,8 @@ class _Plain:
         self.update, self.valid, self.count = model.update, model.valid, model.count
 
 
-def _in_python(memory: list[tuple[int, int, float]], warm: int, measured: int) -> dict[str, Any]:
+def in_python(memory: list[tuple[int, int, float]], warm: int, measured: int) -> dict[str, Any]:
+    """The same of ours."""
     ours = context(memory)
     for _ in range(warm):
         ours.aggregate()
@@ -89,20 +98,20 @@ def _in_python(memory: list[tuple[int, int, float]], warm: int, measured: int) -
 
 
 def run(smoke: bool) -> list[dict[str, Any]]:
-    """One row for each number of areas; the fastest of some rounds that take turns, so that both meet the same load."""
+    """One row for each scenario; the fastest of some rounds that take turns, so that both meet the same load."""
     warm, measured, rounds = (5, 5, 1) if smoke else (60, 300, _ROUNDS)
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         program = compiled(folder)
-        for count, aim in AIMS.items():
-            memory = areas(count)
+        for count, rates, aim in SCENARIOS:
+            memory = areas(count, rates)
             ours: list[dict[str, Any]] = []
             theirs: list[dict[str, Any]] = []
             for _ in range(rounds):
                 if isinstance(program, Path):
-                    theirs.append(_in_c(program, memory, warm, measured))
-                ours.append(_in_python(memory, warm, measured))
-            row = {"areas": count, "aim": aim} | _columns("ours", ours)
+                    theirs.append(in_c(program, memory, warm, measured))
+                ours.append(in_python(memory, warm, measured))
+            row = {"areas": count, "rates": rates, "aim": aim} | _columns("ours", ours)
             if theirs:
                 row |= _columns("c", theirs)
                 row["times c"] = round(row["ours us/tick"] / row["c us/tick"], 2)

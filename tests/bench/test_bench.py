@@ -1,0 +1,57 @@
+"""The measurements run, and say what they lack: no number is asserted here."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.bench import engine
+from tests.bench.__main__ import main, measure
+
+
+def test_a_short_run_prints_a_table_and_writes_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["engine", "--smoke", "--json", str(tmp_path / "bench.json")]) == 0
+    shown = capsys.readouterr().out
+    rows = json.loads((tmp_path / "bench.json").read_text())["benches"]["engine"]
+    assert [row["areas"] for row in rows] == [8, 64, 997, 8]
+    for row in rows:
+        assert row["ours us/tick"] > 0
+        assert str(row["ours us/tick"]) in shown
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_c_finds_as_many_regions_as_we_do(tmp_path: Path) -> None:
+    program = engine.compiled(str(tmp_path))
+    assert isinstance(program, Path)
+    memory = engine.areas(64)
+    theirs, ours = engine.in_c(program, memory, 30, 60), engine.in_python(memory, 30, 60)
+    assert ours["merged"] == pytest.approx(theirs["merged"], rel=0.1)
+    assert ours["sampled"] == pytest.approx(theirs["sampled"], rel=0.1)
+
+
+def test_no_compiler_is_a_row_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine.shutil, "which", lambda name: None)
+    rows = engine.run(smoke=True)
+    assert all("no C compiler" in row["skipped"] and "times c" not in row for row in rows)
+
+
+def test_a_failing_compiler_is_a_row_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiler = tmp_path / "cc"
+    compiler.write_text("#!/bin/sh\necho no such option >&2\nexit 1\n")
+    compiler.chmod(0o700)
+    monkeypatch.setattr(engine.shutil, "which", lambda name: str(compiler))
+    assert str(engine.compiled(str(tmp_path))).endswith("failed: no such option")
+
+
+def test_a_bench_that_is_not_written_is_a_row_with_the_reason() -> None:
+    assert measure("nothing", smoke=True) == [{"skipped": "not written yet"}]
+
+
+def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as refused:
+        main(["nothing"])
+    assert refused.value.code == 2
+    assert "'nothing' is no bench" in capsys.readouterr().err
