@@ -255,6 +255,8 @@ class DamontuiApp(App[int]):
         elif isinstance(event, _Switched):
             self._switched(event)
         elif self._again and not self._leaving:
+            # the run that ended was the one before the switch; its "off" is old news
+            self.enabled, self.status = True, None
             self._start()
 
     # -- the monitor's thread --------------------------------------------------------------------------------------
