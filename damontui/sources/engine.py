@@ -85,6 +85,7 @@ class EngineSource:
         self._cpu_clock = cpu_clock
         self._wait = wait
         self._cpu = 0.0
+        self._mark = 0.0  # the reading of the CPU clock up to which self._cpu counts
         self._spent: deque[tuple[float, float]] = deque()
         self._now = 0.0
         self._description = Description(
@@ -130,13 +131,13 @@ class EngineSource:
         """See `Source`. Ends within 0.1 s of the switch going off, at once when ``stop`` is set."""
         events = self._events(stop)
         while True:
-            mark = self._cpu_clock()
+            self._mark = self._cpu_clock()
             try:
                 event = next(events)
             except StopIteration:
                 return
             finally:
-                self._cpu += self._cpu_clock() - mark
+                self._count_cpu()
             yield event
 
     # -- what a live source may want to know or do
@@ -258,8 +259,14 @@ class EngineSource:
                 return True
             self._wait(stop, min(left, _SLICE))
 
+    def _count_cpu(self) -> None:
+        now = self._cpu_clock()
+        self._cpu += now - self._mark
+        self._mark = now
+
     def _share(self) -> float | None:
         """CPU share over the last seconds, None at first."""
+        self._count_cpu()
         now, spent = self._clock(), self._spent
         spent.append((now, self._cpu))
         while len(spent) > 2 and now - spent[1][0] >= _RECENT:
