@@ -1,0 +1,342 @@
+"""The files of one process: what is mapped where, what was referenced, who it is, its children.
+
+``Documentation/filesystems/proc.rst``. Clearing the accessed bits and reading ``smaps`` both walk the page tables of
+the process: they cost time that grows with its resident memory, and hold its memory map meanwhile.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import pwd
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from damontui.damon.snapshot import Ints, ints
+from damontui.errors import SourceError
+from damontui.kernel.root import KernelError, Root
+
+GONE = (errno.ENOENT, errno.ESRCH)
+"""What the files of a process that has ended answer."""
+
+_PF_KTHREAD = 0x0020_0000
+_HEADER = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) ([-rwxsp]{4}) [0-9a-f]+ [0-9a-f]+:[0-9a-f]+ \d+(?: +(.*))?")
+_REFERENCED = b"\nReferenced:"
+_RSS = b"\nRss:"
+_MOST_THREADS = 256
+_THREAD_STACK = re.compile(r"\[anon: ?(?:glibc: pthread (?:user )?stack: |stack_and_tls:)(\d+)\]")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """One mapping of a process: bytes ``[start, end)``, permissions as in ``rw-p``, and what is mapped."""
+
+    start: int
+    end: int
+    perms: str
+    path: str
+    """As the kernel writes it; "" for anonymous memory."""
+    flags: frozenset[str] = frozenset()
+    """``VmFlags`` of ``smaps``; empty from ``maps``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Smaps:
+    """``smaps`` as far as one look at the accesses needs it; arrays have shape ``(mappings,)`` and are in bytes.
+
+    ``headers`` changes exactly where mappings come, go, move or change; `mappings` reads the rest then.
+    """
+
+    headers: list[bytes]
+    bodies: list[bytes]
+    rss: Ints
+    referenced: Ints
+
+    def mappings(self) -> tuple[Mapping, ...]:
+        """What is mapped, in order of address."""
+        found = []
+        for header, body in zip(self.headers, self.bodies, strict=True):
+            at = body.find(b"\nVmFlags:")
+            flags = body[at + 9 : body.find(b"\n", at + 1)].decode("ascii", "replace").split() if at >= 0 else ()
+            found.append(_mapping(header, frozenset(flags)))
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollup:
+    """``smaps_rollup``: sums over all mappings of a process, bytes."""
+
+    rss: int
+    pss: int
+    referenced: int
+    swap: int
+    anon_huge: int
+    """Bytes in transparent huge pages: one touched byte references all 2 MiB of its page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """``/proc/PID/stat`` as far as it tells who a process is."""
+
+    pid: int
+    comm: str
+    state: str
+    ppid: int
+    kernel_thread: bool
+    started: int
+    """Clock ticks after the start of the machine: with the PID, the identity of a process."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it runs no more: a zombie waits for its parent to ask after it."""
+        return self.state in "ZXx"
+
+
+def read(root: Root, name: str) -> bytes:
+    """A file's bytes. Raises `KernelError`."""
+    try:
+        with open(root.path(name), "rb", buffering=0) as file:
+            return file.read()
+    except OSError as error:
+        raise KernelError(f"cannot read {root.path(name)}", error) from error
+
+
+def clear_refs(root: Root, pid: int) -> None:
+    """Clear the accessed bits of all pages of a process. Raises `KernelError`.
+
+    Allowed in a read-only session too: that is about /sys, and this changes nothing that the process can notice.
+    """
+    Root(root.folder).write(f"proc/{pid}/clear_refs", "1")
+
+
+def smaps(root: Root, pid: int) -> Smaps:
+    """What is mapped and how much of it was referenced; empty for a process without memory. Raises `SourceError`."""
+    name = f"proc/{pid}/smaps"
+    return parse_smaps(read(root, name), str(root.path(name)))
+
+
+def parse_smaps(text: bytes, path: str = "smaps") -> Smaps:
+    """``smaps``, or ``smaps_rollup``. Raises `SourceError` naming ``path`` where it is neither.
+
+    No name can hold a line end (the kernel writes it as an escape), so "Size" at the start of a line is the field
+    after each header; in a rollup it is "Rss".
+    """
+    if not text:
+        return Smaps([], [], ints([]), ints([]))
+    pieces = text.split(b"\nSize:")
+    if len(pieces) == 1:
+        pieces = text.split(b"\nRss:", 1)
+        pieces[1:] = [b"\nRss:" + piece for piece in pieces[1:]]
+    headers = [piece[piece.rfind(b"\n") + 1 :] for piece in pieces[:-1]]
+    bodies = pieces[1:]
+    try:
+        rss = [_kilobytes(body, _RSS) for body in bodies]
+        referenced = [_kilobytes(body, _REFERENCED) for body in bodies]
+    except ValueError:
+        raise _garbled(path, "Rss and Referenced of a mapping are missing") from None
+    if not headers:
+        raise _garbled(path, "it holds no mapping")
+    return Smaps(headers, bodies, ints(rss), ints(referenced))
+
+
+def maps(root: Root, pid: int) -> tuple[Mapping, ...]:
+    """What is mapped, without walking page tables. Raises `SourceError`."""
+    return tuple(_mapping(line) for line in read(root, f"proc/{pid}/maps").splitlines() if line)
+
+
+def rollup(root: Root, pid: int) -> Rollup:
+    """Sums over all mappings (Linux 4.14). Raises `SourceError`."""
+    name = f"proc/{pid}/smaps_rollup"
+    text = b"\n" + read(root, name)
+
+    def value(field: bytes) -> int:
+        try:
+            return _kilobytes(text, b"\n" + field)
+        except ValueError:
+            return 0
+
+    if _RSS not in text:
+        raise _garbled(str(root.path(name)), "it has no Rss")
+    return Rollup(value(b"Rss:"), value(b"Pss:"), value(b"Referenced:"), value(b"Swap:"), value(b"AnonHugePages:"))
+
+
+def stat(root: Root, pid: int) -> Stat | None:
+    """Who that is; None where there is no such process."""
+    try:
+        text = read(root, f"proc/{pid}/stat").decode("utf-8", "replace")
+    except KernelError:
+        return None
+    # the name may hold blanks and brackets
+    head, _, tail = text.rpartition(")")
+    fields = tail.split()
+    try:
+        return Stat(
+            pid=pid,
+            comm=printable(head.partition("(")[2]),
+            state=fields[0],
+            ppid=int(fields[1]),
+            kernel_thread=bool(int(fields[6]) & _PF_KTHREAD),
+            started=int(fields[19]),
+        )
+    except (IndexError, ValueError):
+        return None
+
+
+def owner(root: Root, pid: int) -> str:
+    """The user that a process belongs to, as a name or a number; "" where unknown."""
+    try:
+        uid = os.stat(root.path(f"proc/{pid}")).st_uid
+    except OSError:
+        return ""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def threads(root: Root, pid: int) -> list[int]:
+    """The threads of a process, rising; none where it has ended."""
+    try:
+        return sorted(int(name) for name in root.list(f"proc/{pid}/task") if name.isdigit())
+    except SourceError:
+        return []
+
+
+def children(root: Root, pid: int) -> list[int]:
+    """The children that a process has now, rising, whichever of its threads started them."""
+    found: list[int] = []
+    listed = False
+    for thread in threads(root, pid):
+        name = f"proc/{pid}/task/{thread}/children"
+        try:
+            found += [int(word) for word in read(root, name).split()]
+            listed = True
+        except (SourceError, ValueError):
+            continue
+    return sorted(found) if listed else _children_by_parent(root, pid)
+
+
+def descendants(root: Root, pids: Sequence[int]) -> list[int]:
+    """The processes themselves, their children, and theirs, each once, parents first."""
+    found = list(pids)
+    for pid in found:
+        found += [child for child in children(root, pid) if child not in found]
+    return found
+
+
+def thread_stacks(root: Root, pid: int) -> dict[int, int]:
+    """Stack pointers of the sleeping threads beside the first: address to thread. Empty where that is not allowed.
+
+    Since Linux 4.5 ``maps`` does not say which memory is a thread's stack.
+    """
+    found = {}
+    for thread in threads(root, pid)[:_MOST_THREADS]:
+        if thread == pid:
+            continue
+        try:
+            fields = read(root, f"proc/{pid}/task/{thread}/syscall").split()
+            found[int(fields[-2], 16)] = thread
+        except KernelError as error:
+            if error.errno not in GONE:
+                break
+        except (IndexError, ValueError):
+            continue  # it runs, and has no stack pointer to tell
+    return found
+
+
+def mapping_name(path: str) -> str:
+    """What is mapped, in one short word: ``[heap]``, ``libc.so.6``, ``[anon:name]``, ``[stack:TID]``, ``[anon]``."""
+    if not path:
+        return "[anon]"
+    thread = _THREAD_STACK.fullmatch(path)
+    if thread is not None:
+        return f"[stack:{thread[1]}]"
+    if path.startswith("["):
+        return printable(path)
+    if path in ("/dev/zero", "/dev/zero (deleted)"):
+        return "[shared anon]"
+    if path.startswith("/SYSV"):
+        return f"[shm:{path[5:].partition(' ')[0]}]"
+    if path.startswith("/memfd:"):
+        return printable(path[1:].removesuffix(" (deleted)"))
+    if not path.startswith("/"):
+        return printable(path)  # anon_inode:[…], socket:[…]
+    return printable(path.rstrip("/").rpartition("/")[2] or path)
+
+
+def names_of(mappings: Sequence[Mapping], stacks: dict[int, int] | None = None) -> tuple[str, ...]:
+    """The short name of each mapping.
+
+    Args:
+        mappings: in order of address.
+        stacks: stack pointers of threads, as `thread_stacks` tells them.
+    """
+    names = [mapping_name(mapping.path) for mapping in mappings]
+    starts = [mapping.start for mapping in mappings]
+    for address, thread in (stacks or {}).items():
+        at = int(np.searchsorted(starts, address, side="right")) - 1
+        # a green thread's or a signal's stack can lie in memory that has a name of its own
+        if at >= 0 and address < mappings[at].end and names[at] == "[anon]":
+            names[at] = f"[stack:{thread}]"
+    return tuple(names)
+
+
+def names_in(mappings: Sequence[Mapping], names: Sequence[str], start: Ints, end: Ints) -> tuple[str, ...]:
+    """What is mapped at each region, by the name with the most bytes in it; "" where nothing is.
+
+    Args:
+        mappings: in order of address.
+        names: of each mapping (`names_of`).
+        start: first byte of each region, shape ``(regions,)``.
+        end: byte after its last.
+    """
+    starts = ints([mapping.start for mapping in mappings])
+    ends = ints([mapping.end for mapping in mappings])
+    first = np.searchsorted(ends, start, side="right").tolist()
+    last = np.searchsorted(starts, end, side="left").tolist()
+    found = []
+    for low, high, a, b in zip(start.tolist(), end.tolist(), first, last, strict=True):
+        if b - a <= 1:
+            found.append(names[a] if b > a else "")
+            continue
+        covered: dict[str, int] = {}
+        for at in range(a, b):
+            overlap = min(high, mappings[at].end) - max(low, mappings[at].start)
+            covered[names[at]] = covered.get(names[at], 0) + overlap
+        found.append(max(covered, key=covered.__getitem__))
+    return tuple(found)
+
+
+def printable(text: str) -> str:
+    """``text`` without what would move a terminal's cursor: a file's name may hold anything."""
+    return _UNPRINTABLE.sub("?", text)
+
+
+def _kilobytes(body: bytes, field: bytes) -> int:
+    at = body.index(field) + len(field)
+    return int(body[at : body.index(b" kB", at)]) * 1024
+
+
+def _mapping(header: bytes, flags: frozenset[str] = frozenset()) -> Mapping:
+    match = _HEADER.fullmatch(header)
+    if match is None:
+        raise _garbled("the mappings of a process", f"{header[:60].decode('utf-8', 'replace')!r} is not one")
+    path = (match[4] or b"").decode("utf-8", "replace")
+    return Mapping(int(match[1], 16), int(match[2], 16), match[3].decode("ascii"), path, flags)
+
+
+def _garbled(path: str, why: str) -> SourceError:
+    return SourceError(f"cannot understand {path}", why)
+
+
+def _children_by_parent(root: Root, pid: int) -> list[int]:
+    """Where the kernel has no list of children (CONFIG_PROC_CHILDREN)."""
+    try:
+        everyone = [int(name) for name in root.list("proc") if name.isdigit()]
+    except SourceError:
+        return []
+    return sorted(other for other in everyone if (who := stat(root, other)) is not None and who.ppid == pid)
