@@ -301,6 +301,84 @@ def _share(sizes: Sequence[int], lines: int) -> list[int]:
     return given
 
 
+# --- moving along the address axis ------------------------------------------------------------------------------
+
+
+def bounds(snapshot: Snapshot, target: int = 0) -> tuple[int, int] | None:
+    """The lowest and the highest address of a target's regions; None where it has none."""
+    mine = snapshot.target == target
+    if not mine.any():
+        return None
+    return int(snapshot.start[mine].min()), int(snapshot.end[mine].max())
+
+
+def region_at(snapshot: Snapshot, place: Place) -> int | None:
+    """Index of the region that holds a place's address; None where none does."""
+    found = np.flatnonzero(
+        (snapshot.target == place.target) & (snapshot.start <= place.address) & (place.address < snapshot.end)
+    )
+    return int(found[0]) if len(found) else None
+
+
+def zoomed(
+    view: tuple[int, int], address: int, factor: float, whole: tuple[int, int], least: int = 16 * PAGE_SIZE
+) -> tuple[int, int] | None:
+    """A view ``factor`` times as long, in which ``address`` stays where it is; None where that is all of ``whole``.
+
+    In whole pages, at least ``least`` bytes, within ``whole``.
+    """
+    lo, hi = view
+    length = max(least, int((hi - lo) * factor))
+    if length >= whole[1] - whole[0]:
+        return None
+    share = (address - lo) / max(1, hi - lo)
+    return _within(address - int(length * min(max(share, 0.0), 1.0)), length, whole)
+
+
+def panned(view: tuple[int, int], share: float, whole: tuple[int, int]) -> tuple[int, int]:
+    """A view moved by a share of its length towards higher addresses, within ``whole``."""
+    lo, hi = view
+    return _within(lo + int((hi - lo) * share), hi - lo, whole)
+
+
+def view_of(snapshot: Snapshot, region: int, share: float = 0.25) -> tuple[int, int] | None:
+    """A view in whose middle a region takes ``share`` of the rows; None where that is all there is."""
+    target = int(snapshot.target[region])
+    whole = bounds(snapshot, target)
+    assert whole is not None
+    lo, hi = int(snapshot.start[region]), int(snapshot.end[region])
+    length = max(int((hi - lo) / share), 16 * PAGE_SIZE)
+    if length >= whole[1] - whole[0]:
+        return None
+    return _within((lo + hi - length) // 2, length, whole)
+
+
+def _within(lo: int, length: int, whole: tuple[int, int]) -> tuple[int, int]:
+    length = -(-length // PAGE_SIZE) * PAGE_SIZE
+    lo = min(max(lo, whole[0]), max(whole[0], whole[1] - length)) // PAGE_SIZE * PAGE_SIZE
+    return lo, lo + length
+
+
+def hotter(snapshot: Snapshot, place: Place | None, step: int = 1) -> Place | None:
+    """The next hotter region than the one at ``place``, or with ``step`` −1 the next less hot; None where none is used.
+
+    From nowhere, or from idle memory, it is the hottest of all: one key finds a single hot page in any amount of idle
+    memory. Past the hottest comes the least hot that is used. Of equally hot ones the smaller is hotter: its accesses
+    are denser.
+    """
+    used = np.flatnonzero(snapshot.nr_accesses > 0)
+    if not len(used):
+        return None
+    order = used[np.lexsort((snapshot.start[used], snapshot.sizes[used], -snapshot.nr_accesses[used]))]
+    here = None if place is None else region_at(snapshot, place)
+    rank = 0
+    if here is not None and snapshot.nr_accesses[here] > 0:
+        rank = (int(np.flatnonzero(order == here)[0]) - step) % len(order)
+    region = int(order[rank])
+    time = snapshot.time if place is None else place.time
+    return Place(int(snapshot.start[region]), time, int(snapshot.target[region]))
+
+
 # --- one snapshot on the axis ---------------------------------------------------------------------------------------
 
 

@@ -180,7 +180,9 @@ def _fixed() -> tuple[tuple[RGB, Lab], ...]:
     cube = [RGB(red, green, blue) for red in steps for green in steps for blue in steps]
     # rich takes what has little saturation for a grey: such would not come out as the colour meant
     coloured = [colour for colour in cube if rgb_to_hls(*(part / 255 for part in colour))[2] >= 0.15]
-    greys = [RGB(8 + 10 * step, 8 + 10 * step, 8 + 10 * step) for step in range(24)]
+    # and of the brightest greys it takes the one below
+    steps = tuple(8 + 10 * step for step in range(24) if round((8 + 10 * step) / 255 * 25) == step + 1)
+    greys = [RGB(step, step, step) for step in steps]
     return tuple((colour, to_lab(colour)) for colour in coloured + greys)
 
 
