@@ -115,8 +115,7 @@ class Regions:
         mean, size, mean_age = nr_accesses[0] + threshold + 1, 0, 0
         # each mean depends on the one before it, rounded down: the one loop over regions that stays a loop
         for index, (value, pages, age) in enumerate(zip(nr_accesses, sizes, ages, strict=True)):
-            joined = size + pages
-            if -threshold <= mean - value <= threshold and joined <= limit:
+            if -threshold <= mean - value <= threshold and (joined := size + pages) <= limit:
                 mean = (mean * size + value * pages) // joined
                 mean_age = (mean_age * size + age * pages) // joined
                 size = joined
