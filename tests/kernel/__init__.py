@@ -1,0 +1,1 @@
+"""Real kernels under emulation, and the checks that run inside them."""

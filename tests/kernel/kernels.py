@@ -1,0 +1,172 @@
+"""Debian's packaged cloud kernels, fetched with the machine's own apt; nothing is installed.
+
+`get` returns a folder that holds ``vmlinuz``. It is kept in ``$DAMONTUI_KERNELS``, else
+``$XDG_CACHE_HOME/damontui-kernels``, else ``~/.cache/damontui-kernels``; a kernel that is there needs no network.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+SUITES = ("sid", "trixie-backports", "trixie", "bookworm-backports", "bookworm")
+"""Where cloud kernels are looked for, all at once: backports keep several series."""
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+_IMAGE = re.compile(r"^linux-image-(\d[^ ]*-cloud-amd64) ", re.MULTILINE)
+
+
+class Unavailable(Exception):
+    """No such kernel here; the text says why."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """A kernel series that is worth booting, and what it stands for."""
+
+    name: str
+    why: str
+    or_newer: bool = False
+    """Where the mirror has dropped the series: the newest of all stands in for it."""
+
+
+SERIES = {
+    s.name: s
+    for s in (
+        Series("7.2", "kdamond_pid, the whole physical range, pause and probes", or_newer=True),
+        Series("6.18", "aggr_interval_us and negative idle times, no kdamond_pid"),
+        Series("6.17", "the first DAMON_STAT: no aggr_interval_us, memory in use shows 0"),
+        Series("6.12", "DAMON over sysfs without auto-tuning and without DAMON_STAT"),
+        Series("6.1", "no DAMON at all"),
+    )
+}
+
+
+def cache() -> Path:
+    """The folder that keeps fetched kernels. The password file says whose: tests set HOME to nowhere."""
+    if own := os.environ.get("DAMONTUI_KERNELS"):
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME") or Path(pwd.getpwuid(os.getuid()).pw_dir) / ".cache"
+    return Path(base) / "damontui-kernels"
+
+
+def get(series: str) -> Path:
+    """The folder with ``vmlinuz`` of the newest kernel of ``series``, fetched where it is not in the cache yet.
+
+    Raises:
+        Unavailable: no apt, no mirror, no such kernel on it; the text says which.
+    """
+    store = cache()
+    store.mkdir(parents=True, exist_ok=True)
+    with _lock(store / "lock"):
+        if ready := _of_series([p.parent.name for p in store.glob("*/vmlinuz")], series):
+            return store / ready[0]
+        return _fetch(series, store)
+
+
+def _version_key(version: str) -> tuple[int, ...]:
+    return tuple(int(n) for n in re.findall(r"\d+", version))
+
+
+def _of_series(versions: Sequence[str], series: str) -> list[str]:
+    """Those of the series, newest first."""
+    of = [v for v in versions if re.match(re.escape(series) + r"[.+-]", v)]
+    return sorted(of, key=_version_key, reverse=True)
+
+
+@contextmanager
+def _lock(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def mirror(folder: Path = Path("/etc/apt")) -> str:
+    """The address of the Debian archive in this machine's apt sources. Raises `Unavailable` where there is none."""
+    texts = [p.read_text(errors="replace") for p in sorted((folder / "sources.list.d").glob("*.sources"))]
+    addresses = [word for text in texts for line in re.findall(r"(?m)^URIs:(.*)$", text) for word in line.split()]
+    lists = [folder / "sources.list", *sorted((folder / "sources.list.d").glob("*.list"))]
+    for path in lists:
+        if path.exists():
+            addresses += re.findall(r"(?m)^deb(?:\s+\[[^]]*\])?\s+(\S+)", path.read_text(errors="replace"))
+    for address in addresses:
+        if re.search(r"/debian/?$", address):
+            return address
+    raise Unavailable(f"no Debian mirror in {folder}/sources.list.d")
+
+
+def _fetch(series: str, store: Path) -> Path:
+    for tool in ("apt-get", "apt-cache", "dpkg"):
+        if shutil.which(tool) is None:
+            raise Unavailable(f"{tool} is missing: kernels come from Debian's packages")
+    if not Path(KEYRING).exists():
+        raise Unavailable(f"{KEYRING} is missing; run: apt-get install debian-archive-keyring")
+    apt = store / "apt"
+    for part in ("lists/partial", "cache/archives/partial"):
+        (apt / part).mkdir(parents=True, exist_ok=True)
+    address = mirror()
+    (apt / "sources.list").write_text("".join(f"deb [signed-by={KEYRING}] {address} {s} main\n" for s in SUITES))
+    options = [
+        *("-q", "-o", f"Dir::Etc::sourcelist={apt}/sources.list", "-o", "Dir::Etc::sourceparts=/dev/null"),
+        *(
+            "-o",
+            f"Dir::State::Lists={apt}/lists",
+            "-o",
+            f"Dir::Cache={apt}/cache",
+            "-o",
+            "Dir::State::status=/dev/null",
+        ),
+        *("-o", "APT::Sandbox::User=root", "-o", "Acquire::Languages=none", "-o", "APT::Architecture=amd64"),
+    ]
+    # a suite that the mirror has dropped fails the update, but the others are there: what counts is what is found
+    update = _run(["apt-get", *options, "update"], apt)
+    found = _run(["apt-cache", *options, "search", "--names-only", "^linux-(image|binary)-[0-9].*-cloud-amd64$"], apt)
+    versions = _IMAGE.findall(found.stdout)
+    choice = _of_series(versions, series)[:3]
+    if not choice and series in SERIES and SERIES[series].or_newer:
+        newest = sorted(versions, key=_version_key, reverse=True)[:3]
+        choice = [v for v in newest if _version_key(v) > _version_key(series)]
+    if not choice:
+        why = f"apt-get update said: {update.stdout.strip().splitlines()[-1:]}" if not versions else ""
+        raise Unavailable(f"no cloud kernel {series} in {', '.join(SUITES)} on {address} {why}".rstrip())
+    failures = []
+    for version in choice:
+        if (store / version / "vmlinuz").exists():
+            return store / version
+        # newer suites have the image itself in a package of its own
+        packages = [p for p in (f"linux-image-{version}", f"linux-binary-{version}") if f"{p} " in found.stdout]
+        with tempfile.TemporaryDirectory(dir=store, prefix="unpack-") as name:
+            folder = Path(name)
+            got = _run(["apt-get", *options, "download", *packages], folder)
+            if got.returncode:
+                failures.append(f"{version}: {(got.stdout.strip().splitlines() or ['no word'])[-1]}")
+                continue
+            for package in folder.glob("*.deb"):
+                subprocess.run(["dpkg", "-x", str(package), str(folder / "root")], check=True)
+            images = [p for p in folder.rglob("vmlinuz*") if p.is_file() and not p.is_symlink()]
+            if not images:
+                failures.append(f"{version}: no vmlinuz in {', '.join(packages)}")
+                continue
+            place = folder / version
+            place.mkdir()
+            shutil.move(images[0], place / "vmlinuz")
+            for config in folder.rglob(f"config-{version}"):
+                shutil.move(config, place / "config")
+                break
+            place.rename(store / version)
+            return store / version
+    raise Unavailable(f"cannot fetch kernel {series}: {'; '.join(failures)}")
+
+
+def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
