@@ -552,10 +552,11 @@ class Workload:
         with np.errstate(divide="ignore", invalid="ignore"):
             cycles = np.where(self._exponent[areas, None] > 0, left / self._exponent[areas, None], math.inf)
         earlier = np.maximum(time - np.minimum(cycles * self._cycle, float(_FOREVER)), 0.0).astype(np.int64)
+        never = (touched < 0) & (earlier <= 0)  # idle since the start, also where this is the first aggregation
         touched = np.where(touched < 0, earlier, touched)
         idle = (now - touched) // 1000
         used = self._used_for(since, now)[areas, None] // 1000
-        idle = np.where(touched >= since, -np.maximum(1, used), idle)
+        idle = np.where((touched >= since) & ~never, -np.maximum(1, used), idle)
         return idle.ravel(), np.repeat(self._pages[areas] * PAGE_SIZE // slices, slices)
 
     def _back(self, now: int) -> Iterator[_Piece]:
@@ -582,26 +583,18 @@ class Workload:
         return use
 
 
-def _counter(periodic: _Periodic, time: Ints) -> Ints:
-    """How many granules were touched before ``time`` (microseconds into the phase), from the first period's first.
-
-    Negative before the offset: as if the area had been touched for ever. Shape ``(periodic, times)``.
-    """
-    period, granules = periodic.period[:, None], periodic.granules[:, None]
-    periods, inside = np.divmod(time[None, :] - periodic.offset[:, None], period)
-    return periods * granules - (-granules * inside) // period
-
-
 def _touched(periodic: _Periodic, edges: Ints) -> tuple[Ints, Ints]:
     """First page and number of pages touched between each edge and the next, cyclic within the segment.
 
     ``edges``: microseconds into the phase, shape ``(samples + 1,)``. Returns two arrays ``(periodic, samples)``.
     """
-    counter = _counter(periodic, edges)
+    period, granules = periodic.period[:, None], periodic.granules[:, None]
     # nothing is touched before the offset
-    counter = np.maximum(counter, 0)
-    granules = periodic.granules[:, None]
-    many = np.minimum(np.diff(counter, axis=1), granules)
+    periods, into = np.divmod(np.maximum(edges[None, :] - periodic.offset[:, None], 0), period)
+    counter = -(-granules * into // period)  # granules touched since the period began
+    # a product of periods and granules could pass 2^63
+    turns = np.minimum(np.diff(periods, axis=1), 2)
+    many = np.clip(turns * granules + np.diff(counter, axis=1), 0, granules)
     first = counter[:, :-1] % granules
     first = np.where(periodic.backwards[:, None], (granules - first - many) % granules, first)
     step = periodic.step[:, None]

@@ -87,6 +87,13 @@ def test_a_long_stride_touches_only_one_page_in_so_many() -> None:
     assert np.flatnonzero(by_page.check()).tolist() == [0]
 
 
+def test_after_years_the_counting_is_still_exact() -> None:
+    model = Workload([Area("a", 0, 1 << 40, Touch(period=1_000_003, sweep=True))], rng=np.random.default_rng(1))
+    truth = model.truth(1e9, 1e9 + 1, 5_000)
+    assert truth.bandwidth == pytest.approx((1 << 40) / 1.000003, rel=1e-6)
+    assert truth.working_set_bytes == pytest.approx((1 << 40) / 1.000003, rel=1e-6)
+
+
 def test_phases_take_turns_and_repeat() -> None:
     hot = poisson(1e6)
     model = workload(IDLE, IDLE, phases=(Phase(1, {"0": hot}), Phase(2, {"1": hot})))
@@ -135,7 +142,7 @@ def mixed(seed: int) -> Workload:
 
 @pytest.mark.parametrize("sample_us", [3_000, 20_000, 90_000, 700_000, 1_500_000])
 def test_counting_at_once_and_sampling_page_by_page_have_the_same_distribution(sample_us: int) -> None:
-    rounds, samples = 200, 10
+    rounds, samples = 120, 10
     where = regions_of(mixed(0), 6, np.random.default_rng(3))
     pages = (where[1] - where[0]) // PAGE_SIZE
     rng = np.random.default_rng(4)
@@ -271,3 +278,12 @@ def test_a_workload_that_makes_no_sense_is_refused(areas: list[Area], phases: li
 def test_a_touch_that_makes_no_sense_is_refused(make: object) -> None:
     with pytest.raises(UsageError):
         make()  # type: ignore[operator]
+
+
+def test_memory_that_was_never_touched_is_idle_from_the_first_aggregation_on() -> None:
+    memory = Workload(
+        [Area("hot", 0, 1 << 20, poisson(1000)), Area("cold", 1 << 20, 3 << 20, IDLE)], rng=np.random.default_rng(1)
+    )
+    values = memory.truth(0.0, 0.1, 5_000).idle_ms_percentiles
+    assert values[20] == -100
+    assert values[50] == 100
