@@ -103,7 +103,7 @@ class Regions:
         apart = (self.start[1:] != self.end[:-1]) | (self.target[1:] != self.target[:-1])
         # counts of regions that do not touch are moved further apart than the threshold; means move with them
         shift = np.zeros(count, dtype=np.int64)
-        np.cumsum(apart, out=shift[1:])
+        apart.cumsum(out=shift[1:])
         shift *= threshold + 1 + int(self.nr_accesses.max())
         nr_accesses = (self.nr_accesses + shift).tolist()
         sizes = (self.sizes // PAGE_SIZE).tolist()
@@ -150,7 +150,7 @@ class Regions:
         if not (pieces > 1).any():
             return
         self._take(np.repeat(np.arange(len(self)), pieces))
-        first = np.cumsum(pieces) - pieces
+        first = pieces.cumsum() - pieces
         number = np.arange(len(self)) - np.repeat(first, pieces)
         self.start = self.start + number * size_limit
         self.end = np.minimum(self.end, self.start + size_limit)
@@ -161,18 +161,21 @@ class Regions:
         A cut is at one to nine tenths of the size, rounded down to a page; only while the piece is over two pages
         and only where both sides are non-empty. The second cut is made in the left piece.
         """
-        size = self.sizes
-        left = _left_piece(size, rng)
-        sizes = [left, size - left]
-        if parts == 3:
-            second = _left_piece(left, rng)
-            sizes[:1] = [second, left - second]
-        lengths = np.stack(sizes, axis=1)
-        starts = self.start[:, None] + np.cumsum(lengths, axis=1) - lengths
+        draws = rng.integers(1, 10, size=(parts - 1, len(self)))
+        lengths = np.empty((len(self), parts), dtype=np.int64)
+        left = self.sizes
+        for number, draw in enumerate(draws):
+            cut = draw * left // (10 * PAGE_SIZE) * PAGE_SIZE
+            cut = np.where((left > 2 * PAGE_SIZE) & (cut > 0), cut, left)
+            # pieces lie from left to right, and the next cut is made in the leftmost
+            lengths[:, parts - 1 - number] = left - cut
+            left = cut
+        lengths[:, 0] = left
+        end = self.start[:, None] + lengths.cumsum(axis=1)
         there = lengths > 0
-        self._take(np.nonzero(there)[0])
-        self.start = starts[there]
-        self.end = self.start + lengths[there]
+        self._take(there.nonzero()[0])
+        self.end = end[there]
+        self.start = self.end - lengths[there]
 
     def reset(self) -> None:
         """Begin the next aggregation: counts become the last ones."""
@@ -220,12 +223,6 @@ class Regions:
     def _take(self, index: Ints) -> None:
         for name in self.__slots__:
             setattr(self, name, getattr(self, name)[index])
-
-
-def _left_piece(size: Ints, rng: np.random.Generator) -> Ints:
-    """Bytes left of a random cut, the whole size where there is none."""
-    left = rng.integers(1, 10, size=len(size)) * size // 10 // PAGE_SIZE * PAGE_SIZE
-    return np.where((size > 2 * PAGE_SIZE) & (left > 0), left, size)
 
 
 def _fit(old: list[list[int]], ranges: Ranges) -> list[list[int]]:

@@ -46,7 +46,8 @@ static inline uint64_t random64(void)
 
 static inline uint64_t random_below(uint64_t limit)
 {
-	return random64() % limit;
+	/* as the kernel draws below a limit: by a multiplication, not a division */
+	return (uint64_t)(((unsigned __int128)random64() * limit) >> 64);
 }
 
 static struct region *insert_after(struct region *where, uint64_t start, uint64_t end)
@@ -248,7 +249,7 @@ static double now(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
