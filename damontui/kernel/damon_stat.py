@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from damontui.damon.metrics import PERCENTILES
 from damontui.damon.snapshot import ModuleValues
@@ -21,6 +22,7 @@ REFRESH_S = 5.0
 _KDAMONDS = "sys/kernel/mm/damon/admin/kdamonds"
 _OTHERS = {"damon_reclaim": "DAMON_RECLAIM", "damon_lru_sort": "DAMON_LRU_SORT"}
 _TAKES_S = 1.0
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,38 +57,49 @@ class DamonStat:
 
     def check(self) -> None:
         """Raise one sentence with the remedy where DAMON_STAT cannot be watched."""
-        root = self._root
         try:
             self._word()
         except KernelError as error:
             raise self._explained(error) from error
-        for name in ("estimated_memory_bandwidth", "memory_idle_ms_percentiles"):
-            if not root.exists(f"{PARAMETERS}/{name}"):
-                raise SourceError(
-                    "cannot read DAMON_STAT", f"{root.path(PARAMETERS)} has no {name}", "see: damontui doctor"
-                )
 
-    def read(self) -> ModuleValues:
-        """The module's own numbers as they stand.
+    def read(self) -> tuple[ModuleValues, str]:
+        """The module's own numbers as they stand, and what is wrong with those that are None without need, or "".
+
+        None where this kernel lacks the file, and where a file cannot be read or holds no numbers.
 
         Raises:
-            SourceError: where a file is there but cannot be read, or says something else than numbers.
+            SourceError: where ``enabled`` itself cannot be read.
         """
         state = self.state()
-        return ModuleValues(
+        troubles: list[str] = []
+
+        def tried(get: Callable[[str], _T], name: str) -> _T | None:
+            try:
+                return get(name)
+            except SourceError as error:
+                troubles.append(str(error))
+                return None
+
+        values = ModuleValues(
             enabled=state.on,
-            bandwidth=self._number("estimated_memory_bandwidth"),
-            idle_ms_percentiles=self._percentiles(),
-            aggr_interval_us=self._number("aggr_interval_us"),
+            bandwidth=tried(self._number, "estimated_memory_bandwidth"),
+            idle_ms_percentiles=tried(self._percentiles, "memory_idle_ms_percentiles"),
+            aggr_interval_us=tried(self._number, "aggr_interval_us"),
             kdamond_pid=state.pid,
         )
+        if values.bandwidth is None and values.idle_ms_percentiles is None and not troubles:
+            troubles.append(f"{self._root.path(PARAMETERS)} has none of the numbers that DAMON_STAT is known for")
+        return values, "; ".join(troubles)
 
     def state(self) -> ModuleState:
         """Whether it runs, and as which kdamond. Raises `SourceError` where ``enabled`` cannot be read."""
         if not self._word():
             self._pid = None
             return ModuleState(on=False)
-        told = self._number("kdamond_pid")
+        try:
+            told = self._number("kdamond_pid")
+        except SourceError:
+            told = None  # it can be found without
         if told is not None:
             self._pid = told if told > 0 else None
             return ModuleState(on=told > 0, pid=self._pid, failed=told <= 0)
@@ -197,8 +210,8 @@ class DamonStat:
                 return None
             raise
 
-    def _percentiles(self) -> tuple[int, ...] | None:
-        name = f"{PARAMETERS}/memory_idle_ms_percentiles"
+    def _percentiles(self, name: str) -> tuple[int, ...] | None:
+        name = f"{PARAMETERS}/{name}"
         try:
             text = self._root.read(name)
         except KernelError as error:

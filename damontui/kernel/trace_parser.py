@@ -24,6 +24,9 @@ from damontui.damon.snapshot import Ints
 MAX_REGIONS = 1 << 20
 """More regions of one target than this is taken for garbage: it bounds what a hostile file can make us hold."""
 
+MAX_KDAMONDS = 256
+"""No more than that are kept apart at a time, to the same end."""
+
 _MAX_LINE = 4096  # bytes; a line of DAMON's has about 120
 _GAP_NS = 1_000_000_000  # lines of one aggregation are printed in one go; further apart, they are two
 _INT_MAX = np.iinfo(np.int64).max
@@ -273,6 +276,10 @@ class TraceParser:
     def _kdamond(self, key: bytes) -> _Kdamond:
         kdamond = self._kdamonds.get(key)
         if kdamond is None:
+            if len(self._kdamonds) >= MAX_KDAMONDS:
+                for other in self._kdamonds.values():
+                    other.finish()
+                self._kdamonds.clear()
             match = _WHO.match(key + b"[0")
             comm = match[1] if match else key.strip()
             pid = int(match[2] or match[3]) if match else 0

@@ -318,8 +318,8 @@ class DamonStatSource:
         if now >= self._values_due:
             self._values_due = now + _VALUES_S
             try:
-                self._values = self._refreshed(self._module.read())
-                self._trouble = ""
+                values, self._trouble = self._module.read()
+                self._values = self._refreshed(values)
             except SourceError as error:
                 self._values = None
                 self._trouble = str(error)
@@ -334,9 +334,9 @@ class DamonStatSource:
             return
         self._former_until = now + REFRESH_S + 1 - age
         try:
-            self._former = self._module.read()
-        except SourceError as error:
-            self._trouble = str(error)
+            self._former, _ = self._module.read()
+        except SourceError:
+            return  # the next reading says so
 
     def _refreshed(self, values: ModuleValues) -> ModuleValues:
         """Without what was there before the first refresh: zeros, or the former run's numbers."""
@@ -353,9 +353,9 @@ class DamonStatSource:
         """Without a trace: the module's numbers where they changed, and every 5 s."""
         now = self._clock()
         values = self._module_values()
-        if values is None:
-            raise SourceError("cannot read DAMON_STAT", self._trouble)
-        if values.bandwidth is None and values.idle_ms_percentiles is None:
+        if values is None or (values.bandwidth is None and values.idle_ms_percentiles is None):
+            if self._trouble:
+                raise SourceError("neither DAMON_STAT's regions nor its numbers can be read", self._trouble)
             return  # nothing computed yet
         if values == run.shown and now - (run.last or now) < REFRESH_S:
             return
@@ -378,7 +378,7 @@ class DamonStatSource:
             next_attrs=attrs,
             module=values,
             cpu=self._cost.share(),
-            note=f"no regions: {self._without}",
+            note="; ".join(text for text in (f"no regions: {self._without}", self._trouble) if text),
         )
 
 
