@@ -160,6 +160,7 @@ class DamontuiApp(App[int]):
         self._again = False
         self._leaving = False
         self._pending = 0
+        self._lost: Snapshot | None = None
         self._mail: deque[Event | DamontuiError | _Switched | _Finished] = deque()
         self._unsubscribe: Callable[[], None] = lambda: None
         self._painted = 0.0
@@ -239,6 +240,8 @@ class DamontuiApp(App[int]):
         if isinstance(event, Snapshot):
             self._again = False
             self.error = None
+            if not event.complete:
+                self._lost = event
             self.enabled = event.module.enabled if event.module is not None else True
             if self.status is not None and self.status.state in ("waiting", "on"):
                 self.status = None
@@ -295,8 +298,7 @@ class DamontuiApp(App[int]):
                 newest = self.history.last
                 self.status = Status("off", "switched off", 0.0 if newest is None else newest.time, self.clock())
             return
-        self.error = None
-        self.view = None
+        self.error = self._lost = self.view = None
         if self.status is not None and self.status.state in ("off", "gone", "ended"):
             self.status = None
         if self.monitor is not None:
@@ -315,6 +317,7 @@ class DamontuiApp(App[int]):
         if shown is None:  # what was frozen is no longer kept
             shown = history.first
         now = self.view if self.view is not None else newest.time if newest is not None else 0.0
+        lost = self._lost if self._lost is not None and now - self.span < self._lost.time <= now else None
         gone = self.status is not None and self.status.state == "gone"
         return Frame(
             description=self.description,
@@ -338,6 +341,7 @@ class DamontuiApp(App[int]):
             own_cpu=self.own_cpu,
             switching=self._switching,
             notice=self.notice,
+            lost=lost,
         )
 
     def paint(self) -> None:

@@ -57,6 +57,8 @@ class Frame:
     """The switch was turned and has not answered yet."""
     notice: DamontuiError | None = None
     """What the switch or a key answered: shown below the title until the next thing happens."""
+    lost: Snapshot | None = None
+    """The newest snapshot on the heatmap that lacks regions, since trace events were lost."""
     lo: int | None = None
     hi: int | None = None
     """The addresses on the heatmap, ``[lo, hi)`` of each target; None is all that is mapped."""

@@ -266,6 +266,17 @@ def test_help_has_every_key_and_how_to_read_a_percentile() -> None:
     assert "a quarter was untouched for two minutes or more" in " ".join(plain.split())
 
 
+async def test_lost_events_are_said_as_long_as_their_column_is_seen() -> None:
+    async with running() as (app, _):
+        notice = app.query_one(Notice)
+        app.feed(make.snapshot(make.steady_rows(60), 61.0, complete=False, lost=12))
+        assert "12 events lost, this column is partial" in notice.text()
+        app.feed(make.steady(62)[61])
+        assert "12 events lost, the column at" in notice.text()
+        app.feed(make.steady(400)[399])
+        assert not notice.display
+
+
 async def test_status_off_by_somebody_else_is_followed() -> None:
     async with running() as (app, _):
         app.feed(Status("off", "switched off by another program", 60.0, make.WALL + 60.0))

@@ -184,7 +184,9 @@ def test_all_101_percentiles_scroll() -> None:
     assert drawn(pane, shown, 50, 15) == first
 
 
-@pytest.mark.parametrize(("height", "rows"), [(15, 11), (12, 11), (11, 5), (5, 5), (6, 5)])
+@pytest.mark.parametrize(
+    ("height", "rows"), [(30, 21), (22, 21), (21, 11), (15, 11), (12, 11), (11, 5), (5, 5), (6, 5)]
+)
 def test_as_many_percentiles_as_fit(height: int, rows: int) -> None:
     lines = drawn(IdlePane(), frame([make.snapshot(ROWS)]), 50, height)
     assert sum(line.startswith("p") for line in lines) == rows
@@ -291,7 +293,9 @@ def test_title_keeps_its_state_at_every_width(width: int) -> None:
 def test_notice_only_where_there_is_something_to_say() -> None:
     assert messages(frame([make.snapshot(ROWS)])) == []
     lost = make.snapshot(ROWS, complete=False, lost=12)
-    assert messages(frame([lost])) == [("12 events lost, this column is partial", "warn")]
+    assert messages(frame([lost], lost=lost)) == [("12 events lost, this column is partial", "warn")]
+    after = frame([lost, make.snapshot(ROWS, 2.0)], lost=lost)
+    assert messages(after) == [("12 events lost, the column at 00:00:01 is partial", "warn")]
     broken = messages(frame([make.snapshot(ROWS)], error=DENIED))
     assert broken == [("cannot read DAMON_STAT: only root may read it. Run: sudo damontui stat", "error")]
     assert messages(frame(error=DENIED)) == []  # the panes say it

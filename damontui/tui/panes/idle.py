@@ -15,6 +15,7 @@ from damontui.tui.panes.common import nothing, off_since
 from damontui.units import duration, size
 
 ELEVEN = tuple(range(0, 101, 10))
+TWENTY_ONE = tuple(range(0, 101, 5))
 FIVE = (0, 25, 50, 75, 100)
 THREE = (25, 50, 75)
 
@@ -60,7 +61,7 @@ class IdlePane(Pane):
             self.top = max(0, min(self.top, 101 - room))
             wanted: Sequence[int] = range(self.top, min(101, self.top + room))
         else:
-            wanted = ELEVEN if room >= len(ELEVEN) else FIVE if room >= len(FIVE) else THREE
+            wanted = next((rows for rows in (TWENTY_ONE, ELEVEN, FIVE) if room >= len(rows)), THREE)
         lines = [*header, *(table.row(p) for p in wanted)]
         if height - len(lines) >= 2 and len(snapshot):
             lines += [(), _in_words(values, snapshot)]

@@ -7,6 +7,7 @@ import textwrap
 from damontui.errors import SourceError
 from damontui.tui.draw import Line, Pane
 from damontui.tui.frame import Frame
+from damontui.tui.panes.title import clock
 
 
 class Notice(Pane):
@@ -38,8 +39,9 @@ def messages(frame: Frame) -> list[tuple[str, str]]:
         out.append((sentence(frame.error), "error"))
     if status is not None and status.state in ("gone", "ended") and status.text:
         out.append((f"{status.text}; press e to start afresh", "warn"))
-    if snapshot is not None and not snapshot.complete:
-        out.append((f"{snapshot.lost} events lost, this column is partial", "warn"))
+    if frame.lost is not None:  # as long as the column is to be seen, so that the line does not come and go
+        where = "this column" if frame.lost is snapshot else f"the column at {clock(frame.lost.wall)}"
+        out.append((f"{frame.lost.lost} events lost, {where} is partial", "warn"))
     if snapshot is not None and snapshot.note and len(snapshot):  # without regions, their pane says it
         out.append((snapshot.note, "warn"))
     if frame.description.reason:
