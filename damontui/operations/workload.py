@@ -337,7 +337,7 @@ class Workload:
     # -- chances
 
     def _segment_of(self, page: Ints) -> Ints:
-        return np.clip(np.searchsorted(self._edges, page, side="right") - 1, 0, len(self._pages) - 1)
+        return self._edges[1:-1].searchsorted(page, side="right")
 
     def _chances(
         self, first: Ints, last: Ints, samples: int, sample_us: int, chunk: int, began: int | None = None
