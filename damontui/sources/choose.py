@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.errors import UsageError
@@ -202,6 +203,26 @@ def _demo(word: str, options: Options, reason: str = "") -> Source:
     )
 
 
+def _masim(word: str, options: Options) -> Source:
+    from damontui.operations import masim
+    from damontui.sources.engine import EngineSource
+
+    path = Path(word)
+    masim.workload(path, 0)  # a broken file is said before there is a screen
+    root = options.root()
+    return EngineSource(
+        partial(masim.workload, path),
+        options.attrs(),
+        seed=options.seed,
+        host=procfs.hostname(root),
+        kernel=procfs.kernel_release(root),
+        speed=options.speed,
+        target=word,
+        title=f"synthetic memory: {path.name}",
+        enabled=options.enabled,
+    )
+
+
 def _file(word: str, options: Options) -> Source:
     from damontui.sources.replay import ReplaySource
 
@@ -213,6 +234,7 @@ KINDS: list[Kind] = [
     Kind("auto", "DAMON_STAT where it can be read, else demo", lambda word: word == "auto", _auto),
     Kind("stat", "the kernel's DAMON_STAT", lambda word: word == "stat", _stat),
     Kind("demo[:SCENE]", "synthetic memory", lambda word: word == "demo" or word.startswith("demo:"), _demo),
+    Kind("FILE.cfg", "a masim configuration, simulated", lambda word: word.endswith(".cfg"), _masim),
     Kind("FILE", "a record, replayed", os.path.isfile, _file),
 ]
 """In the order in which a word is tried; the help and the errors list them."""
