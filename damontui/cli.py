@@ -124,7 +124,7 @@ def _split(words: list[str]) -> tuple[str, list[str]]:
     """
     from damontui.config import SETTINGS
 
-    takes_value = {setting.option for setting in SETTINGS if setting.metavar} | {"--rootfs", "--config"}
+    takes_value = {setting.option for setting in SETTINGS if setting.metavar} | {"--rootfs", "--config", "--regions"}
     skip = False
     for place, word in enumerate(words):
         if skip:

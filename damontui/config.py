@@ -99,6 +99,14 @@ def _goal(text: str, name: str) -> int:
     return max(1, round(share * BASIS_POINTS))
 
 
+def parse_budget(text: str, name: str) -> float:
+    """A share of one CPU over zero."""
+    share = units.parse_share(text, name)
+    if not 0 < share <= 1:
+        raise UsageError(f"{name}: {text!r} is not over 0 and at most 100%")
+    return share
+
+
 def _word(text: str, name: str) -> str:
     if not text.strip():
         raise UsageError(f"{name}: a word is missing")
@@ -135,6 +143,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("min_sample", "monitoring", units.parse_duration, (str,), _TIME, "shortest tuned sampling interval (5ms)"),
     Setting("max_sample", "monitoring", units.parse_duration, (str,), _TIME, "longest tuned sampling interval (10s)"),
     Setting("autotune", "monitoring", parse_switch, (bool,), "", "tune the intervals towards the goal"),
+    Setting("budget", "monitoring", parse_budget, (str,), "SHARE", "CPU share for looking through /proc (2%%)"),
     Setting("theme", "screen", _word, (str,), "NAME", "colour theme"),
     Setting("span", "screen", units.parse_duration, (str,), _TIME, "time across the heatmap (4m)"),
     Setting("mode", "screen", one_of("rate", "temperature", "idle"), (str,), "MODE", "what the heatmap's colour means"),
@@ -175,6 +184,7 @@ class Settings:
             insisted=tuple(BY_NAME[name].option for name in self.insisted if BY_NAME[name].table == "monitoring"),
             enabled=self["enabled"],
             read_only=self["read_only"],
+            budget=self["budget"],
             rootfs=rootfs,
             seed=self["seed"],
             speed=self["speed"],

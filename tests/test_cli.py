@@ -77,6 +77,10 @@ def test_help_names_what_there_is(words: list[str], capsys: pytest.CaptureFixtur
         (["--timeout", "0"], ["--timeout", "'0'", "over 0"]),
         (["--rootfs", "/nonexistent"], ["--rootfs", "/nonexistent", "not a folder"]),
         (["--config", "/nonexistent"], ["--config", "/nonexistent", "no such file"]),
+        (["--budget", "0%"], ["--budget", "'0%'", "100%"]),
+        (["--regions", "4G"], ["--regions", "'4G'", "START-END"]),
+        (["--regions", "4G-3G"], ["--regions", "4G-3G", "after its start"]),
+        (["--regions", "1G-3G,2G-4G"], ["--regions", "overlap"]),
         (["--frobnicate"], ["--frobnicate", "no such option"]),
         (["--seed"], ["--seed", "expected one argument"]),
         (["demo"], ["demo", "one target"]),
@@ -259,6 +263,29 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
         assert process.stderr.read() == b""
         assert process.wait(TIMEOUT) == 0
     assert "left BrokenPipeError" in log.read_text()
+
+
+def test_a_process_of_ours() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        done = run("snapshot", str(process.pid), "--json", "--aggr", "200ms")
+        process.terminate()
+    assert done.returncode == 0, done.stderr
+    value = json.loads(done.stdout)
+    assert (value["target"], value["targets"], value["origin"]) == (str(process.pid), [process.pid], "process")
+    assert any("libc" in region.get("name", "") for region in value["regions"])
+
+
+def test_a_process_that_is_not_there_is_one_line() -> None:
+    done = run("snapshot", "4194303")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "4194303" in done.stderr
+
+
+def test_an_own_kdamond_is_refused_where_nothing_may_be_written(tmp_path: Path) -> None:
+    done = run("snapshot", "paddr", "--read-only", "--rootfs", str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
 
 
 # -- endings ----------

@@ -9,28 +9,21 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, NoReturn
 
-from damontui import config
+from damontui import config, units
 from damontui.commands.endings import Endings, held
 from damontui.errors import UsageError
 from damontui.sources.base import Source
 from damontui.sources.choose import Options, choose
 
-MONITORING = (
-    "sample",
-    "aggr",
-    "update",
-    "min_regions",
-    "max_regions",
-    "goal",
-    "goal_aggrs",
-    "min_sample",
-    "max_sample",
-)
+MONITORING = tuple(s.name for s in config.SETTINGS if s.table == "monitoring" and s.metavar)
 TIME = ("seed", "speed")
+OWN = ("children", "take", "ranges")
+"""Options of a source that no configuration file sets."""
 SCREEN = ("theme", "span", "mode")
 
 
@@ -79,7 +72,8 @@ class Call:
     @cached_property
     def options(self) -> Options:
         """What of the settings concerns sources."""
-        return self.settings.options(self.words.rootfs, self.program)
+        given = {name: value for name, value in vars(self.words).items() if name in OWN and value is not None}
+        return replace(self.settings.options(self.words.rootfs, self.program), **given)
 
     @property
     def target(self) -> str:
@@ -108,11 +102,21 @@ def add_target(parser: Parser) -> None:
     """TARGET and what says how it is monitored."""
     from damontui.sources.choose import KINDS
 
-    forms = "; ".join(f"{kind.form}: {kind.what}" for kind in KINDS)
-    parser.add_argument("target", metavar="TARGET", nargs="?", help=forms.replace("%", "%%"))
-    group = parser.add_argument_group("monitoring (simulated memory and own kdamonds; DAMON_STAT's are fixed)")
+    width = max(len(kind.form) for kind in KINDS) + 2
+    forms = "\n".join(f"{kind.form:<{width}}{kind.what}" for kind in KINDS)
+    parser.add_argument_group("targets", forms).add_argument(
+        "target", metavar="TARGET", nargs="?", help="auto where left out"
+    )
+    group = parser.add_argument_group("monitoring (DAMON_STAT's attributes are fixed in the kernel)")
     add_settings(group, *MONITORING)
     _flag(group, "autotune", "--no-autotune", False, "leave the intervals as they are")
+    group.add_argument("--children", action="store_const", const=True, help="of processes, their children, too")
+    group.add_argument(
+        "--take", action="store_const", const=True, help="where DAMON_STAT holds DAMON: switch it off meanwhile"
+    )
+    group.add_argument(
+        "--regions", dest="ranges", metavar="START-END,…", type=_ranges, help="of paddr, only these addresses"
+    )
     group = parser.add_argument_group("running")
     switch = group.add_mutually_exclusive_group()
     _flag(switch, "enabled", "--disabled", False, "start switched off")
@@ -136,6 +140,21 @@ def _parser_of(setting: config.Setting) -> Any:
 
 def _flag(group: argparse._ActionsContainer, name: str, option: str, value: bool, text: str) -> None:
     group.add_argument(option, dest=name, action="store_const", const=value, help=text)
+
+
+def _ranges(text: str) -> tuple[tuple[int, int], ...]:
+    ranges = []
+    for part in text.split(","):
+        start, dash, end = part.partition("-")
+        if not dash:
+            raise UsageError(
+                f"--regions: {part!r} is no range; write START-END, such as 0x100000000-0x180000000 or 4G-6G"
+            )
+        ranges.append((units.parse_size(start, "--regions"), units.parse_size(end, "--regions")))
+    ranges.sort()
+    if any(start >= end for start, end in ranges) or any(a[1] > b[0] for a, b in pairwise(ranges)):
+        raise UsageError(f"--regions: {text!r}: each range must end after its start, and none may overlap another")
+    return tuple(ranges)
 
 
 def _folder(text: str) -> str:

@@ -44,6 +44,14 @@ class Options:
     seed: int | None = None
     speed: float = 1.0
     """Seconds of simulated or replayed time to one of ours; inf for as fast as it goes."""
+    budget: float | None = None
+    """Share of one CPU that looking at processes through /proc may take."""
+    children: bool = False
+    """Whether the children of a process are watched, too."""
+    take: bool = False
+    """Whether DAMON_STAT is switched off for the time being where it holds DAMON."""
+    ranges: tuple[tuple[int, int], ...] = ()
+    """Physical addresses ``[start, end)``; all System RAM where empty."""
     program: str = "damontui"
     """The command that started this program, with its full path, for remedies to copy."""
 
@@ -155,12 +163,12 @@ def auto_reason(options: Options) -> str:
     release = f"Linux {procfs.kernel_release(root)}".strip()
     if root.exists(ADMIN):
         return (
-            f"This is synthetic memory: {release} has DAMON but no DAMON_STAT, which came with Linux 6.17 "
-            f"(CONFIG_DAMON_STAT); what this machine can do: {options.program} doctor"
+            f"This is synthetic memory: {release} has DAMON but no DAMON_STAT, which came with Linux 6.17; "
+            f"for real data run: sudo {options.program} paddr"
         )
     return (
-        f"This is synthetic memory: {release} has no DAMON (CONFIG_DAMON_STAT, Linux 6.17 and later); "
-        f"what this machine can do: {options.program} doctor"
+        f"This is synthetic memory: {release} has no DAMON; "
+        f"for a process of yours run: {options.program} PID; what else there is: {options.program} doctor"
     )
 
 
@@ -223,6 +231,46 @@ def _masim(word: str, options: Options) -> Source:
     )
 
 
+def _paddr(word: str, options: Options) -> Source:
+    from damontui.kernel.damon_sysfs import SysfsTarget
+    from damontui.kernel.zones import zones
+    from damontui.sources.kdamond import KdamondSource
+
+    root = options.root()
+    known = zones(root)
+    return KdamondSource(
+        root,
+        "paddr",
+        lambda: (SysfsTarget(ranges=options.ranges or tuple(procfs.system_ram(root))),),
+        options.attrs(),
+        target=word,
+        title="physical memory",
+        take=options.take,
+        names=lambda start, end, _: known.names(start, end),
+        program=options.program,
+    )
+
+
+def _is_process(word: str) -> bool:
+    return bool(word) and set(word) <= set("0123456789,") and word[0] != ","
+
+
+def _process(word: str, options: Options) -> Source:
+    from damontui.sources.process import BUDGET, DEFAULTS, ProcessSource, parse_pids
+
+    return ProcessSource(
+        options.root(),
+        parse_pids(word),
+        options.attrs(DEFAULTS),
+        budget=BUDGET if options.budget is None else options.budget,
+        children=options.children,
+        target=word,
+        program=options.program,
+        seed=options.seed,
+        enabled=options.enabled,
+    )
+
+
 def _file(word: str, options: Options) -> Source:
     from damontui.sources.replay import ReplaySource
 
@@ -233,6 +281,8 @@ def _file(word: str, options: Options) -> Source:
 KINDS: list[Kind] = [
     Kind("auto", "DAMON_STAT where it can be read, else demo", lambda word: word == "auto", _auto),
     Kind("stat", "the kernel's DAMON_STAT", lambda word: word == "stat", _stat),
+    Kind("paddr", "physical memory, by an own kdamond", lambda word: word == "paddr", _paddr),
+    Kind("PID[,PID…]", "processes, through /proc", _is_process, _process),
     Kind("demo[:SCENE]", "synthetic memory", lambda word: word == "demo" or word.startswith("demo:"), _demo),
     Kind("FILE.cfg", "a masim configuration, simulated", lambda word: word.endswith(".cfg"), _masim),
     Kind("FILE", "a record, replayed", os.path.isfile, _file),

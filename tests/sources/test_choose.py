@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from damontui.errors import UsageError
 from damontui.sources.choose import KINDS, Options, auto_reason, choose
 from damontui.sources.damon_stat import DamonStatSource
 from damontui.sources.engine import EngineSource
+from damontui.sources.kdamond import KdamondSource
+from damontui.sources.process import ProcessSource
 from damontui.sources.replay import ReplaySource
 
 
@@ -47,7 +50,9 @@ def test_auto_without_rights_names_the_command(tmp_path: Path, monkeypatch: pyte
 
 
 def test_auto_says_what_the_kernel_has(tmp_path: Path) -> None:
-    assert "Linux 6.12.1-test has DAMON but no DAMON_STAT" in auto_reason(options(tree(tmp_path, ADMIN)))
+    reason = auto_reason(options(tree(tmp_path, ADMIN)))
+    assert "Linux 6.12.1-test has DAMON but no DAMON_STAT" in reason
+    assert reason.endswith("sudo /opt/bin/damontui paddr")
     (tmp_path / "bare").mkdir()
     assert "Linux 6.12.1-test has no DAMON" in auto_reason(options(tree(tmp_path / "bare")))
     (tmp_path / "void").mkdir()
@@ -70,6 +75,26 @@ def test_words(tmp_path: Path) -> None:
     record = tmp_path / "record"
     record.write_text("")
     assert isinstance(choose(str(record), options(tmp_path)), ReplaySource)
+
+
+def test_paddr_and_processes(tmp_path: Path) -> None:
+    source = choose("paddr", options(tmp_path))
+    assert isinstance(source, KdamondSource)
+    assert source.describe().target == "paddr"
+    source = choose("12,34", options(tmp_path))
+    assert isinstance(source, ProcessSource)
+    assert (source.describe().target, source.describe().origin) == ("12,34", "process")
+    with pytest.raises(UsageError, match="PID"):
+        choose("12,,34", options(tmp_path))
+
+
+def test_a_broken_masim_file_is_wrong_usage(tmp_path: Path) -> None:
+    path = tmp_path / "broken.cfg"
+    path.write_text("nothing of the kind")
+    with pytest.raises(UsageError, match=re.escape(str(path))):
+        choose(str(path), options(tmp_path))
+    good = Path(__file__).parents[1] / "data/masim/tiny.cfg"
+    assert choose(str(good), options(tmp_path)).describe().origin == "simulated"
 
 
 @pytest.mark.parametrize("word", ["", "nonsense", "Stat", "demo ", "-1", "kdamond", "\0"])
