@@ -225,6 +225,8 @@ class Workload:
         self._cycle = bounds[-1]
         self._rate = np.array([[touch.rate for touch in row] for row in table])  # (phases, segments)
         self._used = np.array([[touch.used for touch in row] for row in table])
+        self._sometimes = self._used.any(axis=0) & ~self._used.all(axis=0)  # what changes from phase to phase
+        self._ever = self._used.any(axis=0)
         self._periodic = [self._periodic_segments(row) for row in table]
         self._exponent = np.diff(bounds) / 1e6 @ self._rate  # expected touches of a page in a whole cycle
 
@@ -531,7 +533,7 @@ class Workload:
         touched = np.full((len(areas), slices), -1, np.int64)
         time = now
         for piece in self._back(now):
-            if (touched >= 0).all():
+            if (touched[self._ever[areas]] >= 0).all():
                 break
             time = piece.began
             length = (piece.ended - piece.began) / 1e6
@@ -560,7 +562,7 @@ class Workload:
         return idle.ravel(), np.repeat(self._pages[areas] * PAGE_SIZE // slices, slices)
 
     def _back(self, now: int) -> Iterator[_Piece]:
-        """The phases from ``now`` back to the start or through one whole cycle (then what is left is rare)."""
+        """The phases from ``now`` back to the start or through two whole cycles (then what is left is rare)."""
         time = now
         for _ in range(2 * len(self._bounds)):
             if time <= 0:
@@ -576,6 +578,8 @@ class Workload:
         for piece in self._back(now):
             unbroken &= self._used[piece.phase]
             use[unbroken] = now - piece.origin
+            if not (unbroken & self._sometimes).any():
+                break
         use[unbroken] = now
         current = self._periodic[self._piece_at(max(0, now - 1)).phase]
         long = current.segment[current.period > now - since]
