@@ -10,32 +10,33 @@ from __future__ import annotations
 import errno
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
-from damontui.damon.attrs import Attrs
+from damontui.damon.attrs import PAGE_SIZE, Attrs
 from damontui.damon.snapshot import Description, Event, Ints, Snapshot, State, Status, ints
 from damontui.damon.tuning import converted_ages, tuned
 from damontui.errors import SourceError
-from damontui.kernel import damon_sysfs, debt, procfs
+from damontui.kernel import damon_sysfs, debt, process_files, procfs
 from damontui.kernel.damon_stat import DamonStat
 from damontui.kernel.damon_sysfs import Kdamond, SysfsTarget
 from damontui.kernel.root import KernelError, Root
 from damontui.kernel.trace_parser import TracedAggregation, TraceParser
 from damontui.kernel.tracefs import Trace
+from damontui.kernel.zones import zones
+from damontui.operations.process import identify
 from damontui.sources.cost import KdamondCost
+from damontui.sources.traced import Namer, TracedRun
 
 _PAUSE_S = 0.1  # between two looks at an empty trace; a stop ends it at once
 _CHECK_S = 0.5  # between two looks at whether it still runs, and at its targets
 _SILENCE_S = 0.3  # an aggregation begun and not gone on with for so long has lost its last lines
 _LEAST_S = 0.5  # between two readings of tried_regions
-
-Namer = Callable[[Ints, Ints, Ints], tuple[str, ...]]
 
 
 class KdamondSource:
@@ -390,63 +391,166 @@ class KdamondSource:
         return self._status("waiting", f"first aggregation, at most {seconds:.3g} s", self._clock() + seconds)
 
 
-class _Run:
-    """From a start (or a change of targets) on: what is known of the intervals, and our own tuning."""
+class _Run(TracedRun):
+    """Tunes the intervals where this kernel cannot."""
 
     def __init__(self, source: KdamondSource, kdamond: Kdamond) -> None:
-        self._source = source
-        self._kdamond = kdamond
-        self._attrs = kdamond.attrs
-        self._last: float | None = None
-        self._since_tuning = 0
-
-    def snapshot(self, traced: TracedAggregation) -> Snapshot:
-        """The snapshot of a traced aggregation; where this kernel cannot tune, tunes."""
-        source, kdamond = self._source, self._kdamond
-        attrs, age = self._attrs, traced.age
-        following = attrs
-        goal = attrs.goal
-        self._since_tuning += 1
-        if traced.tuned and traced.next_sample_us is not None:
-            following = attrs.with_sample(traced.next_sample_us)
-        elif goal is not None and not kdamond.kernel_tunes and self._since_tuning >= goal.aggrs and traced.complete:
-            following = tuned(attrs, traced.end - traced.start, traced.nr_accesses)
-            self._since_tuning = 0
-            if following != attrs:
-                kdamond.commit(following)
-                age = converted_ages(age, attrs.aggr_us, following.aggr_us)
-        if traced.tuned:
-            self._since_tuning = 0
-        now = source._clock()
-        began = traced.time - attrs.aggr_us / 1e6
-        if self._last is not None and traced.time - self._last < 1.5 * attrs.aggr_us / 1e6:
-            began = self._last
-        self._last = traced.time
-        self._attrs = following
-        lost = f"{traced.lost} events lost, so regions are missing" if not traced.complete else ""
-        return Snapshot(
-            time=traced.time,
-            began=began,
-            wall=source._wall() - (now - traced.time),
-            attrs=attrs,
-            start=traced.start,
-            end=traced.end,
-            nr_accesses=traced.nr_accesses,
-            age=age,
-            target=traced.target,
-            origin="kernel",
-            next_attrs=following,
-            targets=_identifiers(kdamond.targets, len(traced.targets)),
-            names=source._names(traced.start, traced.end, traced.target) if source._names is not None else (),
-            complete=traced.complete,
-            lost=traced.lost,
-            until_tuning=None if goal is None else goal.aggrs - self._since_tuning % goal.aggrs,
-            cpu=source._cost.share(),
-            note=lost,
+        super().__init__(
+            kdamond.attrs,
+            source._cost,
+            clock=source._clock,
+            wall=source._wall,
+            names=source._names,
+            identifiers=lambda traced: _identifiers(kdamond.targets, len(traced.targets)),
         )
+        self._kdamond = kdamond
+
+    def following(self, traced: TracedAggregation) -> tuple[Attrs, Ints]:
+        """The attributes in force from now on, and the ages in their unit."""
+        attrs, age = super().following(traced)
+        goal = self.attrs.goal
+        if goal is None or self._kdamond.kernel_tunes or self.since_tuning < goal.aggrs or not traced.complete:
+            return attrs, age
+        self.since_tuning = 0
+        attrs = tuned(self.attrs, traced.end - traced.start, traced.nr_accesses)
+        if attrs != self.attrs:
+            self._kdamond.commit(attrs)
+            age = converted_ages(age, self.attrs.aggr_us, attrs.aggr_us)
+        return attrs, age
 
 
 def _identifiers(targets: tuple[SysfsTarget, ...], count: int) -> tuple[int, ...]:
     """The PID of each target, or its index."""
     known = [t.pid if t.pid is not None else index for index, t in enumerate(targets)]
     return tuple((known + list(range(len(known), count)))[:count])
+
+
+def physical_memory(
+    root: Root, attrs: Attrs, *, ranges: tuple[tuple[int, int], ...] = (), **options: Any
+) -> KdamondSource:
+    """A source of physical memory: all System RAM, holes left out, or ``ranges`` in bytes.
+
+    Raises:
+        SourceError: the memory's addresses cannot be read.
+    """
+    places = zones(root)
+
+    def targets() -> tuple[SysfsTarget, ...]:
+        # the kernel wants whole pages
+        found = [(start & -PAGE_SIZE, end & -PAGE_SIZE) for start, end in ranges or procfs.system_ram(root)]
+        return (SysfsTarget(ranges=tuple((start, end) for start, end in found if end > start)),)
+
+    return KdamondSource(
+        root,
+        "paddr",
+        targets,
+        attrs,
+        title="physical memory",
+        names=lambda start, end, target: places.names(start, end),
+        **options,
+    )
+
+
+class _Processes:
+    """The processes that a ``vaddr`` kdamond monitors, with what is mapped where.
+
+    Args:
+        pids: as asked for.
+        children: whether theirs are followed.
+    """
+
+    def __init__(
+        self, root: Root, pids: tuple[int, ...], *, children: bool, program: str, wall: Callable[[], float]
+    ) -> None:
+        self._root = root
+        self._pids = pids
+        self._children = children
+        self._program = program
+        self._wall = wall
+        self._known: dict[int, process_files.Stat] = {}
+        self._current: tuple[int, ...] = ()
+        self._maps: dict[int, tuple[Sequence[process_files.Mapping], tuple[str, ...]]] = {}
+
+    def targets(self) -> tuple[SysfsTarget, ...]:
+        """Those alive now. Raises `SourceError` where one that was asked for was never there."""
+        for pid in self._pids:
+            if pid not in self._known:
+                self._known[pid] = identify(self._root, pid, self._program)
+        pids = list(self._pids)
+        if self._children:
+            pids += [p for p in process_files.descendants(self._root, pids) if p not in pids]
+        alive = []
+        for pid in pids:
+            now = process_files.stat(self._root, pid)
+            if now is None or now.ended:
+                continue
+            known = self._known.setdefault(pid, now)
+            if known.started == now.started:  # else the PID was given to another process
+                alive.append(pid)
+        # those that are monitored already keep their places, since a kdamond's targets go by their index
+        order = [p for p in self._current if p in alive] + [p for p in alive if p not in self._current]
+        self._current = tuple(order)
+        self._maps.clear()
+        return tuple(SysfsTarget(pid=pid) for pid in order)
+
+    def names(self, start: Ints, end: Ints, target: Ints) -> tuple[str, ...]:
+        """What is mapped at each region."""
+        found = [""] * len(start)
+        for index, pid in enumerate(self._current):
+            mine = np.flatnonzero(target == index)
+            if not len(mine):
+                continue
+            try:
+                if pid not in self._maps:
+                    mappings = process_files.maps(self._root, pid)
+                    stacks = process_files.thread_stacks(self._root, pid)
+                    self._maps[pid] = (mappings, process_files.names_of(mappings, stacks))
+            except SourceError:
+                continue  # it ended just now
+            mappings_of, names = self._maps[pid]
+            for place, name in zip(
+                mine.tolist(), process_files.names_in(mappings_of, names, start[mine], end[mine]), strict=True
+            ):
+                found[place] = name
+        return tuple(found)
+
+    def farewell(self) -> str:
+        """What to say when all have ended."""
+        pid = self._pids[0]
+        known = self._known.get(pid)
+        name = f" ({known.comm})" if known is not None else ""
+        clock = time.strftime("%H:%M:%S", time.localtime(self._wall()))
+        return f"process {pid}{name} ended at {clock}"
+
+    def title(self) -> str:
+        """For the title bar."""
+        found = process_files.stat(self._root, self._pids[0])
+        name = f" {found.comm}" if found is not None else ""
+        more = f" and {len(self._pids) - 1} more" if len(self._pids) > 1 else ""
+        return f"process {self._pids[0]}{name}{more}"
+
+
+def processes(
+    root: Root,
+    pids: tuple[int, ...],
+    attrs: Attrs,
+    *,
+    children: bool = False,
+    program: str = "damontui",
+    wall: Callable[[], float] = time.time,
+    **options: Any,
+) -> KdamondSource:
+    """A source of processes' virtual memory, and of their children's where asked for."""
+    watched = _Processes(root, pids, children=children, program=program, wall=wall)
+    return KdamondSource(
+        root,
+        "vaddr",
+        watched.targets,
+        attrs,
+        title=watched.title(),
+        names=watched.names,
+        farewell=watched.farewell,
+        program=program,
+        wall=wall,
+        **options,
+    )

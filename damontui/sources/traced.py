@@ -1,0 +1,90 @@
+"""From the trace of one kdamond to snapshots, where its attributes are known at the start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from damontui.damon.attrs import Attrs
+from damontui.damon.snapshot import Ints, Snapshot
+from damontui.kernel.trace_parser import TracedAggregation
+from damontui.sources.cost import KdamondCost
+
+Namer = Callable[[Ints, Ints, Ints], tuple[str, ...]]
+"""From start, end and target of regions (int64, shape ``(regions,)``) to what is there."""
+
+
+class TracedRun:
+    """One kdamond from a start on.
+
+    Args:
+        attrs: in force at the start.
+        cost: of the kdamond.
+        clock: CLOCK_MONOTONIC in seconds, the trace's clock.
+        wall: seconds since 1970.
+        names: what is at each region, None where nobody knows.
+        identifiers: the target identifiers to show for an aggregation.
+    """
+
+    def __init__(
+        self,
+        attrs: Attrs,
+        cost: KdamondCost,
+        *,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        names: Namer | None = None,
+        identifiers: Callable[[TracedAggregation], tuple[int, ...]] = lambda traced: traced.targets,
+    ) -> None:
+        self.attrs = attrs
+        """In force for the aggregation that is being counted."""
+        self.since_tuning = 0
+        """Aggregations since the last tuning step."""
+        self.note = ""
+        """Beside every snapshot."""
+        self._cost = cost
+        self._clock = clock
+        self._wall = wall
+        self._names = names
+        self._identifiers = identifiers
+        self._last: float | None = None
+
+    def following(self, traced: TracedAggregation) -> tuple[Attrs, Ints]:
+        """The attributes in force from now on, and the ages in their unit."""
+        if traced.tuned and traced.next_sample_us is not None:
+            self.since_tuning = 0
+            return self.attrs.with_sample(traced.next_sample_us), traced.age
+        return self.attrs, traced.age
+
+    def snapshot(self, traced: TracedAggregation) -> Snapshot:
+        """The snapshot of a traced aggregation."""
+        self.since_tuning += 1
+        following, age = self.following(traced)
+        attrs, self.attrs = self.attrs, following
+        now = self._clock()
+        length = attrs.aggr_us / 1e6
+        began = traced.time - length
+        if self._last is not None and traced.time - self._last < 1.5 * length:
+            began = self._last  # overslept a little, or late by a lost aggregation: at most half an interval
+        self._last = traced.time
+        lost = f"{traced.lost} events lost, so regions are missing" if not traced.complete else ""
+        goal = attrs.goal
+        return Snapshot(
+            time=traced.time,
+            began=began,
+            wall=self._wall() - (now - traced.time),
+            attrs=attrs,
+            start=traced.start,
+            end=traced.end,
+            nr_accesses=traced.nr_accesses,
+            age=age,
+            target=traced.target,
+            origin="kernel",
+            next_attrs=following,
+            targets=self._identifiers(traced),
+            names=self._names(traced.start, traced.end, traced.target) if self._names is not None else (),
+            complete=traced.complete,
+            lost=traced.lost,
+            until_tuning=None if goal is None else goal.aggrs - self.since_tuning % goal.aggrs,
+            cpu=self._cost.share(),
+            note="; ".join(text for text in (lost, self.note) if text),
+        )
