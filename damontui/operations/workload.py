@@ -225,8 +225,8 @@ class Workload:
         self._cycle = bounds[-1]
         self._rate = np.array([[touch.rate for touch in row] for row in table])  # (phases, segments)
         self._used = np.array([[touch.used for touch in row] for row in table])
-        self._sometimes = self._used.any(axis=0) & ~self._used.all(axis=0)  # what changes from phase to phase
-        self._ever = self._used.any(axis=0)
+        self._ever: NDArray[np.bool_] = self._used.sum(axis=0) > 0
+        self._sometimes = self._ever & (self._used.sum(axis=0) < len(table))  # what changes from phase to phase
         self._periodic = [self._periodic_segments(row) for row in table]
         self._exponent = np.diff(bounds) / 1e6 @ self._rate  # expected touches of a page in a whole cycle
 
