@@ -181,8 +181,8 @@ def _fixed() -> tuple[tuple[RGB, Lab], ...]:
     # rich takes what has little saturation for a grey: such would not come out as the colour meant
     coloured = [colour for colour in cube if rgb_to_hls(*(part / 255 for part in colour))[2] >= 0.15]
     # and of the brightest greys it takes the one below
-    steps = tuple(8 + 10 * step for step in range(24) if round((8 + 10 * step) / 255 * 25) == step + 1)
-    greys = [RGB(step, step, step) for step in steps]
+    usable = tuple(8 + 10 * step for step in range(24) if round((8 + 10 * step) / 255 * 25) == step + 1)
+    greys = [RGB(step, step, step) for step in usable]
     return tuple((colour, to_lab(colour)) for colour in coloured + greys)
 
 

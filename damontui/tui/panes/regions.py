@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import ceil, floor
+from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,13 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 from damontui.damon import heatmap
-from damontui.damon.heatmap import SHOWN, VOID, Axis, Place, Raster
+from damontui.damon.heatmap import SHOWN, VOID, Axis, Part, Place, Raster
 from damontui.damon.snapshot import Snapshot
 from damontui.tui import palette
 from damontui.tui.draw import Line, Pane, Span, fit, spread, to_ascii
 from damontui.tui.frame import Frame, Mode
 from damontui.tui.palette import LEVELS, RGB
-from damontui.tui.panes.common import nothing
+from damontui.tui.panes.common import nothing, off_since
 from damontui.tui.panes.title import clock
 from damontui.units import duration, share, size
 
@@ -75,15 +75,20 @@ def layout(width: int, height: int, *, glyphs: bool, long: bool = False) -> Layo
     return Layout(width, height, gutter, foot, 1 if glyphs else 2)
 
 
+Theme = tuple[RGB, bool, int, bool, Style, Style]
+"""The ground, whether it is dark, how many colours there are, NO_COLOR, and the styles of text and of marks."""
+
+
 class Ink:
     """What each level looks like: characters and styles, made once for a theme, a terminal and a state."""
 
-    def __init__(self, key: tuple[RGB, bool, int, palette.Kind, bool, bool, bool, bool, Style, Style]) -> None:
+    def __init__(self, key: tuple[RGB, bool, int, bool, Style, Style, palette.Kind, bool, bool, bool]) -> None:
         self.key = key
-        self.ground, dark, colours, kind, dim, self.as_glyphs, ascii_only, self.no_colour, self.base, self.muted = key
+        self.ground, dark, colours, self.no_colour, self.base, self.muted, kind, dim, self.as_glyphs, ascii_only = key
         self.ramp = palette.ramp(kind, dark=dark, colours=colours)
         if dim:
             self.ramp = tuple(palette.blend(colour, self.ground) for colour in self.ramp)
+        self.kind = kind
         self.glyphs = palette.glyphs(kind, ascii_only=ascii_only)
         self.marks = _ASCII_MARKS if ascii_only else _MARKS
         self.hatch = "/" if ascii_only else "╱"
@@ -113,7 +118,7 @@ class Ink:
     def _readable(self, level: int) -> RGB:
         """The level's colour, or the next that can be told from the ground: a glyph in it must be seen."""
         ground = palette.luminance(self.ground)
-        away = range(level, LEVELS) if self.key[3] == "heat" or level > LEVELS // 2 else range(level, -1, -1)
+        away = range(level, LEVELS) if self.kind == "heat" or level > LEVELS // 2 else range(level, -1, -1)
         for near in away:
             if abs(palette.luminance(self.ramp[near]) - ground) >= 0.04:
                 return self.ramp[near]
@@ -154,7 +159,11 @@ class RegionsPane(Pane):
         self._gutter: list[Line] = []
         self._text: dict[int, Line] = {}
         self._cells: dict[int, Strip] = {}
+        self._stop = 0  # the column after the last one shown
         self._ink: Ink | None = None
+        self._colours: Theme | None = None
+        self._named: dict[str, Style] = {}
+        self._gutter_key: tuple[object, ...] = ()
 
     # --- what is shown ---
 
@@ -166,9 +175,10 @@ class RegionsPane(Pane):
     def caption(self, frame: Frame) -> tuple[str, str]:
         title = f"Regions ─ {MODES[frame.mode]}"
         columns = self.layout_now.columns
+        off = f"{off_since(frame)} ─ " if not frame.enabled else ""
         if columns <= 0:
             return title, ""
-        return title, f"{_span(frame.span)} ─ {duration(frame.span / columns)} a column"
+        return title, f"{off}{_span(frame.span)} ─ {duration(frame.span / columns)} a column"
 
     def redraw(self) -> None:
         width, height = self.size
@@ -198,7 +208,7 @@ class RegionsPane(Pane):
     def _draw_words(self, frame: Frame, place: Layout) -> set[int]:
         """Why there is no picture."""
         self.axis = self.raster = None
-        self._axis_key = self._raster_key = self._picture_key = ()
+        self._axis_key = self._raster_key = self._picture_key = self._gutter_key = ()
         self.overlays, self._partial, self._gutter = {}, (), []
         self.codes = np.zeros((0, 0), dtype=np.uint8)
         width = max(8, min(place.width - 4, 76))
@@ -227,7 +237,7 @@ class RegionsPane(Pane):
             return self._put({}, frame)
         history = frame.history
         column = frame.span / place.columns
-        stop = floor(frame.now / column) + 1
+        stop = self._stop = _stop(frame, column)
         first = stop - place.columns
         axis = self._axis(frame, place)
         raster_key = (id(axis), column, frame.mode, frame.hottest, history.epoch)
@@ -270,7 +280,7 @@ class RegionsPane(Pane):
                 return self.axis
         self._seen = snapshot
         since = frame.now - frame.span
-        window = [*frame.history.between(since, frame.now, 48), snapshot]
+        window = [*frame.history.between(since, frame.now, 256 if frame.fold else 48), snapshot]
         parts = heatmap.union([heatmap.extent(one, stride) for one in window if len(one)])
         used = heatmap.union([heatmap.extent(one, stride, used=True) for one in window]) if frame.fold else None
         axis = heatmap.make_axis(
@@ -290,13 +300,7 @@ class RegionsPane(Pane):
         if aggregation < 2 or (frame.status is not None and frame.status.state not in ("on", "waiting")):
             return ""
         left = newest.time + aggregation - frame.now
-        return (
-            f"due in {duration(ceil(left))}"
-            if left > 0
-            else f"overdue by {duration(ceil(-left))}"
-            if left < -1
-            else "due now"
-        )
+        return f"due in {_whole(left)}" if left > 0 else f"overdue by {_whole(-left)}" if left < -1 else "due now"
 
     def _encode(self, frame: Frame, place: Layout, axis: Axis, first: int, stop: int, running: bool) -> set[int]:
         """Fill ``codes``; the lines that changed."""
@@ -327,7 +331,11 @@ class RegionsPane(Pane):
             image = np.concatenate((image, fill)) if len(fill) else image[: place.rows]
         partial = tuple(np.flatnonzero(raster.partial(first, stop)).tolist())
         overlays = self._words_over(frame, place, axis, image)
-        gutter = self._address_axis(frame, place, axis)
+        gutter = self._gutter
+        gutter_key = (axis, place, frame.cursor, frame.ascii, stop if frame.cursor else 0)
+        if gutter_key != self._gutter_key:
+            self._gutter_key = gutter_key
+            gutter = self._address_axis(frame, place, axis)
         changed: set[int] = set()
         if image.shape == self.codes.shape and partial == self._partial:
             rows = (image != self.codes).any(axis=1)
@@ -350,14 +358,13 @@ class RegionsPane(Pane):
             if part.kind == SHOWN:
                 continue
             y = (len(axis) - part.first - part.rows) // place.halves
-            if part.kind == VOID and part.hi <= part.lo:
-                words = ""
-            else:
-                words = f" {size(part.hi - part.lo)} {'not mapped' if part.kind == VOID else 'idle'} "
+            words = self._fold_words(frame, part)
             if len(words) + 4 > place.columns:
                 words = ""
-            text = words.center(place.columns, rule)
-            over[y] = ((0, text, "muted" if part.kind == VOID else "fold"),)
+            if part.kind == VOID:
+                over[y] = ((0, words.center(place.columns, rule), "muted"),)
+            else:  # idle memory is shown, with how much it is written over it
+                over[y] = (((place.columns - len(words)) // 2, words, "fold"),)
         pending = np.flatnonzero(image[0] == PENDING) if len(image) else np.empty(0)
         due = self._under_way(frame, frame.span / place.columns)
         if due and len(pending) >= len(due) + 4:
@@ -375,6 +382,14 @@ class RegionsPane(Pane):
                 over[y] = (*over.get(y, ()), (x, "+" if frame.ascii else "┼", "cursor"))
         return over
 
+    def _fold_words(self, frame: Frame, part: Part) -> str:
+        if part.hi > part.lo:
+            return f" {size(part.hi - part.lo)} {'not mapped' if part.kind == VOID else 'idle'} "
+        targets = frame.snapshot.targets if frame.snapshot else ()
+        if part.target + 1 >= len(targets):
+            return ""
+        return f" {targets[part.target + 1]} above, {targets[part.target]} below "
+
     # --- the axes ---
 
     def _address_axis(self, frame: Frame, place: Layout, axis: Axis) -> list[Line]:
@@ -390,7 +405,7 @@ class RegionsPane(Pane):
         for y in range(place.lines):
             label = labels.get(y, "")
             part = axis.part(max(0, len(axis) - 1 - y * place.halves)) if len(axis) else None
-            edge = "┤" if label else "┆" if part is not None and part.kind != SHOWN else "│"
+            edge = "┤" if label else "┆" if part is not None and part.kind != SHOWN and not frame.ascii else "│"
             mark = "▶" if y == cursor else " "
             gutter.append(
                 ((label[: place.gutter - 2].rjust(place.gutter - 2), "label"), (mark, "strong"), (edge, "track"))
@@ -474,7 +489,7 @@ class RegionsPane(Pane):
                 *blocks(levels[:cut]),
                 (f" {middle} ", "label"),
                 *blocks(levels[cut:]),
-                (" 100 % of samples", "label"),
+                (" 100 % of samples" if place.width >= 40 else " 100 %", "label"),
             )
         cut = len(levels) // 2
         if frame.mode == "idle":
@@ -495,7 +510,7 @@ class RegionsPane(Pane):
 
     def _column_of(self, place: Place, shape: Layout, frame: Frame) -> int | None:
         column = frame.span / shape.columns
-        x = floor(place.time / column) - (floor(frame.now / column) + 1 - shape.columns)
+        x = _column(place.time, column) - (self._stop - shape.columns)
         return x if 0 <= x < shape.columns else None
 
     def _cell_of(self, place: Place, shape: Layout, axis: Axis, frame: Frame) -> tuple[int, int] | None:
@@ -533,8 +548,7 @@ class RegionsPane(Pane):
         if frame is None or not shape.gutter <= x < shape.width:
             return None
         column = frame.span / shape.columns
-        first = floor(frame.now / column) + 1 - shape.columns
-        return min(frame.now, (first + x - shape.gutter + 1) * column - column * 1e-6)
+        return min(frame.now, (self._stop - shape.columns + x - shape.gutter + 1) * column)
 
     def snapshot_at(self, x: int) -> Snapshot | None:
         """The newest snapshot at a column of the pane."""
@@ -563,38 +577,46 @@ class RegionsPane(Pane):
 
     def notify_style_update(self) -> None:
         super().notify_style_update()
-        if self.frame is not None and self.is_attached:
-            self._restyled(self.frame)
+        self._colours = None
         self._cells.clear()
 
     def _restyled(self, frame: Frame) -> bool:
         """Make the colours anew where theme, terminal or state ask for it."""
-        app = self.app
-        ground = self.background_colors[1]
-        system = app.console.color_system
+        if self._colours is None:  # asking for styles costs more than drawing: once, until they change
+            app = self.app
+            ground = self.background_colors[1]
+            system = app.console.color_system
+            self._colours = (
+                RGB(ground.r, ground.g, ground.b),
+                app.current_theme.dark,
+                16 if system in ("standard", "windows") else 256 if system == "256" else 1 << 24,
+                app.no_color,
+                self.rich_style,
+                self.ink("muted"),
+            )
+            self._named.clear()
         kind: palette.Kind = "heat" if frame.mode == "rate" else "signed"
-        key = (
-            RGB(ground.r, ground.g, ground.b),
-            app.current_theme.dark,
-            16 if system in ("standard", "windows") else 256 if system == "256" else 1 << 24,
-            kind,
-            frame.dim,
-            frame.glyphs or frame.ascii,
-            frame.ascii,
-            app.no_color,
-            self.rich_style,
-            self.get_component_rich_style("pane--muted"),
-        )
+        key = (*self._colours, kind, frame.dim, frame.glyphs or frame.ascii, frame.ascii)
         if self._ink is not None and self._ink.key == key:
             return False
         self._ink = Ink(key)
         return True
 
+    def _style(self, name: str) -> Style:
+        """The style of a name, "" for the pane's own."""
+        found = self._named.get(name)
+        if found is None:
+            found = self.ink(name)
+            self._named[name] = found
+        return found
+
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         shape = self.layout_now
         if self.frame is None or y >= shape.height:
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self._style(""))
+        if self._colours is None:
+            self._restyled(self.frame)
         strip = self._cells.get(y)
         if strip is None or strip.cell_length != width:
             if y in self._text:
@@ -603,19 +625,19 @@ class RegionsPane(Pane):
                 segments = self._picture_line(y)
             else:
                 segments = []
-            strip = Strip(segments).adjust_cell_length(width, self.rich_style)
+            strip = Strip(segments).adjust_cell_length(width, self._style(""))
             self._cells[y] = strip
         return strip
 
     def _span(self, text: str, style: str) -> tuple[str, Style]:
         if style.startswith("level") and self._ink is not None:
             return self._ink.cell(int(style[5:]), int(style[5:]))
-        return text, self.get_component_rich_style(f"pane--{style}") if style else self.rich_style
+        return text, self._style(style)
 
     def _picture_line(self, y: int) -> list[Segment]:
         shape, ink = self.layout_now, self._ink
         assert ink is not None
-        segments = [Segment(text, self.get_component_rich_style(f"pane--{style}")) for text, style in self._gutter[y]]
+        segments = [Segment(text, self._style(style)) for text, style in self._gutter[y]]
         top = self.codes[y * shape.halves]
         bottom = self.codes[y * shape.halves + shape.halves - 1]
         if self._partial or y in self.overlays:
@@ -641,10 +663,7 @@ class RegionsPane(Pane):
             for x, character in enumerate(text, column):
                 if not 0 <= x < len(cells):
                     continue
-                if name in ("cursor", "fold"):
-                    style = ink.over(int(top[x]), int(bottom[x]))
-                else:
-                    style = self.get_component_rich_style(f"pane--{name}")
+                style = ink.over(int(top[x]), int(bottom[x])) if name in ("cursor", "fold") else self._style(name)
                 cells[x] = (character, style)
         segments: list[Segment] = []
         for text, style in cells:
@@ -657,6 +676,26 @@ class RegionsPane(Pane):
     def text(self) -> str:
         """What is drawn, as plain text."""
         return "\n".join(self.render_line(y).text.rstrip() for y in range(self.size.height))
+
+
+def _column(time: float, column: float) -> int:
+    """The column that the moment ends or is in: ``(k * column, (k + 1) * column]``."""
+    return ceil(time / column - 1e-9) - 1
+
+
+def _stop(frame: Frame, column: float) -> int:
+    """The column after the last one shown.
+
+    Where aggregations are shorter than a column, a live view goes on when the next one is whole, not before: a column
+    that stays empty for a moment each time would only flicker.
+    """
+    stop = _column(frame.now, column) + 1
+    newest = frame.history.last
+    if frame.live and newest is not None and newest.next_attrs.aggr_us / 1e6 <= column:
+        shown = _column(newest.time, column) + 1
+        if shown < stop <= shown + 2:
+            return shown
+    return stop
 
 
 def _long(snapshot: Snapshot | None) -> bool:
@@ -678,6 +717,12 @@ def _colour(colour: RGB) -> Color:
 
 def _plain(text: str, frame: Frame) -> str:
     return to_ascii(((text, ""),))[0][0] if frame.ascii else text
+
+
+def _whole(seconds: float) -> str:
+    """Whole seconds, so that a countdown changes once a second."""
+    whole = ceil(seconds)
+    return f"{whole} s" if whole < 90 else duration(whole)
 
 
 def _short(text: str) -> str:
@@ -706,9 +751,14 @@ def time_ticks(span: float, columns: int, end: str) -> list[tuple[int, str]]:
     )
     count = int(span / step + 1e-9)
     ticks = []
+    mixed = step < 60 < span  # half minutes: as a clock shows them
     for index in range(count, 0, -1):
         x = max(0, columns - 1 - round(index * step / column))
-        number = f"−{index * step / unit:g}"
+        ago = index * step
+        if mixed:
+            ticks.append((x, f"−{int(ago) // 60}:{int(ago) % 60:02d}"))
+            continue
+        number = f"−{ago / unit:g}"
         ticks.append((x, f"{number} {name}" if index == count else number))
     return [*ticks, (columns - 1, end)]
 

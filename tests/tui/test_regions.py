@@ -1,0 +1,363 @@
+"""The heatmap as it stands on a screen: what is drawn where, and that only what changed is drawn again."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import pytest
+from textual.app import App, ComposeResult
+
+from damontui.damon.attrs import Attrs
+from damontui.damon.heatmap import Place
+from damontui.damon.snapshot import Snapshot, Status, ints
+from damontui.errors import SourceError
+from damontui.tui.frame import Frame
+from damontui.tui.palette import ASCII_GLYPHS
+from damontui.tui.panes.regions import RegionsPane, layout, place_labels, time_ticks
+from tests.tui.frames import frame
+
+GIB = 1 << 30
+MIB = 1 << 20
+HEAP, STACK = 0x55D0_C000_0000, 0x7FFE_0000_0000
+Row = tuple[int, int, int]
+
+
+def snapshot(time: float, rows: Sequence[Row], seconds: float = 2.0, **more: object) -> Snapshot:
+    attrs = Attrs(sample_us=int(seconds * 1e6 / 20), aggr_us=int(seconds * 1e6), goal=None)
+    start, end, count = zip(*rows, strict=True) if rows else ((), (), ())
+    values: dict[str, object] = {
+        "time": time,
+        "began": time - seconds,
+        "wall": 1e9 + time,
+        "attrs": attrs,
+        "next_attrs": attrs,
+        "start": ints(start),
+        "end": ints(end),
+        "nr_accesses": ints(count),
+        "age": ints([5] * len(rows)),
+        "target": ints([0] * len(rows)),
+        "origin": "kernel",
+    }
+    return Snapshot(**(values | more))  # type: ignore[arg-type]
+
+
+def halves(time: float, seconds: float = 2.0, **more: object) -> Snapshot:
+    """4 GiB: the lower half always accessed, the upper never."""
+    return snapshot(time, [(0, 2 * GIB, 20), (2 * GIB, 4 * GIB, 0)], seconds, **more)
+
+
+def steady(seconds: int = 240, make: Callable[[float], Snapshot] = halves) -> list[Snapshot]:
+    return [make(float(time)) for time in range(2, seconds + 2, 2)]
+
+
+class Screen(App[None]):
+    """The pane alone."""
+
+    def compose(self) -> ComposeResult:
+        yield RegionsPane(id="regions")
+
+
+@asynccontextmanager
+async def shown(what: Frame, size: tuple[int, int] = (71, 19)) -> AsyncIterator[RegionsPane]:
+    async with Screen().run_test(size=size) as pilot:
+        pane = pilot.app.query_one(RegionsPane)
+        pane.show(what)
+        await pilot.pause()
+        yield pane
+
+
+async def text(what: Frame, size: tuple[int, int] = (71, 19)) -> list[str]:
+    async with shown(what, size) as pane:
+        return pane.text().splitlines()
+
+
+def of(lines: list[str], words: str) -> int:
+    """The one line that has these words."""
+    found = [y for y, line in enumerate(lines) if words in line]
+    assert len(found) == 1, (words, lines)
+    return found[0]
+
+
+async def test_axes_and_legend_say_what_is_where() -> None:
+    lines = await text(frame(steady(), glyphs=True))
+    assert [line[:11].strip(" ┤│") for line in lines[:16]].count("") < 14
+    assert lines[15].startswith("        0 ┤████")
+    assert of(lines, "2 GiB ┤") == 7
+    assert lines[2].endswith("│")  # idle is blank where glyphs speak
+    assert lines[16].count("┬") == 5
+    assert lines[17].split() == ["−4", "min", "−3", "−2", "−1", "now"]
+    assert "100 % of samples" in lines[18]
+    assert "mean of a cell" in lines[18]
+
+
+async def test_half_blocks_give_two_rows_to_a_line() -> None:
+    async with shown(frame(steady())) as pane:
+        assert pane.codes.shape == (32, 60)
+        assert set(pane.codes[:16].ravel().tolist()) == {0}
+        assert set(pane.codes[16:].ravel().tolist()) == {24}
+        assert pane.border_title == "Regions ─ access rate"
+        assert pane.border_subtitle == "4 min ─ 4 s a column"
+
+
+async def test_a_value_never_is_in_the_colour_alone() -> None:
+    def ramp(time: float) -> Snapshot:
+        return snapshot(time, [(i * GIB, (i + 1) * GIB, i) for i in range(21)])
+
+    lines = await text(frame(steady(make=ramp), glyphs=True, ascii=True), (71, 24))
+    assert all(line.isascii() for line in lines)
+    column = [line.ljust(12)[11] for line in lines[:21]][::-1]
+    assert column == sorted(column, key=ASCII_GLYPHS.index)
+    assert set(column) >= set(ASCII_GLYPHS) - {"."}
+
+
+async def test_a_sparse_process_is_not_an_empty_picture() -> None:
+    def sparse(time: float) -> Snapshot:
+        return snapshot(time, [(HEAP, HEAP + 64 * MIB, 20), (STACK, STACK + MIB, 3)])
+
+    lines = await text(frame(steady(make=sparse), glyphs=True))
+    fold = of(lines, "TiB not mapped")
+    assert lines[15].startswith("55d0c0000000 ┤█████")
+    assert lines[fold - 1].startswith("7ffe00000000 ┤▒▒▒▒")
+    assert sum("█" in line for line in lines[:16]) >= 12
+
+
+async def test_no_region_is_not_zero() -> None:
+    def hole(time: float) -> Snapshot:
+        return snapshot(time, [(0, 3 * GIB, 0), (3 * GIB + 300 * MIB, 4 * GIB, 0)])
+
+    lines = await text(frame(steady(make=hole)))
+    assert sum("· · · ·" in line for line in lines) == 1
+
+
+async def test_before_the_start_there_is_nothing_and_off_times_are_marked() -> None:
+    made = [one for one in steady(240) if one.time <= 160 or one.time > 202][40:]
+    lines = await text(frame(made, glyphs=True))
+    row = lines[15][11:]
+    assert row == " " * 20 + "█" * 20 + "× × × × × "[:10] + "█" * 10
+    assert lines[16][11:].count("┄") >= 26
+    assert "× not monitored" in lines[18]
+
+
+async def test_the_aggregation_under_way_is_pending_and_says_when_it_is_due() -> None:
+    made = [halves(60.0 * step, 60.0) for step in (1, 2, 3)]
+    lines = await text(frame(made, now=236.5, glyphs=True))
+    assert of(lines[:16], " due in 4 s ") == 8
+    assert lines[15].endswith("█ ┊ ┊ ┊ ┊ ┊ ┊ ┊")
+    assert lines[18].endswith("due in 4 s")
+    wide = await text(frame(made, now=236.5, glyphs=True), (131, 19))
+    assert of(wide[:16], " under way, due in 4 s ") == 8
+    frozen = await text(frame(made, now=228.5, glyphs=True, live=False))
+    assert not any("due" in line for line in frozen)
+    late = await text(frame(made, now=250.0, glyphs=True))
+    assert "overdue by 10 s" in late[18]
+
+
+async def test_a_short_aggregation_does_not_flicker_at_the_edge() -> None:
+    made = steady()
+    async with shown(frame(made)) as pane:
+        before = pane.codes.copy()
+        pane.show(frame(made, now=241.9))
+        assert (pane.codes == before).all()
+        assert pane.snapshot_at(70) is not None
+
+
+async def test_lost_events_are_hatched() -> None:
+    made = steady()
+    made[-3] = replace(made[-3], complete=False, lost=3)
+    lines = await text(frame(made, glyphs=True))
+    assert all(line[69] == "╱" for line in lines[:16])
+    assert "╱ events lost" in lines[18]
+
+
+async def test_switched_off_is_at_half_brightness() -> None:
+    async with shown(frame(steady())) as pane:
+        bright = pane.render_line(15)._segments[-1].style
+        status = Status("off", "switched off", 240.0, 1e9 + 240)
+        pane.show(frame(steady(), dim=True, enabled=False, status=status))
+        dark = pane.render_line(15)._segments[-1].style
+        assert pane.border_subtitle is not None
+        assert pane.border_subtitle.startswith("off since ")
+    assert bright is not None
+    assert dark is not None
+    assert bright.bgcolor is not None
+    assert dark.bgcolor is not None
+    assert bright.bgcolor.triplet is not None
+    assert dark.bgcolor.triplet is not None
+    assert sum(dark.bgcolor.triplet) < 0.7 * sum(bright.bgcolor.triplet)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"error": SourceError("cannot read DAMON_STAT", "only root may", "run: sudo damontui")}, "run: sudo damontui"),
+        ({"status": Status("waiting", "waiting for the first aggregation, at most 10 s", 0.0, 0.0)}, "at most 10 s"),
+        ({}, "Waiting for the first aggregation"),
+    ],
+)
+async def test_without_a_picture_it_says_why(changes: dict[str, object], words: str) -> None:
+    assert words in " ".join(" ".join(await text(frame((), **changes))).split())
+
+
+async def test_regions_that_cannot_be_seen_are_not_invented() -> None:
+    lines = await text(frame([snapshot(5.0, [], note="Regions cannot be seen: mount tracefs")]))
+    of(lines, "Regions cannot be seen: mount tracefs")
+    assert not any("┤" in line for line in lines)
+
+
+@pytest.mark.parametrize(("mode", "words"), [("idle", "1 h in use"), ("temperature", "10¹¹ hot")])
+async def test_time_and_temperature_have_two_sides(mode: str, words: str) -> None:
+    async with shown(frame(steady(), mode=mode)) as pane:
+        assert words in pane.text().splitlines()[18]
+        assert set(pane.codes[:16].ravel().tolist()) < set(range(12))  # idle
+        assert set(pane.codes[16:].ravel().tolist()) < set(range(13, 25))  # in use
+
+
+async def test_the_hottest_shows_what_the_mean_hides() -> None:
+    def page(time: float) -> Snapshot:
+        return snapshot(time, [(0, 2 * GIB, 0), (2 * GIB, 2 * GIB + 4096, 20), (2 * GIB + 4096, 4 * GIB, 0)])
+
+    made = steady(make=page)
+    mean, hottest = await text(frame(made, glyphs=True)), await text(frame(made, glyphs=True, hottest=True))
+    assert "█" not in "".join(line[11:] for line in mean[:16])
+    assert sum("████" in line[11:] for line in hottest[:16]) == 1
+    assert "hottest in a cell" in hottest[18]
+    folded = await text(frame(made, glyphs=True, fold=True))
+    assert sum("████" in line[11:] for line in folded[:16]) == 14
+    assert sum("GiB idle" in line for line in folded) == 2
+
+
+async def test_a_cursor_is_shown_and_found_again() -> None:
+    place = Place(GIB, 100.0)
+    what = frame(steady(), glyphs=True, cursor=place)
+    async with shown(what) as pane:
+        lines = pane.text().splitlines()
+        y = of(lines[:16], "┼")
+        x = lines[y].index("┼")
+        assert lines[y][9] == "▶"
+        assert lines[16][x] == "▲"
+        found = pane.place_at(x, y)
+        assert found is not None
+        assert abs(found.address - place.address) <= GIB // 4
+        assert abs(found.time - place.time) <= 4
+        at = pane.address_at(y)
+        assert at is not None
+        assert at[1] <= place.address < at[2]
+        newest = pane.snapshot_at(x)
+        assert newest is not None
+        assert newest.time == 100.0
+        assert pane.place_at(x, 16) is None
+        assert pane.place_at(3, y) is None
+        assert pane.moved(place, right=-2).time == 92.0
+        assert pane.moved(place, up=1).address == GIB + GIB // 4
+        assert pane.moved(place, right=99).time == 240.0
+
+
+async def test_moving_steps_over_what_is_not_mapped() -> None:
+    def sparse(time: float) -> Snapshot:
+        return snapshot(time, [(HEAP, HEAP + 64 * MIB, 20), (STACK, STACK + MIB, 3)])
+
+    async with shown(frame(steady(make=sparse), glyphs=True)) as pane:
+        assert pane.axis is not None
+        below = pane.axis.parts[0]
+        target, low, _ = pane.axis.place(below.first + below.rows - 1)
+        up = pane.moved(Place(low, 100.0, target), up=1)
+        assert up.address == STACK
+        assert pane.moved(up, up=-1).address == low
+
+
+async def test_only_lines_that_changed_are_painted() -> None:
+    made = steady()
+    async with shown(frame(made)) as pane:
+        before = {y: pane.render_line(y) for y in range(19)}
+        # the same again, four columns on: the picture is as it was
+        more = [*made, *(halves(float(t)) for t in range(242, 258, 2))]
+        pane.show(frame(more))
+        assert all(pane.render_line(y) is before[y] for y in range(19))
+        low = snapshot(258.0, [(0, GIB, 20), (GIB, 4 * GIB, 0)])
+        pane.show(frame([*more, low]))
+        changed = {y for y in range(19) if pane.render_line(y) is not before[y]}
+        assert changed == {8, 9, 10, 11}
+
+
+async def test_the_axis_stays_while_memory_fits_it() -> None:
+    made = steady()
+    async with shown(frame(made)) as pane:
+        axis, raster = pane.axis, pane.raster
+        made.append(snapshot(242.0, [(GIB, 3 * GIB, 1)]))
+        what = frame(made)
+        pane.show(what)
+        assert pane.axis is axis
+        what.history.append(snapshot(244.0, [(GIB, 9 * GIB, 1)]))
+        pane.show(replace(what, snapshot=what.history.last, now=244.0))
+        assert pane.axis is not axis
+        assert pane.axis is not None
+        assert pane.axis.place(31)[2] == 9 * GIB
+        assert raster is not pane.raster
+
+
+async def test_starting_afresh_forgets_the_picture() -> None:
+    what = frame(steady())
+    async with shown(what) as pane:
+        what.history.clear()
+        what.history.append(halves(242.0))
+        pane.show(replace(what, snapshot=what.history.last, now=242.0))
+        assert (pane.codes[:, :-2] == 251).all()
+
+
+@pytest.mark.parametrize("width", [1, 2, 5, 12, 30, 44, 71, 130])
+@pytest.mark.parametrize("height", [1, 2, 3, 5, 9, 30])
+async def test_any_size_can_be_drawn(width: int, height: int) -> None:
+    for glyphs in (False, True):
+        async with shown(frame(steady(20), glyphs=glyphs, cursor=Place(GIB, 10.0)), (width, height)) as pane:
+            for y in range(height + 2):
+                assert pane.render_line(y).cell_length == width
+
+
+async def test_resizing_keeps_everything() -> None:
+    async with Screen().run_test(size=(71, 19)) as pilot:
+        pane = pilot.app.query_one(RegionsPane)
+        pane.show(frame(steady(), glyphs=True))
+        await pilot.pause()
+        before = pane.text()
+        await pilot.resize_terminal(20, 4)
+        await pilot.pause()
+        await pilot.resize_terminal(71, 19)
+        await pilot.pause()
+        assert pane.text() == before
+
+
+async def test_a_theme_changes_the_colours_and_nothing_else() -> None:
+    async with Screen().run_test(size=(71, 19)) as pilot:
+        pane = pilot.app.query_one(RegionsPane)
+        pane.show(frame(steady()))
+        await pilot.pause()
+        words, dark = pane.text(), pane.render_line(0)._segments[-1].style
+        pilot.app.theme = "textual-light"
+        await pilot.pause()
+        light = pane.render_line(0)._segments[-1].style
+        assert pane.text() == words
+        assert dark is not None
+        assert light is not None
+        assert dark.bgcolor is not None
+        assert light.bgcolor is not None
+        assert dark.bgcolor.triplet is not None
+        assert light.bgcolor.triplet is not None
+        assert sum(light.bgcolor.triplet) > 600 > 200 > sum(dark.bgcolor.triplet)
+
+
+def test_ticks_are_round_times_before_the_edge() -> None:
+    assert time_ticks(240, 60, "now") == [(0, "−4 min"), (14, "−3"), (29, "−2"), (44, "−1"), (59, "now")]
+    assert [label for _, label in time_ticks(240, 120, "now")][:3] == ["−4:00", "−3:30", "−3:00"]
+    assert [label for _, label in time_ticks(86400, 60, "12:00:00")] == ["−24 h", "−18", "−12", "−6", "12:00:00"]
+    assert time_ticks(240, 0, "now") == []
+    for columns in (1, 3, 10, 40):
+        assert len(place_labels(time_ticks(240, columns, "now"), columns)) == columns
+
+
+def test_the_picture_comes_first_when_room_is_short() -> None:
+    assert layout(120, 30, glyphs=False).foot == 3
+    assert layout(60, 6, glyphs=False).foot == 2
+    assert (layout(40, 4, glyphs=True).gutter, layout(40, 4, glyphs=True).foot) == (0, 1)
+    assert layout(40, 1, glyphs=True).lines == 1
