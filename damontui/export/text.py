@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -26,7 +27,8 @@ def summary(snapshot: Snapshot, description: Description) -> str:
         lines += [snapshot.note, ""]
     if not snapshot.complete:
         lines += [f"INCOMPLETE: {snapshot.lost} trace events were lost; regions are missing", ""]
-    lines += _facts(snapshot)
+    # as fast as it goes, the engine takes what CPU there is: no measure of its cost
+    lines += _facts(snapshot, cost=not math.isinf(description.speed))
     if len(snapshot):
         lines += ["", *_idle(snapshot), "", *_regions(snapshot)]
     elif snapshot.module is not None and snapshot.module.idle_ms_percentiles:
@@ -44,7 +46,7 @@ def _title(snapshot: Snapshot, description: Description) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _facts(snapshot: Snapshot) -> list[str]:
+def _facts(snapshot: Snapshot, *, cost: bool) -> list[str]:
     attrs, after = snapshot.attrs, snapshot.next_attrs
     interval = f"{_us(attrs.sample_us)}, aggregation {_us(attrs.aggr_us)} ({attrs.max_nr_accesses} samples)"
     if after.sample_us != attrs.sample_us:
@@ -68,7 +70,7 @@ def _facts(snapshot: Snapshot) -> list[str]:
         ]
     if snapshot.module is not None:
         lines += _module(snapshot)
-    if snapshot.cpu is not None:
+    if snapshot.cpu is not None and cost:
         lines.append(f"overhead       {units.share(snapshot.cpu)} of one CPU")
     if snapshot.late:
         lines.append(f"late           {snapshot.late} sampling deadlines missed")

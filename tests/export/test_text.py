@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from damontui.damon.attrs import Attrs
@@ -66,6 +67,10 @@ def test_the_modules_bandwidth_says_how_it_is_read() -> None:
 
 def test_a_record_without_a_date() -> None:
     assert " · at 37.500 s" in summary(replace(snapshot(ROWS, 37.5), wall=37.5), STAT)
+
+
+def test_as_fast_as_it_goes_there_is_no_cost_to_tell() -> None:
+    assert "overhead" not in summary(snapshot(ROWS), replace(STAT, speed=math.inf))
 
 
 def test_idle_words() -> None:
