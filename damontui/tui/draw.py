@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import ClassVar
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
+from rich.style import Style
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
 from damontui.tui.frame import Frame
+from damontui.tui.themes import mixed
 
 Span = tuple[str, str]
 Line = tuple[Span, ...]
@@ -135,26 +136,6 @@ def sparkline(
 class Pane(Widget):
     """A widget that shows a `Frame` as lines of text; repaints only the lines that changed."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "pane--label",
-        "pane--value",
-        "pane--strong",
-        "pane--muted",
-        "pane--bar",
-        "pane--track",
-        "pane--use",
-        "pane--idle",
-        "pane--truth",
-        "pane--warn",
-        "pane--error",
-        "pane--live",
-        "pane--paused",
-        "pane--off",
-        "pane--simulated",
-        "pane--knob",
-        "pane--knob-off",
-        "pane--key",
-    }
     ALLOW_SELECT = False
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
@@ -162,6 +143,7 @@ class Pane(Widget):
         self.frame: Frame | None = None
         self.lines: list[Line] = []
         self._strips: dict[Line, Strip] = {}
+        self._inks: dict[str, Style] = {}
 
     def draw(self, frame: Frame, width: int, height: int) -> Sequence[Line]:
         """The lines of ``frame``, at most ``height`` of them, in ``width`` columns."""
@@ -211,6 +193,15 @@ class Pane(Widget):
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._strips.clear()
+        self._inks.clear()
+
+    def ink(self, name: str) -> Style:
+        """The style of that name (`damontui.tui.themes.INKS`) on this pane's ground; "" is the pane's own."""
+        style = self._inks.get(name)
+        if style is None:
+            base = self.rich_style
+            style = self._inks[name] = mixed(name, base, self.app.theme_variables) if name else base
+        return style
 
     def text(self) -> str:
         """What is drawn, as plain text."""
@@ -219,18 +210,14 @@ class Pane(Widget):
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         if y >= len(self.lines):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.ink(""))
         line = self.lines[y]
         strip = self._strips.get(line)
         if strip is None or strip.cell_length != width:
             if len(self._strips) > 256:
                 self._strips.clear()
-            base = self.rich_style
-            strip = Strip(
-                [
-                    Segment(text, self.get_component_rich_style(f"pane--{style}") if style else base)
-                    for text, style in line
-                ]
-            ).adjust_cell_length(width, base)
+            strip = Strip([Segment(text, self.ink(name)) for text, name in line]).adjust_cell_length(
+                width, self.ink("")
+            )
             self._strips[line] = strip
         return strip

@@ -1,7 +1,15 @@
-"""The program's own two themes: quiet grounds, so that the heatmap is the brightest thing on the screen."""
+"""The colour of everything that is not the heatmap: two themes of our own, and what each kind of text takes of a theme.
+
+Quiet grounds, so that the heatmap is the brightest thing on the screen.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rich.style import Style
+from textual.color import Color
 from textual.theme import Theme
 
 DARK = Theme(
@@ -36,3 +44,59 @@ LIGHT = Theme(
 )
 """Text of every colour has a contrast of 4.5 or more on its ground (WCAG AA)."""
 THEMES = (DARK, LIGHT)
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """How one kind of text is drawn, in colours of the theme in force."""
+
+    colour: str = "foreground"
+    share: float = 1.0
+    """Of the colour; the rest is what it is drawn on."""
+    bold: bool = False
+    ground: str = ""
+    ground_share: float = 1.0
+
+
+# A table, not component classes of a stylesheet: those cost 0.1 s at the start, being matched for each pane anew.
+INKS: Mapping[str, Ink] = {
+    "label": Ink(share=0.72),
+    "muted": Ink(share=0.52),
+    "value": Ink(),
+    "strong": Ink(bold=True),
+    "bar": Ink("primary"),
+    "track": Ink(share=0.28),
+    "use": Ink("warning"),
+    "idle": Ink("secondary"),
+    "truth": Ink("accent"),
+    "warn": Ink("warning"),
+    "error": Ink("error", bold=True),
+    "live": Ink("success", bold=True),
+    "paused": Ink("background", bold=True, ground="warning"),
+    "off": Ink(bold=True, ground="foreground", ground_share=0.3),
+    "simulated": Ink(ground="accent", ground_share=0.25),
+    "knob": Ink(ground="success", ground_share=0.6),
+    "knob-off": Ink(share=0.7, ground="foreground", ground_share=0.2),
+    "key": Ink("primary", bold=True),
+}
+
+
+def mixed(name: str, base: Style, variables: Mapping[str, str]) -> Style:
+    """The ink of that name on a ground.
+
+    Args:
+        name: of the ink.
+        base: colour and ground of the pane.
+        variables: the theme's colours by name.
+    """
+    ink = INKS[name]
+    ground = Color.from_rich_color(base.bgcolor) if base.bgcolor is not None else Color.parse(variables["background"])
+    back = _blend(ground, variables[ink.ground], ink.ground_share) if ink.ground else ground
+    front = _blend(back, variables[ink.colour], ink.share)
+    return base + Style(color=front.rich_color, bgcolor=back.rich_color, bold=ink.bold)
+
+
+def _blend(under: Color, over: str, share: float) -> Color:
+    colour = Color.parse(over)
+    # the terminal's own colours (ansi themes) have no known value to mix
+    return colour if colour.ansi is not None or under.ansi is not None else under.blend(colour, share, 1.0)

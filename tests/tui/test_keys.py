@@ -267,14 +267,30 @@ def test_help_has_every_key_and_how_to_read_a_percentile() -> None:
 
 
 async def test_lost_events_are_said_as_long_as_their_column_is_seen() -> None:
-    async with running() as (app, _):
+    async with running() as (app, pilot):
         notice = app.query_one(Notice)
         app.feed(make.snapshot(make.steady_rows(60), 61.0, complete=False, lost=12))
+        await pilot.pause()
         assert "12 events lost, this column is partial" in notice.text()
         app.feed(make.steady(62)[61])
         assert "12 events lost, the column at" in notice.text()
         app.feed(make.steady(400)[399])
         assert not notice.display
+
+
+async def test_another_theme_colours_everything_anew() -> None:
+    async with running() as (app, pilot):
+        pane = app.query_one(IdlePane)
+        before = pane.render_line(1)
+        text = before.text
+        for theme in ("damontui-light", "nord", "ansi-dark", "damontui-dark"):
+            app.theme = theme
+            await pilot.pause()
+            assert pane.render_line(1).text == text
+            colours = {str(segment.style.color) for segment in pane.render_line(1) if segment.style}
+            assert (colours == {str(segment.style.color) for segment in before if segment.style}) == (
+                theme == "damontui-dark"
+            )
 
 
 async def test_status_off_by_somebody_else_is_followed() -> None:
