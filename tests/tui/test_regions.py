@@ -13,9 +13,10 @@ from damontui.damon.attrs import Attrs
 from damontui.damon.heatmap import Place
 from damontui.damon.snapshot import Snapshot, Status, ints
 from damontui.errors import SourceError
+from damontui.tui.axes import place_labels, time_ticks
 from damontui.tui.frame import Frame
 from damontui.tui.palette import ASCII_GLYPHS
-from damontui.tui.panes.regions import RegionsPane, layout, place_labels, time_ticks
+from damontui.tui.panes.regions import RegionsPane, layout
 from tests.tui.frames import frame
 
 GIB = 1 << 30

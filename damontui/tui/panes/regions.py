@@ -10,7 +10,6 @@ from math import ceil
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import Region
@@ -20,8 +19,10 @@ from damontui.damon import heatmap
 from damontui.damon.heatmap import SHOWN, VOID, Axis, Part, Place, Raster
 from damontui.damon.snapshot import Snapshot
 from damontui.tui import palette
+from damontui.tui.axes import address_labels, place_labels, short, span_words, time_ticks, whole_seconds
 from damontui.tui.draw import Line, Pane, Span, fit, spread, to_ascii
 from damontui.tui.frame import Frame, Mode
+from damontui.tui.ink import EMPTY, GAP, OFF, PENDING, Ink, Theme, run_of
 from damontui.tui.palette import LEVELS, RGB
 from damontui.tui.panes.common import nothing, off_since
 from damontui.tui.panes.title import clock
@@ -29,14 +30,7 @@ from damontui.units import duration, share, size
 
 Codes = NDArray[np.uint8]
 
-# what a cell holds beside the levels 0 … LEVELS - 1
-GAP, EMPTY, PENDING, OFF = 250, 251, 252, 253
-_MARKS = {GAP: "· ", EMPTY: " ", PENDING: "┊ ", OFF: "× "}
-_ASCII_MARKS = {GAP: "' ", EMPTY: " ", PENDING: "| ", OFF: "x "}
-
 MODES: dict[Mode, str] = {"rate": "access rate", "temperature": "temperature", "idle": "idle time"}
-
-_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,70 +67,6 @@ def layout(width: int, height: int, *, glyphs: bool, long: bool = False) -> Layo
     gutter = 0 if width < 44 else 14 if long and width >= 56 else 11
     foot = 3 if height >= 9 else 2 if height >= 5 else 1 if height >= 2 else 0
     return Layout(width, height, gutter, foot, 1 if glyphs else 2)
-
-
-Theme = tuple[RGB, bool, int, bool, Style, Style]
-"""The ground, whether it is dark, how many colours there are, NO_COLOR, and the styles of text and of marks."""
-
-
-class Ink:
-    """What each level looks like: characters and styles, made once for a theme, a terminal and a state."""
-
-    def __init__(self, key: tuple[RGB, bool, int, bool, Style, Style, palette.Kind, bool, bool, bool]) -> None:
-        self.key = key
-        self.ground, dark, colours, self.no_colour, self.base, self.muted, kind, dim, self.as_glyphs, ascii_only = key
-        self.ramp = palette.ramp(kind, dark=dark, colours=colours)
-        if dim:
-            self.ramp = tuple(palette.blend(colour, self.ground) for colour in self.ramp)
-        self.kind = kind
-        self.glyphs = palette.glyphs(kind, ascii_only=ascii_only)
-        self.marks = _ASCII_MARKS if ascii_only else _MARKS
-        self.hatch = "/" if ascii_only else "╱"
-        self._cells: dict[tuple[int, int], tuple[str, Style]] = {}
-        self._overs: dict[tuple[int, int], Style] = {}
-
-    def cell(self, top: int, bottom: int) -> tuple[str, Style]:
-        """The text (a pattern that goes on along a run) and the style of two halves."""
-        found = self._cells.get((top, bottom))
-        if found is None:
-            found = self._cells[top, bottom] = self._make(top, bottom)
-        return found
-
-    def _make(self, top: int, bottom: int) -> tuple[str, Style]:
-        if top >= LEVELS and bottom >= LEVELS:
-            return self.marks[min(top, bottom)], self.muted
-        if self.as_glyphs:
-            if self.no_colour:
-                return self.glyphs[top], self.base
-            return self.glyphs[top], Style.from_color(_colour(self._readable(top)), _colour(self.ground))
-        upper = self.ramp[top] if top < LEVELS else self.ground
-        lower = self.ramp[bottom] if bottom < LEVELS else self.ground
-        if upper == lower:
-            return " ", Style.from_color(None, _colour(upper))
-        return "▀", Style.from_color(_colour(upper), _colour(lower))
-
-    def _readable(self, level: int) -> RGB:
-        """The level's colour, or the next that can be told from the ground: a glyph in it must be seen."""
-        ground = palette.luminance(self.ground)
-        away = range(level, LEVELS) if self.kind == "heat" or level > LEVELS // 2 else range(level, -1, -1)
-        for near in away:
-            if abs(palette.luminance(self.ramp[near]) - ground) >= 0.04:
-                return self.ramp[near]
-        return self.ramp[level]
-
-    def over(self, top: int, bottom: int) -> Style:
-        """A style in which a character can be read over the cell's colour."""
-        found = self._overs.get((top, bottom))
-        if found is None:
-            level = bottom if bottom < LEVELS else top
-            if self.as_glyphs or level >= LEVELS:
-                found = self.base
-            else:
-                under = self.ramp[level]
-                ink = RGB(0, 0, 0) if palette.luminance(under) > 0.18 else RGB(255, 255, 255)
-                found = Style.from_color(_colour(ink), _colour(under))
-            self._overs[top, bottom] = found
-        return found
 
 
 class RegionsPane(Pane):
@@ -178,7 +108,7 @@ class RegionsPane(Pane):
         off = f"{off_since(frame)} ─ " if not frame.enabled else ""
         if columns <= 0:
             return title, ""
-        return title, f"{off}{_span(frame.span)} ─ {duration(frame.span / columns)} a column"
+        return title, f"{off}{span_words(frame.span)} ─ {duration(frame.span / columns)} a column"
 
     def redraw(self) -> None:
         width, height = self.size
@@ -300,7 +230,13 @@ class RegionsPane(Pane):
         if aggregation < 2 or (frame.status is not None and frame.status.state not in ("on", "waiting")):
             return ""
         left = newest.time + aggregation - frame.now
-        return f"due in {_whole(left)}" if left > 0 else f"overdue by {_whole(-left)}" if left < -1 else "due now"
+        return (
+            f"due in {whole_seconds(left)}"
+            if left > 0
+            else f"overdue by {whole_seconds(-left)}"
+            if left < -1
+            else "due now"
+        )
 
     def _encode(self, frame: Frame, place: Layout, axis: Axis, first: int, stop: int, running: bool) -> set[int]:
         """Fill ``codes``; the lines that changed."""
@@ -494,7 +430,7 @@ class RegionsPane(Pane):
         cut = len(levels) // 2
         if frame.mode == "idle":
             most = duration(heatmap.MOST_IDLE)
-            ends = (f"{indent}idle {_short(most)} ", " 0 ", f" {_short(most)} in use")
+            ends = (f"{indent}idle {short(most)} ", " 0 ", f" {short(most)} in use")
         else:
             top = "1e11" if frame.ascii else "10¹¹"
             ends = (f"{indent}cold −{top} ", " 0 ", f" {top} hot")
@@ -647,7 +583,7 @@ class RegionsPane(Pane):
         starts = pairs[cuts[:-1]].tolist()
         for pair, (low, high) in zip(starts, pairwise(cuts), strict=True):
             text, style = ink.cell(pair >> 8, pair & 255)
-            segments.append(Segment(_run(text, low, high), style))
+            segments.append(Segment(run_of(text, low, high), style))
         return segments
 
     def _mixed(self, y: int, top: Codes, bottom: Codes, ink: Ink) -> list[Segment]:
@@ -655,7 +591,7 @@ class RegionsPane(Pane):
         cells = []
         for x, (a, b) in enumerate(zip(top.tolist(), bottom.tolist(), strict=True)):
             text, style = ink.cell(a, b)
-            cells.append((_run(text, x, x + 1), style))
+            cells.append((run_of(text, x, x + 1), style))
         for x in self._partial:
             if top[x] < LEVELS or bottom[x] < LEVELS:
                 cells[x] = (ink.hatch, ink.over(int(top[x]), int(bottom[x])))
@@ -703,119 +639,5 @@ def _long(snapshot: Snapshot | None) -> bool:
     return snapshot is not None and len(snapshot) > 0 and int(snapshot.end.max()) >= 1 << 40
 
 
-def _run(text: str, low: int, high: int) -> str:
-    """Columns ``low … high`` of a pattern that goes on along the line."""
-    if len(text) == 1:
-        return text * (high - low)
-    offset = low % len(text)
-    return (text * ((high - low) // len(text) + 2))[offset : offset + high - low]
-
-
-def _colour(colour: RGB) -> Color:
-    return Color.from_rgb(*colour)
-
-
 def _plain(text: str, frame: Frame) -> str:
     return to_ascii(((text, ""),))[0][0] if frame.ascii else text
-
-
-def _whole(seconds: float) -> str:
-    """Whole seconds, so that a countdown changes once a second."""
-    whole = ceil(seconds)
-    return f"{whole} s" if whole < 90 else duration(whole)
-
-
-def _short(text: str) -> str:
-    """``1:00:00`` as ``1 h``."""
-    return {"1:00:00": "1 h"}.get(text, text)
-
-
-def _span(seconds: float) -> str:
-    """A span as people say it: ``4 min``, ``30 s``, ``6 h``."""
-    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= unit and seconds % unit < 1e-9:
-            return f"{seconds / unit:.0f} {name}"
-    return duration(seconds)
-
-
-def time_ticks(span: float, columns: int, end: str) -> list[tuple[int, str]]:
-    """``(column, label)`` of the ticks, from the left: round times before the right edge."""
-    if columns <= 0:
-        return []
-    column = span / columns
-    step = next((step for step in _STEPS if step / column >= 11), None)
-    if step is None:
-        step = _STEPS[-1] * ceil(11 * column / _STEPS[-1])
-    unit, name = (
-        (1, "s") if step < 60 else (60, "min") if step < 3600 else (3600, "h") if step < 86400 else (86400, "d")
-    )
-    count = int(span / step + 1e-9)
-    ticks = []
-    mixed = step < 60 < span  # half minutes: as a clock shows them
-    for index in range(count, 0, -1):
-        x = max(0, columns - 1 - round(index * step / column))
-        ago = index * step
-        if mixed:
-            ticks.append((x, f"−{int(ago) // 60}:{int(ago) % 60:02d}"))
-            continue
-        number = f"−{ago / unit:g}"
-        ticks.append((x, f"{number} {name}" if index == count else number))
-    return [*ticks, (columns - 1, end)]
-
-
-def place_labels(ticks: Sequence[tuple[int, str]], columns: int) -> str:
-    """The labels below their ticks, in ``columns`` columns; one that would touch the next is left out."""
-    line = [" "] * columns
-    free = columns
-    for x, label in reversed(ticks):
-        low = min(max(0, x - len(label) // 2), columns - len(label))
-        if x >= columns - 1:
-            low = columns - len(label)
-        if low < 0 or low + len(label) > free - (free < columns):
-            continue
-        line[low : low + len(label)] = label
-        free = low
-    return "".join(line)
-
-
-def address_labels(axis: Axis, lines: int, halves: int, width: int) -> dict[int, str]:
-    """Round addresses by the line that they are in (from the top), and where each part begins."""
-    labels: dict[int, str] = {}
-    total = len(axis)
-    for part in axis.parts:
-        if part.kind != SHOWN:
-            continue
-        bottom = (total - 1 - part.first) // halves
-        top = (total - part.first - part.rows) // halves
-        reach = part.hi - part.lo
-        labels[bottom] = _address(part.lo, reach, width)
-        per_line = reach * halves / part.rows
-        step = 1 << max(12, (max(1, int(per_line * 3))).bit_length())
-        hexed = _hexed(part.lo, part.hi)
-        low_edge = axis.low[part.first : part.first + part.rows] - part.target * axis.stride
-        at = (part.lo // step + 1) * step
-        while at < part.hi:
-            row = part.first + int(np.searchsorted(low_edge, at, side="right")) - 1
-            y = (total - 1 - row) // halves
-            if top <= y <= bottom - 2 and y not in labels:
-                labels[y] = f"+{_round(at - part.lo)}" if hexed else _round(at)
-            at += step
-    return labels
-
-
-def _hexed(lo: int, hi: int) -> bool:
-    """Whether three digits and a unit are too few to tell these addresses apart."""
-    return lo > 0 and (hi - lo) * 50 < hi
-
-
-def _round(count: int) -> str:
-    """A size without a fraction that says nothing: ``32 MiB``, not ``32.0 MiB``."""
-    number, unit = size(count).split()
-    return f"{float(number):g} {unit}"
-
-
-def _address(address: int, reach: int, width: int) -> str:
-    if not _hexed(address, address + reach):
-        return _round(address) if address else "0"
-    text = f"{address:x}"
-    return text if len(text) <= width else text[: width - 1] + "…"

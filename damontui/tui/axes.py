@@ -1,0 +1,115 @@
+"""The words along the heatmap's axes: round times, round addresses, spans as people say them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+
+import numpy as np
+
+from damontui.damon.heatmap import SHOWN, Axis
+from damontui.units import duration, size
+
+_STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+
+
+def time_ticks(span: float, columns: int, end: str) -> list[tuple[int, str]]:
+    """``(column, label)`` of the ticks, from the left: round times before the right edge."""
+    if columns <= 0:
+        return []
+    column = span / columns
+    step = next((step for step in _STEPS if step / column >= 11), None)
+    if step is None:
+        step = _STEPS[-1] * ceil(11 * column / _STEPS[-1])
+    unit, name = (
+        (1, "s") if step < 60 else (60, "min") if step < 3600 else (3600, "h") if step < 86400 else (86400, "d")
+    )
+    count = int(span / step + 1e-9)
+    ticks = []
+    mixed = step < 60 < span  # half minutes: as a clock shows them
+    for index in range(count, 0, -1):
+        x = max(0, columns - 1 - round(index * step / column))
+        ago = index * step
+        if mixed:
+            ticks.append((x, f"−{int(ago) // 60}:{int(ago) % 60:02d}"))
+            continue
+        number = f"−{ago / unit:g}"
+        ticks.append((x, f"{number} {name}" if index == count else number))
+    return [*ticks, (columns - 1, end)]
+
+
+def place_labels(ticks: Sequence[tuple[int, str]], columns: int) -> str:
+    """The labels below their ticks, in ``columns`` columns; one that would touch the next is left out."""
+    line = [" "] * columns
+    free = columns
+    for x, label in reversed(ticks):
+        low = min(max(0, x - len(label) // 2), columns - len(label))
+        if x >= columns - 1:
+            low = columns - len(label)
+        if low < 0 or low + len(label) > free - (free < columns):
+            continue
+        line[low : low + len(label)] = label
+        free = low
+    return "".join(line)
+
+
+def address_labels(axis: Axis, lines: int, halves: int, width: int) -> dict[int, str]:
+    """Round addresses by the line that they are in (from the top), and where each part begins."""
+    labels: dict[int, str] = {}
+    total = len(axis)
+    for part in axis.parts:
+        if part.kind != SHOWN:
+            continue
+        bottom = (total - 1 - part.first) // halves
+        top = (total - part.first - part.rows) // halves
+        reach = part.hi - part.lo
+        labels[bottom] = _address(part.lo, reach, width)
+        per_line = reach * halves / part.rows
+        step = 1 << max(12, (max(1, int(per_line * 3))).bit_length())
+        hexed = _hexed(part.lo, part.hi)
+        low_edge = axis.low[part.first : part.first + part.rows] - part.target * axis.stride
+        at = (part.lo // step + 1) * step
+        while at < part.hi:
+            row = part.first + int(np.searchsorted(low_edge, at, side="right")) - 1
+            y = (total - 1 - row) // halves
+            if top <= y <= bottom - 2 and y not in labels:
+                labels[y] = f"+{_round(at - part.lo)}" if hexed else _round(at)
+            at += step
+    return labels
+
+
+def _hexed(lo: int, hi: int) -> bool:
+    """Whether three digits and a unit are too few to tell these addresses apart."""
+    return lo > 0 and (hi - lo) * 50 < hi
+
+
+def _round(count: int) -> str:
+    """A size without a fraction that says nothing: ``32 MiB``, not ``32.0 MiB``."""
+    number, unit = size(count).split()
+    return f"{float(number):g} {unit}"
+
+
+def _address(address: int, reach: int, width: int) -> str:
+    if not _hexed(address, address + reach):
+        return _round(address) if address else "0"
+    text = f"{address:x}"
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def whole_seconds(seconds: float) -> str:
+    """Whole seconds, so that a countdown changes once a second."""
+    whole = ceil(seconds)
+    return f"{whole} s" if whole < 90 else duration(whole)
+
+
+def short(text: str) -> str:
+    """``1:00:00`` as ``1 h``."""
+    return {"1:00:00": "1 h"}.get(text, text)
+
+
+def span_words(seconds: float) -> str:
+    """A span as people say it: ``4 min``, ``30 s``, ``6 h``."""
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= unit and seconds % unit < 1e-9:
+            return f"{seconds / unit:.0f} {name}"
+    return duration(seconds)

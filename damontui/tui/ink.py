@@ -1,0 +1,89 @@
+"""What each cell of the heatmap looks like: characters and styles, made once for a theme, a terminal and a state."""
+
+from __future__ import annotations
+
+from rich.color import Color
+from rich.style import Style
+
+from damontui.tui import palette
+from damontui.tui.palette import LEVELS, RGB
+
+# what a cell holds beside the levels 0 … LEVELS - 1
+GAP, EMPTY, PENDING, OFF = 250, 251, 252, 253
+_MARKS = {GAP: "· ", EMPTY: " ", PENDING: "┊ ", OFF: "× "}
+_ASCII_MARKS = {GAP: "' ", EMPTY: " ", PENDING: "| ", OFF: "x "}
+
+Theme = tuple[RGB, bool, int, bool, Style, Style]
+"""The ground, whether it is dark, how many colours there are, NO_COLOR, and the styles of text and of marks."""
+
+
+class Ink:
+    """What each level looks like: characters and styles, made once for a theme, a terminal and a state."""
+
+    def __init__(self, key: tuple[RGB, bool, int, bool, Style, Style, palette.Kind, bool, bool, bool]) -> None:
+        self.key = key
+        self.ground, dark, colours, self.no_colour, self.base, self.muted, kind, dim, self.as_glyphs, ascii_only = key
+        self.ramp = palette.ramp(kind, dark=dark, colours=colours)
+        if dim:
+            self.ramp = tuple(palette.blend(colour, self.ground) for colour in self.ramp)
+        self.kind = kind
+        self.glyphs = palette.glyphs(kind, ascii_only=ascii_only)
+        self.marks = _ASCII_MARKS if ascii_only else _MARKS
+        self.hatch = "/" if ascii_only else "╱"
+        self._cells: dict[tuple[int, int], tuple[str, Style]] = {}
+        self._overs: dict[tuple[int, int], Style] = {}
+
+    def cell(self, top: int, bottom: int) -> tuple[str, Style]:
+        """The text (a pattern that goes on along a run) and the style of two halves."""
+        found = self._cells.get((top, bottom))
+        if found is None:
+            found = self._cells[top, bottom] = self._make(top, bottom)
+        return found
+
+    def _make(self, top: int, bottom: int) -> tuple[str, Style]:
+        if top >= LEVELS and bottom >= LEVELS:
+            return self.marks[min(top, bottom)], self.muted
+        if self.as_glyphs:
+            if self.no_colour:
+                return self.glyphs[top], self.base
+            return self.glyphs[top], Style.from_color(_colour(self._readable(top)), _colour(self.ground))
+        upper = self.ramp[top] if top < LEVELS else self.ground
+        lower = self.ramp[bottom] if bottom < LEVELS else self.ground
+        if upper == lower:
+            return " ", Style.from_color(None, _colour(upper))
+        return "▀", Style.from_color(_colour(upper), _colour(lower))
+
+    def _readable(self, level: int) -> RGB:
+        """The level's colour, or the next that can be told from the ground: a glyph in it must be seen."""
+        ground = palette.luminance(self.ground)
+        away = range(level, LEVELS) if self.kind == "heat" or level > LEVELS // 2 else range(level, -1, -1)
+        for near in away:
+            if abs(palette.luminance(self.ramp[near]) - ground) >= 0.04:
+                return self.ramp[near]
+        return self.ramp[level]
+
+    def over(self, top: int, bottom: int) -> Style:
+        """A style in which a character can be read over the cell's colour."""
+        found = self._overs.get((top, bottom))
+        if found is None:
+            level = bottom if bottom < LEVELS else top
+            if self.as_glyphs or level >= LEVELS:
+                found = self.base
+            else:
+                under = self.ramp[level]
+                ink = RGB(0, 0, 0) if palette.luminance(under) > 0.18 else RGB(255, 255, 255)
+                found = Style.from_color(_colour(ink), _colour(under))
+            self._overs[top, bottom] = found
+        return found
+
+
+def run_of(text: str, low: int, high: int) -> str:
+    """Columns ``low … high`` of a pattern that goes on along the line."""
+    if len(text) == 1:
+        return text * (high - low)
+    offset = low % len(text)
+    return (text * ((high - low) // len(text) + 2))[offset : offset + high - low]
+
+
+def _colour(colour: RGB) -> Color:
+    return Color.from_rgb(*colour)
