@@ -1,0 +1,88 @@
+"""Every size of terminal shows what it can, never traps its user, and forgets nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from damontui.tui.app import DamontuiApp
+from damontui.tui.panes.bandwidth import BandwidthPane
+from damontui.tui.panes.idle import IdlePane
+from damontui.tui.panes.intervals import IntervalsPane
+from damontui.tui.panes.regions import RegionsPane
+from damontui.tui.panes.title import TitleBar
+from tests import make
+
+
+def app_of(origin: str = "kernel") -> DamontuiApp:
+    description = make.description("simulated", reason="why " * 60) if origin == "simulated" else make.description()
+    return DamontuiApp(None, description=description, clock=lambda: make.WALL + 60.0)
+
+
+@pytest.mark.parametrize("origin", ["kernel", "simulated"])
+@pytest.mark.parametrize(
+    "size", [(1, 1), (3, 2), (12, 5), (20, 40), (39, 7), (40, 8), (60, 15), (99, 19), (100, 12), (170, 20), (300, 90)]
+)
+async def test_runs_and_quits_at_every_size(size: tuple[int, int], origin: str) -> None:
+    app = app_of(origin)
+    async with app.run_test(size=size) as pilot:
+        make.feed_all(app, make.steady(60, origin="simulated" if origin == "simulated" else "kernel", truth=True))
+        await pilot.pause()
+        for key in ("e", "e", "space", "1", "escape", "a", "question_mark", "escape", "q"):
+            await pilot.press(key)
+    assert app.return_value == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [
+        ((120, 36), {"regions": 20, "intervals": 6, "bandwidth": 4, "idle": 12}),
+        ((100, 30), {"regions": 20, "intervals": 6, "bandwidth": 4, "idle": 5}),
+        ((80, 24), {"regions": 12, "intervals": 1, "bandwidth": 1, "idle": 5}),
+        ((60, 15), {"regions": 4, "intervals": 1, "bandwidth": 1, "idle": 5}),
+        ((80, 50), {"regions": 12, "intervals": 6, "bandwidth": 4, "idle": 12}),
+        ((200, 50), {"regions": 30, "intervals": 6, "bandwidth": 8, "idle": 22}),
+    ],
+)
+async def test_what_matters_is_there(size: tuple[int, int], shown: dict[str, int]) -> None:
+    app = app_of()
+    async with app.run_test(size=size) as pilot:
+        make.feed_all(app, make.steady(60))
+        await pilot.pause()
+        for name, rows in shown.items():
+            assert app.query_one(f"#{name}").size.height >= rows, name
+        assert "LIVE" in app.query_one(TitleBar).text()
+
+
+async def test_resizing_loses_nothing() -> None:
+    app = app_of()
+    async with app.run_test(size=(120, 36)) as pilot:
+        make.feed_all(app, make.steady(60))
+        await pilot.pause()
+        kinds = (RegionsPane, IntervalsPane, BandwidthPane, IdlePane, TitleBar)
+
+        def picture() -> list[str]:
+            return [
+                "\n".join(pane.render_line(y).text for y in range(pane.size.height))
+                for pane in map(app.query_one, kinds)
+            ]
+
+        before = picture()
+        for size in ((60, 15), (10, 4), (200, 60), (80, 24), (120, 36)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+        assert picture() == before
+
+
+async def test_nothing_is_repainted_that_did_not_change() -> None:
+    app = app_of()
+    async with app.run_test(size=(120, 36)) as pilot:
+        make.feed_all(app, make.steady(60))
+        await pilot.pause()
+        painted: list[object] = []
+        for pane in (*app.query(IntervalsPane), *app.query(BandwidthPane), *app.query(IdlePane), *app.query(TitleBar)):
+            pane.refresh = lambda *regions, pane=pane, **_: painted.append((pane, regions))  # type: ignore[method-assign]
+        app.paint()
+        assert painted == []
+        app.feed(make.steady(61)[60])
+        lines = sum(len(regions) for _, regions in painted)  # type: ignore[misc, attr-defined]
+        assert 0 < lines < 36
