@@ -8,7 +8,7 @@ span of time and adds to them only what is new.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import ceil, floor, inf
 from typing import Literal, Protocol
 
@@ -75,13 +75,11 @@ class Axis:
     low: Ints
     high: Ints
     stride: int
+    ids: tuple[int, ...] = (0,)
+    """The identifier of each target on the axis, as in ``Snapshot.targets``."""
 
     def __len__(self) -> int:
         return len(self.low)
-
-    def flat(self, addresses: Ints, target: Ints) -> Ints:
-        """Flat addresses of a target's."""
-        return addresses + target * self.stride
 
     def place(self, row: int) -> tuple[int, int, int]:
         """``(target, lo, hi)`` of a row."""
@@ -121,9 +119,36 @@ class Axis:
         return sum(part.hi - part.lo for part in self.parts if part.kind == SHOWN)
 
 
-def stride_for(snapshots: Iterable[Snapshot]) -> int:
-    """Distance of two targets on a flat axis: over every address, and such that all targets fit 63 bits."""
-    targets = max((len(s.targets) for s in snapshots), default=1)
+def targets_of(snapshots: Iterable[Snapshot]) -> tuple[int, ...]:
+    """The identifiers of all targets, the last snapshot's first: processes come and go."""
+    found: dict[int, None] = {}
+    for snapshot in reversed(list(snapshots)):
+        found.update(dict.fromkeys(snapshot.targets))
+    return tuple(found)
+
+
+def placed(snapshot: Snapshot, ids: tuple[int, ...]) -> Snapshot:
+    """The snapshot with its targets numbered as in ``ids``; regions of others are left out."""
+    if snapshot.targets == ids[: len(snapshot.targets)]:
+        return snapshot
+    number = {name: index for index, name in enumerate(ids)}
+    new = np.array([number.get(name, -1) for name in snapshot.targets], dtype=np.int64)[snapshot.target]
+    order = np.lexsort((snapshot.start, new))
+    order = order[new[order] >= 0]
+    return replace(
+        snapshot,
+        start=snapshot.start[order],
+        end=snapshot.end[order],
+        nr_accesses=snapshot.nr_accesses[order],
+        age=snapshot.age[order],
+        target=new[order],
+        targets=ids,
+        names=(),
+    )
+
+
+def stride_for(targets: int) -> int:
+    """Distance of that many targets on a flat axis: over every address, and such that all fit 63 bits."""
     return 1 << (_WIDE if targets < 1 << (63 - _WIDE) else _USUAL)
 
 
@@ -164,6 +189,7 @@ def make_axis(
     lo: int | None = None,
     hi: int | None = None,
     fold_rows: int = 1,
+    ids: tuple[int, ...] = (0,),
 ) -> Axis:
     """Share ``rows`` among the mapped ranges, with voids folded where they would take more than a row or two.
 
@@ -174,6 +200,7 @@ def make_axis(
         used: also fold what is mapped but not in these ranges (idle stretches).
         lo, hi: show only addresses ``[lo, hi)`` of each target.
         fold_rows: rows that a fold takes (two where a line of text holds two rows).
+        ids: identifiers of the targets, from `targets_of`.
     """
     pieces = _pieces(mapped, used, stride, lo, hi)
     budget = max(1, rows // max(1, fold_rows))  # in lines of text
@@ -208,6 +235,7 @@ def make_axis(
         np.concatenate(lows) if lows else empty,
         np.concatenate(highs) if highs else empty,
         stride,
+        ids,
     )
 
 
@@ -401,6 +429,7 @@ def binned(snapshot: Snapshot, axis: Axis, mode: Mode, *, hottest: bool = False)
     The value is the size-weighted mean of what the row covers, or the hottest of it; the weight is how many bytes of
     the row the snapshot's regions cover: 0 where there are none (the value is then 0).
     """
+    snapshot = placed(snapshot, axis.ids)
     if len(snapshot) == 0:
         return np.zeros(len(axis)), np.zeros(len(axis))
     start = snapshot.start + snapshot.target * axis.stride
@@ -509,7 +538,8 @@ class Raster:
     def update(self, past: Past, first: int, stop: int) -> int:
         """Make columns ``[first, stop)`` hold what ``past`` says; the first column that may have changed.
 
-        Only snapshots newer than the newest added, and columns not held yet, cost anything.
+        Only snapshots newer than the newest added, and columns not held yet, cost anything. Of a long past that comes
+        into view at once a few snapshots stand for each column, evenly spread.
         """
         if stop <= first:
             return stop

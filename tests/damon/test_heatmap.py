@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -60,8 +61,8 @@ def linear(rows: int, lo: int, hi: int) -> Axis:
 
 
 def axis_of(one: Snapshot, rows: int, **more: int) -> Axis:
-    stride = heatmap.stride_for([one])
-    return heatmap.make_axis(heatmap.extent(one, stride), rows, stride=stride, **more)
+    stride = heatmap.stride_for(len(one.targets))
+    return heatmap.make_axis(heatmap.extent(one, stride), rows, stride=stride, ids=one.targets, **more)
 
 
 @st.composite
@@ -132,7 +133,7 @@ def test_folds_take_at_most_a_third() -> None:
 
 def test_folding_idle_memory_gives_the_used_the_rows() -> None:
     one = snapshot(1.0, [(0, 32 * GIB, 0, 0), (32 * GIB, 32 * GIB + PAGE, 20, 0), (32 * GIB + PAGE, 64 * GIB, 0, 0)])
-    stride = heatmap.stride_for([one])
+    stride = heatmap.stride_for(1)
     used = heatmap.extent(one, stride, used=True)
     axis = heatmap.make_axis(heatmap.extent(one, stride), 20, stride=stride, used=used)
     assert [part.kind for part in axis.parts] == [IDLE, SHOWN, IDLE]
@@ -160,6 +161,24 @@ def test_targets_stand_above_one_another() -> None:
     assert values.tolist() == [1] * 4 + [0] * 5
     assert axis.row(PAGE, 1) == 5
     assert axis.place(5) == (1, PAGE, 3 * PAGE)
+
+
+def test_a_process_keeps_its_rows_whatever_number_it_has() -> None:
+    def two(ids: tuple[int, ...], *counts: int) -> Snapshot:
+        rows = [(0, 4 * PAGE, count, target) for target, count in enumerate(counts)]
+        return replace(snapshot(1.0, rows), targets=ids)
+
+    older, newer = two((7, 8), 20, 10), two((9, 8), 5, 15)
+    ids = heatmap.targets_of([older, newer])
+    assert ids == (9, 8, 7)
+    stride = heatmap.stride_for(3)
+    mapped = heatmap.union([heatmap.extent(heatmap.placed(one, ids), stride) for one in (older, newer)])
+    axis = heatmap.make_axis(mapped, 14, stride=stride, ids=ids)
+    assert [part.rows for part in axis.parts if part.kind == SHOWN] == [4, 4, 4]
+    seven, eight, nine = axis.row(0, 2), axis.row(0, 1), axis.row(0, 0)
+    assert heatmap.binned(older, axis, "rate")[0][[seven, eight, nine]].tolist() == [1.0, 0.5, 0.0]
+    assert heatmap.binned(newer, axis, "rate")[0][[seven, eight, nine]].tolist() == [0.0, 0.75, 0.25]
+    assert heatmap.binned(newer, axis, "rate")[1][seven] == 0  # not there
 
 
 def test_an_axis_knows_what_it_holds() -> None:
@@ -284,7 +303,7 @@ def test_columns_added_one_by_one_are_those_drawn_at_once(data: st.DataObject) -
         seconds = data.draw(st.sampled_from([0.25, 1.0, 3.0]))
         time += seconds + data.draw(st.sampled_from([0.0, 0.0, 5.0]))
         made.append(snapshot(time, data.draw(regions(40)), seconds, complete=data.draw(st.booleans())))
-    axis = linear(5, 0, 40)
+    axis = heatmap.make_axis((ints([0]), ints([40])), 5, stride=1 << 57, ids=(0, 1, 2))
     hottest = data.draw(st.booleans())
     raster = Raster(axis, 0.75, hottest=hottest)
     past = Past([])

@@ -199,24 +199,33 @@ class RegionsPane(Pane):
         """The address axis; it stays while what is shown fits it, so that the picture does not jump."""
         snapshot = frame.snapshot
         assert snapshot is not None
-        stride = heatmap.stride_for([snapshot])
-        key = (place.rows, place.halves, frame.lo, frame.hi, frame.fold, stride, frame.history.epoch)
+        key = (place.rows, place.halves, frame.lo, frame.hi, frame.fold, snapshot.targets, frame.history.epoch)
         if self.axis is not None and key == self._axis_key:
             if snapshot is self._seen:
                 return self.axis
             self._seen = snapshot
-            mapped = heatmap.extent(snapshot, stride, used=frame.fold)
-            if frame.lo is not None or frame.hi is not None or self.axis.holds(*mapped):
+            covered = heatmap.extent(snapshot, self.axis.stride, used=frame.fold)
+            if frame.lo is not None or frame.hi is not None or self.axis.holds(*covered):
                 return self.axis
         self._seen = snapshot
-        since = frame.now - frame.span
-        window = [*frame.history.between(since, frame.now, 256 if frame.fold else 48), snapshot]
-        parts = heatmap.union([heatmap.extent(one, stride) for one in window if len(one)])
-        used = heatmap.union([heatmap.extent(one, stride, used=True) for one in window]) if frame.fold else None
+        # what left lately is still in the picture, so it has its place on the axis
+        window = frame.history.between(frame.now - frame.span, frame.now, 256 if frame.fold else 48)
+        window = [one for one in (*window, snapshot) if len(one)]
+        ids = heatmap.targets_of(window) or (0,)
+        stride = heatmap.stride_for(len(ids))
+        window = [heatmap.placed(one, ids) for one in window]
         axis = heatmap.make_axis(
-            parts, place.rows, stride=stride, used=used, lo=frame.lo, hi=frame.hi, fold_rows=place.halves
+            heatmap.union([heatmap.extent(one, stride) for one in window]),
+            place.rows,
+            stride=stride,
+            used=heatmap.union([heatmap.extent(one, stride, used=True) for one in window]) if frame.fold else None,
+            lo=frame.lo,
+            hi=frame.hi,
+            fold_rows=place.halves,
+            ids=ids,
         )
-        if self.axis is None or axis.parts != self.axis.parts or key != self._axis_key:
+        same = self.axis is not None and (axis.parts, ids) == (self.axis.parts, self.axis.ids)
+        if self.axis is None or not same or key != self._axis_key:
             self.axis = axis
         self._axis_key = key
         return self.axis
@@ -321,7 +330,7 @@ class RegionsPane(Pane):
     def _fold_words(self, frame: Frame, part: Part) -> str:
         if part.hi > part.lo:
             return f" {size(part.hi - part.lo)} {'not mapped' if part.kind == VOID else 'idle'} "
-        targets = frame.snapshot.targets if frame.snapshot else ()
+        targets = self.axis.ids if self.axis is not None else ()
         if part.target + 1 >= len(targets):
             return ""
         return f" {targets[part.target + 1]} above, {targets[part.target]} below "
