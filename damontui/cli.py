@@ -52,6 +52,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _main(words: list[str]) -> int:
     debug = "--debug" in words or os.environ.get("DAMONTUI_DEBUG", "") not in ("", "0")
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError):  # where a locale lacks a character, "?" says enough
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     try:
         status = _run(words)
         sys.stdout.flush()

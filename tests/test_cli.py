@@ -288,6 +288,13 @@ def test_an_own_kdamond_is_refused_where_nothing_may_be_written(tmp_path: Path) 
     assert done.stderr.count("\n") == 1
 
 
+def test_a_locale_without_the_characters_is_no_error() -> None:
+    for words in (["snapshot", "demo", "--speed", "max"], ["doctor"], ["--help"], ["snapshot", "nonsense…"]):
+        done = run(*words, PYTHONIOENCODING="ascii")
+        assert "fault" not in done.stderr
+        assert done.returncode == (2 if "nonsense…" in words else 0)
+
+
 # -- endings ----------
 
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]

@@ -23,7 +23,7 @@ def run(call: Call) -> int:
     found = survey(Root(call.words.rootfs, read_only=call.settings["read_only"]), program=call.program)
     screen = terminal(call.environ, is_terminal=sys.stdout is not None and sys.stdout.isatty())
     if call.words.json:
-        print(json.dumps(doctor_object(found, screen, tuple(kind.form for kind in KINDS)), ensure_ascii=False))
+        print(json.dumps(doctor_object(found, screen, tuple(kind.form for kind in KINDS))))
     else:
         print(report(found, screen))
     return 0

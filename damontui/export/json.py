@@ -76,8 +76,8 @@ def snapshot_object(snapshot: Snapshot, word: str) -> dict[str, Any]:
 
 
 def dump(snapshot: Snapshot, word: str) -> str:
-    """The JSON object of a snapshot in one line."""
-    return json.dumps(snapshot_object(snapshot, word), ensure_ascii=False, separators=(", ", ": "))
+    """The JSON object of a snapshot in one line of ASCII."""
+    return json.dumps(snapshot_object(snapshot, word))
 
 
 def _intervals(attrs: Attrs) -> dict[str, int]:
