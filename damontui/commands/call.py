@@ -22,7 +22,7 @@ from damontui.sources.choose import Options, choose
 
 MONITORING = tuple(s.name for s in config.SETTINGS if s.table == "monitoring" and s.metavar)
 TIME = ("seed", "speed")
-OWN = ("children", "take", "ranges")
+OWN = ("children", "take", "ranges", "via")
 """Options of a source that no configuration file sets."""
 SCREEN = ("theme", "span", "mode")
 
@@ -111,6 +111,12 @@ def add_target(parser: Parser) -> None:
     add_settings(group, *MONITORING)
     _flag(group, "autotune", "--no-autotune", False, "leave the intervals as they are")
     group.add_argument("--children", action="store_const", const=True, help="of processes, their children, too")
+    group.add_argument(
+        "--via",
+        metavar="HOW",
+        type=lambda text: config.one_of("proc", "damon")(text, "--via"),
+        help="of processes: proc (no root needed) or damon",
+    )
     group.add_argument(
         "--take", action="store_const", const=True, help="where DAMON_STAT holds DAMON: switch it off meanwhile"
     )

@@ -39,12 +39,14 @@ class Root:
 
     Args:
         folder: the root folder.
-        read_only: refuse every write with a sentence instead of trying it.
+        read_only: refuse every write below ``sys`` with a sentence instead of trying it.
     """
 
     def __init__(self, folder: str | Path = "/", *, read_only: bool = False) -> None:
         self.folder = Path(folder)
-        self.read_only = read_only
+        # said in the environment, it holds for the machine itself whoever made this object
+        said = os.environ.get("DAMONTUI_READ_ONLY", "").strip().lower() in ("1", "y", "yes", "true", "on")
+        self.read_only = read_only or (said and self.folder == Path("/"))
 
     def path(self, name: str) -> Path:
         """The path of ``sys/…`` or ``proc/…`` below the root."""
@@ -63,7 +65,11 @@ class Root:
 
     def writable(self, name: str) -> bool:
         """Whether the file could be opened for writing by this user, and writing is allowed at all."""
-        return not self.read_only and os.access(self.path(name), os.W_OK)
+        return not self._refused(name) and os.access(self.path(name), os.W_OK)
+
+    def _refused(self, name: str) -> bool:
+        # what is below /proc concerns one process, and is its owner's to allow
+        return self.read_only and name.lstrip("/").startswith("sys/")
 
     def read(self, name: str) -> str:
         """The file's text without the last newline. Raises `KernelError`."""
@@ -97,7 +103,7 @@ class Root:
 
     def write(self, name: str, text: str) -> None:
         """Write ``text`` in one call, as sysfs wants it. Raises `KernelError`; `SourceError` where read-only."""
-        if self.read_only:
+        if self._refused(name):
             self.refuse_write(name)
         try:
             # never created: a file that the kernel does not have is an error, not a new file

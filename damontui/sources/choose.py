@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from damontui.damon.attrs import Attrs, IntervalsGoal
-from damontui.errors import UsageError
+from damontui.errors import SourceError, UsageError
 from damontui.kernel import procfs
 from damontui.kernel.root import Root
 from damontui.sources.base import Source
@@ -50,6 +50,8 @@ class Options:
     """Whether the children of a process are watched, too."""
     take: bool = False
     """Whether DAMON_STAT is switched off for the time being where it holds DAMON."""
+    via: str | None = None
+    """``proc`` or ``damon``: how a process is observed, where the user insists."""
     ranges: tuple[tuple[int, int], ...] = ()
     """Physical addresses ``[start, end)``; all System RAM where empty."""
     program: str = "damontui"
@@ -232,22 +234,16 @@ def _masim(word: str, options: Options) -> Source:
 
 
 def _paddr(word: str, options: Options) -> Source:
-    from damontui.kernel.damon_sysfs import SysfsTarget
-    from damontui.kernel.zones import zones
-    from damontui.sources.kdamond import KdamondSource
+    from damontui.sources.kdamond import physical_memory
 
-    root = options.root()
-    known = zones(root)
-    return KdamondSource(
-        root,
-        "paddr",
-        lambda: (SysfsTarget(ranges=options.ranges or tuple(procfs.system_ram(root))),),
+    return physical_memory(
+        options.root(),
         options.attrs(),
+        ranges=options.ranges,
         target=word,
-        title="physical memory",
         take=options.take,
-        names=lambda start, end, _: known.names(start, end),
         program=options.program,
+        enabled=options.enabled,
     )
 
 
@@ -255,12 +251,43 @@ def _is_process(word: str) -> bool:
     return bool(word) and set(word) <= set("0123456789,") and word[0] != ","
 
 
+def damon_is_free(root: Root) -> bool:
+    """Whether a kdamond could be started now, as far as reading alone tells: root, and nobody else holds DAMON."""
+    from damontui.kernel import damon_sysfs
+    from damontui.kernel.damon_stat import DamonStat
+
+    if root.read_only or not root.writable(f"{damon_sysfs.ADMIN}/nr_kdamonds"):
+        return False
+    try:
+        stat = DamonStat(root)
+        busy = bool(root.read_int(f"{damon_sysfs.ADMIN}/nr_kdamonds")) or (stat.present() and stat.state().on)
+        return not busy and not stat.holders()
+    except SourceError:
+        return False
+
+
 def _process(word: str, options: Options) -> Source:
     from damontui.sources.process import BUDGET, DEFAULTS, ProcessSource, parse_pids
 
+    root, pids = options.root(), parse_pids(word)
+    if options.via == "damon" or (options.via is None and (options.take or damon_is_free(root))):
+        from damontui.sources.kdamond import processes
+
+        # new mappings and children are looked for once a second, not once a minute
+        base = replace(Attrs(), update_us=1_000_000)
+        return processes(
+            root,
+            pids,
+            options.attrs(base),
+            children=options.children,
+            target=word,
+            take=options.take,
+            program=options.program,
+            enabled=options.enabled,
+        )
     return ProcessSource(
-        options.root(),
-        parse_pids(word),
+        root,
+        pids,
         options.attrs(DEFAULTS),
         budget=BUDGET if options.budget is None else options.budget,
         children=options.children,
@@ -269,6 +296,15 @@ def _process(word: str, options: Options) -> Source:
         seed=options.seed,
         enabled=options.enabled,
     )
+
+
+def _kdamond(word: str, options: Options) -> Source:
+    from damontui.sources.watch import WatchSource
+
+    number = word.partition(":")[2]
+    if not number.isascii() or not number.isdigit():
+        raise UsageError(f"target: {word!r} names no kdamond; write kdamond: and its PID, such as kdamond:123")
+    return WatchSource(options.root(), int(number), target=word, program=options.program)
 
 
 def _file(word: str, options: Options) -> Source:
@@ -282,7 +318,8 @@ KINDS: list[Kind] = [
     Kind("auto", "DAMON_STAT where it can be read, else demo", lambda word: word == "auto", _auto),
     Kind("stat", "the kernel's DAMON_STAT", lambda word: word == "stat", _stat),
     Kind("paddr", "physical memory, by an own kdamond", lambda word: word == "paddr", _paddr),
-    Kind("PID[,PID…]", "processes, through /proc", _is_process, _process),
+    Kind("PID[,PID…]", "processes: by an own kdamond where one may be started, else /proc", _is_process, _process),
+    Kind("kdamond:PID", "somebody else's kdamond, only watched", lambda word: word.startswith("kdamond:"), _kdamond),
     Kind("demo[:SCENE]", "synthetic memory", lambda word: word == "demo" or word.startswith("demo:"), _demo),
     Kind("FILE.cfg", "a masim configuration, simulated", lambda word: word.endswith(".cfg"), _masim),
     Kind("FILE", "a record, replayed", os.path.isfile, _file),

@@ -51,6 +51,7 @@ class KdamondSource:
         target: the word on the command line that led here.
         title: for the title bar.
         take: switch DAMON_STAT off where it holds DAMON, and give it back at the end.
+        enabled: whether monitoring starts at once.
         names: what is at each region: start, end and target arrays to names.
         farewell: what to say when the target is gone.
         clock: CLOCK_MONOTONIC in seconds, the trace's clock.
@@ -70,6 +71,7 @@ class KdamondSource:
         target: str,
         title: str,
         take: bool = False,
+        enabled: bool = True,
         names: Namer | None = None,
         farewell: Callable[[], str] = lambda: "the target is gone",
         clock: Callable[[], float] = time.monotonic,
@@ -93,7 +95,8 @@ class KdamondSource:
         self._program = program
         self._reader = reader
         self._enabled = threading.Event()
-        self._enabled.set()
+        if enabled:
+            self._enabled.set()
         self._cost = KdamondCost(root, clock)
         self._running = ExitStack()
         """What is to be given back."""
