@@ -1,6 +1,7 @@
 """Debian's packaged cloud kernels, fetched with the machine's own apt; nothing is installed.
 
-`get` returns a folder that holds ``vmlinuz``. It is kept in ``$DAMONTUI_KERNELS``, else
+`get` returns a folder that holds ``vmlinuz`` and, where the kernel has virtiofs as a module, an
+``initrd`` that loads it. It is kept in ``$DAMONTUI_KERNELS``, else
 ``$XDG_CACHE_HOME/damontui-kernels``, else ``~/.cache/damontui-kernels``; a kernel that is there needs no network.
 """
 
@@ -161,6 +162,14 @@ def _fetch(series: str, store: Path) -> Path:
             for config in folder.rglob(f"config-{version}"):
                 shutil.move(config, place / "config")
                 break
+            if "CONFIG_VIRTIO_FS=m" in _text(place / "config"):
+                got = _run(["apt-get", *options, "download", "busybox-static"], folder)
+                shell = next(folder.glob("busybox-static_*.deb"), None)
+                if shell is None:
+                    failures.append(f"{version}: its initrd needs busybox-static: {got.stdout.strip()[-200:]}")
+                    continue
+                subprocess.run(["dpkg", "-x", str(shell), str(folder / "shell")], check=True)
+                (place / "initrd").write_bytes(_initrd(folder / "root", next(folder.glob("shell/**/bin/busybox"))))
             place.rename(store / version)
             return store / version
     raise Unavailable(f"cannot fetch kernel {series}: {'; '.join(failures)}")
@@ -170,3 +179,38 @@ def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
+
+
+MODULES = ("virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "fuse", "virtiofs")
+"""What an older kernel needs to mount virtiofs, each after what it depends on."""
+
+_INIT = """#!/bin/busybox sh
+/bin/busybox mount -t proc proc /proc
+for module in {modules}; do /bin/busybox insmod /$module; done
+/bin/busybox mount -t virtiofs -o ro root /root || exit 1
+read -r line </proc/cmdline
+for word in $line; do case $word in guest.init=*) init=${{word#guest.init=}};; esac; done
+/bin/busybox umount /proc
+exec /bin/busybox switch_root /root "$init"
+"""
+
+
+def _text(path: Path) -> str:
+    return path.read_text(errors="replace") if path.exists() else ""
+
+
+def _initrd(root: Path, shell: Path) -> bytes:
+    """An archive in cpio's "newc" form, as the kernel unpacks it: a static shell, the modules and a script."""
+    found = {name: next(root.rglob(f"{name}.ko"), None) for name in MODULES}
+    modules = [f"{name}.ko" for name, path in found.items() if path]
+    files: list[tuple[str, int, bytes]] = [(name, 0o040755, b"") for name in ("bin", "proc", "root", "dev")]
+    files.append(("bin/busybox", 0o100755, shell.read_bytes()))
+    files.append(("init", 0o100755, _INIT.format(modules=" ".join(modules)).encode()))
+    files += [(f"{name}.ko", 0o100644, path.read_bytes()) for name, path in found.items() if path]
+    archive = bytearray()
+    for number, (name, mode, data) in enumerate([*files, ("TRAILER!!!", 0, b"")], 1):
+        fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(name) + 1, 0)
+        for part in (b"070701" + b"".join(b"%08x" % field for field in fields) + name.encode() + b"\0", data):
+            archive += part
+            archive += bytes(-len(archive) % 4)
+    return bytes(archive)

@@ -184,6 +184,7 @@ class Vm:
                     *("-serial", f"file:{folder}/console"),
                     *("-chardev", f"socket,id=line,path={folder}/line", "-serial", "chardev:line", "-nic", "none"),
                     *("-kernel", str(kernel / "vmlinuz")),
+                    *(("-initrd", str(kernel / "initrd")) if (kernel / "initrd").exists() else ()),
                     *(
                         "-object",
                         f"memory-backend-memfd,id=mem,size={self.memory}M,share=on",
@@ -196,7 +197,7 @@ class Vm:
                     # clearcpuid=141 (cx16): the emulation of cmpxchg16b spoils the flags at times (seen: panics in
                     # kmalloc); only the kernel does without it, programs still see it
                     "console=ttyS0 quiet panic=-1 clearcpuid=141 rootfstype=virtiofs root=root ro"
-                    f" init={init} damontui.guest",
+                    f" init={init} guest.init={init} damontui.guest",
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -78,12 +78,14 @@ def snapshot_is_whole(guest: Guest) -> None:
         assert snapshot["complete"], snapshot["note"]
         assert snapshot["target"] == "stat"
         assert snapshot["kernel"]["enabled"]
-        assert 0 <= snapshot["overhead_cpu"] < 1
     times = [s["time"] for s in snapshots]
     assert times == sorted(times)
     ram = sum(int(line.split()[1]) for line in Path("/proc/meminfo").read_text().splitlines()[:1]) * 1024
     assert snapshots[-1]["total_bytes"] > 0.9 * ram, (snapshots[-1]["total_bytes"], ram)
     assert not found["err"], found["err"]
+    shares = [s["overhead_cpu"] for s in snapshots]
+    assert all(0 <= share < 1 for share in shares if share is not None), shares
+    assert 0 < shares[-1] < 1, shares  # unknown at first, while it has watched the kdamond for less than a second
     guest.facts.update(
         seconds=round(times[-1] - times[0], 1),
         regions=len(snapshots[-1]["regions"]),
@@ -93,12 +95,17 @@ def snapshot_is_whole(guest: Guest) -> None:
 
 @check("7.2", "6.18", limit=240)
 def intervals_are_tuned(guest: Guest) -> None:
-    """The intervals that it tells start at DAMON_STAT's, change only by tuning steps, and are the kernel's own"""
-    snapshots = measured()["snapshots"]
+    """The intervals change by tuning steps only; those before the first step that it saw are called estimates"""
+    everything = measured()["snapshots"]
+    estimates = ["estimate" in s["note"] for s in everything]
+    assert sum(estimates) <= 3, estimates
+    assert estimates == sorted(estimates, reverse=True), estimates
+    snapshots = everything[sum(estimates) :]
     samples = [s["intervals"]["sample_us"] for s in snapshots]
     assert all(s["intervals"]["aggr_us"] == 20 * s["intervals"]["sample_us"] for s in snapshots)
+    assert all(not s["note"] for s in snapshots), [s["note"] for s in snapshots]
     assert snapshots[0]["goal"] == {"access_bp": 400, "aggrs": 3, "min_sample_us": 5000, "max_sample_us": 10_000_000}
-    assert samples[0] <= 10_000, samples  # the first steps may have passed before it could read
+    assert samples[0] <= 50_000, samples  # a few steps may have passed before it could read
     assert max(samples) > 2 * samples[0], samples
     for before, after in itertools.pairwise(samples):
         assert 0.5 <= after / before <= 2.001, samples  # one step at most doubles or halves
