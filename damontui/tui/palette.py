@@ -8,7 +8,6 @@ are too few colours, the value is in the glyph instead.
 
 from __future__ import annotations
 
-from colorsys import rgb_to_hls
 from functools import cache
 from itertools import pairwise
 from math import cos, radians, sin
@@ -61,6 +60,19 @@ _COLD_DARK = ((0.23, 0.012, 275), (0.42, 0.10, 255), (0.66, 0.11, 235), (0.90, 0
 _WARM_DARK = ((0.23, 0.012, 275), (0.42, 0.11, 40), (0.67, 0.16, 58), (0.93, 0.12, 98))
 _COLD_LIGHT = ((0.955, 0.005, 100), (0.78, 0.08, 225), (0.57, 0.12, 250), (0.34, 0.12, 265))
 _WARM_LIGHT = ((0.955, 0.005, 100), (0.82, 0.11, 75), (0.60, 0.16, 48), (0.38, 0.12, 35))
+
+
+def _listed(text: str) -> tuple[RGB, ...]:
+    return tuple(RGB(*bytes.fromhex(one)) for one in text.split())
+
+
+# Of xterm's 240 fixed colours, hand-picked along the same hues: the nearest ones to a computed ramp would jump in hue.
+# Only such as rich, which takes what has little saturation for a grey, does not change on the way.
+_HEAT_256 = _listed("00005f 000087 5f0087 870087 af005f d7005f ff0000 ff5f00 ff8700 ffaf00 ffd700 ffff5f ffffd7")
+_COLD_256 = _listed("262626 0000af 005f87 0087af 0087d7 00afff 5fd7ff afffff")
+_WARM_256 = _listed("262626 5f0000 870000 875f00 af5f00 d75f00 ff8700 ffaf00 ffd75f ffffaf")
+_COLD_256_LIGHT = _listed("ffffd7 afffff 5fd7ff 00afff 0087d7 005faf 005f87 00005f")
+_WARM_256_LIGHT = _listed("ffffd7 ffd75f ffaf5f ff8700 d75f00 af5f00 870000 5f0000")
 
 # The sixteen colours as terminals and rich know them (VGA), so that each is met exactly when a screen has no others
 _BLACK, _BLUE, _MAGENTA, _CYAN = RGB(0, 0, 0), RGB(0, 0, 170), RGB(170, 0, 170), RGB(0, 170, 170)
@@ -153,6 +165,8 @@ def ramp(kind: Kind, *, dark: bool = True, levels: int = LEVELS, colours: int = 
     if colours <= 16:
         few = _FEW[kind, dark]
         return tuple(few[_spread(step, levels, len(few), kind)] for step in range(levels))
+    if colours <= 256:
+        return _fixed(kind, dark, levels)
     if kind == "heat":
         found = _between(_HEAT_DARK if dark else _HEAT_LIGHT, levels)
     else:
@@ -160,8 +174,6 @@ def ramp(kind: Kind, *, dark: bool = True, levels: int = LEVELS, colours: int = 
         cold = _between(_COLD_DARK if dark else _COLD_LIGHT, half)
         warm = _between(_WARM_DARK if dark else _WARM_LIGHT, half)
         found = cold[:0:-1] + warm
-    if colours <= 256:
-        found = [_nearest_fixed(colour) for colour in found]
     return tuple(found)
 
 
@@ -174,24 +186,15 @@ def _spread(step: int, levels: int, count: int, kind: Kind) -> int:
     return 1 + (step - 1) * (count - 1) // max(1, levels - 1)
 
 
-@cache
-def _fixed() -> tuple[tuple[RGB, Lab], ...]:
-    steps = (0, 95, 135, 175, 215, 255)
-    cube = [RGB(red, green, blue) for red in steps for green in steps for blue in steps]
-    # rich takes what has little saturation for a grey: such would not come out as the colour meant
-    coloured = [colour for colour in cube if rgb_to_hls(*(part / 255 for part in colour))[2] >= 0.15]
-    # and of the brightest greys it takes the one below
-    usable = tuple(8 + 10 * step for step in range(24) if round((8 + 10 * step) / 255 * 25) == step + 1)
-    greys = [RGB(step, step, step) for step in usable]
-    return tuple((colour, to_lab(colour)) for colour in coloured + greys)
-
-
-def _nearest_fixed(colour: RGB) -> RGB:
-    """The nearest of xterm's 240 fixed colours; lightness counts double, for it is what carries the order."""
-    lightness, a, b = to_lab(colour)
-    return min(
-        _fixed(), key=lambda one: 4 * (one[1][0] - lightness) ** 2 + (one[1][1] - a) ** 2 + (one[1][2] - b) ** 2
-    )[0]
+def _fixed(kind: Kind, dark: bool, levels: int) -> tuple[RGB, ...]:
+    """A ramp of the 240 fixed colours."""
+    if kind == "heat":
+        few = _HEAT_256 if dark else _HEAT_256[::-1]
+        return tuple(few[_spread(step, levels, len(few), kind)] for step in range(levels))
+    half = levels // 2 + 1
+    cold, warm = (_COLD_256, _WARM_256) if dark else (_COLD_256_LIGHT, _WARM_256_LIGHT)
+    sides = [tuple(few[_spread(step, half, len(few), "heat")] for step in range(half)) for few in (cold, warm)]
+    return (*sides[0][:0:-1], *sides[1])
 
 
 @cache

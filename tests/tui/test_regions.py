@@ -13,10 +13,12 @@ from damontui.damon.attrs import Attrs
 from damontui.damon.heatmap import Place
 from damontui.damon.snapshot import Snapshot, Status, ints
 from damontui.errors import SourceError
+from damontui.history import History
 from damontui.tui.axes import place_labels, time_ticks
 from damontui.tui.frame import Frame
 from damontui.tui.palette import ASCII_GLYPHS
 from damontui.tui.panes.regions import RegionsPane, layout
+from damontui.units import duration
 from tests.tui.frames import frame
 
 GIB = 1 << 30
@@ -362,3 +364,16 @@ def test_the_picture_comes_first_when_room_is_short() -> None:
     assert layout(60, 6, glyphs=False).foot == 2
     assert (layout(40, 4, glyphs=True).gutter, layout(40, 4, glyphs=True).foot) == (0, 1)
     assert layout(40, 1, glyphs=True).lines == 1
+
+
+async def test_the_legend_says_how_coarse_the_past_is_kept() -> None:
+    what = frame([])
+    history = History(25_000)
+    for one in steady(2400):
+        history.append(one)
+    kept = history.resolution_at(5.0)
+    assert kept > 60
+    past = replace(what, history=history, snapshot=history.at(240.0), now=240.0, live=False)
+    assert f"one picture in {duration(kept)} at the left" in (await text(past, (131, 19)))[18]
+    whole = replace(past, span=1e6, now=2400.0)  # a column is longer than that
+    assert "one picture" not in (await text(whole, (131, 19)))[18]

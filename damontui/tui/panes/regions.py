@@ -398,7 +398,8 @@ class RegionsPane(Pane):
         began = frame.history.began
         if began is not None:
             kept = frame.history.resolution_at(max(first * column, began) + 1e-6)
-            usual = frame.snapshot.time - frame.snapshot.began if frame.snapshot else kept
+            newest = frame.history.last
+            usual = newest.time - newest.began if newest is not None else kept
             if kept > 1.5 * max(column, usual):
                 facts.append(f"one picture in {duration(kept)} at the left")
         if self._partial:
