@@ -9,7 +9,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -160,6 +160,7 @@ class DamontuiApp(App[int]):
         self._again = False
         self._leaving = False
         self._pending = 0
+        self._by_others = False
         self._lost: Snapshot | None = None
         self._mail: deque[Event | DamontuiError | _Switched | _Finished] = deque()
         self._unsubscribe: Callable[[], None] = lambda: None
@@ -239,7 +240,7 @@ class DamontuiApp(App[int]):
     def _take(self, event: Event | DamontuiError | _Switched | _Finished) -> None:
         if isinstance(event, Snapshot):
             self._again = False
-            self.error = None
+            self.error, self._by_others = None, False
             if not event.complete:
                 self._lost = event
             self.enabled = event.module.enabled if event.module is not None else True
@@ -250,9 +251,10 @@ class DamontuiApp(App[int]):
         elif isinstance(event, Status):
             self.status = event
             if event.state == "off":
+                self._by_others = (self.enabled and not self._switching) or self._by_others
                 self.enabled = False
             elif event.state in ("on", "waiting"):
-                self.enabled = True
+                self.enabled, self._by_others = True, False
         elif isinstance(event, DamontuiError):
             self.error = event
         elif isinstance(event, _Switched):
@@ -292,7 +294,7 @@ class DamontuiApp(App[int]):
         self.notice = answer.error
         if answer.error is not None:
             return
-        self.enabled = answer.on
+        self.enabled, self._by_others = answer.on, False
         if not answer.on:
             if self.status is None or self.status.state != "off":
                 newest = self.history.last
@@ -341,6 +343,7 @@ class DamontuiApp(App[int]):
             own_cpu=self.own_cpu,
             switching=self._switching,
             notice=self.notice,
+            by_others=self._by_others,
             lost=lost,
         )
 
@@ -459,6 +462,7 @@ class DamontuiApp(App[int]):
     def action_restore(self) -> None:
         """All panes, no message."""
         self.notice = None
+        self.description = replace(self.description, reason="")
         self._show_only(None)
 
     def _show_only(self, only: str | None) -> None:

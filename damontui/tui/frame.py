@@ -57,6 +57,8 @@ class Frame:
     """The switch was turned and has not answered yet."""
     notice: DamontuiError | None = None
     """What the switch or a key answered: shown below the title until the next thing happens."""
+    by_others: bool = False
+    """The switch was turned off, and not by us."""
     lost: Snapshot | None = None
     """The newest snapshot on the heatmap that lacks regions, since trace events were lost."""
     lo: int | None = None

@@ -40,7 +40,7 @@ TABLE: tuple[Key, ...] = (
     Key("span_shorter", "minus", "span(-1)", "", "… , less time", "View"),
     Key("colour", "c", "colour", "colour", "what the colour means: access rate, temperature, idle age", "View"),
     Key("percentiles", "p,a", "percentiles", "percentiles", "11 idle time percentiles, or all 101", "View"),
-    Key("regions", "1", "maximise('regions')", "", "one alone, again: all panes: regions", "Panes"),
+    Key("regions", "1", "maximise('regions')", "", "regions alone (again: all panes)", "Panes"),
     Key("intervals", "2", "maximise('intervals')", "", "… , intervals", "Panes"),
     Key("bandwidth", "3", "maximise('bandwidth')", "", "… , bandwidth", "Panes"),
     Key("idle", "4", "maximise('idle')", "", "… , idle time", "Panes"),

@@ -278,6 +278,13 @@ async def test_lost_events_are_said_as_long_as_their_column_is_seen() -> None:
         assert not notice.display
 
 
+async def test_escape_puts_the_reason_of_the_first_run_away() -> None:
+    async with running(reason="synthetic memory, since only root may read") as (app, pilot):
+        assert "only root" in app.query_one(Notice).text()
+        await pilot.press("escape")
+        assert not app.query_one(Notice).display
+
+
 async def test_another_theme_colours_everything_anew() -> None:
     async with running() as (app, pilot):
         pane = app.query_one(IdlePane)
@@ -294,8 +301,10 @@ async def test_another_theme_colours_everything_anew() -> None:
 
 
 async def test_status_off_by_somebody_else_is_followed() -> None:
-    async with running() as (app, _):
+    async with running() as (app, pilot):
         app.feed(Status("off", "switched off by another program", 60.0, make.WALL + 60.0))
+        await pilot.pause()
+        assert "by another program" in app.query_one(Notice).text()
         assert not app.enabled
         assert "off since" in title(app)
         app.feed(make.steady(61)[60])

@@ -211,8 +211,8 @@ def test_memory_all_in_use_is_not_called_idle() -> None:
 def test_waiting_says_for_what_and_how_long(kind: type[Pane]) -> None:
     lines = drawn(kind(), frame(), 50, 8)
     assert " ".join(lines) == "Waiting for the first aggregation, at most 3:20"
-    told = frame(status=make.status("waiting", "the first refresh takes 5 s"))
-    assert drawn(kind(), told, 50, 8) == ["The first refresh takes 5 s"]
+    told = frame(status=make.status("waiting", "the first refresh, at most 5 s"))
+    assert drawn(kind(), told, 50, 8) == ["Waiting for the first refresh, at most 5 s"]
 
 
 @pytest.mark.parametrize("kind", SIDE)
@@ -299,6 +299,10 @@ def test_notice_only_where_there_is_something_to_say() -> None:
     broken = messages(frame([make.snapshot(ROWS)], error=DENIED))
     assert broken == [("cannot read DAMON_STAT: only root may read it. Run: sudo damontui stat", "error")]
     assert messages(frame(error=DENIED)) == []  # the panes say it
+    off = make.status("off", "DAMON_STAT was switched off by another program")
+    assert messages(frame([make.snapshot(ROWS)], enabled=False, status=off)) == []
+    others = messages(frame([make.snapshot(ROWS)], enabled=False, status=off, by_others=True))
+    assert others == [("DAMON_STAT was switched off by another program", "warn")]
     gone = messages(frame([make.snapshot(ROWS)], status=make.status("gone", "DAMON_STAT was unloaded")))
     assert gone == [("DAMON_STAT was unloaded; press e to start afresh", "warn")]
 

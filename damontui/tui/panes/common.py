@@ -45,7 +45,8 @@ def waiting(frame: Frame) -> str:
     """What is waited for, and how long that can take."""
     status = frame.status
     if status is not None and status.state == "waiting" and status.text:
-        return status.text[0].upper() + status.text[1:] if not status.text[0].isupper() else status.text
+        what = status.text.removeprefix("waiting for ")
+        return f"Waiting for {'the ' if what.startswith('first') else ''}{what}"
     attrs = frame.description.attrs
     longest = attrs.goal.max_sample_us * attrs.aggr_samples if attrs.goal else attrs.aggr_us
     if frame.description.origin == "simulated":

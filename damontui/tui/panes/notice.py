@@ -39,6 +39,8 @@ def messages(frame: Frame) -> list[tuple[str, str]]:
         out.append((sentence(frame.error), "error"))
     if status is not None and status.state in ("gone", "ended") and status.text:
         out.append((f"{status.text}; press e to start afresh", "warn"))
+    if status is not None and status.state == "off" and frame.by_others and status.text:
+        out.append((status.text, "warn"))
     if frame.lost is not None:  # as long as the column is to be seen, so that the line does not come and go
         where = "this column" if frame.lost is snapshot else f"the column at {clock(frame.lost.wall)}"
         out.append((f"{frame.lost.lost} events lost, {where} is partial", "warn"))
