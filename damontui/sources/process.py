@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -251,6 +252,7 @@ def available(root: Root, pid: int) -> str:
         return "a zombie"
     if not root.exists(f"proc/{pid}/clear_refs"):
         return "no clear_refs (CONFIG_PROC_PAGE_MONITOR)"
-    if not root.readable(f"proc/{pid}/smaps"):
+    # smaps lets anybody open it as far as its mode goes; clear_refs is its owner's
+    if not os.access(root.path(f"proc/{pid}/clear_refs"), os.W_OK):
         return f"belongs to {files.owner(root, pid) or 'another user'}"
     return ""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-BENCHES = ("engine", "screen", "trace", "records")
+BENCHES = ("engine", "screen", "trace", "records", "process")
 
 
 def measure(name: str, smoke: bool) -> list[dict[str, Any]]:

@@ -1,0 +1,21 @@
+"""The bench of a look at a process runs where accessed bits can be cleared, and says so where not."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.bench import process
+
+
+def test_a_short_run_measures_all_parts() -> None:
+    (row,) = process.run(smoke=True)
+    if "skipped" in row:
+        pytest.skip(row["skipped"])
+    assert row["rss_mb"] >= 10
+    assert row["look_ms"] >= row["clear_refs_ms"] > 0
+    assert row["smaps_ms"] > 0
+
+
+def test_without_clear_refs_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process.os, "access", lambda path, mode: False)
+    assert "clear_refs" in process.run(smoke=False)[0]["skipped"]
