@@ -58,8 +58,15 @@ def steady(seconds: int = 240, make: Callable[[float], Snapshot] = halves) -> li
 class Screen(App[None]):
     """The pane alone."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.pointed: list[Place] = []
+
     def compose(self) -> ComposeResult:
         yield RegionsPane(id="regions")
+
+    def on_regions_pane_pointed(self, message: RegionsPane.Pointed) -> None:
+        self.pointed.append(message.place)
 
 
 @asynccontextmanager
@@ -255,6 +262,22 @@ async def test_a_cursor_is_shown_and_found_again() -> None:
         assert pane.moved(place, right=-2).time == 92.0
         assert pane.moved(place, up=1).address == GIB + GIB // 4
         assert pane.moved(place, right=99).time == 240.0
+
+
+@pytest.mark.parametrize("border", ["none", "round"])
+async def test_a_click_says_which_cell_it_met(border: str) -> None:
+    app = Screen()
+    async with app.run_test(size=(71, 19)) as pilot:
+        pane = app.query_one(RegionsPane)
+        if border == "round":
+            pane.styles.border = ("round", "red")
+        await pilot.pause()
+        pane.show(frame(steady()))
+        await pilot.pause()
+        edge = int(border == "round")
+        await pilot.click(RegionsPane, offset=(11 + edge + 10, 4 + edge))
+        await pilot.click(RegionsPane, offset=(2, 4))  # the axis is no cell
+        assert app.pointed == [pane.place_at(11 + 10, 4)]
 
 
 async def test_moving_steps_over_what_is_not_mapped() -> None:

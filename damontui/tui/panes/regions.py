@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.geometry import Region
+from textual.message import Message
 from textual.strip import Strip
 
 from damontui.damon import heatmap
@@ -71,6 +73,13 @@ def layout(width: int, height: int, *, glyphs: bool, long: bool = False) -> Layo
 
 class RegionsPane(Pane):
     """Draws what the monitor keeps as a picture, adding only what is new to it."""
+
+    class Pointed(Message):
+        """A cell was clicked."""
+
+        def __init__(self, place: Place) -> None:
+            super().__init__()
+            self.place = place
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -518,6 +527,13 @@ class RegionsPane(Pane):
             row += 1 if up > 0 else -1
         target, lo, _ = axis.place(row)
         return Place(lo, time, target)
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        place = None if offset is None else self.place_at(offset.x, offset.y)
+        if place is not None:
+            event.stop()
+            self.post_message(self.Pointed(place))
 
     # --- painting ---
 
