@@ -317,7 +317,9 @@ class TraceParser:
         def time_of(index: int) -> int:
             # only the few lines that begin an aggregation are looked at for their time
             nonlocal position
-            position = text.find(found[index], position)
+            region = found[index]
+            # the part that differs from line to line: a search for it skips most of the text
+            position = text.find(region[region.index(b"=") + 1 :], position)
             clock = _CLOCK.search(text, text.rfind(b"\n", 0, position) + 1, position)
             if clock is not None:
                 kdamond.time_ns = _nanoseconds(clock[1], clock[2])

@@ -67,6 +67,7 @@ class DamonStatSource:
         self._program = program or _program()
         self._module = DamonStat(root, program=self._program, pause=pause)
         self._cost = KdamondCost(root, clock)
+        self._entered = False
         self._trace: Trace | None = None
         self._without = ""
         self._description: Description | None = None
@@ -81,14 +82,14 @@ class DamonStatSource:
     def __enter__(self) -> Self:
         self._module.check()
         self._open_trace()
+        self._entered = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        mine, self._trace = self._trace, None
-        if mine is not None:
-            mine.close()
+        self._entered = False
+        self._close_trace()
 
     def describe(self) -> Description:
         """See `Source`."""
@@ -145,9 +146,10 @@ class DamonStatSource:
         Raises:
             SourceError: where the module's files stop to make sense, or the trace instance is taken away.
         """
-        if self._trace is not None:
-            while self._trace.read() and not stop.is_set():
-                pass  # what came while nobody watched
+        if self._trace is None and self._entered:
+            self._open_trace()  # tracefs may have been mounted since
+        while self._read() and not stop.is_set():
+            pass  # what came while nobody watched
         parser = TraceParser(targets=1)
         state = _UNKNOWN
         run: _Run | None = None
@@ -164,7 +166,7 @@ class DamonStatSource:
                     yield self._said(before, state)
                     if state.on:
                         # where we saw it off, every aggregation since its start is in the trace
-                        run = self._start(state, fresh=before is not _UNKNOWN and not before.on)
+                        run = self._start(state, seen_off=before is not _UNKNOWN and not before.on)
                         yield self._waiting(run)
                         for traced in strays:
                             if traced.pid == run.pid or run.pid is None:
@@ -172,7 +174,7 @@ class DamonStatSource:
                     else:
                         self._rest()
                     strays.clear()
-            data = b"" if self._trace is None else self._trace.read()
+            data = self._read()
             whole = parser.feed(data) if data else []
             if data:
                 heard = now
@@ -215,8 +217,11 @@ class DamonStatSource:
             return self._status("off", "DAMON_STAT is off")
         return self._status("off", f"DAMON_STAT was switched off{who}")
 
-    def _start(self, state: ModuleState, fresh: bool) -> _Run:
-        self._forget_former_run(state, fresh)
+    def _start(self, state: ModuleState, seen_off: bool) -> _Run:
+        age = procfs.age(self._root, state.pid) if state.pid is not None else None
+        # younger than its first aggregation: none of them can have been missed
+        fresh = seen_off or (age is not None and age < 0.8 * Attrs().aggr_us / 1e6)
+        self._forget_former_run(0.0 if fresh else age)
         self._cost.follow(state.pid)
         if self._trace is not None and state.pid is not None:
             self._trace.only(state.pid)
@@ -250,6 +255,21 @@ class DamonStatSource:
             self._without = str(error)
             return
         self._trace = trace
+        self._without = ""
+
+    def _close_trace(self) -> None:
+        trace, self._trace = self._trace, None
+        if trace is not None:
+            trace.close()
+
+    def _read(self) -> bytes:
+        if self._trace is None:
+            return b""
+        try:
+            return self._trace.read()
+        except SourceError:
+            self._close_trace()  # so that watching again makes a new one
+            raise
 
     def _found(self, run: _Run, traced: TracedAggregation) -> Iterator[Event]:
         """The events that a traced aggregation makes: itself, held back while its intervals are unknown."""
@@ -325,11 +345,10 @@ class DamonStatSource:
                 self._trouble = str(error)
         return self._values
 
-    def _forget_former_run(self, state: ModuleState, fresh: bool) -> None:
+    def _forget_former_run(self, age: float | None) -> None:
         """The files keep the former run's numbers until the first refresh: note them, so that none is shown as new."""
         now = self._clock()
         self._values, self._values_due, self._former = None, now, None
-        age = 0.0 if fresh else procfs.age(self._root, state.pid) if state.pid is not None else None
         if age is None or age > REFRESH_S + 1:
             return
         self._former_until = now + REFRESH_S + 1 - age

@@ -21,13 +21,13 @@ def trace(regions: int, total: int) -> bytes:
         clock = 10_000_000 + number * 100_000
         if number % 3 == 2:
             lines.append(
-                f"       kdamond.0-154     [001] .....  {clock / 1e6:.6f}: damon_monitor_intervals_tune: sample_us={5000}\n"
+                f"  kdamond.0-154     [001] .....  {clock / 1e6:.6f}: damon_monitor_intervals_tune: sample_us=5000\n"
             )
         start = 4096
         for index in range(regions):
             end = start + generator.randrange(1, 16_384) * 4096
             lines.append(
-                f"       kdamond.0-154     [001] .l...  {(clock + index) / 1e6:.6f}: damon_aggregated: target_id=0 "
+                f"  kdamond.0-154     [001] .l...  {(clock + index) / 1e6:.6f}: damon_aggregated: target_id=0 "
                 f"nr_regions={regions} {start}-{end}: {generator.randrange(21)} {generator.randrange(300)}\n"
             )
             start = end

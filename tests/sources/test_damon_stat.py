@@ -510,8 +510,38 @@ def test_the_instance_is_taken_away_while_we_read(tmp_path: Path, monkeypatch: p
         return read(descriptor, size)
 
     monkeypatch.setattr(os, "read", fail)
-    found = survive(kernel)
-    assert found == "cannot trace DAMON's regions: there is no such device; start afresh to make a new trace instance"
+    line = b"  kdamond.0-124 [000] ..... 1003.0: damon_aggregated: target_id=0 nr_regions=1 0-4096: 1 0\n"
+    with source(kernel) as made:
+        with pytest.raises(SourceError) as caught:
+            watch(kernel, made, seconds=4)
+        assert str(caught.value).endswith("there is no such device; start afresh to make a new trace instance")
+        assert kernel.instances() == []
+        monkeypatch.undo()
+        kernel.at(1003.0, lambda: kernel.feed(line))
+        assert [s.time for s in snapshots(watch(kernel, made, seconds=1))] == [1003.0]
+    assert kernel.instances() == []
+
+
+def test_tracefs_mounted_later_is_used_at_the_next_start(tmp_path: Path) -> None:
+    kernel = FakeKernel(tmp_path, "7.2")
+    (tmp_path / TRACING).rename(tmp_path / "sys/kernel/hidden")
+    with source(kernel) as made:
+        assert snapshots(watch(kernel, made, seconds=1)) == []
+        (tmp_path / "sys/kernel/hidden").rename(tmp_path / TRACING)
+        line = b"  kdamond.0-124 [000] ..... 1003.0: damon_aggregated: target_id=0 nr_regions=1 0-4096: 1 0\n"
+        kernel.at(1003.0, lambda: kernel.feed(line))
+        assert [len(s) for s in snapshots(watch(kernel, made, seconds=1))] == [1]
+    assert kernel.instances() == []
+
+
+def test_a_kdamond_too_young_for_an_aggregation_is_seen_from_its_start(tmp_path: Path) -> None:
+    kernel = FakeKernel(tmp_path, "6.17", on=False)
+    kernel.start(age=0.05)
+    line = b"  kdamond.0-124 [000] ..... 1000.1: damon_aggregated: target_id=0 nr_regions=1 0-4096: 1 0\n"
+    kernel.at(1000.1, lambda: kernel.feed(line))
+    with source(kernel) as made:
+        (snapshot,) = snapshots(watch(kernel, made, seconds=1))
+    assert (snapshot.attrs.sample_us, snapshot.until_tuning, snapshot.note) == (5_000, 2, "")
 
 
 def test_garbage_in_the_trace_is_passed_over(tmp_path: Path) -> None:
