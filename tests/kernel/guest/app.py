@@ -37,7 +37,7 @@ def off_on_quit(guest: Guest) -> None:
         terminal.keys("e")
         wait(lambda: terminal.screen and not system.kdamonds(), 20, "the kdamond's end")
         assert not system.stat_enabled()
-        terminal.until("off", gone=["LIVE", "SWITCHING"])
+        terminal.until("OFF", gone=["LIVE", "SWITCHING"])
         guest.facts["off"] = terminal.screen.splitlines()[0].strip()
         terminal.keys("e")
         wait(lambda: terminal.screen and system.stat_enabled(), 20, "DAMON_STAT on again")
@@ -60,7 +60,7 @@ def off_stays_off(guest: Guest) -> None:
         live(terminal)
         terminal.keys("e")
         wait(lambda: terminal.screen and not system.kdamonds(), 20, "the kdamond's end")
-        terminal.until("off", gone=["LIVE", "SWITCHING"])
+        terminal.until("OFF", gone=["LIVE", "SWITCHING"])
         terminal.keys("q")
         assert terminal.wait() == 0
     changed = system.difference(before, system.state())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import fcntl
@@ -138,7 +139,9 @@ def _wait(pid: int, limit: float) -> int:
 
 
 _TOKEN = re.compile(
-    r"\x1b\[([?<>=]?)([\d;:]*)([ $]?)([@-~])|\x1b[PX^_\]].*?(?:\x1b\\|\x07)|\x1b.|[\x00-\x1f]|[^\x00-\x1f\x1b]+",
+    r"\x1b\[([?<>=]?)([\d;:]*)([ $]?)([@-~])"  # control sequences
+    r"|\x1b[PX^_\]].*?(?:\x1b\\|\x07)|\x1b[^\[PX^_\]]"  # strings, other escapes
+    r"|[\x00-\x1a\x1c-\x1f]|[^\x00-\x1f\x1b]+",
     re.DOTALL,
 )
 
@@ -154,6 +157,7 @@ class Terminal:
         self._cells = [[" "] * columns for _ in range(rows)]
         self._row = self._column = 0
         self._rest = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self.everything = ""
         """All that came, escapes included."""
         self.status: int | None = None
@@ -187,13 +191,12 @@ class Terminal:
         return "\n".join("".join(row).rstrip() for row in self._cells)
 
     def until(self, *texts: str, limit: float = 30.0, gone: Sequence[str] = ()) -> str:
-        """Wait until one of the texts (any case) is shown and none of ``gone``; that text."""
+        """Wait until one of the texts is shown and none of ``gone``; that text."""
         deadline = time.monotonic() + limit
         while True:
             shown = self.screen
-            low = shown.lower()
             for text in texts:
-                if text.lower() in low and not any(word.lower() in low for word in gone):
+                if text in shown and not any(word in shown for word in gone):
                     return text
             if self._ended():
                 raise AssertionError(f"the program ended with {self.status} before it showed {texts}:\n{shown}")
@@ -243,7 +246,7 @@ class Terminal:
                 return
             if not data:
                 return
-            text = data.decode("utf-8", "replace")
+            text = self._decoder.decode(data)
             self.everything += text
             self._show(text)
             patience = 0
