@@ -169,8 +169,9 @@ class FakeKernel:
             path.unlink()
 
     def instances(self) -> list[str]:
-        """The names of the trace instances."""
-        return sorted(os.listdir(self.folder / TRACING / "instances"))
+        """The names of the trace instances; none where tracefs is hidden."""
+        folder = self.folder / TRACING / "instances"
+        return sorted(os.listdir(folder)) if folder.is_dir() else []
 
     def fill_instance(self, folder: Path) -> None:
         """What the kernel puts into a new instance."""

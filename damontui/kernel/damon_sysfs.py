@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self, TypeVar
@@ -162,22 +163,27 @@ class Kdamond:
         return f"if it is not in use: echo 0 | sudo tee {self.root.path(ADMIN)}/nr_kdamonds"
 
     def stop(self) -> None:
-        """Turn it off and empty the tree; nothing where it is not (or no longer) ours. May be called again."""
+        """Turn it off and empty the tree; nothing where it is not (or no longer) ours. May be called again.
+
+        Goes on past files that cannot be read. Raises `SourceError` where the tree could not be emptied.
+        """
         if not self._ours:
             return
+        if not self._replaced():
+            with suppress(SourceError):  # off already, or ended by itself; else emptying the tree fails, and says so
+                patiently(lambda: self.root.write(f"{ADMIN}/0/state", "off"), self._pause)
+            patiently(lambda: self.root.write(f"{ADMIN}/nr_kdamonds", "0"), self._pause)
         self._ours = False
-        try:
-            replaced = self.pid >= 0 and self._read_pid() not in (self.pid, -1)
-        except KernelError as error:
-            if error.errno != errno.ENOENT:
-                raise
-            replaced = True
-        if replaced:
-            return  # somebody else emptied or refilled the tree while we ran: not ours to touch
-        if patiently(lambda: self.root.read(f"{ADMIN}/0/state"), self._pause) == "on":
-            patiently(lambda: self.root.write(f"{ADMIN}/0/state", "off"), self._pause)
-        patiently(lambda: self.root.write(f"{ADMIN}/nr_kdamonds", "0"), self._pause)
         self.pid = -1
+
+    def _replaced(self) -> bool:
+        """Whether somebody else emptied or refilled the tree while we ran: then it is not ours to touch."""
+        if not self.root.exists(f"{ADMIN}/0"):
+            return True
+        try:
+            return self.pid >= 0 and self._read_pid() not in (self.pid, -1)
+        except SourceError:
+            return False
 
     def _read_pid(self) -> int:
         return patiently(lambda: self.root.read_int(f"{ADMIN}/0/pid"), self._pause)
