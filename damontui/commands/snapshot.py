@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 
 from damontui.commands.call import Call, Parser, add_target
+from damontui.commands.progress import Progress
 from damontui.config import parse_count, parse_seconds
 from damontui.damon.snapshot import Description, Snapshot, Status
 from damontui.errors import SourceError
@@ -78,7 +78,7 @@ def _print_text(snapshot: Snapshot, description: Description, first: bool) -> No
 def _count(call: Call, source: Source, show: Callable[[Snapshot], None]) -> None:
     """Hand ``--count`` snapshots to ``show``. Raises `SourceError` where the source has none to give."""
     wanted, timeout = call.words.count, call.words.timeout
-    progress = _Progress()
+    progress = Progress()
     seen = 0
     waiting = ""
 
@@ -121,22 +121,3 @@ def _refusal(status: Status, description: Description, program: str) -> SourceEr
             remedy = f"switch it on with e in: sudo {program} {description.target}"
         return SourceError(f"no snapshot of {description.title}", status.text or "it is switched off", remedy)
     return SourceError(f"no more snapshots of {description.title}", status.text)
-
-
-class _Progress:
-    """What is waited for, on a terminal's standard error only; wiped when it is over."""
-
-    def __init__(self) -> None:
-        self._shown = False
-
-    def show(self, text: str) -> None:
-        with suppress(OSError, ValueError, AttributeError):
-            if sys.stderr.isatty():
-                print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
-                self._shown = True
-
-    def clear(self) -> None:
-        with suppress(OSError, ValueError):
-            if self._shown:
-                print("\r\x1b[K", end="", file=sys.stderr, flush=True)
-                self._shown = False

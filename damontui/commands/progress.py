@@ -1,0 +1,33 @@
+"""How far long work is: one line on a terminal's standard error, wiped when it is over."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from contextlib import suppress
+
+
+class Progress:
+    """A line that is written over; nothing where standard error is no terminal."""
+
+    def __init__(self) -> None:
+        self._shown = False
+        self._last = 0.0
+
+    def show(self, text: str, *, often: bool = False) -> None:
+        """Show ``text`` instead of what was shown before, cut to the terminal; ``often``: ten times a second."""
+        with suppress(OSError, ValueError, AttributeError):
+            now = time.monotonic()
+            if sys.stderr.isatty() and not (often and now < self._last + 0.1):
+                self._last = now
+                width = shutil.get_terminal_size().columns - 1
+                print(f"\r\x1b[K{text[:width]}", end="", file=sys.stderr, flush=True)
+                self._shown = True
+
+    def clear(self) -> None:
+        """Wipe the line."""
+        with suppress(OSError, ValueError):
+            if self._shown:
+                print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+                self._shown = False

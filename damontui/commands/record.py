@@ -1,0 +1,150 @@
+"""Keep what is seen: every snapshot of a target, in a file that is whole however the recording ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from damontui import units
+from damontui.commands.call import Call, Parser, add_target
+from damontui.commands.progress import Progress
+from damontui.config import parse_seconds
+from damontui.damon.snapshot import Description, Snapshot, Status
+from damontui.errors import SourceError, UsageError
+from damontui.records.own import RecordWriter
+
+EXAMPLES = """\
+examples:
+  sudo damontui record stat -o night.damontui           until Ctrl-C
+  damontui record 1234 -o build.damontui --for 10m      a process, for ten minutes
+  damontui record demo --seed 1 --speed max --for 1h -o demo.damontui
+  damontui night.damontui                               replay it
+  damontui report night.damontui --style wss            and see: damontui report --help
+
+Every snapshot is in the file when its aggregation ends: a crash costs at most the one being written."""
+
+
+def arguments(parser: Parser) -> None:
+    """The options of ``record``."""
+    add_target(parser)
+    group = parser.add_argument_group("recording")
+    group.add_argument(
+        "-o", "--output", dest="output", metavar="FILE", required=True, help="the new file, readable by its owner only"
+    )
+    group.add_argument(
+        "--for",
+        dest="seconds",
+        metavar="S",
+        type=lambda text: parse_seconds(text, "--for"),
+        help="how long, on the target's own clock: seconds, or 10m (until stopped)",
+    )
+    group.add_argument("--force", action="store_true", help="overwrite a file that is there")
+
+
+def run(call: Call) -> int:
+    """Record until the time is over, the target ends or a signal comes."""
+    path = Path(call.words.output)
+    overwrites = refuse_overwriting(path, call.target, force=call.words.force)
+    with call.open() as source, _Recording(path, source.describe(), overwrites) as recording:
+        if source.describe().reason:
+            print(f"damontui: {source.describe().reason}", file=sys.stderr)
+        limit: float | None = None
+        for event in source.snapshots(threading.Event()):
+            if limit is None and call.words.seconds is not None:
+                limit = (event.began if isinstance(event, Snapshot) else event.time) + call.words.seconds
+            if isinstance(event, Snapshot):
+                # a signal must not cut a snapshot in two
+                call.endings.defer()
+                recording.append(event)
+                call.endings.resume()
+                if limit is not None and event.time >= limit - 1e-9:
+                    break
+            elif not recording.goes_on(event, call.program):
+                break
+        if not recording.count:
+            raise SourceError("nothing was recorded", "the target ended without a snapshot")
+    return 0
+
+
+def refuse_overwriting(path: Path, source: str, *, force: bool) -> bool:
+    """Whether a file will be overwritten.
+
+    Raises:
+        SourceError: there is one and ``force`` was not given.
+        UsageError: it is the very file that is read.
+    """
+    if not path.exists():
+        return False
+    with suppress(OSError):
+        if os.path.samefile(path, source):
+            raise UsageError(f"-o {path}: this is the file that is read; use another name")
+    if not force:
+        raise SourceError(f"cannot write {path}", "the file is there already", "use another name, or --force")
+    return True
+
+
+class _Recording:
+    """The file being written, and what the user is told of it.
+
+    A new file is made at once, so that a folder that cannot be written to is said before anything is measured; one
+    that is overwritten only when there is something to overwrite it with.
+    """
+
+    def __init__(self, path: Path, description: Description, overwrites: bool) -> None:
+        self.count = 0
+        self._path = path
+        self._description = description
+        self._overwrites = overwrites
+        self._writer: RecordWriter | None = None
+        self._progress = Progress()
+        self._began = self._time = 0.0
+
+    def __enter__(self) -> _Recording:
+        if not self._overwrites:
+            self._writer = RecordWriter(self._path, self._description)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with ExitStack() as stack:
+            if self._writer is not None:
+                stack.callback(self._writer.close)
+            self._progress.clear()
+            if self.count:
+                with suppress(OSError):
+                    print(f"damontui: recorded {self._words()} to {self._path}", file=sys.stderr)
+            elif self._writer is not None:
+                self._path.unlink(missing_ok=True)  # ours, and nothing in it
+
+    def append(self, snapshot: Snapshot) -> None:
+        """Write a snapshot. Raises `SourceError` where the disk is full."""
+        if self._writer is None:
+            self._writer = RecordWriter(self._path, self._description, force=True)
+        if not self.count:
+            self._began = snapshot.began
+        self._writer.append(snapshot)
+        self.count += 1
+        self._time = snapshot.time
+        self._progress.show(self._words(), often=True)
+
+    def goes_on(self, status: Status, program: str) -> bool:
+        """Whether there is more to come after a change of state. Raises `SourceError` where nothing ever came."""
+        if status.state in ("waiting", "on"):
+            self._progress.show(status.text if not self.count else f"{self._words()} – {status.text}")
+            return True
+        if self.count:
+            self._progress.show(f"{self._words()} – {status.text}")
+            return status.state == "off"
+        remedy = ""
+        if status.state == "off":
+            remedy = "leave out --disabled, or set enabled"
+            if self._description.origin == "kernel":
+                remedy = f"switch it on with e in: sudo {program} {self._description.target}"
+        raise SourceError(f"nothing to record of {self._description.title}", status.text or status.state, remedy)
+
+    def _words(self) -> str:
+        size = units.size(self._writer.bytes if self._writer is not None else 0)
+        snapshots = "1 snapshot" if self.count == 1 else f"{self.count:,} snapshots"
+        return f"{snapshots}, {units.duration(self._time - self._began)}, {size}"
