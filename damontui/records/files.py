@@ -120,17 +120,19 @@ def write(table: Table, path: str | Path, kind: Format, *, force: bool = False) 
         return []
     if kind == "perf":
         raise SourceError(f"cannot write {path}", "perf's binary format is read only", "choose another format")
-    with create(path, force=force) as file:
-        try:
+    file = create(path, force=force)
+    try:
+        with file:
             if kind == "trace":
                 left = damo.write_trace(table, file)
             else:
                 left = damo.write_json(table, file, compress=kind == "json-compressed")
-        except OSError as error:
-            raise SourceError(f"cannot write {path}", (error.strerror or str(error)).lower()) from error
-    if kind == "trace" and table.intervals_known and len(table):
-        with create(Path(f"{path}.kdamonds"), force=force) as file:
-            file.write(damo.sidecar_text(table.beside[int(table.beside_of[0])].attrs).encode())
+        if kind == "trace" and table.intervals_known and len(table):
+            path = Path(f"{path}.kdamonds")
+            with create(path, force=force) as file:
+                file.write(damo.sidecar_text(table.beside[int(table.beside_of[0])].attrs).encode())
+    except OSError as error:  # the last bytes are written when the file is closed
+        raise SourceError(f"cannot write {path}", (error.strerror or str(error)).lower()) from error
     return left
 
 

@@ -14,6 +14,7 @@ import json
 import math
 import mmap
 import os
+import stat
 import struct
 import zlib
 from dataclasses import dataclass
@@ -117,7 +118,8 @@ class RecordWriter:
             ) from None
         except OSError as error:
             raise SourceError(f"cannot record to {self.path}", (error.strerror or str(error)).lower()) from error
-        os.fchmod(self._file, 0o600)
+        if stat.S_ISREG(os.fstat(self._file).st_mode):  # a device's mode is not ours
+            os.fchmod(self._file, 0o600)
         header = {"damontui_record": VERSION, **dataclasses.asdict(description)}
         if math.isinf(description.speed):
             header["speed"] = 0  # JSON has no infinity
