@@ -6,13 +6,14 @@ planned for a moment (`FakeKernel.at`) happens when the clock reaches it.
 
 from __future__ import annotations
 
+import builtins
 import errno
 import json
 import os
 import re
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from damontui.kernel.root import KernelError, Root
@@ -50,6 +51,9 @@ class FakeRoot(Root):
                 return text
         self._fault(name, {key: value for key, value in self.faults.items() if isinstance(value, int)})
         return super().read(name)
+
+    def read_ints(self, folder: str, names: Sequence[str]) -> builtins.list[int]:
+        return [self.read_int(f"{folder}/{name}") for name in names]
 
     def list(self, name: str) -> list[str]:
         self._fault(name, {key: value for key, value in self.faults.items() if isinstance(value, int)})

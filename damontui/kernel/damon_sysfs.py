@@ -220,11 +220,8 @@ class Kdamond:
         patiently(lambda: self.root.write(f"{ADMIN}/0/state", "update_schemes_tried_regions"), self._pause)
         folder = f"{CONTEXT}/schemes/0/tried_regions"
         numbers = sorted(int(name) for name in self.root.list(folder) if name.isdigit())
-        rows = [
-            [self.root.read_int(f"{folder}/{n}/{name}") for name in ("start", "end", "nr_accesses", "age")]
-            for n in numbers
-        ]
-        table = np.array(rows, dtype=np.int64).reshape(-1, 4)
+        names = [f"{n}/{name}" for n in numbers for name in ("start", "end", "nr_accesses", "age")]
+        table = np.array(self.root.read_ints(folder, names), dtype=np.int64).reshape(-1, 4)
         start, end, nr_accesses, age = (np.ascontiguousarray(column) for column in table.T)
         return start, end, nr_accesses, age
 
