@@ -5,12 +5,11 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
-from damontui.sources.base import Source
-
+_Held = TypeVar("_Held", bound=AbstractContextManager[object])
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -84,8 +83,11 @@ class Endings:
 
 
 @contextmanager
-def held(source: Source, endings: Endings) -> Iterator[Source]:
-    """The source, entered, and left whatever happens; signals during entering and leaving wait until it is done."""
+def held(source: _Held, endings: Endings) -> Iterator[_Held]:
+    """A source, or the holder of one, entered, and left whatever happens.
+
+    Signals during entering and leaving wait until that is done.
+    """
     endings.defer()
     source.__enter__()
     # two levels: a signal may raise while the inner one is on its way to ``defer``, and only the first signal raises

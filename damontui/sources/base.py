@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from damontui.damon.snapshot import Description, Event
 
@@ -50,3 +50,10 @@ class Source(Protocol):
     def overhead(self) -> float:
         """CPU seconds that observing took so far (the kdamond's or the engine's), 0.0 where unknown."""
         ...
+
+
+@runtime_checkable
+class Taking(Protocol):
+    """A source that may switch DAMON_STAT off for the time being, where the user says so."""
+
+    take: bool
