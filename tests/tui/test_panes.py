@@ -133,7 +133,7 @@ def test_truth_stands_beside_the_estimate() -> None:
     truth = Truth(GIB, 2 * 21_474_836_480.0 / 4, tuple(range(-50, 51)))
     made = make.snapshot(ROWS, origin="simulated", truth=truth)
     lines = drawn(BandwidthPane(), frame([made]), 50, 7)
-    assert lines[-1] == "truth 10.7 GB/s   the estimate is 100 % of it"
+    assert lines[-1] == "truth 10.7 GB/s   estimate is 100 % of it"
     table = drawn(IdlePane(), frame([made]), 50, 15)
     assert "truth" in table[0]
     assert "−50.0 ms" in table[1]

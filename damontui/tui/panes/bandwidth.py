@@ -110,7 +110,7 @@ def _off(snapshot: Snapshot) -> Line:
     if snapshot.truth is None or snapshot.truth.bandwidth <= 0:
         return ()
     ratio = metrics.bandwidth(snapshot) / snapshot.truth.bandwidth
-    return ((f"   the estimate is {ratio * 100:.0f} % of it", "muted"),)
+    return ((f"   estimate is {ratio * 100:.0f} % of it", "muted"),)
 
 
 def _round_up(value: float) -> float:

@@ -42,7 +42,7 @@ class IntervalsPane(Pane):
             self._observed(frame, snapshot, width),
             self._tuning(snapshot),
             self._regions(frame, snapshot, width),
-            self._overhead(frame, snapshot),
+            self._overhead(frame, snapshot, width),
         ][:height]
 
     def _short(self, frame: Frame, snapshot: Snapshot, width: int) -> list[Line]:
@@ -149,10 +149,10 @@ class IntervalsPane(Pane):
             (f" {most}", "muted"),
         )
 
-    def _overhead(self, frame: Frame, snapshot: Snapshot) -> Line:
+    def _overhead(self, frame: Frame, snapshot: Snapshot, width: int) -> Line:
         who = {"kernel": "kdamond", "process": "reader", "simulated": "engine", "record": "recorded"}[snapshot.origin]
         pid = snapshot.module.kdamond_pid if snapshot.module else None
-        if pid is not None and pid > 0:
+        if pid is not None and pid > 0 and (width >= 50 or frame.own_cpu is None):
             who = f"{who} {pid}"
         value: Span = ("—".rjust(8), "muted") if snapshot.cpu is None else (share(snapshot.cpu).rjust(8), "value")
         parts: list[Span] = [("overhead CPU".ljust(LABEL), "label"), value, (f"  {who}", "muted")]
