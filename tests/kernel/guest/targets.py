@@ -33,11 +33,11 @@ def paddr_is_true(guest: Guest) -> None:
     """`snapshot paddr`: an own kdamond, auto-tuned on every kernel, sees the hot area in use and the cold one idle"""
     free_damon()
     with Load(AREAS, guest.folder) as load, as_found():
-        ended = program.run(guest.folder, "snapshot", "paddr", "--json", "--count", "18", limit=120)
+        ended = program.run(guest.folder, "snapshot", "paddr", "--json", "--count", "22", limit=120)
         physical = {name: load.physical(name) for name in load.areas}
     assert ended.status == 0, ended.err
     snapshots = [json.loads(line) for line in ended.out.splitlines()]
-    assert len(snapshots) == 18
+    assert len(snapshots) == 22
     for snapshot in snapshots:
         whole(snapshot)
     samples = [s["intervals"]["sample_us"] for s in snapshots]
@@ -97,19 +97,8 @@ def foreign_kdamond_is_untouched(guest: Guest) -> None:
 def process_is_true(guest: Guest) -> None:
     """`snapshot PID` through /proc, on any kernel: the hot area is in use, the cold one idle; nothing is left behind"""
     with Load(PROCESS, guest.folder) as load, as_found():
-        ended = program.run(
-            guest.folder,
-            "snapshot",
-            str(load.pid),
-            "--via",
-            "proc",
-            "--json",
-            "--count",
-            "8",
-            "--budget",
-            "20%",
-            limit=120,
-        )
+        words = ("--via", "proc", "--json", "--count", "4", "--budget", "50%")
+        ended = program.run(guest.folder, "snapshot", str(load.pid), *words, limit=120)
         ranges = {name: [(start, start + load.areas[name].size)] for name, start in load.addresses.items()}
     assert ended.status == 0, ended.err
     snapshots = [json.loads(line) for line in ended.out.splitlines()]
