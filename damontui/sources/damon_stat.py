@@ -20,13 +20,13 @@ from damontui.errors import SourceError
 from damontui.kernel import procfs
 from damontui.kernel.damon_stat import PARAMETERS, REFRESH_S, DamonStat, ModuleState
 from damontui.kernel.root import KernelError, Root
-from damontui.kernel.tracefs import Trace, TracedAggregation, TraceParser
+from damontui.kernel.tracefs import Trace, TracedAggregation
 from damontui.sources.cost import KdamondCost
+from damontui.sources.traced import Listener
 
 _PAUSE_S = 0.1  # between two looks at an empty trace; a stop ends it at once
 _CHECK_S = 0.5  # between two looks at the switch
 _VALUES_S = 1.0  # the module computes its numbers every 5 s
-_SILENCE_S = 1.0  # an aggregation begun and not gone on with for so long has lost its last lines
 _STRAYS = 64
 _LONGEST_S = 200.0  # 20 samples of at most 10 s
 _UNKNOWN = ModuleState(on=False, pid=-2)  # not looked at yet
@@ -148,13 +148,12 @@ class DamonStatSource:
         """
         if self._trace is None and self._entered:
             self._open_trace()  # tracefs may have been mounted since
-        while self._read() and not stop.is_set():
-            pass  # what came while nobody watched
-        parser = TraceParser(targets=1)
+        listener = Listener(self._read, self._clock, targets=1)
+        listener.forget(stop)
         state = _UNKNOWN
         run: _Run | None = None
         strays: list[TracedAggregation] = []
-        checked = heard = float("-inf")
+        checked = float("-inf")
         while not stop.is_set():
             now = self._clock()
             if self._look or now - checked >= _CHECK_S:
@@ -174,20 +173,14 @@ class DamonStatSource:
                     else:
                         self._rest()
                     strays.clear()
-            data = self._read()
-            whole = parser.feed(data) if data else []
-            if data:
-                heard = now
-            elif parser.pending and now - heard >= _SILENCE_S:
-                whole = parser.flush()
-            for traced in whole:
+            for traced in listener.look():
                 if run is None:
                     strays = [*strays, traced][-_STRAYS:]
                 elif run.pid is None or traced.pid == run.pid:
                     yield from self._found(run, traced)
             if run is not None and self._trace is None:
                 yield from self._numbers_alone(run)
-            if not data:
+            if listener.quiet:
                 stop.wait(_PAUSE_S)
 
     # The switch

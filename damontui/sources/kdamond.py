@@ -26,16 +26,15 @@ from damontui.kernel import damon_sysfs, debt, process_files, procfs
 from damontui.kernel.damon_stat import DamonStat
 from damontui.kernel.damon_sysfs import Kdamond, SysfsTarget
 from damontui.kernel.root import KernelError, Root
-from damontui.kernel.trace_parser import TracedAggregation, TraceParser
+from damontui.kernel.trace_parser import TracedAggregation
 from damontui.kernel.tracefs import Trace
 from damontui.kernel.zones import zones
 from damontui.operations.process import identify
 from damontui.sources.cost import KdamondCost
-from damontui.sources.traced import Namer, TracedRun
+from damontui.sources.traced import Listener, Namer, TracedRun
 
 _PAUSE_S = 0.1  # between two looks at an empty trace; a stop ends it at once
 _CHECK_S = 0.5  # between two looks at whether it still runs, and at its targets
-_SILENCE_S = 0.3  # an aggregation begun and not gone on with for so long has lost its last lines
 _LEAST_S = 0.5  # between two readings of tried_regions
 
 
@@ -279,33 +278,26 @@ class KdamondSource:
     # Regions through the tracepoint
 
     def _traced(self, stop: threading.Event, kdamond: Kdamond, trace: Trace, targets: int) -> Iterator[Event]:
-        parser = TraceParser(targets=targets)
+        listener = Listener(trace.read, self._clock, targets=targets)
         run = _Run(self, kdamond)
         yield self._waiting(kdamond.attrs)
-        checked = heard = self._clock()
+        checked = self._clock()
         while not stop.is_set() and self._enabled.is_set():
-            data = trace.read()
-            now = self._clock()
-            whole = parser.feed(data) if data else []
-            if data:
-                heard = now
-            elif parser.pending and now - heard >= _SILENCE_S:
-                whole = parser.flush()
-            for traced in whole:
+            for traced in listener.look():
                 if traced.pid == kdamond.pid:
                     if not traced.complete:
                         trace.enlarge()
                     yield run.snapshot(traced)
-            if now - checked >= _CHECK_S:
-                checked = now
+            if self._clock() - checked >= _CHECK_S:
+                checked = self._clock()
                 if not kdamond.running():
                     yield self._status("gone", self._farewell())
                     return
                 if self._follow(kdamond):
                     trace.only(kdamond.pid)
-                    parser = TraceParser(targets=len(kdamond.targets))
+                    listener = Listener(trace.read, self._clock, targets=len(kdamond.targets))
                     run = _Run(self, kdamond)
-            if not data:
+            if listener.quiet:
                 stop.wait(_PAUSE_S)
 
     def _follow(self, kdamond: Kdamond) -> bool:

@@ -1,20 +1,58 @@
-"""From the trace of one kdamond to snapshots, where its attributes are known at the start."""
+"""From the trace of a kdamond to snapshots."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Ints, Snapshot
-from damontui.kernel.trace_parser import TracedAggregation
+from damontui.kernel.trace_parser import TracedAggregation, TraceParser
 from damontui.sources.cost import KdamondCost
+
+_SILENCE_S = 0.5
+"""An aggregation is printed in one go: begun and not gone on with for so long, it has lost its last lines."""
+
+
+class Listener:
+    """Reads a trace, from which aggregations come whole or as soon as it is clear that they will not become so.
+
+    Args:
+        read: what came since the last call, b"" where nothing did; does not wait.
+        clock: CLOCK_MONOTONIC in seconds.
+        targets: how many targets every aggregation has, where that is known.
+    """
+
+    def __init__(self, read: Callable[[], bytes], clock: Callable[[], float], *, targets: int | None = None) -> None:
+        self.quiet = True
+        """Whether nothing came at the last look: then it is worth to wait a moment."""
+        self._read = read
+        self._clock = clock
+        self._parser = TraceParser(targets=targets)
+        self._heard = clock()
+
+    def forget(self, stop: threading.Event) -> None:
+        """Drop what came while nobody watched."""
+        while self._read() and not stop.is_set():
+            pass
+
+    def look(self) -> list[TracedAggregation]:
+        """The aggregations that became whole since the last look; does not wait. Raises `SourceError`."""
+        data = self._read()
+        self.quiet = not data
+        now = self._clock()
+        if data:
+            self._heard = now
+            return self._parser.feed(data)
+        return self._parser.flush() if self._parser.pending and now - self._heard >= _SILENCE_S else []
+
 
 Namer = Callable[[Ints, Ints, Ints], tuple[str, ...]]
 """From start, end and target of regions (int64, shape ``(regions,)``) to what is there."""
 
 
 class TracedRun:
-    """One kdamond from a start on.
+    """One kdamond from a start on, its attributes known.
 
     Args:
         attrs: in force at the start.

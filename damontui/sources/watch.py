@@ -15,14 +15,13 @@ from damontui.damon.snapshot import Description, Event, Ints, State, Status
 from damontui.errors import SourceError, UsageError
 from damontui.kernel import damon_sysfs, procfs
 from damontui.kernel.root import Root
-from damontui.kernel.trace_parser import TracedAggregation, TraceParser
+from damontui.kernel.trace_parser import TracedAggregation
 from damontui.kernel.tracefs import Trace
 from damontui.sources.cost import KdamondCost
-from damontui.sources.traced import TracedRun
+from damontui.sources.traced import Listener, TracedRun
 
 _PAUSE_S = 0.1
 _CHECK_S = 0.5
-_SILENCE_S = 0.3
 _MODULES = ("damon_reclaim", "damon_lru_sort")
 
 
@@ -111,35 +110,26 @@ class WatchSource:
         trace = self._trace
         if trace is None:
             raise RuntimeError("the source was not entered")
-        while trace.read() and not stop.is_set():
-            pass  # what came while nobody watched
-        parser = TraceParser()
+        listener = Listener(trace.read, self._clock)
+        listener.forget(stop)
         run = _Run(self._attrs, self._cost, self._clock, self._wall)
-        now = self._clock()
+        checked = self._clock()
         seconds = 200.0 if self._attrs is None or self._attrs.goal is not None else self._attrs.aggr_us / 1e6
-        yield self._status("waiting", f"first aggregation, at most {seconds:.3g} s", now + seconds)
-        checked = heard = now
+        yield self._status("waiting", f"first aggregation, at most {seconds:.3g} s", checked + seconds)
         begun = False
         while not stop.is_set():
-            data = trace.read()
-            now = self._clock()
-            whole = parser.feed(data) if data else []
-            if data:
-                heard = now
-            elif parser.pending and now - heard >= _SILENCE_S:
-                whole = parser.flush()
-            for traced in whole:
+            for traced in listener.look():
                 if traced.pid == self._pid and (traced.complete or begun):
                     begun = True  # before, the trace began in the middle of an aggregation
                     if not traced.complete:
                         trace.enlarge()
                     yield run.snapshot(traced)
-            if now - checked >= _CHECK_S:
-                checked = now
+            if self._clock() - checked >= _CHECK_S:
+                checked = self._clock()
                 if not self.enabled:
                     yield self._status("gone", f"kdamond {self._pid} has ended")
                     return
-            if not data:
+            if listener.quiet:
                 stop.wait(_PAUSE_S)
 
     def _status(self, state: State, text: str, due: float | None = None) -> Status:

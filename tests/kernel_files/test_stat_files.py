@@ -337,7 +337,9 @@ def test_a_process_of_ours_lives_and_dies() -> None:
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     assert procfs.alive(root, process.pid)
     assert not procfs.is_kernel_thread(root, process.pid)
-    assert (procfs.age(root, process.pid) or -1) >= 0
+    age = procfs.age(root, process.pid)
+    assert age is not None
+    assert age >= 0
     process.kill()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
     assert not procfs.alive(root, process.pid)  # a zombie
