@@ -33,6 +33,7 @@ LIMITS = (
     "Inside a mapping no position is known: one that is used in part is shown as used at a lower rate all over.",
     "Sizes are of address space: pages that were never touched count as idle.",
     "An access to one byte counts its page, 2 MiB of it where the page is huge.",
+    "While the bits are cleared (about 10 ms a GB) the process may wait where it maps or first touches memory.",
     "Clearing the accessed bits every time disturbs other readers of them (other monitors, the kernel's own reclaim).",
 )
 """What this way of observing cannot tell, one sentence each."""
@@ -101,6 +102,7 @@ class Process:
         who: identity (PID and start time) and name.
         layout: what was mapped at the last look.
         shares: of each mapping the share referenced, shape ``(mappings,)``.
+        told: the layout when the context was told the ranges; its names are theirs.
         ranges: what the context was told to monitor.
         phases: of each of these ranges how far its next accessed page is, 0 to 1.
         threads: as they were when their stacks were looked for.
@@ -110,6 +112,7 @@ class Process:
     who: Stat
     layout: Layout
     shares: Floats
+    told: Layout
     ranges: tuple[tuple[int, int], ...] = ()
     phases: Floats = field(default_factory=lambda: np.zeros(0))
     threads: list[int] = field(default_factory=list)
@@ -217,7 +220,7 @@ class ProcessOperations:
         for index, process in enumerate(self._order):
             mine = np.flatnonzero(target == index)
             if len(mine):
-                layout = process.layout
+                layout = process.told
                 names[mine] = files.names_in(layout.mappings, layout.names, start[mine], end[mine])
         return tuple(names.tolist())
 
@@ -244,7 +247,7 @@ class ProcessOperations:
         if read is None:
             return None
         layout = Layout.of(read)
-        process = Process(who, layout, np.zeros(len(layout.start)))
+        process = Process(who, layout, np.zeros(len(layout.start)), layout)
         self._find_stacks(process)
         return process
 
@@ -279,6 +282,7 @@ class ProcessOperations:
         """What the context is to monitor from now on; every process has its part of the regions."""
         most = max(1, self._max_regions // max(1, len(self.processes)))
         for process in self.processes.values():
+            process.told = process.layout
             ranges = process.layout.ranges(most)
             if ranges == process.ranges:
                 continue

@@ -34,6 +34,7 @@ from damontui.sources.process import DEFAULTS, ProcessSource
 
 PATIENCE = 5.0
 """Seconds that a command has to end by itself after SIGTERM, when the monitor is left."""
+_FOREVER = 1e9
 KEPT_LINES = 1_000
 _LONGEST_LINE = 2_000
 _ESCAPES = re.compile(
@@ -176,7 +177,9 @@ class Launched:
             return None
         self.go()
         try:
-            status = self._process.wait(timeout)
+            # with a limit the wait looks up every 50 ms: a signal that the kernel gives to another thread of ours does
+            # not interrupt the main thread, whose turn it is to handle it
+            status = self._process.wait(_FOREVER if timeout is None else timeout)
         except subprocess.TimeoutExpired:
             return None
         if self._reader is not None:
@@ -334,6 +337,33 @@ class _LaunchedOperations(ProcessOperations):
 
     def valid(self) -> bool:
         return self._launched.poll() is None and super().valid()
+
+
+def launch(
+    command: Sequence[str],
+    attrs: Attrs = DEFAULTS,
+    *,
+    root: Root | None = None,
+    log: str | None = None,
+    output: Output = "keep",
+    screen: bool = False,
+    size: tuple[int, int] = (80, 24),
+    **options: Any,
+) -> LaunchSource:
+    """The source that starts and monitors ``command``; nothing is started before it is entered.
+
+    Args:
+        command: the words of the command.
+        attrs: as asked for.
+        root: where /proc is.
+        log: see `Launched`, and so ``output``, ``screen`` and ``size``.
+        output: "stderr" for a run without a screen whose standard output is ours.
+        screen: whether a screen has the terminal.
+        size: columns and rows that the command sees.
+        options: what else `ProcessSource` takes (budget, children, program, seed, enabled).
+    """
+    launched = Launched(command, log=log, output=output, screen=screen, size=size)
+    return LaunchSource(Root() if root is None else root, launched, attrs, **options)
 
 
 @contextmanager

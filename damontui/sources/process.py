@@ -40,6 +40,10 @@ _ROOM = 1.15
 _SLACK = 1.5
 """It is shortened again where it is this many times longer than the budget asks for."""
 _MOST_US = 600_000_000
+_PATIENCE_US = 10_000_000
+"""An aggregation that the budget makes longer than this gets fewer samples instead: a look tells of every page, so that
+a few give a picture, and a picture that takes half an hour is none."""
+_LEAST_SAMPLES = 3
 
 
 def parse_pids(word: str) -> tuple[int, ...]:
@@ -73,7 +77,7 @@ class Budget:
 
     def measured(self, seconds: float) -> None:
         """Take in what one look cost."""
-        weight = 8 if seconds < self.cost else 2 if self.cost else 1
+        weight = 4 if seconds < self.cost else 2 if self.cost else 1
         self.cost += (seconds - self.cost) / weight
 
     @property
@@ -90,10 +94,14 @@ class Budget:
             goal = replace(goal, min_sample_us=floor, max_sample_us=max(goal.max_sample_us, floor))
         if floor <= self.wanted.sample_us:
             return replace(self.wanted, goal=goal)
+        wanted = self.wanted.aggr_samples
+        fewer = max(_LEAST_SAMPLES, max(_PATIENCE_US, self.wanted.aggr_us) // floor)
+        samples = min(wanted, fewer)
         return replace(
             self.wanted,
             sample_us=floor,
-            aggr_us=floor * self.wanted.aggr_samples,
+            aggr_us=floor * samples,
+            aggr_samples=samples,
             update_us=max(self.wanted.update_us, floor),
             goal=goal,
         )
@@ -102,9 +110,9 @@ class Budget:
         """What to put in force instead of ``now``; None where that is well within the budget and not too careful."""
         allowed = self.allowed
         if now.goal is None or allowed.goal is None:
-            if now.sample_us < self.least_us or now.sample_us > max(allowed.sample_us, self.wanted.sample_us) * _SLACK:
-                return allowed
-            return None
+            dear = now.sample_us < self.least_us
+            rare = now.sample_us > allowed.sample_us * _SLACK or (allowed == self.wanted and now != allowed)
+            return allowed if dear or rare else None
         # what the tuner chose stays, within the bounds that the budget sets it
         if now.goal.min_sample_us >= self.least_us and now.goal.min_sample_us <= allowed.goal.min_sample_us * _SLACK:
             return None

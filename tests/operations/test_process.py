@@ -101,7 +101,7 @@ def test_mappings_come_and_go_and_the_others_keep_their_age(tmp_path: Path) -> N
         watched.aggregate()
     process.map([idle, Area(LIB + 8 * MIB, 2 * MIB, rss=2 * MIB, referenced=2 * MIB)])
     snapshot = watched.aggregate()  # still its old regions: the update comes at its end
-    assert rows(snapshot) == [("", MIB, 0), ("a.so", MIB, 0)]
+    assert rows(snapshot) == [("[heap]", MIB, 0), ("a.so", MIB, 0)]
     snapshot = watched.aggregate()
     assert rows(snapshot) == [("a.so", MIB, 0), ("[anon]", 2 * MIB, 10)]
     assert snapshot.age.tolist() == [5, 0]

@@ -104,7 +104,7 @@ def test_the_budget_is_kept(tmp_path: Path, cost: float, budget: float, goal: In
         assert (clock.cpu - spent) / (clock.now - began) <= budget * 1.01
     for snapshot in found:
         assert cost / (snapshot.attrs.sample_us / 1e6) <= budget
-        assert snapshot.attrs.max_nr_accesses == 10
+        assert 3 <= snapshot.attrs.max_nr_accesses <= 10
     assert found[-1].cpu is not None
     assert found[-1].cpu <= budget
 
@@ -118,7 +118,16 @@ def test_a_stretched_interval_says_so(tmp_path: Path) -> None:
         "sampled every 2.88 s, not 100 ms: one look costs 50.0 ms of CPU time and the budget is 2.0 % of one CPU; "
         "a larger --budget samples more often"
     )
-    assert found[-1].nr_accesses.tolist() == [10]
+    assert found[-1].nr_accesses.tolist() == [3]  # and fewer samples: the picture is to come within 10 s
+
+
+def test_a_dear_process_shows_within_few_looks(tmp_path: Path) -> None:
+    made, clock, _ = source(tmp_path, 4.0)  # 100 GB or so
+    with made:
+        began = clock.now
+        (first,) = snapshots(made, 1)
+    assert first.attrs.max_nr_accesses == 3
+    assert clock.now - began == pytest.approx(3 * 4.0 / 0.02 * 1.15, rel=0.05)
 
 
 def test_a_process_that_grows_is_sampled_more_rarely_at_once_and_shrunk_again_more_often(tmp_path: Path) -> None:
@@ -262,7 +271,8 @@ def truth() -> tuple[list[Snapshot], dict[str, tuple[int, int, float]], list[tup
     last = events[-1]
     assert isinstance(last, Status)
     assert last.state == "gone"
-    return [e for e in events if isinstance(e, Snapshot)], areas, touches, began
+    # at its end the load gives its areas back, which a last snapshot may see
+    return [e for e in events if isinstance(e, Snapshot) and e.time < began + 12.0], areas, touches, began
 
 
 def of_area(snapshot: Snapshot, area: tuple[int, int, float]) -> np.ndarray:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from damontui.errors import SourceError
 from damontui.kernel import process_files as files
 from damontui.kernel.root import Root
 from damontui.sources.launch import Launched, LaunchSource, Ring, passing_on, run_headless
+from damontui.sources.launch import launch as launching
 
 ROOT = Root("/")
 QUICK = Attrs(sample_us=10_000, aggr_us=50_000, update_us=50_000, goal=None)
@@ -145,37 +148,99 @@ def test_signals_are_passed_on(started: list[Launched], tmp_path: Path, number: 
     assert signal.getsignal(number) == before
 
 
+def test_ctrl_z_stops_both_and_both_go_on(tmp_path: Path) -> None:
+    program = """
+import os, signal, sys
+from damontui.sources.launch import Launched, passing_on
+launched = Launched(("sleep", "1000"))
+launched.start()
+launched.go()
+try:
+    with passing_on(launched):
+        print(launched.pid, flush=True)
+        sys.exit(launched.wait())
+finally:
+    launched.close(0.0)
+"""
+
+    def reaches(pid: int, states: str) -> bool:
+        for _ in range(int(LONG / 0.02)):
+            stat = files.stat(ROOT, pid)
+            if stat is not None and stat.state in states:
+                return True
+            time.sleep(0.02)
+        return False
+
+    # a group of its own: one that no shell looks after could not be stopped from the keyboard
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, process_group=0) as ours:
+        try:
+            assert ours.stdout is not None
+            child = int(ours.stdout.readline())
+            for _ in range(2):
+                ours.send_signal(signal.SIGTSTP)
+                os.waitid(os.P_PID, ours.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+                assert reaches(child, "T")
+                ours.send_signal(signal.SIGCONT)
+                os.waitid(os.P_PID, ours.pid, os.WCONTINUED | os.WEXITED)
+                assert reaches(child, "SR")
+            ours.send_signal(signal.SIGTERM)
+            assert ours.wait(LONG) == 128 + signal.SIGTERM
+        finally:
+            ours.kill()
+
+
 def test_a_command_is_monitored_from_its_first_page_to_its_end(started: list[Launched], tmp_path: Path) -> None:
     needs_clear_refs()
+    enough = tmp_path / "enough"
     script = (
-        "import mmap,time\nm=mmap.mmap(-1,8<<20)\ne=time.time()+0.6\nwhile time.time()<e:\n m[::4096]=bytes(2048)\n"
+        "import mmap,os\nm=mmap.mmap(-1,8<<20)\n"
+        f"while not os.path.exists({str(enough)!r}): m[::4096]=bytes(2048)\nprint('done')\nraise SystemExit(7)"
     )
-    launched = Launched((sys.executable, "-c", f"{script}print('done')\nraise SystemExit(7)"))
+    made = launching((sys.executable, "-c", script), QUICK, budget=1.0, seed=1)
+    launched = made.launched
     started.append(launched)
+    assert launched.pid == 0
     events: list[Event] = []
-    with LaunchSource(ROOT, launched, QUICK, budget=1.0, seed=1) as source:
+
+    def show(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, Snapshot) and hot(event):
+            enough.touch()
+
+    def hot(snapshot: Snapshot) -> bool:
+        return bool(((snapshot.sizes == 8 << 20) & (snapshot.nr_accesses == snapshot.attrs.max_nr_accesses)).any())
+
+    with made as source:
         assert source.describe().origin == "process"
-        status = run_headless(source, events.append, lambda error: pytest.fail(str(error)))
+        status = run_headless(source, show, lambda error: pytest.fail(str(error)))
     assert status == 7
-    snapshots = [event for event in events if isinstance(event, Snapshot)]
-    assert snapshots
+    assert any(isinstance(event, Snapshot) and hot(event) for event in events)
     last = events[-1]
     assert isinstance(last, Status)
     assert last.state == "gone"
     assert last.text.endswith("exit status 7")
     assert launched.lines() == ("done",)
-    hot = [s for s in snapshots if ((s.sizes == 8 << 20) & (s.nr_accesses == s.attrs.max_nr_accesses)).any()]
-    assert hot
 
 
-def test_children_are_followed_and_end_with_the_command(started: list[Launched]) -> None:
+def test_children_are_followed_and_do_not_outlast_the_command(started: list[Launched], tmp_path: Path) -> None:
     needs_clear_refs()
-    launched = Launched(("sh", "-c", "sleep 1000 & sleep 0.7; kill $!; exit 4"))
+    enough = tmp_path / "enough"
+    os.mkfifo(enough)
+    launched = Launched(("sh", "-c", f"sleep 1000 & read word < {enough}; exit 4"))
     started.append(launched)
-    events: list[Event] = []
+    followed: list[tuple[int, ...]] = []
+
+    def show(event: Event) -> None:
+        if isinstance(event, Snapshot):
+            if len(event.targets) == 2 and not followed:
+                enough.write_text("word\n")
+            if len(event.targets) == 2:
+                followed.append(event.targets)
+
     with LaunchSource(ROOT, launched, QUICK, budget=1.0, seed=1) as source:
-        assert run_headless(source, events.append, lambda error: pytest.fail(str(error))) == 4
-    assert max(len(event.targets) for event in events if isinstance(event, Snapshot)) == 3
+        assert run_headless(source, show, lambda error: pytest.fail(str(error))) == 4
+    assert followed[0][0] == launched.pid
+    os.kill(followed[0][1], signal.SIGKILL)
 
 
 def test_leaving_ends_the_command(started: list[Launched]) -> None:
