@@ -7,18 +7,22 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from damontui import config, units
 from damontui.commands.endings import Endings, held
 from damontui.errors import UsageError
 from damontui.sources.base import Source
 from damontui.sources.choose import Options, choose
+
+if TYPE_CHECKING:
+    from damontui.sources.catalog import Entry
+    from damontui.sources.holder import Holder
 
 MONITORING = tuple(s.name for s in config.SETTINGS if s.table == "monitoring" and s.metavar)
 TIME = ("seed", "speed")
@@ -85,6 +89,22 @@ class Call:
         """The target's source, entered, and left however this ends."""
         with held(choose(word or self.target, self.options), self.endings) as source:
             yield source
+
+    @contextmanager
+    def hold(self) -> Iterator[Holder]:
+        """The owner of the target's source, entered, from which others can be opened; all left however this ends."""
+        from damontui.sources.holder import Holder
+
+        # what was insisted on was for the first target: DAMON_STAT, picked later, has attributes of its own
+        later = replace(self.options, insisted=())
+        holder = Holder(choose(self.target, self.options), lambda word: choose(word, later), self._catalog)
+        with held(holder, self.endings):
+            yield holder
+
+    def _catalog(self) -> Sequence[Entry]:
+        from damontui.sources.catalog import catalog
+
+        return catalog(self.options.root(), program=self.program)
 
 
 def add_general(parser: Parser) -> None:

@@ -32,10 +32,10 @@ def need_terminal(environ: Mapping[str, str]) -> None:
 
 
 def run(call: Call) -> int:
-    """Open the screen; the source is entered before and left after it, whatever happens to the screen."""
+    """Open the screen; sources are entered and left outside of it, whatever happens to the screen."""
     need_terminal(call.environ)
     call.options  # noqa: B018 - wrong settings are said before the screen opens
     from damontui.commands.screen import show
 
-    with call.open() as source:
-        return show(call, source)
+    with call.hold() as holder:
+        return show(call, holder)

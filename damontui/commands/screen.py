@@ -13,21 +13,21 @@ from damontui.commands.call import Call
 from damontui.commands.endings import Ended, Endings
 from damontui.history import History
 from damontui.monitor import Monitor
-from damontui.sources.base import Source
+from damontui.sources.holder import Holder
 from damontui.tui.app import DamontuiApp, ScreenOptions
 
 # back from the alternate screen, cursor on, mouse reports, bracketed paste, in-band resizes and kitty keys off
 _RESTORE = "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?2004l\x1b[?2048l\x1b[<u\x1b[0m"
 
 
-def show(call: Call, source: Source) -> int:
-    """Open the screen on an entered source; returns the exit status.
+def show(call: Call, holder: Holder) -> int:
+    """Open the screen on the source of an entered holder; returns the exit status.
 
     Raises:
         Ended: where a signal ended it.
         Exception: what the screen died of; the terminal is restored by then.
     """
-    app = DamontuiApp(Monitor(source, History()), options=options(call))
+    app = DamontuiApp(Monitor(holder.source, History()), options=options(call), holder=holder)
     # the command line says in one line what happened, and shows where with --debug
     app._print_error_renderables = lambda: None  # type: ignore[method-assign]
     before = _terminal()

@@ -21,12 +21,15 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
 
+from damontui import units
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Description, Event, Snapshot, Status
 from damontui.errors import DamontuiError, SourceError, UsageError
 from damontui.history import History
 from damontui.monitor import Monitor
-from damontui.sources.base import Source
+from damontui.recorder import Recorder, free_name
+from damontui.sources.base import Source, Taking
+from damontui.sources.holder import Holder
 from damontui.tui import keys
 from damontui.tui.frame import Frame, Mode
 from damontui.tui.panes.bandwidth import BandwidthPane
@@ -34,9 +37,11 @@ from damontui.tui.panes.idle import IdlePane
 from damontui.tui.panes.intervals import IntervalsPane
 from damontui.tui.panes.keyline import KeyLine
 from damontui.tui.panes.notice import Notice
+from damontui.tui.panes.output import OutputPane
 from damontui.tui.panes.regions import RegionsPane
 from damontui.tui.panes.title import TitleBar
 from damontui.tui.screens.help import HelpScreen
+from damontui.tui.screens.picker import PickerScreen
 from damontui.tui.themes import DARK, THEMES
 
 SPANS = (15, 30, 60, 120, 240, 480, 900, 1800, 3600, 7200, 14400, 28800, 86400)
@@ -45,6 +50,8 @@ SPANS = (15, 30, 60, 120, 240, 480, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 MODES: tuple[Mode, ...] = ("rate", "temperature", "idle")
 
 TERMINAL_LOST = 128 + signal.SIGHUP
+PATIENCE = 5.0
+"""Seconds that a target has to end its monitoring before another takes its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +67,7 @@ class ScreenOptions:
         glyphs: values as glyphs too; None finds out (NO_COLOR, 16 colours).
         fps: repaints a second at most.
         all_percentiles: 101 rows of idle time instead of 11.
-        screenshots: the folder for ctrl+s; "" is the current one.
+        screenshots: the folder for ctrl+s and r; "" is the current one.
     """
 
     theme: str = DARK.name
@@ -86,6 +93,14 @@ class _Finished:
     """The monitor's run returned."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Exchanged:
+    """Another source is in force; ``error`` is what the system said when the one before was left."""
+
+    source: Source
+    error: DamontuiError | None
+
+
 class Arrived(Message, bubble=False):
     """Something lies in the app's mailbox. One of these stands for all that came before it."""
 
@@ -102,7 +117,8 @@ class DamontuiApp(App[int]):
         description: of the source, where there is no monitor.
         clock: seconds since 1970.
         options: what the user chose.
-        open_target: makes an entered source of a target word.
+        holder: who owns the source, and can exchange it for another; None where there is one target only.
+        output: shows what the command prints that was started here.
 
     Raises:
         UsageError: a theme that is not there, or a keymap that cannot be.
@@ -123,13 +139,15 @@ class DamontuiApp(App[int]):
         description: Description | None = None,
         clock: Callable[[], float] = time.time,
         options: ScreenOptions | None = None,
-        open_target: Callable[[str], Source] | None = None,
+        holder: Holder | None = None,
+        output: OutputPane | None = None,
     ) -> None:
         super().__init__()
         self.options = options if options is not None else ScreenOptions()
         self.monitor = monitor
         self.clock = clock
-        self.open_target = open_target
+        self.holder = holder
+        self.output = output
         self.history = monitor.history if monitor is not None else History()
         if monitor is not None:
             description = monitor.source.describe()
@@ -165,8 +183,10 @@ class DamontuiApp(App[int]):
         self._pending = 0
         self._by_others = False
         self._lost: Snapshot | None = None
-        self._mail: deque[Event | DamontuiError | _Switched | _Finished] = deque()
+        self._mail: deque[Event | DamontuiError | _Switched | _Finished | _Exchanged] = deque()
         self._unsubscribe: Callable[[], None] = lambda: None
+        self.recorder: Recorder | None = None
+        self._unrecord: Callable[[], None] = lambda: None
         self._painted = 0.0
         self._timer: Timer | None = None
         self._cpu = (time.monotonic(), time.process_time())
@@ -182,6 +202,8 @@ class DamontuiApp(App[int]):
                 yield IntervalsPane(id="intervals")
                 yield BandwidthPane(id="bandwidth")
                 yield IdlePane(id="idle")
+        if self.output is not None:
+            yield self.output
         yield KeyLine(self.keymap_in_force, id="keys")
 
     def refresh_css(self, animate: bool = True) -> None:
@@ -200,6 +222,8 @@ class DamontuiApp(App[int]):
             self._unsubscribe = self.monitor.subscribe(self._receive)
             self._start()
             self.set_interval(1.0, self._tick)
+            if self.output is not None:
+                self.set_interval(0.25, self.output.redraw)
         self.paint()
 
     def on_unmount(self) -> None:
@@ -207,6 +231,7 @@ class DamontuiApp(App[int]):
         self._unsubscribe()
         if self.monitor is not None:
             self.monitor.stop(timeout=2.0)
+        self._end_recording()
 
     def end(self, code: int) -> None:
         """Leave with this exit status. Signals are the caller's, which calls this on the loop."""
@@ -236,7 +261,7 @@ class DamontuiApp(App[int]):
         self._take(event)
         self.paint()
 
-    def _receive(self, event: Event | DamontuiError | _Switched | _Finished) -> None:
+    def _receive(self, event: Event | DamontuiError | _Switched | _Finished | _Exchanged) -> None:
         self._mail.append(event)
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
             self.post_message(Arrived())
@@ -246,9 +271,12 @@ class DamontuiApp(App[int]):
             self._take(self._mail.popleft())
         self._paint_soon()
 
-    def _take(self, event: Event | DamontuiError | _Switched | _Finished) -> None:
+    def _take(self, event: Event | DamontuiError | _Switched | _Finished | _Exchanged) -> None:
         if isinstance(event, Snapshot):
             self._again = False
+            if self.recorder is not None and self.recorder.error is not None:
+                self.notice = self.recorder.error
+                self._end_recording()
             self.error, self._by_others = None, False
             if not event.complete:
                 self._lost = event
@@ -268,6 +296,8 @@ class DamontuiApp(App[int]):
             self.error = event
         elif isinstance(event, _Switched):
             self._switched(event)
+        elif isinstance(event, _Exchanged):
+            self._exchanged(event)
         elif self._again and not self._leaving:
             # the run that ended was the one before the switch; its "off" is old news
             self.enabled, self.status = True, None
@@ -318,6 +348,71 @@ class DamontuiApp(App[int]):
             else:
                 self._start()
 
+    # -- another target ------------------------------------------------------------------------------------------
+
+    def action_target(self) -> None:
+        """Choose another target."""
+        if self._switching or isinstance(self.screen, PickerScreen):
+            return
+        if self.holder is None or not self.holder.exchangeable:
+            why = "this screen has one target" if self.output is None else "it would end the command"
+            self.notice = SourceError("cannot change the target", why, "start another damontui for another target")
+            self.paint()
+            return
+        self.push_screen(PickerScreen(self.holder, self.description.target, self.frame()), self._picked)
+
+    def on_picker_screen_opened(self, message: PickerScreen.Opened) -> None:
+        if message.picker.take(message.answer) or self.holder is None or isinstance(message.answer, DamontuiError):
+            return
+        self.run_worker(  # it came after the picker was closed
+            partial(self.holder.leave, message.answer), thread=True, group="leave", exit_on_error=False
+        )
+
+    def _picked(self, source: Source | None) -> None:
+        if source is None:
+            return
+        self._switching = True
+        self._end_recording()
+        self._unsubscribe()
+        self._unsubscribe = lambda: None
+        self.run_worker(partial(self._exchange, source), thread=True, group="switch", exit_on_error=False)
+        self.paint()
+
+    def _exchange(self, source: Source) -> None:
+        assert self.holder is not None
+        if self.monitor is not None and not self.monitor.stop(timeout=PATIENCE):
+            self.monitor.history = History()  # it may come back some day, and is not to be seen then
+        error: DamontuiError | None
+        try:
+            error = self.holder.exchange(source)
+        except Exception as fault:  # of ours, in the source that was left
+            error = SourceError("the target before was not left in order", f"{type(fault).__name__}: {fault}")
+        self._receive(_Exchanged(source, error))
+
+    def _exchanged(self, answer: _Exchanged) -> None:
+        self._mail.clear()
+        self.history.clear()
+        self.monitor = Monitor(answer.source, self.history)
+        self.description = answer.source.describe()
+        self.status = self.error = self._lost = self.view = None
+        self.notice = answer.error
+        self._switching = self._by_others = False
+        self._pending = 0
+        self.enabled = self._reads_enabled()
+        if not self._leaving:
+            self._unsubscribe = self.monitor.subscribe(self._receive)
+            self._start()
+
+    def action_take(self) -> None:
+        """Switch DAMON_STAT off for the time being, where it is in the way, and start afresh."""
+        source = self.monitor.source if self.monitor is not None else None
+        if not isinstance(source, Taking) or not isinstance(self.error, SourceError) or self.error.offer != "take":
+            self.notice = SourceError("nothing to take", "DAMON_STAT is not in the way of this target")
+            self.paint()
+            return
+        source.take = True
+        self.action_switch()
+
     # -- painting ------------------------------------------------------------------------------------------------
 
     def frame(self) -> Frame:
@@ -354,6 +449,7 @@ class DamontuiApp(App[int]):
             notice=self.notice,
             by_others=self._by_others,
             lost=lost,
+            recording=_recording(self.recorder),
         )
 
     def paint(self) -> None:
@@ -366,6 +462,8 @@ class DamontuiApp(App[int]):
         self.screen_stack[0].query_one("#body").set_class(not frame.live, "-frozen")
         for pane in self._panes():
             pane.show(frame)
+        if self.output is not None:
+            self.output.show(frame)
 
     def _panes(self) -> tuple[TitleBar, Notice, RegionsPane, IntervalsPane, BandwidthPane, IdlePane, KeyLine]:
         screen = self.screen_stack[0]
@@ -462,10 +560,15 @@ class DamontuiApp(App[int]):
 
     def action_scroll_rows(self, rows: int) -> None:
         """Move through the percentiles."""
-        self.screen_stack[0].query_one(IdlePane).scroll_rows(rows)
+        if self.only == "output" and self.output is not None:
+            self.output.scroll_rows(rows)
+        else:
+            self.screen_stack[0].query_one(IdlePane).scroll_rows(rows)
 
     def action_maximise(self, pane: str) -> None:
         """One pane alone; the same again: all of them."""
+        if pane == "output" and self.output is None:
+            return
         self._show_only(None if self.only == pane else pane)
 
     def action_restore(self) -> None:
@@ -483,7 +586,36 @@ class DamontuiApp(App[int]):
             pane.set_class(only == name, "-only")
             pane.set_class(only not in (None, name), "-hidden")
         screen.query_one("#side").set_class(only == "regions", "-hidden")
+        if self.output is not None:
+            screen.query_one("#body").set_class(only == "output", "-hidden")
+            self.output.set_class(only == "output", "-only")
+            self.output.set_class(only not in (None, "output"), "-hidden")
         self.paint()
+
+    def action_record(self) -> None:
+        """Begin a record of what comes in from now on, or end it."""
+        if self.recorder is not None:
+            recorder = self.recorder
+            self._end_recording()
+            words = f"{recorder.path.resolve()}: {recorder.count} snapshots, {units.size(recorder.bytes)}"
+            self.notify(words, title="Recorded", markup=False)
+        elif self.monitor is None:
+            self.notice = SourceError("cannot record", "nothing is monitored")
+        else:
+            try:
+                path = free_name(Path(self.options.screenshots or "."), self.clock())
+                self.recorder = Recorder(path, self.description)
+            except DamontuiError as error:
+                self.notice = error
+            else:
+                self._unrecord = self.monitor.subscribe(self.recorder)
+        self.paint()
+
+    def _end_recording(self) -> None:
+        recorder, self.recorder = self.recorder, None
+        if recorder is not None:
+            self._unrecord()
+            recorder.close()
 
     def action_help(self) -> None:
         """Keys and panes explained."""
@@ -512,3 +644,11 @@ class DamontuiApp(App[int]):
 
     def _command(self, action: str) -> None:
         self.call_later(self.run_action, action)
+
+
+def _recording(recorder: Recorder | None) -> str:
+    """For the title: how much has been recorded; "" where nothing is."""
+    if recorder is None:
+        return ""
+    whole = int(recorder.seconds)
+    return f"REC {whole // 60:02d}:{whole % 60:02d} {units.size(recorder.bytes)}"

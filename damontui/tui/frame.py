@@ -70,3 +70,5 @@ class Frame:
     """A cell shows the hottest of what it covers, not the mean."""
     cursor: Place | None = None
     """The cell that is pointed at."""
+    recording: str = ""
+    """How long and how much has been recorded; "" where nothing is."""

@@ -36,6 +36,10 @@ TABLE: tuple[Key, ...] = (
     Key(
         "freeze", "space", "freeze", "freeze", "freeze the view; collecting goes on; again: back to live", "Monitoring"
     ),
+    Key("target", "t", "target", "target", "another target: what there is, and why some of it is not", "Monitoring"),
+    Key(
+        "take", "T", "take", "", "where DAMON_STAT is in the way: off for the time being, and given back", "Monitoring"
+    ),
     Key("span_longer", "plus,equals_sign", "span(1)", "span", "more time in one picture", "View"),
     Key("span_shorter", "minus", "span(-1)", "", "… , less time", "View"),
     Key("colour", "c", "colour", "colour", "what the colour means: access rate, temperature, idle age", "View"),
@@ -44,11 +48,20 @@ TABLE: tuple[Key, ...] = (
     Key("intervals", "2", "maximise('intervals')", "", "… , intervals", "Panes"),
     Key("bandwidth", "3", "maximise('bandwidth')", "", "… , bandwidth", "Panes"),
     Key("idle", "4", "maximise('idle')", "", "… , idle time", "Panes"),
+    Key("output", "5", "maximise('output')", "", "… , what the command prints (damontui run)", "Panes"),
     Key("restore", "escape", "restore", "", "all panes again; put a message away", "Panes"),
     Key("scroll_up", "k", "scroll_rows(-1)", "", "all percentiles: a row up", "Panes"),
     Key("scroll_down", "j", "scroll_rows(1)", "", "… , down", "Panes"),
     Key("page_up", "pageup", "scroll_rows(-10)", "", "all percentiles: ten rows up", "Panes"),
     Key("page_down", "pagedown", "scroll_rows(10)", "", "… , down", "Panes"),
+    Key(
+        "record",
+        "r",
+        "record",
+        "",
+        "record what comes in to a file, in the folder of the screenshots; again: end",
+        "Program",
+    ),
     Key("screenshot", "ctrl+s", "shot", "", "write the screen to an SVG file", "Program"),
     Key("help", "question_mark,f1", "help", "help", "this page", "Program"),
     Key("palette", "ctrl+p", "command_palette", "", "command palette: all commands, themes", "Program"),

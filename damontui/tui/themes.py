@@ -78,6 +78,7 @@ INKS: Mapping[str, Ink] = {
     "knob": Ink(ground="success", ground_share=0.6),
     "knob-off": Ink(share=0.7, ground="foreground", ground_share=0.2),
     "key": Ink("primary", bold=True),
+    "chosen": Ink(bold=True, ground="primary", ground_share=0.3),
 }
 
 

@@ -304,7 +304,7 @@ def test_notice_only_where_there_is_something_to_say() -> None:
     others = messages(frame([make.snapshot(ROWS)], enabled=False, status=off, by_others=True))
     assert others == [("DAMON_STAT was switched off by another program", "warn")]
     gone = messages(frame([make.snapshot(ROWS)], status=make.status("gone", "DAMON_STAT was unloaded")))
-    assert gone == [("DAMON_STAT was unloaded; press e to start afresh", "warn")]
+    assert gone == [("DAMON_STAT was unloaded; press t for another target, e to start afresh", "warn")]
 
 
 def test_notice_wraps_and_marks() -> None:

@@ -47,7 +47,7 @@ class KeyLine(Pane):
                 await self.app.run_action(action)
 
 
-_FIRST = ("switch", "freeze", "help", "quit")
+_FIRST = ("switch", "freeze", "target", "help", "quit")
 
 
 def _label(key: Key, frame: Frame) -> str:

@@ -37,8 +37,10 @@ def messages(frame: Frame) -> list[tuple[str, str]]:
         out.append((sentence(frame.notice), "error"))
     if frame.error is not None and snapshot is not None:  # without a picture, the panes say it
         out.append((sentence(frame.error), "error"))
+    if isinstance(frame.error, SourceError) and frame.error.offer == "take":
+        out.append(("Press T to switch DAMON_STAT off for the time being; it is given back at the end", "warn"))
     if status is not None and status.state in ("gone", "ended") and status.text:
-        out.append((f"{status.text}; press e to start afresh", "warn"))
+        out.append((f"{status.text}; press t for another target, e to start afresh", "warn"))
     if status is not None and status.state == "off" and frame.by_others and status.text:
         out.append((status.text, "warn"))
     if frame.lost is not None:  # as long as the column is to be seen, so that the line does not come and go
@@ -47,7 +49,8 @@ def messages(frame: Frame) -> list[tuple[str, str]]:
     if snapshot is not None and snapshot.note and len(snapshot):  # without regions, their pane says it
         out.append((snapshot.note, "warn"))
     if frame.description.reason:
-        out.append((frame.description.reason, "label"))
+        reason = frame.description.reason
+        out.append((f"{reason}{'' if reason.endswith('.') else '.'} Press t for all that can be watched here", "label"))
     return out
 
 

@@ -92,6 +92,8 @@ def state(frame: Frame, *, short: bool = False) -> tuple[Span, ...]:
         parts.append((f" SIMULATED {speed(description.speed)} " if not short else " SIMULATED ", "simulated"))
     elif description.origin == "record":
         parts.append((f" REPLAY {speed(description.speed)} ", "simulated"))
+    if frame.recording:
+        parts.append((f" {frame.recording if not short else 'REC'} ", "recording"))
     if frame.snapshot is not None and frame.snapshot.late:
         parts.append((f" {frame.snapshot.late} late ", "warn"))
     return tuple(parts)

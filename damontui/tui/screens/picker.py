@@ -1,0 +1,428 @@
+"""The picker: everything that can be watched here, filtered by typing; what cannot says why and what helps."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from functools import partial
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.screen import ModalScreen
+
+from damontui import units
+from damontui.errors import DamontuiError, SourceError
+from damontui.sources.base import Source
+from damontui.sources.catalog import SECTIONS, Entry, Section, as_tree, matching
+from damontui.sources.holder import Holder
+from damontui.tui.draw import Line, Pane, Span, fit, spread
+from damontui.tui.frame import Frame
+from damontui.tui.panes.notice import sentence
+
+Row = Section | Entry
+"""A heading, or a target."""
+
+_HINTS = (
+    ("↑↓", "move"),
+    ("enter", "watch it"),
+    ("esc", "back"),
+    ("tab", "next section"),
+    ("ctrl+t", "children below parents"),
+    ("ctrl+r", "look again"),
+)
+
+
+class PickerPane(Pane):
+    """Filter, list and what is to be said about the chosen line, drawn by hand: thousands of processes cost nothing."""
+
+    class Clicked(Message):
+        """A target was clicked."""
+
+        def __init__(self, entry: Entry) -> None:
+            super().__init__()
+            self.entry = entry
+
+    def __init__(self, current: str, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.current = current
+        """The word of the target in force."""
+        self.entries: tuple[Entry, ...] | None = None
+        """All there is; None while that is being found out."""
+        self.filter = ""
+        self.by_parent = False
+        self.chosen: Entry | None = None
+        self.said: tuple[str, str] | None = None
+        """Text and style of what the last attempt led to."""
+        self.rows: list[Row] = []
+        self.top = 0
+        """The first row that is seen."""
+        self._seen = 1
+
+    # -- what it holds
+
+    def hold(self, entries: Sequence[Entry]) -> None:
+        """Show these; what was chosen stays chosen, if it is still there."""
+        self.entries = tuple(entries)
+        self.rearrange()
+
+    def rearrange(self) -> None:
+        """Make the rows anew, after the filter or the order changed."""
+        shown = matching(self.entries or (), self.filter)
+        if self.by_parent:
+            shown = as_tree(shown)
+        self.rows = []
+        for section in SECTIONS:
+            inside = [entry for entry in shown if entry.section == section]
+            self.rows += [section, *inside] if inside else []
+        wanted = (self.chosen.word if self.chosen is not None else "", self.current)
+        targets = self.targets()
+        found = [entry for word in wanted for entry in targets if word and entry.word == word]
+        found += [entry for entry in targets if entry.available] + targets
+        self.choose(found[0] if found else None)
+
+    def targets(self) -> list[Entry]:
+        """The targets that the filter leaves, in order."""
+        return [row for row in self.rows if isinstance(row, Entry)]
+
+    def choose(self, entry: Entry | None) -> None:
+        """Move to a line, and bring it into view with the heading right above it."""
+        self.chosen = entry
+        at = self.rows.index(entry) if entry is not None else 0
+        above = at - 1 if at and not isinstance(self.rows[at - 1], Entry) else at
+        self.top = max(min(self.top, above), at - self._seen + 1)
+        self._clamp()
+        self.redraw()
+
+    def move(self, lines: int) -> None:
+        """Choose the target so many further down."""
+        targets = self.targets()
+        if targets:
+            at = targets.index(self.chosen) if self.chosen in targets else 0
+            self.choose(targets[min(len(targets) - 1, max(0, at + lines))])
+
+    def jump(self, step: int) -> None:
+        """Choose the first target of the next section, or of the one before; round and round."""
+        firsts = [self.rows[at + 1] for at, row in enumerate(self.rows) if not isinstance(row, Entry)]
+        sections = [row.section for row in firsts if isinstance(row, Entry)]
+        if self.chosen is not None and self.chosen.section in sections:
+            row = firsts[(sections.index(self.chosen.section) + step) % len(firsts)]
+            if isinstance(row, Entry):
+                self.choose(row)
+
+    def say(self, text: str, style: str) -> None:
+        """Show this below the list instead of what there is to say about the chosen line; "" ends that."""
+        self.said = (text, style) if text else None
+        self.redraw()
+
+    def _clamp(self) -> None:
+        self.top = max(0, min(self.top, len(self.rows) - self._seen))
+
+    # -- drawing
+
+    def draw(self, frame: Frame, width: int, height: int) -> list[Line]:
+        foot = self._foot(width, 3 if height >= 18 else 2 if height >= 8 else 1)
+        before, self._seen = self._seen, max(1, height - 3 - len(foot) if height >= 8 else height - 1 - len(foot))
+        if before != self._seen and self.chosen is not None:
+            at = self.rows.index(self.chosen)
+            self.top = max(min(self.top, at), at - self._seen + 1)
+        self._clamp()
+        lines = [self._prompt(width)]
+        if height >= 8:
+            lines.append(())
+        seen = self.rows[self.top : self.top + self._seen]
+        bar = self._bar() if len(self.rows) > self._seen else ()
+        for number in range(self._seen):
+            row = seen[number] if number < len(seen) else None
+            line = self._row(row, width - 2) if row is not None else self._blank(number, width - 2)
+            mark: Span = (" ┃" if number in bar else "  ", "label")
+            lines.append((*fit(line, width - 2), mark))
+        if height >= 8:
+            lines.append((("─" * width, "track"),))
+        return [*lines, *foot][:height]
+
+    def _prompt(self, width: int) -> Line:
+        every, left = len(self.entries or ()), len(self.targets())
+        right = f"{left} of {every} " if self.filter else f"{every} targets "
+        ask = (("  type to filter", "muted"),) if not self.filter else ((self.filter, "value"), ("▏", "key"))
+        return spread(((" filter ", "label"), *ask), ((right if self.entries is not None else "", "muted"),), width)
+
+    def _blank(self, number: int, width: int) -> Line:
+        if number or self.rows:
+            return ()
+        if self.entries is None:
+            return ((" looking at what there is…", "label"),)
+        return (("  nothing matches; backspace takes a letter back, ctrl+u all of them", "label"),)
+
+    def _bar(self) -> range:
+        size = max(1, round(self._seen * self._seen / len(self.rows)))
+        most = len(self.rows) - self._seen
+        at = round((self._seen - size) * self.top / most) if most else 0
+        return range(at, at + size)
+
+    def _row(self, row: Row, width: int) -> Line:
+        if not isinstance(row, Entry):
+            title: Span = (f" {SECTIONS[row]}", "strong")
+            if row != "processes":
+                return (title,)
+            return spread((title,), ((self._columns(width, "PID", "user", "resident", "threads"), "muted"),), width)
+        chosen = row is self.chosen
+        mark = "▶" if chosen else "●" if row.word == self.current else "×" if not row.available else " "
+        style = "chosen" if chosen else "value" if row.available else "muted"
+        beside = "chosen" if chosen else "label" if row.available else "muted"
+        if row.process is None:
+            text = row.detail if row.available else row.reason
+            room = max(8, min(26, width // 3))
+            name = fit(((row.name, style),), room - 1, style)
+            return fit(((f" {mark} ", style), *name, (" ", style), (text, beside)), width, beside)
+        process = row.process
+        columns = self._columns(
+            width, str(process.pid), process.user, units.size(process.rss), str(process.threads), row.reason
+        )
+        name = (f" {mark} ", style), ("  " * min(row.depth, 8) + row.name, style)
+        return (*fit(name, max(0, width - cell_len(columns)), style), (columns, beside))
+
+    def _columns(self, width: int, pid: str, user: str, rss: str, threads: str, reason: str = "") -> str:
+        if width < 64:
+            return f"{pid:>8} {rss:>10} "
+        text = f"{pid:>9}  {_cut(user, 10)} {rss:>10} {threads:>9}"
+        return text if width < 88 else f"{text}  {_cut(reason, min(40, width - 72))}"
+
+    def _foot(self, width: int, rows: int) -> list[Line]:
+        text, style = self.said if self.said is not None else self._about()
+        wrapped = textwrap.wrap(text, max(10, width - 2))
+        if len(wrapped) > rows:
+            wrapped = [*wrapped[: rows - 1], " ".join(wrapped[rows - 1 :])]
+        lines: list[Line] = [fit(((f" {part}", style),), width) for part in wrapped]
+        lines += [()] * (rows - len(lines))
+        hints: list[Span] = []
+        for key, what in _HINTS:
+            more: tuple[Span, ...] = ((f" {key} ", "key"), (f"{what} ", "label"))
+            if sum(cell_len(part) for part, _ in (*hints, *more)) <= width:
+                hints += more
+        return [*lines, tuple(hints)]
+
+    def _about(self) -> tuple[str, str]:
+        entry = self.chosen
+        if entry is None:
+            return "", "label"
+        if not entry.available:
+            remedy = f"; {entry.remedy}" if entry.remedy else ""
+            return f"{entry.word} cannot be watched: {entry.reason}{remedy}", "warn"
+        now = " (watched now)" if entry.word == self.current else ""
+        if entry.process is not None:
+            return f"{entry.word}{now}: process {entry.name}, of {entry.process.user}", "label"
+        return f"{entry.word}{now}: {entry.name}" + (f", {entry.detail}" if entry.detail else ""), "label"
+
+    # -- the mouse
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self._scroll(3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self._scroll(-3)
+
+    def _scroll(self, lines: int) -> None:
+        self.top += lines
+        self._clamp()
+        self.redraw()
+
+    def on_click(self, event: events.Click) -> None:
+        event.stop()
+        row = self.row_at(event.y)
+        if row is not None:
+            self.choose(row)
+            self.post_message(self.Clicked(row))
+
+    def row_at(self, y: int) -> Entry | None:
+        """The target on that line, if there is one."""
+        at = y - (2 if self.size.height >= 8 else 1)
+        if not 0 <= at < self._seen or self.top + at >= len(self.rows):
+            return None
+        row = self.rows[self.top + at]
+        return row if isinstance(row, Entry) else None
+
+
+def _cut(text: str, width: int) -> str:
+    return fit(((text, ""),), width)[0][0].ljust(width) if text else " " * width
+
+
+class PickerScreen(ModalScreen[Source | None]):
+    """Ends with an entered source, or with None.
+
+    A target is opened beside the one in force, so that nothing changes where that fails: the reason is shown and
+    another can be chosen.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "back"),
+        Binding("enter", "watch", "watch it"),
+        Binding("up", "move(-1)", show=False),
+        Binding("down", "move(1)", show=False),
+        Binding("pageup", "page(-1)", show=False),
+        Binding("pagedown", "page(1)", show=False),
+        Binding("home", "move(-1000000)", show=False),
+        Binding("end", "move(1000000)", show=False),
+        Binding("tab", "section(1)", show=False),
+        Binding("shift+tab", "section(-1)", show=False),
+        Binding("backspace", "rub_out", show=False),
+        Binding("ctrl+u", "clear", show=False),
+        Binding("ctrl+t", "tree", show=False),
+        Binding("ctrl+r,f5", "look", show=False),
+        Binding("ctrl+c,ctrl+q", "app.quit", show=False),
+    ]
+
+    class Listed(Message):
+        """What there is was found out."""
+
+        def __init__(self, entries: Sequence[Entry]) -> None:
+            super().__init__()
+            self.entries = entries
+
+    class Opened(Message):
+        """A target was entered, or refused. To the app: the picker may be closed by then."""
+
+        def __init__(self, picker: PickerScreen, answer: Source | DamontuiError) -> None:
+            super().__init__()
+            self.picker = picker
+            self.answer = answer
+
+    def __init__(self, holder: Holder, current: str, frame: Frame) -> None:
+        super().__init__()
+        self._holder = holder
+        self._current = current
+        self._frame = frame
+        self._opening = False
+
+    def compose(self) -> ComposeResult:
+        pane = PickerPane(self._current, id="picker")
+        pane.border_title = "Choose a target"
+        yield pane
+
+    @property
+    def pane(self) -> PickerPane:
+        """Its only widget."""
+        return self.query_one(PickerPane)
+
+    def on_mount(self) -> None:
+        self.set_class(self._frame.ascii, "-ascii")
+        self.pane.show(self._frame)
+        self.action_look()
+
+    # -- in threads of their own
+
+    def _look(self) -> None:
+        try:
+            entries = self._holder.catalog()
+        except Exception as error:  # a fault of ours: the list is empty, and says why
+            self.app.post_message(self.Opened(self, _fault("cannot find out what there is", error)))
+            entries = ()
+        self.post_message(self.Listed(entries))
+
+    def _open(self, word: str) -> None:
+        answer: Source | DamontuiError
+        try:
+            answer = self._holder.open(word)
+        except DamontuiError as error:
+            answer = error
+        except Exception as error:  # a fault of ours, in the source
+            answer = _fault(f"cannot watch {word}", error)
+        self.app.post_message(self.Opened(self, answer))
+
+    # -- what comes back
+
+    def on_picker_screen_listed(self, message: Listed) -> None:
+        self.pane.hold(message.entries)
+
+    def take(self, answer: Source | DamontuiError) -> bool:
+        """An attempt ended. False where nobody wants the source any more."""
+        wanted, self._opening = self._opening, False
+        if isinstance(answer, DamontuiError):
+            if self.is_attached:
+                self.pane.say(sentence(answer), "error")
+            return True
+        if not wanted or not self.is_current:
+            return False
+        self.dismiss(answer)
+        return True
+
+    # -- what the keys do
+
+    def on_key(self, event: events.Key) -> None:
+        if event.is_printable and event.character is not None:
+            event.stop()
+            event.prevent_default()
+            self._filter(self.pane.filter + event.character)
+
+    def on_paste(self, event: events.Paste) -> None:
+        event.stop()
+        self._filter(self.pane.filter + "".join(c for c in event.text if c.isprintable()))
+
+    def _filter(self, text: str) -> None:
+        pane = self.pane
+        pane.filter, pane.said, pane.top = text[:100], None, 0
+        pane.rearrange()
+
+    def action_rub_out(self) -> None:
+        """A letter less."""
+        self._filter(self.pane.filter[:-1])
+
+    def action_clear(self) -> None:
+        """No filter."""
+        self._filter("")
+
+    def action_move(self, lines: int) -> None:
+        """Up and down."""
+        self.pane.said = None
+        self.pane.move(lines)
+
+    def action_page(self, pages: int) -> None:
+        """As many lines as are seen."""
+        self.action_move(pages * max(1, self.pane.size.height - 8))
+
+    def action_section(self, step: int) -> None:
+        """The next section."""
+        self.pane.said = None
+        self.pane.jump(step)
+
+    def action_tree(self) -> None:
+        """Children below their parents, or all by size."""
+        self.pane.by_parent = not self.pane.by_parent
+        self.pane.rearrange()
+
+    def action_look(self) -> None:
+        """Find out anew what there is."""
+        self.run_worker(self._look, thread=True, group="look", exclusive=True, exit_on_error=False)
+
+    def action_back(self) -> None:
+        """The old target stays."""
+        self._opening = False
+        self.dismiss(None)
+
+    def on_picker_pane_clicked(self, message: PickerPane.Clicked) -> None:
+        self.action_watch()
+
+    def action_watch(self) -> None:
+        """Open what is chosen."""
+        entry = self.pane.chosen
+        if entry is None or self._opening:
+            return
+        if not entry.available:
+            remedy = f"; {entry.remedy}" if entry.remedy else ""
+            self.pane.say(f"{entry.word} cannot be watched: {entry.reason}{remedy}", "error")
+            return
+        if entry.word == self._current:
+            self.dismiss(None)
+            return
+        self._opening = True
+        self.pane.say(f"opening {entry.word}…", "label")
+        self.run_worker(partial(self._open, entry.word), thread=True, group="open", exit_on_error=False)
+
+
+def _fault(what: str, error: Exception) -> SourceError:
+    return SourceError(what, f"{type(error).__name__}: {error}")
