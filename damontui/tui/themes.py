@@ -73,6 +73,7 @@ INKS: Mapping[str, Ink] = {
     "error": Ink("error", bold=True),
     "live": Ink("success", bold=True),
     "paused": Ink("background", bold=True, ground="warning"),
+    "recording": Ink("background", bold=True, ground="error"),
     "off": Ink(bold=True, ground="foreground", ground_share=0.3),
     "simulated": Ink(ground="accent", ground_share=0.25),
     "knob": Ink(ground="success", ground_share=0.6),
