@@ -121,6 +121,14 @@ class History:
         entry = self._entry_at(time)
         return 0.0 if entry is None else entry.time - entry.began
 
+    def after(self, time: float) -> float | None:
+        """When the first entry that ended after ``time`` ended; None where there is none."""
+        with self._lock:
+            for level in reversed(self._levels):
+                if level.entries and level.times[-1] > time:
+                    return level.times[bisect_right(level.times, time)]
+        return None
+
     def between(self, since: float, until: float, most: int | None = None) -> Sequence[Snapshot]:
         """The snapshots whose aggregation overlaps ``(since, until]``, oldest first, thinned evenly to ``most``.
 

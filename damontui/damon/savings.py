@@ -1,0 +1,276 @@
+"""What could be saved: memory idle for at least a time, how sure that is, and what the rest would need.
+
+The estimate of idle memory at a threshold T is `damontui.damon.metrics.idle_at_least`: the bytes of all regions with no
+access whose pattern has held for T. Its error bar comes from the structure of the regions. One page stands for a region
+at each look, N looks to an aggregation, so:
+
+* ``most`` adds what may hide in regions that straddle, those in use of which only ``n`` of ``N`` looks found an access:
+  ``size * (1 - n / N)``, for on average the share ``n / N`` of such a region was touched between two looks.
+* ``least`` takes away what idle regions may hide. A share ``q`` of pages that are touched once an aggregation is met
+  by ``q`` looks an aggregation on average; where ``a + 1`` aggregations met none, ``q`` is at most ``3 / (a + 1)`` with
+  95 % confidence (the rule of three). So an idle region counts for ``size * (1 - min(1, 3 / (a + 1)))``.
+
+Not in the bar: pages touched more rarely than once an aggregation, which sampling cannot tell from idle ones, and parts
+of younger idle regions that may have been idle for longer than the region has.
+
+The working set at T is all other memory: what was used within T.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from damontui.damon import metrics
+from damontui.damon.snapshot import Snapshot, Truth
+
+Floats = NDArray[np.float64]
+
+THRESHOLDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+"""Seconds."""
+PERCENTILES = (0, 50, 90, 100)
+RULE_OF_THREE = 3.0
+"""−ln 0.05, rounded: expected events that would have shown themselves with 95 % confidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Bytes: the estimate, and the ends of its error bar."""
+
+    least: float
+    found: float
+    most: float
+
+
+def idle(snapshot: Snapshot, seconds: float) -> Estimate:
+    """Bytes idle for at least that long."""
+    row = _idle_rows(snapshot, (seconds,))[:, 0]
+    return Estimate(*row.tolist())
+
+
+def _idle_rows(snapshot: Snapshot, seconds: Sequence[float]) -> Floats:
+    """``least``, ``found`` and ``most`` at each threshold, shape ``(3, thresholds)``."""
+    sizes = snapshot.sizes.astype(np.float64)
+    used = snapshot.nr_accesses > 0
+    straddling = float((sizes * (1.0 - np.minimum(metrics.access_rates(snapshot), 1.0)))[used].sum())
+    milliseconds = metrics.idle_ms(snapshot)[~used]
+    order = np.argsort(milliseconds, kind="stable")
+    rest = sizes[~used][order]
+    sure = rest * (1.0 - np.minimum(1.0, RULE_OF_THREE / (snapshot.age[~used][order] + 1)))
+    first = np.searchsorted(milliseconds[order], np.asarray(seconds) * 1000.0, side="left")
+    found = _from(rest)[first]
+    return np.stack((_from(sure)[first], found, found + straddling))
+
+
+def _from(values: Floats) -> Floats:
+    """Sums of ``values[i:]`` for ``i`` in 0 … n."""
+    out = np.zeros(len(values) + 1)
+    np.cumsum(values[::-1], out=out[1:])
+    return out[::-1]
+
+
+def true_share(truth: Truth, seconds: float) -> float:
+    """Share of memory that truly was idle for that long, to half a percent: the truth comes as percentiles."""
+    values = np.asarray(truth.idle_ms_percentiles)
+    first = int(np.searchsorted(values, seconds * 1000.0, side="left"))
+    if first == 0:
+        return 1.0
+    return 0.0 if first >= len(values) else (100.5 - first) / 100
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """What memory could be taken away at a threshold, over a window of time.
+
+    Bytes. ``working_set`` is the p90 over the window of what was used within the threshold; ``saved`` is how much less
+    than ``total`` that is; ``least`` and ``most`` are the same with the ends of the error bar.
+    """
+
+    threshold: float
+    total: float
+    working_set: float
+    saved: float
+    least: float
+    most: float
+    seconds: float
+    """How much of the window was watched."""
+
+
+class Past(Protocol):
+    """Where snapshots come from: the monitor's history."""
+
+    epoch: int
+    generation: int
+
+    def between(self, since: float, until: float, most: int | None = None) -> Sequence[Snapshot]:
+        """Snapshots whose aggregation overlaps the time, oldest first, thinned evenly to ``most``."""
+
+
+_BEGAN, _ENDED, _TOTAL, _ACCESSED, _FIRST = range(5)
+MOST = 16_384
+"""Rows kept, 5 MB; beyond that the older half is thinned."""
+_AT_ONCE = 1_024
+
+
+class Ledger:
+    """Idle memory and working set of every snapshot of a past, so that asking again costs only what is new.
+
+    A row is: began, ended, total bytes, bytes accessed in the aggregation, then `_idle_rows` in one line.
+    """
+
+    def __init__(self, thresholds: Sequence[float] = THRESHOLDS) -> None:
+        self.thresholds = tuple(thresholds)
+        self._rows: Floats = np.empty((0, _FIRST + 3 * len(self.thresholds)))
+        self._count = 0
+        self._seen = (-1, -1)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def update(self, past: Past) -> None:
+        """Take in what is new; of a long past at once, evenly spread snapshots stand for the others."""
+        seen = (past.epoch, past.generation)
+        if seen == self._seen:
+            return
+        if past.epoch != self._seen[0]:
+            self._count = 0
+        self._seen = seen
+        newest = float(self._rows[self._count - 1, _ENDED]) if self._count else -np.inf
+        for snapshot in past.between(newest, np.inf, _AT_ONCE):
+            if snapshot.time > newest and len(snapshot):
+                self._add(snapshot)
+
+    def _add(self, snapshot: Snapshot) -> None:
+        if self._count >= MOST:
+            half = self._count // 2
+            kept = np.concatenate((self._rows[1:half:2], self._rows[half : self._count]))
+            self._count = len(kept)
+            self._rows[: len(kept)] = kept
+        if self._count == len(self._rows):
+            self._rows = np.resize(self._rows, (max(256, 2 * self._count), self._rows.shape[1]))
+        row = self._rows[self._count]
+        row[:_FIRST] = snapshot.began, snapshot.time, snapshot.total_bytes, metrics.working_set(snapshot)
+        row[_FIRST:] = _idle_rows(snapshot, self.thresholds).ravel()
+        self._count += 1
+
+    def _window(self, since: float, until: float) -> Floats:
+        rows = self._rows[: self._count]
+        low, high = np.searchsorted(rows[:, _ENDED], (since, until), side="right")
+        return rows[low:high]
+
+    def _column(self, threshold: float, which: int) -> int:
+        return _FIRST + which * len(self.thresholds) + self.thresholds.index(threshold)
+
+    def accessed(self, since: float, until: float, wanted: Sequence[float] = PERCENTILES) -> tuple[float, ...]:
+        """Percentiles over time of the bytes accessed in an aggregation; () where nothing was watched."""
+        rows = self._window(since, until)
+        return over_time(rows[:, _ACCESSED], _lengths(rows), wanted)
+
+    def used_within(
+        self, threshold: float, since: float, until: float, wanted: Sequence[float] = PERCENTILES
+    ) -> tuple[float, ...]:
+        """Percentiles over time of the working set at a threshold; () where nothing was watched."""
+        rows = self._window(since, until)
+        return over_time(rows[:, _TOTAL] - rows[:, self._column(threshold, 1)], _lengths(rows), wanted)
+
+    def saving(self, threshold: float, since: float, until: float, percentile: float = 90) -> Saving | None:
+        """What could be taken away, so that the working set would have fitted for ``percentile`` of the time."""
+        rows = self._window(since, until)
+        if not len(rows):
+            return None
+        lengths = _lengths(rows)
+        total = float(rows[-1, _TOTAL])
+        needed = [
+            over_time(rows[:, _TOTAL] - rows[:, self._column(threshold, which)], lengths, (percentile,))[0]
+            for which in range(3)
+        ]
+        least, saved, most = (max(0.0, total - need) for need in needed)
+        return Saving(threshold, total, needed[1], saved, least, most, float(lengths.sum()))
+
+    def idle_columns(self, threshold: float, until: float, span: float, columns: int) -> list[float]:
+        """Share of memory idle that long, as a mean in each of ``columns`` slots of time; NaN where nothing was.
+
+        Slots begin at multiples of their length, so that a value stays in its column until the picture moves on.
+        """
+        if columns <= 0:
+            return []
+        slot = span / columns
+        stop = int(np.ceil(until / slot - 1e-9))
+        edges = np.arange(stop - columns, stop + 1) * slot
+        rows = self._rows[: self._count]
+        rows = rows[: int(np.searchsorted(rows[:, _ENDED], until, side="right"))]
+        out = np.full(columns, np.nan)
+        if len(rows):
+            index = np.searchsorted(rows[:, _ENDED], edges, side="right")
+            shares = rows[:, self._column(threshold, 1)] / np.maximum(rows[:, _TOTAL], 1.0)
+            summed = np.concatenate(([0.0], np.cumsum(shares)))
+            number = index[1:] - index[:-1]
+            filled = number > 0
+            out[filled] = (summed[index[1:]] - summed[index[:-1]])[filled] / number[filled]
+            following = np.minimum(index[1:], len(rows) - 1)
+            covered = ~filled & (index[1:] < len(rows)) & (rows[following, _BEGAN] < edges[1:])
+            out[covered] = shares[following][covered]
+        return out.tolist()
+
+
+def _lengths(rows: Floats) -> Floats:
+    lengths: Floats = np.maximum(rows[:, _ENDED] - rows[:, _BEGAN], 1e-9)
+    return lengths
+
+
+def over_time(values: Floats, lengths: Floats, wanted: Sequence[float]) -> tuple[float, ...]:
+    """Percentiles of values that each held for a length of time: the first, rising, at which that much has passed."""
+    if not len(values):
+        return ()
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(lengths[order])
+    first = np.searchsorted(reached, np.asarray(wanted) / 100 * reached[-1] * (1 - 1e-12), side="left")
+    return tuple(values[order][np.minimum(first, len(values) - 1)].tolist())
+
+
+# --- who holds it ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """All memory of one name."""
+
+    name: str
+    regions: int
+    bytes: int
+    idle: int
+    """Bytes idle for at least the threshold."""
+    used: int
+    """Bytes of regions with an access."""
+    largest: int
+    """Index of its largest region."""
+
+
+def holders(snapshot: Snapshot, seconds: float) -> list[Holder]:
+    """Memory by what is mapped there, most idle memory first; where nothing is named, by target."""
+    if not len(snapshot):
+        return []
+    if snapshot.names:
+        names = list(snapshot.names)
+    else:
+        names = [f"target {snapshot.targets[i]}" if len(snapshot.targets) > 1 else "" for i in snapshot.target.tolist()]
+    table = {name: index for index, name in enumerate(dict.fromkeys(names))}
+    code = np.array([table[name] for name in names], dtype=np.int64)
+    sizes = snapshot.sizes
+    cold = metrics.idle_ms(snapshot) >= seconds * 1000
+    used = snapshot.nr_accesses > 0
+    count = len(table)
+    order = np.lexsort((-sizes, code))
+    first = order[np.searchsorted(code[order], np.arange(count), side="left")]
+
+    def total(where: NDArray[np.bool_] | None) -> list[int]:
+        # float64 is exact up to 8 PiB
+        summed = np.bincount(code, weights=sizes if where is None else sizes * where, minlength=count)
+        return [int(value) for value in summed]
+
+    rows = zip(table, np.bincount(code).tolist(), total(None), total(cold), total(used), first.tolist(), strict=True)
+    return sorted((Holder(*row) for row in rows), key=lambda one: (-one.idle, -one.bytes, one.name))

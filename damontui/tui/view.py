@@ -1,0 +1,249 @@
+"""Where one looks: which moment, which addresses, which cell. Immutable; each key makes another one.
+
+No screen is needed: methods take what is kept (`History`) or shown (`Snapshot`, `Axis`) and return the view after them.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Self
+
+from damontui.damon import heatmap
+from damontui.damon.heatmap import SHOWN, Axis, Place
+from damontui.damon.snapshot import Snapshot
+from damontui.errors import UsageError
+from damontui.history import History
+
+SPANS = (5, 15, 30, 60, 120, 240, 480, 900, 1800, 3600, 7200, 14400, 28800, 86400)
+"""Seconds across the heatmap that + and - go through; beyond them it doubles until everything kept is in it."""
+
+_REST = 0.25
+"""Share of the picture that lies beyond the moment after the picture had to move."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What part of time and of memory is looked at, and how."""
+
+    span: float = 240.0
+    """Seconds across the heatmap."""
+    moment: float | None = None
+    """What all panes show, source's clock; None is live."""
+    edge: float | None = None
+    """The heatmap's right edge where one has moved away from it; None is the moment."""
+    lo: int | None = None
+    hi: int | None = None
+    """The addresses on the heatmap; None is all that is mapped."""
+    fold: bool = False
+    hottest: bool = False
+    point: tuple[int, int] | None = None
+    """The cursor: a target's identifier and an address."""
+
+    # --- time ---
+
+    def frozen(self, history: History) -> Self:
+        """The view stands still at the newest; again: back to live."""
+        newest = history.last
+        if self.moment is not None or newest is None:
+            return self.live()
+        return replace(self, moment=newest.time, edge=None)
+
+    def live(self) -> Self:
+        """The newest, whatever comes."""
+        return replace(self, moment=None, edge=None)
+
+    def at(self, history: History, moment: float) -> Self:
+        """Look at that moment; the picture moves only where the moment would not be in it. At the newest: live."""
+        newest, first = history.last, history.first
+        if newest is None or first is None or moment >= newest.time:
+            return self.live()
+        moment = max(moment, first.time)
+        edge = self.edge if self.edge is not None else self.moment
+        if edge is None:
+            edge = newest.time
+        if moment > edge:
+            edge = moment + self.span * _REST
+        elif moment <= edge - self.span:
+            began = history.began
+            edge = moment + self.span * (1 - _REST)
+            if began is not None:
+                edge = max(edge, began + self.span)
+        return replace(self, moment=moment, edge=min(edge, newest.time))
+
+    def stepped(self, history: History, column: float, steps: int) -> Self:
+        """Some columns on (or back), at least to the next snapshot: the panes change with every step."""
+        newest = history.last
+        if newest is None:
+            return self
+        here = self.moment if self.moment is not None else newest.time
+        to = here + steps * column
+        if steps < 0:
+            shown = history.at(here)
+            if shown is not None and shown.time - shown.began > column:
+                to = min(to, shown.began + 1e-6)
+        else:
+            following = history.after(here)
+            if following is not None:
+                to = max(to, following)
+        return self.at(history, to)
+
+    def oldest(self, history: History) -> Self:
+        """The first that is kept."""
+        first = history.first
+        return self if first is None else self.at(history, first.time)
+
+    def wider(self, history: History, step: int) -> Self:
+        """More or less time in the picture; what is shown stays where it is on the screen."""
+        newest, began = history.last, history.began
+        if step > 0:
+            span = next((float(span) for span in SPANS if span > self.span), self.span)
+            if span == self.span and newest is not None and began is not None and newest.time - began > span:
+                span *= 2
+        else:
+            span = next((float(span) for span in reversed(SPANS) if span < self.span), self.span)
+            if self.span > SPANS[-1] and self.span / 2 >= SPANS[-1]:
+                span = self.span / 2
+        edge = self.edge
+        if edge is not None and self.moment is not None and newest is not None:
+            edge = min(self.moment + (edge - self.moment) * span / self.span, newest.time)
+        return replace(self, span=span, edge=edge)
+
+    # --- space ---
+
+    def place(self, snapshot: Snapshot | None, moment: float) -> Place | None:
+        """The cursor on a snapshot; None where it has no such target."""
+        if self.point is None or snapshot is None or self.point[0] not in snapshot.targets:
+            return None
+        return Place(self.point[1], moment, snapshot.targets.index(self.point[0]))
+
+    def pointed(self, identifier: int, address: int) -> Self:
+        """The cursor at an address of a target."""
+        return replace(self, point=(identifier, address))
+
+    def unpointed(self) -> Self:
+        """No cursor."""
+        return replace(self, point=None)
+
+    def zoomed(self, snapshot: Snapshot, axis: Axis | None, place: Place, factor: float) -> Self:
+        """A longer or shorter range around a place. Of a picture with folds first the part that the place is in."""
+        whole = heatmap.bounds(snapshot, place.target)
+        if whole is None:
+            return self
+        if axis is not None and factor < 1:
+            row = axis.row(place.address, place.target)
+            part = None if row is None else axis.part(row)
+            if part is not None and part.kind == SHOWN and sum(one.kind == SHOWN for one in axis.parts) > 1:
+                return replace(self, lo=part.lo, hi=part.hi)
+        view = self._range(whole)
+        found = heatmap.zoomed(view, place.address, factor, whole)
+        return self.whole() if found is None else replace(self, lo=found[0], hi=found[1])
+
+    def panned(self, snapshot: Snapshot, share: float, target: int = 0) -> Self:
+        """Further up or down; nothing to do where all is shown."""
+        whole = heatmap.bounds(snapshot, target)
+        if whole is None or self.lo is None:
+            return self
+        lo, hi = heatmap.panned(self._range(whole), share, whole)
+        return replace(self, lo=lo, hi=hi)
+
+    def on_region(self, snapshot: Snapshot, place: Place) -> Self:
+        """The region at a place in the middle of the picture, a quarter of its height."""
+        region = heatmap.region_at(snapshot, place)
+        if region is None:
+            return self
+        found = heatmap.view_of(snapshot, region)
+        return self.whole() if found is None else replace(self, lo=found[0], hi=found[1])
+
+    def holding(self, snapshot: Snapshot, place: Place) -> Self:
+        """A range in which the place is: this one, or where it is not, the one of its region."""
+        if self.lo is None or self.hi is None or self.lo <= place.address < self.hi:
+            return self
+        return self.on_region(snapshot, place)
+
+    def whole(self) -> Self:
+        """All that is mapped."""
+        return replace(self, lo=None, hi=None)
+
+    def next_hotter(self, snapshot: Snapshot, moment: float, step: int) -> Self:
+        """The cursor on the next hotter region (or less hot, −1); from nowhere or from idle memory on the hottest."""
+        found = heatmap.hotter(snapshot, self.place(snapshot, moment), step)
+        if found is None:
+            return self
+        return self.pointed(snapshot.targets[found.target], found.address).holding(snapshot, found)
+
+    def _range(self, whole: tuple[int, int]) -> tuple[int, int]:
+        return (whole[0] if self.lo is None else self.lo, whole[1] if self.hi is None else self.hi)
+
+
+# --- a moment as people write it --------------------------------------------------------------------------------------
+
+
+def moment_of(history: History, wall: float) -> float:
+    """The moment whose snapshot was made last before that time of day; the source's clock may run faster than ours."""
+    first, newest = history.first, history.last
+    if first is None or newest is None or wall <= first.wall:
+        return first.time if first is not None else 0.0
+    low, high = first.time, newest.time
+    for _ in range(48):
+        middle = (low + high) / 2
+        shown = history.at(middle)
+        if shown is not None and shown.wall <= wall:
+            low = middle
+        else:
+            high = middle
+    return high if newest.wall <= wall else low
+
+
+_CLOCK = re.compile(r"(?:(\d{4})-(\d{1,2})-(\d{1,2})[ T]+)?(\d{1,2}):(\d{2})(?::(\d{2}))?")
+_AGO = re.compile(r"[-−]\s*(?:(?:(\d+):)?(\d{1,2}):(\d{2})|(\d+(?:\.\d+)?)\s*(s|min|m|h|d))")
+_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+
+
+def parse_moment(text: str, oldest: float, newest: float) -> float:
+    """Seconds since 1970 of ``14:05``, ``14:05:30``, ``2026-01-31 14:05``; or of so long ago: ``-2:31``, ``-90s``.
+
+    A time of day without a date is the last such one that is not after ``newest``.
+
+    Args:
+        text: what was written.
+        oldest, newest: what is kept, seconds since 1970.
+
+    Raises:
+        UsageError: where it is no time, or one that is not kept.
+    """
+    text = text.strip()
+    ago = _AGO.fullmatch(text)
+    found = _CLOCK.fullmatch(text)
+    if ago is not None:
+        if ago[4] is not None:
+            wall = newest - float(ago[4]) * _UNITS[ago[5]]
+        else:
+            wall = newest - (int(ago[1] or 0) * 3600 + int(ago[2]) * 60 + int(ago[3]))
+    elif found is not None:
+        wall = _wall(found, newest)
+    else:
+        raise UsageError(f"{text!r} is no time; write a time of day, such as 14:05 or 14:05:30, or how long ago: -2m")
+    shown = time.strftime("%H:%M:%S", time.localtime(oldest)), time.strftime("%H:%M:%S", time.localtime(newest))
+    if wall < oldest - 60:
+        raise UsageError(f"{text} is before the oldest picture, which is of {shown[0]}")
+    if wall > newest + 60:
+        raise UsageError(f"{text} is still to come; the newest picture is of {shown[1]}")
+    return wall
+
+
+def _wall(found: re.Match[str], newest: float) -> float:
+    hour, minute, second = int(found[4]), int(found[5]), int(found[6] or 0)
+    try:
+        if found[1] is not None:
+            day = datetime(int(found[1]), int(found[2]), int(found[3]), hour, minute, second)
+            return day.timestamp()
+        today = datetime.fromtimestamp(newest).replace(hour=hour, minute=minute, second=second, microsecond=0)
+    except ValueError:
+        raise UsageError(f"there is no {found[0]}; hours go to 23, minutes and seconds to 59") from None
+    wall = today.timestamp()
+    if wall > newest + 60:
+        wall = datetime.fromtimestamp(wall - 86400).replace(hour=hour, minute=minute, second=second).timestamp()
+    return wall
