@@ -26,6 +26,7 @@ LIVE = Command("live", "[TARGET] [options]", "the live monitor")
 COMMANDS: dict[str, Command] = {
     "snapshot": Command("snapshot", "[TARGET] [--count N] [--json]", "measure without a screen, print, end"),
     "record": Command("record", "[TARGET] -o FILE [--for S]", "keep what is seen"),
+    "report": Command("report", "[TARGET|FILE] [--style S]", "what a record shows: text, JSON, pictures"),
     "convert": Command("convert", "IN OUT [--to FORMAT]", "between record formats"),
     "doctor": Command("doctor", "[--json]", "what this machine can do, what is in the way, and the remedy"),
 }

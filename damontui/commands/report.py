@@ -1,0 +1,259 @@
+"""A report on a record, or on a target that is measured first: text, JSON, or a picture for a paper or a ticket."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from damontui import units
+from damontui.commands.call import Call, Parser, add_target
+from damontui.commands.endings import Ended
+from damontui.commands.progress import Progress
+from damontui.config import one_of, parse_count, parse_seconds
+from damontui.damon.snapshot import Snapshot
+from damontui.errors import SourceError, UsageError
+from damontui.export.reports import numbers, results, select, text
+from damontui.records import files
+from damontui.records.table import Table, table_of
+
+FORMATS = ("text", "json", "svg", "png")
+PICTURES = ("svg", "png")
+_COUNT = 20
+_PICTURE = (480, 300)
+"""Columns and rows of a heatmap that is a picture."""
+
+EXAMPLES = (
+    "styles:\n"
+    + "\n".join(f"  {name:<23}{style.summary}" for name, style in results.STYLES.items())
+    + """
+
+examples:
+  damontui report night.damontui --style wss
+  damontui report damon.data --style heatmap -o heat.png         a record of damo, as a picture
+  damontui report night.damontui --style idle-histogram --time 1h-2h --address 4G-8G
+  sudo damontui report stat --style idle-percentiles --for 5m    measure first
+  damontui report 1234 --count 100 --style regions --rate 5%- --format json
+
+A record is a file of ours, or damo's JSON, compressed JSON or trace text, or perf's binary where perf is installed."""
+)
+
+
+def arguments(parser: Parser) -> None:
+    """The options of ``report``."""
+    add_target(parser)
+    group = parser.add_argument_group("report")
+
+    def add(option: str, parse: Callable[[str], Any], metavar: str, words: str, **more: Any) -> None:
+        group.add_argument(option, metavar=metavar, type=parse, help=words, **more)
+
+    add("--style", lambda t: one_of(*results.STYLES)(t, "--style"), "STYLE", "one of those below (wss)", default="wss")
+    add(
+        "--format", lambda t: one_of(*FORMATS)(t, "--format"), "FORMAT", "text, json, svg or png (by FILE's name; text)"
+    )
+    group.add_argument("-o", "--output", metavar="FILE", help="a new file instead of standard output")
+    group.add_argument("--force", action="store_true", help="overwrite a file that is there")
+    group.add_argument("--ascii", action="store_const", const=True, help="only ASCII characters")
+    group = parser.add_argument_group("of a target that is not a record")
+    add("--for", lambda t: parse_seconds(t, "--for"), "S", "measure for so long: seconds, or 5m", dest="seconds")
+    add("--count", lambda t: _positive(t, "--count"), "N", f"measure so many aggregations ({_COUNT})")
+    group = parser.add_argument_group("only (either end of a range may be left out)")
+    add("--address", select.parse_address, "A-B", "these addresses: 0x100000000-0x180000000, 4G-6G")
+    add("--size", select.parse_size, "A-B", "regions of these sizes: 64K-2M")
+    add("--rate", select.parse_rate, "A-B", "regions accessed in this share of samples: 5%%-100%%")
+    add("--age", select.parse_age, "A-B", "regions whose pattern has held so long: 10s-5m")
+    add("--time", select.parse_time, "A-B", "this time since the start: 60-120, 1m-2m")
+    add("--target", lambda t: parse_count(t, "--target"), "ID", "of several targets, this one", dest="only_target")
+    group = parser.add_argument_group("single styles")
+    add(
+        "--skip", lambda t: parse_count(t, "--skip"), "N", "wss: leave out the first snapshots (0; damo: 20)", default=0
+    )
+    add("--bins", lambda t: _positive(t, "--bins"), "N", "histograms: ranges (10)", default=10)
+    group.add_argument("--log", action="store_true", help="histograms: ranges that double")
+    modes = one_of("rate", "temperature", "idle")
+    add("--heat", lambda t: modes(t, "--heat"), "MODE", "heatmap: rate, temperature or idle (rate)", default="rate")
+    group.add_argument("--fold", action="store_true", help="heatmap: fold memory that was idle all the time")
+    group.add_argument("--all", action="store_true", help="regions: of all snapshots, not only of the last")
+
+
+def _positive(words: str, name: str) -> int:
+    count = parse_count(words, name)
+    if not 0 < count <= 1_000_000:
+        raise UsageError(f"{name}: {words!r} is not a whole number from 1 to 1000000")
+    return count
+
+
+def run(call: Call) -> int:
+    """Read or measure, select, compute, show."""
+    words = call.words
+    form = words.format or _form_of(words.output)
+    output = Path(words.output) if words.output is not None else None
+    if output is not None and output.exists():
+        if os.path.exists(call.target) and os.path.samefile(output, call.target):
+            raise UsageError(f"-o {output}: this is the file that is read; use another name")
+        if not words.force:
+            raise SourceError(f"cannot write {output}", "the file is there already", "use another name, or --force")
+    if form in PICTURES:
+        from damontui.export.reports import pictures
+
+        pictures.need()
+        if output is None and sys.stdout.isatty():
+            raise UsageError(f"--format {form}: a terminal cannot show it; write -o FILE.{form}")
+    progress = Progress()
+    status = 0
+    try:
+        if _is_record(call.target):
+            table = _read(call, progress)
+        else:
+            table, status = _measure(call, progress)
+        progress.show(f"computing on {len(table):,} snapshots, {len(table.start):,} regions …")
+        data = _made(call, table, form)
+    finally:
+        progress.clear()
+    _put(data, output, force=words.force)
+    return status
+
+
+def _form_of(output: str | None) -> str:
+    suffix = Path(output).suffix.lower().removeprefix(".") if output else ""
+    return suffix if suffix in FORMATS else "text"
+
+
+def _is_record(word: str) -> bool:
+    return os.path.isfile(word) and not word.endswith(".cfg")
+
+
+def _read(call: Call, progress: Progress) -> Table:
+    if call.words.seconds is not None or call.words.count is not None:
+        raise UsageError("--for, --count: a record is reported whole; choose a part with --time")
+    path = Path(call.target)
+    progress.show(f"reading {path} ({units.size(path.stat().st_size)}) …")
+    table = files.read(path, attrs=call.options.attrs() if call.options.insisted else None)
+    if not len(table):
+        raise SourceError(f"nothing to report of {path}", "it holds no snapshot")
+    return table
+
+
+def _measure(call: Call, progress: Progress) -> tuple[Table, int]:
+    """What a target shows in the time asked for, and the exit status: Ctrl-C ends the measuring, not the report."""
+    wanted, seconds = call.words.count, call.words.seconds
+    if wanted is None and seconds is None:
+        wanted = _COUNT
+    found: list[Snapshot] = []
+    status = 0
+    with call.open() as source:
+        description = source.describe()
+        if description.reason:
+            progress.clear()
+            print(f"damontui: {description.reason}", file=sys.stderr)
+        try:
+            for event in source.snapshots(threading.Event()):
+                if isinstance(event, Snapshot):
+                    found.append(event)
+                    lasted = event.time - found[0].began
+                    of = f" of {units.duration(seconds)}" if seconds is not None else f", {len(found)} of {wanted}"
+                    progress.show(f"measuring {description.title}: {units.duration(lasted)}{of} …", often=True)
+                    if len(found) == wanted or (seconds is not None and lasted >= seconds - 1e-9):
+                        break
+                elif event.state in ("ended", "gone", "off"):
+                    if not found:
+                        why = event.text or f"it is {event.state}"
+                        raise SourceError(f"nothing to report of {description.title}", why)
+                    break
+                else:
+                    progress.show(event.text)
+        except Ended as end:
+            if not found:
+                raise
+            status = int(end.code) if isinstance(end.code, int) else 1
+    if not found:
+        raise SourceError("nothing to report", f"{description.title} ended without a snapshot")
+    return table_of(description, found), status
+
+
+def _made(call: Call, table: Table, form: str) -> bytes:
+    words = call.words
+    filters = select.Filters(words.address, words.size, words.rate, words.age, words.time, words.only_target)
+    intervals = numbers.intervals_of(table)
+    table, intervals = select.select(table, intervals, filters)
+    options = results.Options(
+        mode=words.heat,
+        fold_idle=words.fold,
+        skip=words.skip,
+        bins=words.bins,
+        log=words.log,
+        every=words.all,
+    )
+    look = _look(call, plain=words.output is not None)
+    if form == "text":
+        options = replace(options, columns=look.columns, rows=look.rows, fold_rows=look.fold_rows)
+    elif form in PICTURES:
+        options = replace(options, columns=_PICTURE[0], rows=_PICTURE[1], fold_rows=_PICTURE[1] // 30)
+    result = results.make(words.style, table, intervals, options)
+    head = results.head_of(words.style, table, intervals, filters.words())
+    if form == "text":
+        return (text.report(head, result, look) + "\n").encode(sys.stdout.encoding or "utf-8", "replace")
+    if form == "json":
+        from damontui.export.reports import data
+
+        return (data.report(head, result) + "\n").encode()
+    from damontui.export.reports import pictures
+    from damontui.tui.palette import LEVELS, ramp
+
+    ramps = {
+        kind: [colour.hex for colour in ramp(kind, dark=False, levels=LEVELS * 4 + 1)] for kind in ("heat", "signed")
+    }
+    return pictures.report(head, result, form, ramps)
+
+
+def _look(call: Call, *, plain: bool) -> text.Look:
+    """What the terminal can show; a file or a pipe gets no colour."""
+    from damontui.tui.palette import glyphs, ramp
+
+    environ = call.environ
+    ascii_only = bool(call.settings["ascii"]) or "utf" not in (sys.stdout.encoding or "ascii").lower()
+    size = shutil.get_terminal_size((80, 24))
+    depth = 0
+    if sys.stdout.isatty() and not plain and not ascii_only and not environ.get("NO_COLOR"):
+        if environ.get("COLORTERM") in ("truecolor", "24bit"):
+            depth = 1 << 24
+        elif "256color" in environ.get("TERM", ""):
+            depth = 256
+    kinds: tuple[text.Kind, ...] = ("heat", "signed")
+    dark = "light" not in str(call.settings["theme"])
+    return text.Look(
+        glyphs={kind: glyphs(kind, ascii_only=ascii_only) for kind in kinds},
+        colours={kind: [_sgr(*c, depth) for c in ramp(kind, dark=dark, colours=depth)] for kind in kinds}
+        if depth
+        else None,
+        width=max(40, size.columns),
+        height=size.lines if sys.stdout.isatty() and not plain else 32,
+        ascii=ascii_only,
+    )
+
+
+def _sgr(red: int, green: int, blue: int, depth: int) -> str:
+    if depth > 256:
+        return f"2;{red};{green};{blue}"
+    steps = (0, 95, 135, 175, 215, 255)
+    if red in steps and green in steps and blue in steps:
+        return f"5;{16 + 36 * steps.index(red) + 6 * steps.index(green) + steps.index(blue)}"
+    return f"5;{232 + (red - 8) // 10}"  # a grey: the palette takes only what these terminals have
+
+
+def _put(data: bytes, output: Path | None, *, force: bool) -> None:
+    if output is None:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        with files.create(output, force=force) as file:
+            file.write(data)
+    except OSError as error:
+        raise SourceError(f"cannot write {output}", (error.strerror or str(error)).lower()) from error
