@@ -9,8 +9,11 @@ from textual.pilot import Pilot
 
 from damontui.damon.snapshot import Description, Event, Snapshot
 from damontui.errors import DamontuiError, SourceError
+from damontui.sources.holder import Holder
 from damontui.tui.app import DamontuiApp, ScreenOptions
+from damontui.tui.panes.output import OutputPane
 from tests import make
+from tests.tui import picker
 
 REASON = (
     "Synthetic memory, since DAMON_STAT cannot be read: only root may. For this machine's real memory run: "
@@ -42,11 +45,19 @@ class State:
     no_color: bool = False
     seconds: float = 240.0
     """What the clock says, after the clock of the source's zero."""
+    holder: Callable[[], Holder | None] = lambda: None
+    """What the picker shows."""
+    output: Callable[[], OutputPane | None] = lambda: None
 
     def app(self) -> DamontuiApp:
         """The app, not fed yet."""
         return DamontuiApp(
-            None, description=self.description, clock=lambda: make.WALL + self.seconds, options=self.options
+            None,
+            description=self.description,
+            clock=lambda: make.WALL + self.seconds,
+            options=self.options,
+            holder=self.holder(),
+            output=self.output(),
         )
 
     async def play(self, pilot: Pilot[int]) -> None:
@@ -57,6 +68,7 @@ class State:
         await pilot.pause()
         if self.keys:
             await pilot.press(*self.keys)
+            await app.workers.wait_for_complete()
         for event in self.further():
             app.feed(event)
         await pilot.pause()
@@ -84,11 +96,51 @@ def _no_tracefs() -> list[Snapshot]:
 
 
 _DEMO = make.description("simulated", reason=REASON)
+_PROCESS = make.description("process", target="1234", title="process 1234 (postgres)")
+_PADDR = make.description(target="paddr", title="physical memory")
+HELD = SourceError(
+    "cannot monitor paddr with DAMON",
+    "DAMON is held by DAMON_STAT (kdamond 77)",
+    "to switch it off meanwhile and on again at the end: sudo /usr/bin/damontui paddr --take",
+    offer="take",
+)
+
+
+def _target() -> Holder:
+    return picker.holder(picker.Scripted())
+
+
+class _Make:
+    """A command that compiles."""
+
+    text = "make -j8 all"
+    line_count = 214
+
+    def lines(self) -> tuple[str, ...]:
+        return (
+            *(f"cc -O2 -Wall -c part{number:03d}.c" for number in range(211)),
+            "part210.c: In function ‘main’:",
+            "part210.c:17:9: warning: unused variable ‘x’ [-Wunused-variable]",
+            "cc -O2 -o all *.o",
+        )
+
+
+def _output() -> OutputPane:
+    return OutputPane(_Make(), id="output")
+
+
+_RUN = make.description("process", target="run", title="make, process 4711")
 
 
 def _simulated() -> list[Snapshot]:
     return make.steady(origin="simulated", truth=True)
 
+
+def _process() -> list[Snapshot]:
+    return make.steady(origin="process")
+
+
+_ENDED = make.status("gone", "process 1234 (postgres) ended at 00:04:00", 240.0)
 
 STATES = (
     State("first-run", _simulated, _DEMO),
@@ -115,6 +167,19 @@ STATES = (
     State("no-color", _kernel, no_color=True),
     State("ascii", _kernel, options=ScreenOptions(ascii=True)),
     State("wide", _kernel, size=(200, 50)),
+    State("picker", _kernel, keys=("t",), holder=_target),
+    State("picker-unavailable", _kernel, keys=("t", "down"), holder=_target),
+    State("picker-tree-filter", _kernel, keys=("t", "ctrl+t", *"postgres"), holder=_target),
+    State("picker-80x24", _kernel, keys=("t", "tab", "tab"), holder=_target, size=(80, 24)),
+    State("picker-60x15", _kernel, keys=("t", "tab", "tab", "down"), holder=_target, size=(60, 15)),
+    State("picker-ascii", _kernel, keys=("t", "down"), holder=_target, options=ScreenOptions(ascii=True)),
+    State("take", lambda: [HELD], _PADDR),
+    State("take-later", lambda: [*_kernel(), HELD], _PADDR),
+    State("process-ended", lambda: [*_process(), _ENDED], _PROCESS),
+    State("run", _process, _RUN, output=_output),
+    State("run-output", _process, _RUN, output=_output, keys=("5",)),
+    State("run-80x24", _process, _RUN, output=_output, size=(80, 24)),
+    State("run-60x15", _process, _RUN, output=_output, size=(60, 15)),
 )
 BY_NAME = {state.name: state for state in STATES}
 
@@ -129,6 +194,8 @@ PICTURES = (
     "waiting",
     "80x24",
     "60x15",
+    "picker",
+    "run",
     "light",
     "ascii",
 )

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from rich.cells import cell_len
 from textual import events
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import ModalScreen
@@ -123,6 +123,9 @@ class PickerPane(Pane):
 
     # -- drawing
 
+    def caption(self, frame: Frame) -> tuple[str, str]:
+        return "Choose a target", ""
+
     def draw(self, frame: Frame, width: int, height: int) -> list[Line]:
         foot = self._foot(width, 3 if height >= 18 else 2 if height >= 8 else 1)
         before, self._seen = self._seen, max(1, height - 3 - len(foot) if height >= 8 else height - 1 - len(foot))
@@ -234,7 +237,8 @@ class PickerPane(Pane):
 
     def on_click(self, event: events.Click) -> None:
         event.stop()
-        row = self.row_at(event.y)
+        offset = event.get_content_offset(self)
+        row = self.row_at(offset.y) if offset is not None else None
         if row is not None:
             self.choose(row)
             self.post_message(self.Clicked(row))
@@ -300,9 +304,7 @@ class PickerScreen(ModalScreen[Source | None]):
         self._opening = False
 
     def compose(self) -> ComposeResult:
-        pane = PickerPane(self._current, id="picker")
-        pane.border_title = "Choose a target"
-        yield pane
+        yield PickerPane(self._current, id="picker")
 
     @property
     def pane(self) -> PickerPane:
@@ -314,17 +316,17 @@ class PickerScreen(ModalScreen[Source | None]):
         self.pane.show(self._frame)
         self.action_look()
 
-    # -- in threads of their own
+    # -- in threads of their own: a screen that was closed meanwhile has no app any more
 
-    def _look(self) -> None:
+    def _look(self, app: App[object]) -> None:
         try:
             entries = self._holder.catalog()
         except Exception as error:  # a fault of ours: the list is empty, and says why
-            self.app.post_message(self.Opened(self, _fault("cannot find out what there is", error)))
+            app.post_message(self.Opened(self, _fault("cannot find out what there is", error)))
             entries = ()
         self.post_message(self.Listed(entries))
 
-    def _open(self, word: str) -> None:
+    def _open(self, app: App[object], word: str) -> None:
         answer: Source | DamontuiError
         try:
             answer = self._holder.open(word)
@@ -332,7 +334,7 @@ class PickerScreen(ModalScreen[Source | None]):
             answer = error
         except Exception as error:  # a fault of ours, in the source
             answer = _fault(f"cannot watch {word}", error)
-        self.app.post_message(self.Opened(self, answer))
+        app.post_message(self.Opened(self, answer))
 
     # -- what comes back
 
@@ -397,7 +399,7 @@ class PickerScreen(ModalScreen[Source | None]):
 
     def action_look(self) -> None:
         """Find out anew what there is."""
-        self.run_worker(self._look, thread=True, group="look", exclusive=True, exit_on_error=False)
+        self.run_worker(partial(self._look, self.app), thread=True, group="look", exclusive=True, exit_on_error=False)
 
     def action_back(self) -> None:
         """The old target stays."""
@@ -421,7 +423,7 @@ class PickerScreen(ModalScreen[Source | None]):
             return
         self._opening = True
         self.pane.say(f"opening {entry.word}…", "label")
-        self.run_worker(partial(self._open, entry.word), thread=True, group="open", exit_on_error=False)
+        self.run_worker(partial(self._open, self.app, entry.word), thread=True, group="open", exit_on_error=False)
 
 
 def _fault(what: str, error: Exception) -> SourceError:

@@ -1,0 +1,369 @@
+"""The picker: moving, filtering, choosing, refusals, sizes; and changing the target as a whole."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+
+import pytest
+from textual.pilot import Pilot
+
+from damontui.damon.snapshot import Event, Snapshot
+from damontui.errors import SourceError
+from damontui.monitor import Monitor
+from damontui.sources.catalog import Entry
+from damontui.sources.holder import Holder
+from damontui.tui.app import DamontuiApp
+from damontui.tui.panes.notice import Notice
+from damontui.tui.panes.title import TitleBar
+from damontui.tui.screens.picker import PickerPane, PickerScreen
+from tests import make
+from tests.tui import picker
+from tests.tui.picker import Scripted
+
+
+async def until(pilot: Pilot[int], condition: Callable[[], bool]) -> None:
+    """Let the loop run until the condition holds; a test that never gets there fails by its limit."""
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.005)
+    await pilot.pause()
+
+
+def app_on(holder: Holder | None) -> DamontuiApp:
+    """The app on the source of an entered holder, or fed by hand."""
+    monitor = Monitor(holder.source) if holder is not None else None
+    return DamontuiApp(monitor, description=make.description(), clock=lambda: make.WALL + 60.0, holder=holder)
+
+
+def shown() -> DamontuiApp:
+    """Nothing is monitored, and nothing can be opened."""
+    return DamontuiApp(
+        None, description=make.description(), clock=lambda: make.WALL + 60.0, holder=picker.holder(Scripted())
+    )
+
+
+async def opened(pilot: Pilot[int]) -> PickerPane:
+    await pilot.press("t")
+    await pilot.app.workers.wait_for_complete()
+    await pilot.pause()
+    screen = pilot.app.screen
+    assert isinstance(screen, PickerScreen)
+    return screen.pane
+
+
+def word(pane: PickerPane) -> str:
+    assert pane.chosen is not None
+    return pane.chosen.word
+
+
+# -- the list
+
+
+async def test_it_opens_on_the_target_in_force_and_escape_changes_nothing() -> None:
+    app = shown()
+    async with app.run_test(size=(120, 36)) as pilot:
+        pane = await opened(pilot)
+        assert word(pane) == "stat"
+        assert "stat (watched now)" in pane.text()
+        await pilot.press("escape")
+        assert not isinstance(app.screen, PickerScreen)
+        assert app.description.target == "stat"
+
+
+async def test_arrows_pages_ends_and_sections() -> None:
+    app = shown()
+    async with app.run_test(size=(120, 36)) as pilot:
+        pane = await opened(pilot)
+        seen = []
+        for key in ("down", "down", "down", "up", "tab", "tab", "tab", "tab", "shift+tab", "end", "down", "home", "up"):
+            await pilot.press(key)
+            seen.append(word(pane))
+        assert seen == [
+            *("paddr", "kdamond:88", "2211", "kdamond:88"),
+            *("2211", "demo:steady", "./monday.damontui", "stat", "./monday.damontui"),
+            *("./broken.cfg", "./broken.cfg", "stat", "stat"),
+        ]
+
+
+async def test_typing_filters_and_keys_of_the_panes_are_letters_here() -> None:
+    app = shown()
+    async with app.run_test(size=(120, 36)) as pilot:
+        pane = await opened(pilot)
+        await pilot.press(*"eq")
+        assert pane.filter == "eq"
+        assert pane.chosen is None
+        assert "nothing matches" in pane.text()
+        await pilot.press("backspace", "backspace", *"Web", "space", *"231")
+        assert [entry.word for entry in pane.targets()] == ["2319"]
+        assert "1 of 21" in pane.text()
+        await pilot.press("ctrl+u")
+        assert len(pane.targets()) == 21
+        assert word(pane) == "2319"
+        assert app.enabled
+
+
+async def test_children_below_their_parents() -> None:
+    app = shown()
+    async with app.run_test(size=(120, 36)) as pilot:
+        pane = await opened(pilot)
+        await pilot.press("ctrl+t", *"postgres")
+        assert [(entry.word, entry.depth) for entry in pane.targets()] == [("914", 0), ("921", 1), ("922", 1)]
+        assert "×   postgres: checkpointer" in pane.text()
+        await pilot.press("ctrl+t")
+        assert [entry.depth for entry in pane.targets()] == [0, 0, 0]
+
+
+async def test_looking_again_keeps_what_was_chosen() -> None:
+    there: list[tuple[Entry, ...]] = [picker.entries(), picker.entries()[:3] + picker.many(3)]
+    holder = picker.holder(Scripted(), there=lambda: there.pop(0))
+    app = DamontuiApp(None, description=make.description(), holder=holder)
+    async with app.run_test(size=(120, 36)) as pilot:
+        pane = await opened(pilot)
+        await pilot.press("down", "down", "ctrl+r")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert word(pane) == "kdamond:88"
+        assert "worker-3" in pane.text()
+        assert "firefox" not in pane.text()
+
+
+async def test_what_cannot_be_watched_says_why_and_stays_put() -> None:
+    app = shown()
+    async with app.run_test(size=(120, 36)) as pilot:
+        pane = await opened(pilot)
+        await pilot.press("down")
+        expected = "paddr cannot be watched: only root may start a kdamond; run it with: sudo /usr/bin/damontui"
+        assert expected in pane.text()
+        await pilot.press("enter")
+        assert expected in pane.text()
+        assert isinstance(app.screen, PickerScreen)
+
+
+async def test_a_fault_while_looking_is_said() -> None:
+    def broken() -> tuple[Entry, ...]:
+        raise ZeroDivisionError("of ours")
+
+    app = DamontuiApp(None, description=make.description(), holder=picker.holder(Scripted(), there=broken))
+    async with app.run_test(size=(120, 36)) as pilot:
+        pane = await opened(pilot)
+        assert "ZeroDivisionError: of ours" in pane.text()
+
+
+@pytest.mark.parametrize("size", [(200, 50), (120, 36), (80, 24), (60, 15), (40, 10), (30, 8), (20, 5), (10, 3)])
+async def test_every_size_shows_the_chosen_line(size: tuple[int, int]) -> None:
+    app = shown()
+    async with app.run_test(size=size) as pilot:
+        pane = await opened(pilot)
+        for key in ("down", "tab", "end", "home", "pagedown", "pageup"):
+            await pilot.press(key)
+            at = pane.rows.index(pane.chosen) if pane.chosen is not None else -1
+            assert pane.top <= at < pane.top + pane._seen
+            assert sum("▶" in line for line in pane.text().split("\n")) == (1 if pane.size.height > 2 else 0)
+        await pilot.press("escape")
+        assert not isinstance(app.screen, PickerScreen)
+
+
+async def test_ten_thousand_processes_scroll() -> None:
+    holder = picker.holder(Scripted(), there=lambda: picker.many(10_000))
+    app = DamontuiApp(None, description=make.description(), holder=holder)
+    async with app.run_test(size=(80, 24)) as pilot:
+        pane = await opened(pilot)
+        await pilot.press("end")
+        assert "▶ worker-10000" in pane.text()
+        await pilot.press(*"9999")
+        assert "▶ worker-9999" in pane.text()
+
+
+async def test_the_mouse_scrolls_and_chooses() -> None:
+    app = shown()
+    async with app.run_test(size=(80, 24)) as pilot:
+        pane = await opened(pilot)
+        pane._scroll(3)
+        assert pane.top == 3
+        row = next(y for y in range(pane.size.height) if (entry := pane.row_at(y)) is not None and entry.word == "914")
+        await pilot.click(PickerPane, offset=(10, row + 1))
+        assert "914 cannot be watched: belongs to postgres" in pane.text()
+        assert pane.row_at(0) is None
+
+
+# -- changing the target
+
+
+def test_the_target_is_changed_and_the_old_one_left() -> None:
+    log: list[str] = []
+
+    async def run() -> None:
+        with picker.holder(Scripted("stat", log), lambda word: Scripted(word, log)) as holder:
+            app = app_on(holder)
+            async with app.run_test(size=(120, 36)) as pilot:
+                await until(pilot, lambda: len(app.history) == 3)
+                await pilot.press("space")
+                assert app.view is not None
+                pane = await open_live(pilot)
+                await pilot.press(*"2211", "enter")
+                await until(pilot, lambda: app.description.target == "2211" and len(app.history) == 3)
+                assert "title of 2211" in app.query_one(TitleBar).text()
+                assert "LIVE" in app.query_one(TitleBar).text()
+                assert app.view is None
+                assert log == ["enter stat", "enter 2211", "stopped stat", "leave stat"]
+                assert pane is not None
+                await pilot.press("q")
+        assert log[4:] == ["stopped 2211", "leave 2211"]
+
+    asyncio.run(run())
+
+
+async def open_live(pilot: Pilot[int]) -> PickerPane:
+    """Open the picker while a monitor runs, which is a worker that does not complete."""
+    await pilot.press("t")
+    await until(pilot, lambda: isinstance(pilot.app.screen, PickerScreen))
+    screen = pilot.app.screen
+    assert isinstance(screen, PickerScreen)
+    await until(pilot, lambda: screen.pane.entries is not None)
+    return screen.pane
+
+
+class Refused(Scripted):
+    def __enter__(self) -> Refused:
+        raise SourceError("cannot watch process 2211", "it has ended", "choose another target")
+
+
+async def test_a_refusal_is_said_in_place_and_the_old_target_goes_on() -> None:
+    log: list[str] = []
+    with picker.holder(Scripted("stat", log), lambda word: Refused(word, log)) as holder:
+        app = app_on(holder)
+        async with app.run_test(size=(120, 36)) as pilot:
+            await until(pilot, lambda: len(app.history) == 3)
+            pane = await open_live(pilot)
+            await pilot.press(*"2211", "enter")
+            await until(pilot, lambda: "it has ended" in pane.text())
+            assert "cannot watch process 2211: it has ended. Choose another target" in pane.text()
+            assert app.description.target == "stat"
+            await pilot.press("down")
+            assert "it has ended" not in pane.text()
+            await pilot.press("escape")
+            assert log == ["enter stat"]
+            assert app.monitor is not None
+            assert app.monitor.running
+            assert len(app.history) == 3
+    assert log == ["enter stat", "stopped stat", "leave stat"]
+
+
+async def test_a_fault_in_a_source_is_said_too() -> None:
+    def fault(word: str) -> Scripted:
+        raise ZeroDivisionError("of ours")
+
+    with picker.holder(Scripted(), fault) as holder:
+        app = app_on(holder)
+        async with app.run_test(size=(120, 36)) as pilot:
+            pane = await open_live(pilot)
+            await pilot.press(*"2211", "enter")
+            await until(pilot, lambda: "ZeroDivisionError: of ours" in pane.text())
+
+
+async def test_the_target_in_force_is_not_opened_again() -> None:
+    log: list[str] = []
+    with picker.holder(Scripted("stat", log), lambda word: Scripted(word, log)) as holder:
+        app = app_on(holder)
+        async with app.run_test(size=(120, 36)) as pilot:
+            await open_live(pilot)
+            await pilot.press("enter")
+            await until(pilot, lambda: not isinstance(app.screen, PickerScreen))
+            assert log == ["enter stat"]
+
+
+async def test_one_that_is_entered_after_the_picker_was_closed_is_left() -> None:
+    log: list[str] = []
+    go = threading.Event()
+
+    class Slow(Scripted):
+        def __enter__(self) -> Slow:
+            go.wait()
+            super().__enter__()
+            return self
+
+    with picker.holder(Scripted("stat", log), lambda word: Slow(word, log)) as holder:
+        app = app_on(holder)
+        async with app.run_test(size=(120, 36)) as pilot:
+            pane = await open_live(pilot)
+            await pilot.press(*"2211", "enter")
+            await until(pilot, lambda: "opening 2211" in pane.text())
+            await pilot.press("escape")
+            go.set()
+            await until(pilot, lambda: "leave 2211" in log)
+            assert app.description.target == "stat"
+    assert log == ["enter stat", "enter 2211", "leave 2211", "stopped stat", "leave stat"]
+
+
+async def test_what_the_old_target_leaves_undone_is_said() -> None:
+    class Failing(Scripted):
+        def __exit__(self, *error: object) -> None:
+            raise SourceError("cannot give DAMON_STAT back", "it is gone")
+
+    with picker.holder(Failing(), lambda word: Scripted(word)) as holder:
+        app = app_on(holder)
+        async with app.run_test(size=(120, 36)) as pilot:
+            await open_live(pilot)
+            await pilot.press(*"2211", "enter")
+            await until(pilot, lambda: app.description.target == "2211")
+            await until(pilot, lambda: "cannot give DAMON_STAT back" in app.query_one(Notice).text())
+
+
+async def test_a_screen_with_one_target_says_so() -> None:
+    app = app_on(None)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("t")
+        assert not isinstance(app.screen, PickerScreen)
+        assert "cannot change the target" in app.query_one(Notice).text()
+
+
+async def test_a_process_that_ended_leaves_its_picture_and_the_notice_offers_the_picker() -> None:
+    app = shown()
+    async with app.run_test(size=(120, 36)) as pilot:
+        make.feed_all(app, [*make.steady(30), make.status("gone", "process 1234 (x) ended at 00:00:30", 30.0)])
+        await pilot.pause()
+        assert "process 1234 (x) ended at 00:00:30; press t for another target" in app.query_one(Notice).text()
+        assert len(app.history) == 30
+        await opened(pilot)
+
+
+# -- taking DAMON from DAMON_STAT
+
+
+class Blocked(Scripted):
+    """DAMON_STAT is in the way until it may be taken."""
+
+    def __init__(self) -> None:
+        super().__init__("paddr")
+        self.take = False
+
+    def snapshots(self, stop: threading.Event) -> Iterator[Event]:
+        if not self.take:
+            raise SourceError("cannot monitor paddr with DAMON", "DAMON is held by DAMON_STAT", "x", offer="take")
+        yield from super().snapshots(stop)
+
+
+async def test_damon_stat_steps_aside_on_a_key() -> None:
+    source = Blocked()
+    app = app_on(Holder(source))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: "Press T to switch DAMON_STAT off" in app.query_one(Notice).text())
+        assert not source.take
+        await pilot.press("T")
+        await until(pilot, lambda: len(app.history) == 3)
+        assert source.take
+        assert app.error is None
+        assert isinstance(app.history.last, Snapshot)
+
+
+async def test_where_nothing_is_offered_the_key_says_so() -> None:
+    source = Blocked()
+    source.take = True
+    app = app_on(Holder(source))
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: len(app.history) == 3)
+        await pilot.press("T")
+        assert "not in the way" in app.query_one(Notice).text()
+        assert len(app.history) == 3
