@@ -50,6 +50,7 @@ SPANS = (15, 30, 60, 120, 240, 480, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 MODES: tuple[Mode, ...] = ("rate", "temperature", "idle")
 
 TERMINAL_LOST = 128 + signal.SIGHUP
+INTERRUPTED = 128 + signal.SIGINT
 PATIENCE = 5.0
 """Seconds that a target has to end its monitoring before another takes its place."""
 
@@ -148,6 +149,8 @@ class DamontuiApp(App[int]):
         self.clock = clock
         self.holder = holder
         self.output = output
+        self.closes = False
+        """Whether the screen closes when the command ends whose output it shows."""
         self.history = monitor.history if monitor is not None else History()
         if monitor is not None:
             description = monitor.source.describe()
@@ -223,8 +226,14 @@ class DamontuiApp(App[int]):
             self._start()
             self.set_interval(1.0, self._tick)
             if self.output is not None:
-                self.set_interval(0.25, self.output.redraw)
+                self.set_interval(0.25, self._follow_command)
         self.paint()
+
+    def _follow_command(self) -> None:
+        assert self.output is not None
+        self.output.redraw()
+        if self.closes and self.output.over:
+            self.end(0)
 
     def on_unmount(self) -> None:
         self._leaving = True
@@ -243,6 +252,10 @@ class DamontuiApp(App[int]):
     async def action_quit(self) -> None:
         """Leave: 1 where the system said no and that still stands, else 0."""
         self.end(1 if self.error is not None else 0)
+
+    def action_interrupt(self) -> None:
+        """Leave as a program does that got SIGINT: the terminal gives the key to the screen, not the signal."""
+        self.end(INTERRUPTED)
 
     def _reads_enabled(self) -> bool:
         assert self.monitor is not None

@@ -66,7 +66,8 @@ TABLE: tuple[Key, ...] = (
     Key("help", "question_mark,f1", "help", "help", "this page", "Program"),
     Key("palette", "ctrl+p", "command_palette", "", "command palette: all commands, themes", "Program"),
     Key("suspend", "ctrl+z", "suspend_process", "", "back to the shell; fg comes back here", "Program"),
-    Key("quit", "q,ctrl+c", "quit", "quit", "leave; the system is left as it was found", "Program"),
+    Key("quit", "q", "quit", "quit", "leave; the system is left as it was found", "Program"),
+    Key("interrupt", "ctrl+c", "interrupt", "", "… ; the exit status is then 130", "Program"),
 )
 
 _SHOWN = {

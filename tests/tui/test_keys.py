@@ -218,6 +218,13 @@ async def test_every_command_of_the_palette_is_an_action_of_the_app() -> None:
             assert hasattr(app, "action_" + key.action.split("(")[0])
 
 
+async def test_ctrl_c_leaves_as_a_signal_would() -> None:
+    async with running() as (app, pilot):
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+        assert app.return_value == 130
+
+
 async def test_a_users_keymap_moves_keys_everywhere() -> None:
     async with running(ScreenOptions(keymap={"switch": "x", "quit": "ctrl+q,q"})) as (app, pilot):
         await pilot.press("e")

@@ -278,7 +278,7 @@ class PickerScreen(ModalScreen[Source | None]):
         Binding("ctrl+u", "clear", show=False),
         Binding("ctrl+t", "tree", show=False),
         Binding("ctrl+r,f5", "look", show=False),
-        Binding("ctrl+c,ctrl+q", "app.quit", show=False),
+        Binding("ctrl+c", "app.interrupt", show=False),
     ]
 
     class Listed(Message):
