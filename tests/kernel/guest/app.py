@@ -112,7 +112,7 @@ def _ends(name: str, title: str, act: Callable[[Terminal], None], *statuses: int
 
 
 _ends("q", "`q`", lambda terminal: terminal.keys("q"), 0)
-_ends("ctrl_c", "Ctrl-C", lambda terminal: terminal.keys("\x03"), 0, 130)
+_ends("ctrl_c", "Ctrl-C", lambda terminal: terminal.keys("\x03"), 130)
 _ends("sigterm", "SIGTERM", lambda terminal: terminal.send(signal.SIGTERM), 143)
 _ends("sigint", "SIGINT from another program", lambda terminal: terminal.send(signal.SIGINT), 130)
 _ends("sighup", "SIGHUP", lambda terminal: terminal.send(signal.SIGHUP), 129)
