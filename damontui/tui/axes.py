@@ -7,7 +7,8 @@ from math import ceil
 
 import numpy as np
 
-from damontui.damon.heatmap import SHOWN, Axis
+from damontui.damon.heatmap import SHOWN, VOID, Axis, Place, region_at
+from damontui.damon.snapshot import Snapshot
 from damontui.units import duration, size
 
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
@@ -75,6 +76,29 @@ def address_labels(axis: Axis, lines: int, halves: int, width: int) -> dict[int,
             if top <= y <= bottom - 2 and y not in labels:
                 labels[y] = f"+{_round(at - part.lo)}" if hexed else _round(at)
             at += step
+    return labels
+
+
+def name_labels(axis: Axis, snapshot: Snapshot | None, lines: int, halves: int, width: int) -> dict[int, str]:
+    """What is mapped, by the topmost line that it is in the middle of; a name goes on down to the next."""
+    if snapshot is None or not snapshot.names or not len(axis):
+        return {}
+    labels: dict[int, str] = {}
+    before = ""
+    for y in range(lines):
+        row = len(axis) - 1 - y * halves
+        name = ""
+        if row >= 0 and axis.part(row).kind != VOID:
+            under = max(0, row - halves + 1)
+            target, low, _ = axis.place(under)
+            _, _, high = axis.place(row)
+            number = axis.ids[target] if target < len(axis.ids) else None
+            if number in snapshot.targets:
+                region = region_at(snapshot, Place((low + high) // 2, 0.0, snapshot.targets.index(number)))
+                name = "" if region is None else snapshot.names[region]
+        if name and name != before:
+            labels[y] = name if len(name) <= width else name[: width - 1] + "…"
+        before = name
     return labels
 
 

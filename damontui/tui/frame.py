@@ -9,6 +9,7 @@ from damontui.damon.heatmap import Place
 from damontui.damon.snapshot import Description, Snapshot, Status
 from damontui.errors import DamontuiError
 from damontui.history import History
+from damontui.tui.listing import Listing
 
 Mode = Literal["rate", "temperature", "idle"]
 """What the heatmap's colour means."""
@@ -29,7 +30,7 @@ class Frame:
     status: Status | None
     error: DamontuiError | None
     now: float
-    """The moment at the heatmap's right edge, source's clock."""
+    """The moment shown, source's clock; the heatmap's right edge unless ``edge`` is."""
     wall: float
     """The same moment, seconds since 1970."""
     enabled: bool = True
@@ -70,5 +71,16 @@ class Frame:
     """A cell shows the hottest of what it covers, not the mean."""
     cursor: Place | None = None
     """The cell that is pointed at."""
+    edge: float | None = None
+    """The heatmap's right edge where one moved away from it, source's clock; None is ``now``."""
+    threshold: float = 60.0
+    """Seconds: memory idle for so long counts as such that could be saved."""
+    listing: Listing | None = None
+    """How the list of regions is sorted and filtered; None where it is closed."""
     recording: str = ""
     """How long and how much has been recorded; "" where nothing is."""
+
+    @property
+    def right(self) -> float:
+        """The moment at the heatmap's right edge."""
+        return self.now if self.edge is None else self.edge

@@ -21,7 +21,7 @@ from damontui.damon import heatmap
 from damontui.damon.heatmap import SHOWN, VOID, Axis, Part, Place, Raster
 from damontui.damon.snapshot import Snapshot
 from damontui.tui import palette
-from damontui.tui.axes import address_labels, place_labels, short, span_words, time_ticks, whole_seconds
+from damontui.tui.axes import address_labels, name_labels, place_labels, short, span_words, time_ticks, whole_seconds
 from damontui.tui.draw import Line, Pane, Span, fit, spread, to_ascii
 from damontui.tui.frame import Frame, Mode
 from damontui.tui.ink import EMPTY, GAP, OFF, PENDING, Ink, Theme, run_of
@@ -47,6 +47,8 @@ class Layout:
     """Lines below the picture: time axis, its labels, legend."""
     halves: int
     """Rows to a line: 2 with half blocks, 1 with glyphs."""
+    names: int = 0
+    """Columns of the gutter that say what is mapped, left of the addresses."""
 
     @property
     def columns(self) -> int:
@@ -64,22 +66,31 @@ class Layout:
         return self.lines * self.halves
 
 
-def layout(width: int, height: int, *, glyphs: bool, long: bool = False) -> Layout:
+def layout(width: int, height: int, *, glyphs: bool, long: bool = False, named: bool = False) -> Layout:
     """What fits: the axes give way to the picture. ``long`` leaves room for the digits of virtual addresses."""
     gutter = 0 if width < 44 else 14 if long and width >= 56 else 11
+    names = min(16, width // 6) if named and width >= 60 else 0
     foot = 3 if height >= 9 else 2 if height >= 5 else 1 if height >= 2 else 0
-    return Layout(width, height, gutter, foot, 1 if glyphs else 2)
+    return Layout(width, height, gutter + names, foot, 1 if glyphs else 2, names)
 
 
 class RegionsPane(Pane):
     """Draws what the monitor keeps as a picture, adding only what is new to it."""
 
     class Pointed(Message):
-        """A cell was clicked."""
+        """A cell was clicked, or the pressed mouse went over it."""
 
         def __init__(self, place: Place) -> None:
             super().__init__()
             self.place = place
+
+    class Wheeled(Message):
+        """The wheel was turned over a cell: the addresses shown there are to be ``factor`` times as many."""
+
+        def __init__(self, place: Place, factor: float) -> None:
+            super().__init__()
+            self.place = place
+            self.factor = factor
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -92,12 +103,14 @@ class RegionsPane(Pane):
         """Words over the picture: of a line ``(column, text, style name)``."""
         self._partial: tuple[int, ...] = ()
         self._axis_key: tuple[object, ...] = ()
+        self._axis_edge: float | None = None
         self._raster_key: tuple[object, ...] = ()
         self._picture_key: tuple[object, ...] = ()
         self._seen: Snapshot | None = None
         self._gutter: list[Line] = []
         self._text: dict[int, Line] = {}
         self._cells: dict[int, Strip] = {}
+        self._dragged = False
         self._stop = 0  # the column after the last one shown
         self._ink: Ink | None = None
         self._colours: Theme | None = None
@@ -124,7 +137,8 @@ class RegionsPane(Pane):
         frame = self.frame
         if frame is None or width <= 0 or height <= 0:
             return
-        place = layout(width, height, glyphs=frame.glyphs or frame.ascii, long=_long(frame.snapshot))
+        named = frame.snapshot is not None and any(frame.snapshot.names)
+        place = layout(width, height, glyphs=frame.glyphs or frame.ascii, long=_long(frame.snapshot), named=named)
         restyled = self._restyled(frame)
         whole = restyled or place != self.layout_now
         self.layout_now = place
@@ -195,6 +209,7 @@ class RegionsPane(Pane):
             place,
             running,
             frame.cursor,
+            frame.snapshot if place.names else None,
             began,
             self._under_way(frame, column),
         )
@@ -210,7 +225,7 @@ class RegionsPane(Pane):
         assert snapshot is not None
         key = (place.rows, place.halves, frame.lo, frame.hi, frame.fold, snapshot.targets, frame.history.epoch)
         if self.axis is not None and key == self._axis_key:
-            if snapshot is self._seen:
+            if snapshot is self._seen or (frame.edge is not None and frame.edge == self._axis_edge):
                 return self.axis
             self._seen = snapshot
             covered = heatmap.extent(snapshot, self.axis.stride, used=frame.fold)
@@ -218,7 +233,7 @@ class RegionsPane(Pane):
                 return self.axis
         self._seen = snapshot
         # what left lately is still in the picture, so it has its place on the axis
-        window = frame.history.between(frame.now - frame.span, frame.now, 256 if frame.fold else 48)
+        window = frame.history.between(frame.right - frame.span, frame.right, 256 if frame.fold else 48)
         window = [one for one in (*window, snapshot) if len(one)]
         ids = heatmap.targets_of(window) or (0,)
         stride = heatmap.stride_for(len(ids))
@@ -236,7 +251,7 @@ class RegionsPane(Pane):
         same = self.axis is not None and (axis.parts, ids) == (self.axis.parts, self.axis.ids)
         if self.axis is None or not same or key != self._axis_key:
             self.axis = axis
-        self._axis_key = key
+        self._axis_key, self._axis_edge = key, frame.edge
         return self.axis
 
     def _under_way(self, frame: Frame, column: float) -> str:
@@ -286,10 +301,11 @@ class RegionsPane(Pane):
         partial = tuple(np.flatnonzero(raster.partial(first, stop)).tolist())
         overlays = self._words_over(frame, place, axis, image)
         gutter = self._gutter
-        gutter_key = (axis, place, frame.cursor, frame.ascii, stop if frame.cursor else 0)
+        names = name_labels(axis, frame.snapshot, place.lines, place.halves, place.names - 1) if place.names else {}
+        gutter_key = (axis, place, frame.cursor, frame.ascii, stop if frame.cursor else 0, tuple(names.items()))
         if gutter_key != self._gutter_key:
             self._gutter_key = gutter_key
-            gutter = self._address_axis(frame, place, axis)
+            gutter = self._address_axis(frame, place, axis, names)
         changed: set[int] = set()
         if image.shape == self.codes.shape and partial == self._partial:
             rows = (image != self.codes).any(axis=1)
@@ -346,11 +362,12 @@ class RegionsPane(Pane):
 
     # --- the axes ---
 
-    def _address_axis(self, frame: Frame, place: Layout, axis: Axis) -> list[Line]:
+    def _address_axis(self, frame: Frame, place: Layout, axis: Axis, names: dict[int, str]) -> list[Line]:
         """The gutter, from the top: labels at round addresses, the lowest address of each part."""
         if place.gutter == 0:
             return [()] * place.lines
-        labels = address_labels(axis, place.lines, place.halves, place.gutter - 2)
+        room = place.gutter - place.names - 2
+        labels = address_labels(axis, place.lines, place.halves, room)
         cursor = None
         if frame.cursor is not None:
             at = self._cell_of(frame.cursor, place, axis, frame)
@@ -361,15 +378,18 @@ class RegionsPane(Pane):
             part = axis.part(max(0, len(axis) - 1 - y * place.halves)) if len(axis) else None
             edge = "┤" if label else "┆" if part is not None and part.kind != SHOWN and not frame.ascii else "│"
             mark = "▶" if y == cursor else " "
-            gutter.append(
-                ((label[: place.gutter - 2].rjust(place.gutter - 2), "label"), (mark, "strong"), (edge, "track"))
-            )
+            name = ((names.get(y, "").ljust(place.names), "muted"),) if place.names else ()
+            gutter.append((*name, (label[:room].rjust(room), "label"), (mark, "strong"), (edge, "track")))
         return [to_ascii(line) for line in gutter] if frame.ascii else gutter
 
     def _foot(self, frame: Frame, place: Layout, column: float, first: int) -> dict[int, Line]:
         lines: dict[int, Line] = {}
         y = place.lines
-        ticks = time_ticks(frame.span, place.columns, "now" if frame.live else clock(frame.wall))
+        wall = frame.wall
+        if frame.edge is not None and frame.snapshot is not None:
+            at_edge = frame.history.at(frame.edge)
+            wall = frame.wall if at_edge is None else at_edge.wall
+        ticks = time_ticks(frame.span, place.columns, "now" if frame.live else clock(wall))
         if place.foot == 3:
             lines[y] = self._rule(frame, place, ticks)
             y += 1
@@ -394,8 +414,8 @@ class RegionsPane(Pane):
         for x, _ in ticks:
             if 0 <= x < len(line):
                 line[x] = "+" if frame.ascii else "┬"
-        if frame.cursor is not None:
-            at = self._column_of(frame.cursor, place, frame)
+        if frame.cursor is not None or frame.edge is not None:
+            at = self._column_of(frame.now if frame.cursor is None else frame.cursor.time, place, frame)
             if at is not None:
                 line[at] = "^" if frame.ascii else "▲"
         corner = "" if place.gutter == 0 else " " * (place.gutter - 1) + ("+" if frame.ascii else "└")
@@ -463,13 +483,13 @@ class RegionsPane(Pane):
 
     # --- where things are ---
 
-    def _column_of(self, place: Place, shape: Layout, frame: Frame) -> int | None:
+    def _column_of(self, time: float, shape: Layout, frame: Frame) -> int | None:
         column = frame.span / shape.columns
-        x = _column(place.time, column) - (self._stop - shape.columns)
+        x = _column(time, column) - (self._stop - shape.columns)
         return x if 0 <= x < shape.columns else None
 
     def _cell_of(self, place: Place, shape: Layout, axis: Axis, frame: Frame) -> tuple[int, int] | None:
-        x = self._column_of(place, shape, frame)
+        x = self._column_of(place.time, shape, frame)
         row = axis.row(place.address, place.target)
         return None if x is None or row is None else (x, (len(axis) - 1 - row) // shape.halves)
 
@@ -503,7 +523,7 @@ class RegionsPane(Pane):
         if frame is None or not shape.gutter <= x < shape.width:
             return None
         column = frame.span / shape.columns
-        return min(frame.now, (self._stop - shape.columns + x - shape.gutter + 1) * column)
+        return min(frame.right, (self._stop - shape.columns + x - shape.gutter + 1) * column)
 
     def snapshot_at(self, x: int) -> Snapshot | None:
         """The newest snapshot at a column of the pane."""
@@ -516,7 +536,7 @@ class RegionsPane(Pane):
         if axis is None or frame is None or shape.columns <= 0:
             return place
         column = frame.span / shape.columns
-        time = min(place.time + right * column, frame.now)
+        time = min(place.time + right * column, frame.right)
         row = axis.row(place.address, place.target)
         if row is None:
             row = 0
@@ -529,11 +549,40 @@ class RegionsPane(Pane):
         return Place(lo, time, target)
 
     def on_click(self, event: events.Click) -> None:
-        offset = event.get_content_offset(self)
-        place = None if offset is None else self.place_at(offset.x, offset.y)
+        place = self._place_of(event)
         if place is not None:
             event.stop()
             self.post_message(self.Pointed(place))
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        if event.button == 1 and self._place_of(event) is not None:
+            self._dragged = True
+            self.capture_mouse()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        place = self._place_of(event) if self._dragged else None
+        if place is not None:
+            self.post_message(self.Pointed(place))
+
+    def on_mouse_up(self, event: events.MouseUp) -> None:
+        self._dragged = False
+        self.release_mouse()
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._wheel(event, 0.5)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._wheel(event, 2.0)
+
+    def _wheel(self, event: events.MouseEvent, factor: float) -> None:
+        place = self._place_of(event)
+        if place is not None:
+            event.stop()
+            self.post_message(self.Wheeled(place, factor))
+
+    def _place_of(self, event: events.MouseEvent) -> Place | None:
+        offset = event.get_content_offset(self)
+        return None if offset is None else self.place_at(offset.x, offset.y)
 
     # --- painting ---
 
@@ -651,7 +700,7 @@ def _stop(frame: Frame, column: float) -> int:
     Where aggregations are shorter than a column, a live view goes on when the next one is whole, not before: a column
     that stays empty for a moment each time would only flicker.
     """
-    stop = _column(frame.now, column) + 1
+    stop = _column(frame.right, column) + 1
     newest = frame.history.last
     if frame.live and newest is not None and newest.next_attrs.aggr_us / 1e6 <= column:
         shown = _column(newest.time, column) + 1

@@ -1,0 +1,146 @@
+"""The list of regions as data: which of them, in what order; and what people write to choose some."""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from damontui import units
+from damontui.damon import metrics, savings
+from damontui.damon.savings import Holder
+from damontui.damon.snapshot import Ints, Snapshot
+from damontui.errors import UsageError
+
+SORTS = ("rate", "size", "state", "address", "name")
+HOLDER_SORTS = ("idle", "bytes", "used", "name")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which regions are listed.
+
+    Attributes:
+        text: as it was written.
+        words: each must be in the name, whatever its case.
+        limits: ``(field, operator, value)``; sizes in bytes, rates as a share, idle and used times in seconds.
+    """
+
+    text: str = ""
+    words: tuple[str, ...] = ()
+    limits: tuple[tuple[str, str, float], ...] = ()
+
+    def chosen(self, snapshot: Snapshot) -> NDArray[np.bool_]:
+        """Whether each region is listed, shape ``(regions,)``."""
+        chosen = np.ones(len(snapshot), dtype=np.bool_)
+        for field, sign, value in self.limits:
+            chosen &= _OPERATORS[sign](_values(snapshot, field), value)
+        if self.words:
+            names = snapshot.names or ("",) * len(snapshot)
+            fits = {name: self.fits(name) for name in set(names)}
+            chosen &= np.array([fits[name] for name in names], dtype=np.bool_)
+        return chosen
+
+    def fits(self, name: str) -> bool:
+        """Whether all words are in the name."""
+        return all(word in name.lower() for word in self.words)
+
+
+_OPERATORS: dict[str, Callable[[Any, float], Any]] = {
+    ">": operator.gt,
+    "<": operator.lt,
+    ">=": operator.ge,
+    "<=": operator.le,
+    "≥": operator.ge,
+    "≤": operator.le,
+}
+_FIELDS: dict[str, Callable[[str, str], float]] = {
+    "size": units.parse_size,
+    "rate": units.parse_share,
+    "idle": lambda text, name: units.parse_duration(text, name) / 1e6,
+    "used": lambda text, name: units.parse_duration(text, name) / 1e6,
+}
+_LIMIT = re.compile(r"([a-z]+)\s*(>=|<=|≥|≤|>|<)\s*(\S+)")
+
+
+def _values(snapshot: Snapshot, field: str) -> NDArray[np.float64]:
+    if field == "size":
+        return snapshot.sizes.astype(np.float64)
+    if field == "rate":
+        return metrics.access_rates(snapshot)
+    seconds = metrics.idle_ms(snapshot) / 1000.0
+    return np.where(seconds > 0, seconds, np.nan) if field == "idle" else np.where(seconds < 0, -seconds, np.nan)
+
+
+def parse_filter(text: str) -> Filter:
+    """``heap``, ``size>64M``, ``rate>=10%``, ``idle>1m``, ``used<5s``, several of them.
+
+    Raises:
+        UsageError: naming what cannot be understood.
+    """
+    limits = []
+    for found in _LIMIT.finditer(text):
+        if found[1] not in _FIELDS:
+            raise UsageError(f"there is no {found[1]!r} to compare; known are {', '.join(_FIELDS)}")
+        limits.append((found[1], found[2], float(_FIELDS[found[1]](found[3], found[1]))))
+    rest = _LIMIT.sub(" ", text).lower().split()
+    for word in rest:
+        if any(sign in word for sign in "<>≥≤"):
+            raise UsageError(f"{word!r} compares nothing; write such as size>64M, rate>10%, idle>1m or used<5s")
+    return Filter(text.strip(), tuple(rest), tuple(limits))
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """How the list is shown."""
+
+    grouped: bool = False
+    """By name: who holds how much, instead of every region."""
+    sort: str = "rate"
+    holder_sort: str = "idle"
+    reverse: bool = False
+    filter: Filter = Filter()
+
+    @property
+    def sorts(self) -> tuple[str, ...]:
+        """What this list can be sorted by."""
+        return HOLDER_SORTS if self.grouped else SORTS
+
+    @property
+    def sorted_by(self) -> str:
+        """What it is sorted by."""
+        return self.holder_sort if self.grouped else self.sort
+
+
+def rows(snapshot: Snapshot, listing: Listing) -> Ints:
+    """Indices of the regions listed, in their order: the hottest, largest or longest idle first."""
+    index: Ints = np.flatnonzero(listing.filter.chosen(snapshot)).astype(np.int64)
+    start, sizes = snapshot.start[index], snapshot.sizes[index]
+    where = snapshot.target[index]
+    if listing.sort == "rate":  # of equally hot ones the smaller is the denser
+        order = np.lexsort((start, where, sizes, -snapshot.nr_accesses[index]))
+    elif listing.sort == "size":
+        order = np.lexsort((start, where, -sizes))
+    elif listing.sort == "state":
+        order = np.lexsort((start, where, -metrics.idle_ms(snapshot)[index]))
+    elif listing.sort == "name" and snapshot.names:
+        names = np.array(snapshot.names)[index]
+        order = np.lexsort((start, where, np.char.lower(names)))
+    else:
+        order = np.lexsort((start, where))
+    return index[order[::-1] if listing.reverse else order]
+
+
+def holders(snapshot: Snapshot, listing: Listing, threshold: float) -> list[Holder]:
+    """The names listed, in their order."""
+    found = [one for one in savings.holders(snapshot, threshold) if listing.filter.fits(one.name)]
+    if listing.holder_sort == "name":
+        found.sort(key=lambda one: one.name.lower())
+    else:
+        found.sort(key=lambda one: -int(getattr(one, listing.holder_sort)))
+    return found[::-1] if listing.reverse else found
