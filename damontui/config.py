@@ -183,6 +183,7 @@ class Settings:
             autotune=self["autotune"],
             insisted=tuple(BY_NAME[name].option for name in self.insisted if BY_NAME[name].table == "monitoring"),
             enabled=self["enabled"],
+            disabled="enabled" in self.insisted and not self["enabled"],
             read_only=self["read_only"],
             budget=self["budget"],
             rootfs=rootfs,

@@ -96,7 +96,7 @@ class Call:
         from damontui.sources.holder import Holder
 
         # what was insisted on was for the first target: DAMON_STAT, picked later, has attributes of its own
-        later = replace(self.options, insisted=())
+        later = replace(self.options, insisted=(), disabled=False)
         holder = Holder(choose(self.target, self.options), lambda word: choose(word, later), self._catalog)
         with held(holder, self.endings):
             yield holder
@@ -129,7 +129,7 @@ def add_target(parser: Parser) -> None:
     )
     group = parser.add_argument_group("monitoring (DAMON_STAT's attributes are fixed in the kernel)")
     add_settings(group, *MONITORING)
-    _flag(group, "autotune", "--no-autotune", False, "leave the intervals as they are")
+    flag(group, "autotune", "--no-autotune", False, "leave the intervals as they are")
     group.add_argument("--children", action="store_const", const=True, help="of processes, their children, too")
     group.add_argument(
         "--via",
@@ -145,9 +145,9 @@ def add_target(parser: Parser) -> None:
     )
     group = parser.add_argument_group("running")
     switch = group.add_mutually_exclusive_group()
-    _flag(switch, "enabled", "--disabled", False, "start switched off")
-    _flag(switch, "enabled", "--enabled", True, "start switched on, whatever the configuration says")
-    _flag(group, "read_only", "--read-only", True, "write nothing below /sys")
+    flag(switch, "enabled", "--disabled", False, "start switched off")
+    flag(switch, "enabled", "--enabled", True, "start switched on, whatever the configuration says")
+    flag(group, "read_only", "--read-only", True, "write nothing below /sys")
     add_settings(group, *TIME)
 
 
@@ -164,7 +164,8 @@ def _parser_of(setting: config.Setting) -> Any:
     return lambda text: setting.parse(text, setting.option)
 
 
-def _flag(group: argparse._ActionsContainer, name: str, option: str, value: bool, text: str) -> None:
+def flag(group: argparse._ActionsContainer, name: str, option: str, value: bool, text: str) -> None:
+    """An option without a value that sets a setting."""
     group.add_argument(option, dest=name, action="store_const", const=value, help=text)
 
 

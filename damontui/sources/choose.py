@@ -38,6 +38,8 @@ class Options:
     autotune: bool = True
     insisted: tuple[str, ...] = ()
     """The attributes' options that were given on the command line itself (``--sample``)."""
+    disabled: bool = False
+    """Whether the command line itself asked to start switched off."""
     enabled: bool = True
     read_only: bool = False
     rootfs: str = "/"
@@ -186,9 +188,15 @@ def _auto(word: str, options: Options) -> Source:
 def _stat(word: str, options: Options) -> Source:
     if options.insisted:
         raise UsageError(f"{options.insisted[0]}: DAMON_STAT's attributes are fixed in the kernel; leave it out")
+    _has_no_switch_of_ours(options, "DAMON_STAT runs in the kernel, and e switches it there")
     from damontui.sources.damon_stat import DamonStatSource
 
     return DamonStatSource(options.root(), target=word, program=options.program)
+
+
+def _has_no_switch_of_ours(options: Options, why: str) -> None:
+    if options.disabled:
+        raise UsageError(f"--disabled: {why}; leave it out")
 
 
 def _demo(word: str, options: Options, reason: str = "") -> Source:
@@ -304,12 +312,14 @@ def _kdamond(word: str, options: Options) -> Source:
     number = word.partition(":")[2]
     if not number.isascii() or not number.isdigit():
         raise UsageError(f"target: {word!r} names no kdamond; write kdamond: and its PID, such as kdamond:123")
+    _has_no_switch_of_ours(options, "somebody else's kdamond is only watched")
     return WatchSource(options.root(), int(number), target=word, program=options.program)
 
 
 def _file(word: str, options: Options) -> Source:
     from damontui.sources.replay import ReplaySource
 
+    _has_no_switch_of_ours(options, "a record cannot be switched off")
     # a record has its own intervals; old ones have none, and then the options fill in
     return ReplaySource(word, attrs=options.attrs() if options.insisted else None, speed=options.speed)
 

@@ -156,3 +156,9 @@ def test_what_is_not_said_follows_what_is(given: dict[str, int], wanted: Attrs) 
 def test_what_the_kernel_would_refuse_names_the_option(given: dict[str, int], option: str) -> None:
     with pytest.raises(UsageError, match=option):
         Options(**given).attrs()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("word", ["stat", "kdamond:1", __file__])
+def test_what_has_no_switch_of_ours_cannot_start_switched_off(word: str) -> None:
+    with pytest.raises(UsageError, match=r"--disabled: .*; leave it out"):
+        choose(word, Options(disabled=True, enabled=False))
