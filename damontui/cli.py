@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from damontui import __version__
-from damontui.errors import DamontuiError, UsageError
+from damontui.errors import DamontuiError
 
 
 class Command(NamedTuple):
@@ -24,6 +24,7 @@ class Command(NamedTuple):
 
 LIVE = Command("live", "[TARGET] [options]", "the live monitor")
 COMMANDS: dict[str, Command] = {
+    "run": Command("run", "[options] -- COMMAND…", "start COMMAND and monitor it; ends with its exit status"),
     "snapshot": Command("snapshot", "[TARGET] [--count N] [--json]", "measure without a screen, print, end"),
     "record": Command("record", "[TARGET] -o FILE [--for S]", "keep what is seen"),
     "report": Command("report", "[TARGET|FILE] [--style S]", "what a record shows: text, JSON, pictures"),
@@ -54,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(words: list[str]) -> int:
-    debug = "--debug" in words or os.environ.get("DAMONTUI_DEBUG", "") not in ("", "0")
+    own = words[: words.index("--")] if "--" in words else words
+    debug = "--debug" in own or os.environ.get("DAMONTUI_DEBUG", "") not in ("", "0")
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, OSError):  # where a locale lacks a character, "?" says enough
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
@@ -70,7 +72,7 @@ def _main(words: list[str]) -> int:
         if debug:
             traceback.print_exc()
         _say(str(error))
-        return 2 if isinstance(error, UsageError) else 1
+        return error.status
     except KeyboardInterrupt:
         return 130
     except SystemExit as end:

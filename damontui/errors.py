@@ -6,13 +6,18 @@ from __future__ import annotations
 class DamontuiError(Exception):
     """Something to tell the user in one line; never shown as a traceback."""
 
+    status = 1
+    """The exit status of a program that ends with it."""
+
 
 class UsageError(DamontuiError):
-    """A wrong option, value or file in the command line or the configuration (exit status 2)."""
+    """A wrong option, value or file in the command line or the configuration."""
+
+    status = 2
 
 
 class SourceError(DamontuiError):
-    """The system said no (exit status 1).
+    """The system said no.
 
     Args:
         what: what failed, as a clause: ``"cannot read DAMON_STAT"``.

@@ -7,6 +7,7 @@ import contextlib
 import os
 import sys
 import termios
+from collections.abc import Callable
 from typing import Any
 
 from damontui.commands.call import Call
@@ -15,24 +16,40 @@ from damontui.history import History
 from damontui.monitor import Monitor
 from damontui.sources.holder import Holder
 from damontui.tui.app import DamontuiApp, ScreenOptions
+from damontui.tui.panes.output import OutputPane
 
 # back from the alternate screen, cursor on, mouse reports, bracketed paste, in-band resizes and kitty keys off
 _RESTORE = "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?2004l\x1b[?2048l\x1b[<u\x1b[0m"
 
 
-def show(call: Call, holder: Holder) -> int:
+def show(
+    call: Call,
+    holder: Holder,
+    *,
+    output: OutputPane | None = None,
+    passed_on: Callable[[int], None] = lambda _: None,
+    close: bool = False,
+) -> int:
     """Open the screen on the source of an entered holder; returns the exit status.
+
+    Args:
+        call: the command being run.
+        holder: entered.
+        output: the pane of a command that was started here.
+        passed_on: gets the signal that ends the screen.
+        close: whether the screen closes when that command ends.
 
     Raises:
         Ended: where a signal ended it.
         Exception: what the screen died of; the terminal is restored by then.
     """
-    app = DamontuiApp(Monitor(holder.source, History()), options=options(call), holder=holder)
+    app = DamontuiApp(Monitor(holder.source, History()), options=options(call), holder=holder, output=output)
+    app.closes = close
     # the command line says in one line what happened, and shows where with --debug
     app._print_error_renderables = lambda: None  # type: ignore[method-assign]
     before = _terminal()
     try:
-        asyncio.run(_session(app, call.endings))
+        asyncio.run(_session(app, call.endings, passed_on))
     except _Abandoned:
         pass  # a source that does not come back: it is left all the same, and its thread ends with the process
     except BaseException:
@@ -60,12 +77,13 @@ class _Abandoned(SystemExit):
     """The screen is closed, but its threads do not end."""
 
 
-async def _session(app: DamontuiApp, endings: Endings) -> None:
+async def _session(app: DamontuiApp, endings: Endings, passed_on: Callable[[int], None]) -> None:
     loop = asyncio.get_running_loop()
 
     def leave() -> None:
         # runs in the signal handler: only the loop's own wake-up is safe there
         loop.call_soon_threadsafe(app.end, 128 + endings.signum)
+        passed_on(endings.signum)
 
     endings.polite = leave
     await app.run_async()

@@ -231,7 +231,9 @@ class Launched:
             errno.ENOEXEC: ("it is no program (its first line names no interpreter)", f"sh {self.text}"),
         }
         reason, remedy = reasons.get(error.errno or 0, (why(error), ""))
-        raise SourceError(what, reason, remedy) from error
+        refused = SourceError(what, reason, remedy)
+        refused.status = 127 if error.errno == errno.ENOENT else 126  # as a shell has it
+        raise refused from error
 
     def _send_to_leader(self, number: int) -> None:
         if self._process is not None and self._process.poll() is None:

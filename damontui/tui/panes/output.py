@@ -25,6 +25,10 @@ class Printing(Protocol):
         """The last lines, oldest first."""
         ...
 
+    def poll(self) -> int | None:
+        """Its exit status, None while it runs."""
+        ...
+
 
 class OutputPane(Pane):
     """The newest lines, the last at the foot; follows them while they come."""
@@ -35,6 +39,11 @@ class OutputPane(Pane):
         self._log = log
         self._back = 0
         """Lines that are below what is seen."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the command has ended."""
+        return self._command.poll() is not None
 
     def caption(self, frame: Frame) -> tuple[str, str]:
         count = self._command.line_count
