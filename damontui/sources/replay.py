@@ -20,6 +20,8 @@ from damontui.records.table import Table
 
 _LOOK = 0.5
 """Seconds between two looks at a file that is still being written."""
+_SLICE = 0.2
+"""Seconds that are waited at once, so that another pace or a skip takes effect soon."""
 
 
 class ReplaySource:
@@ -45,7 +47,9 @@ class ReplaySource:
         wait: Callable[[threading.Event, float], bool] = lambda stop, seconds: stop.wait(seconds),
     ) -> None:
         self.path = Path(path)
-        self.speed = speed
+        self._speed = speed
+        self._base: tuple[float, float] | None = None
+        """A moment of our clock, and the record's time that is due then."""
         self.follow = follow
         self._attrs = attrs
         self._clock = clock
@@ -91,21 +95,41 @@ class ReplaySource:
         if not on:
             raise SourceError("cannot switch a record off", "it is the past", "press space to freeze the view")
 
+    @property
+    def speed(self) -> float:
+        """Seconds of the record to one of ours; may be set from another thread while it plays."""
+        return self._speed
+
+    @speed.setter
+    def speed(self, speed: float) -> None:
+        if self._base is not None and not math.isinf(self._speed):
+            now = self._clock()
+            self._base = (now, self._base[1] + (now - self._base[0]) * self._speed)
+        self._speed = speed
+
+    def skip(self, seconds: float) -> None:
+        """Go on that many seconds of the record later; what lies between comes at once. From any thread."""
+        if self._base is not None:
+            self._base = (self._base[0], self._base[1] + max(0.0, seconds))
+
     def snapshots(self, stop: threading.Event) -> Iterator[Event]:
         """Yield the record's snapshots, then ``Status("ended")``."""
-        begun = self._clock()
-        first: float | None = None
+        self._base = None
         last: Snapshot | None = None
         for snapshot in self._all(stop):
-            if first is None:
-                first = snapshot.time
-            due = begun + (snapshot.time - first) / self.speed
-            if not math.isinf(self.speed) and due > self._clock() and self._wait(stop, due - self._clock()):
-                return
+            if self._base is None:
+                self._base = (self._clock(), snapshot.time)
+            while not math.isinf(self._speed) and not stop.is_set():
+                begun, position = self._base
+                left = begun + (snapshot.time - position) / self._speed - self._clock()
+                if left <= 0 or self._wait(stop, min(left, _SLICE)):
+                    break
             if stop.is_set():
                 return
             yield snapshot
             last = snapshot
+            if math.isinf(self._speed):
+                self._base = (self._clock(), snapshot.time)  # where another pace would go on
         if not stop.is_set():
             now = (last.time, last.wall) if last is not None else (0.0, 0.0)
             yield Status("ended", f"the end of {self.path.name}", *now)
