@@ -166,7 +166,6 @@ def _parser_of(setting: config.Setting) -> Any:
 
 def flag(group: argparse._ActionsContainer, name: str, option: str, value: bool, text: str) -> None:
     """An option without a value that sets a setting."""
-    """An option without a value that sets a setting."""
     group.add_argument(option, dest=name, action="store_const", const=value, help=text)
 
 
