@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
-from textual.app import App, ComposeResult, SystemCommand
+from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.containers import Container
 from textual.message import Message
@@ -31,6 +31,7 @@ from damontui.recorder import Recorder, free_name
 from damontui.sources.base import Source, Taking
 from damontui.sources.holder import Holder
 from damontui.tui import keys
+from damontui.tui.explore import Exploring
 from damontui.tui.frame import Frame, Mode
 from damontui.tui.panes.bandwidth import BandwidthPane
 from damontui.tui.panes.idle import IdlePane
@@ -43,9 +44,7 @@ from damontui.tui.panes.title import TitleBar
 from damontui.tui.screens.help import HelpScreen
 from damontui.tui.screens.picker import PickerScreen
 from damontui.tui.themes import DARK, THEMES
-
-SPANS = (15, 30, 60, 120, 240, 480, 900, 1800, 3600, 7200, 14400, 28800, 86400)
-"""Seconds across the heatmap that + and - go through."""
+from damontui.tui.view import View
 
 MODES: tuple[Mode, ...] = ("rate", "temperature", "idle")
 
@@ -109,7 +108,7 @@ class Arrived(Message, bubble=False):
         return isinstance(message, Arrived)
 
 
-class DamontuiApp(App[int]):
+class DamontuiApp(Exploring):
     """The live monitor.
 
     Args:
@@ -172,9 +171,7 @@ class DamontuiApp(App[int]):
         self.error: DamontuiError | None = None
         self.notice: DamontuiError | None = None
         self.enabled = True
-        self.view: float | None = None
-        """The moment shown, source's clock; None is live."""
-        self.span = self.options.span
+        self.look = View(span=self.options.span)
         self.mode: Mode = self.options.mode
         self.all_percentiles = self.options.all_percentiles
         self.own_cpu: float | None = None
@@ -183,7 +180,6 @@ class DamontuiApp(App[int]):
         self._switching = False
         self._again = False
         self._leaving = False
-        self._pending = 0
         self._by_others = False
         self._lost: Snapshot | None = None
         self._mail: deque[Event | DamontuiError | _Switched | _Finished | _Exchanged] = deque()
@@ -410,7 +406,7 @@ class DamontuiApp(App[int]):
         self.status = self.error = self._lost = self.view = None
         self.notice = answer.error
         self._switching = self._by_others = False
-        self._pending = 0
+        self.look_anew()
         self.enabled = self._reads_enabled()
         if not self._leaving:
             self._unsubscribe = self.monitor.subscribe(self._receive)
@@ -436,7 +432,9 @@ class DamontuiApp(App[int]):
         if shown is None:  # what was frozen is no longer kept
             shown = history.first
         now = self.view if self.view is not None else newest.time if newest is not None else 0.0
-        lost = self._lost if self._lost is not None and now - self.span < self._lost.time <= now else None
+        look = self.look
+        right = now if look.edge is None else look.edge
+        lost = self._lost if self._lost is not None and right - self.span < self._lost.time <= right else None
         gone = self.status is not None and self.status.state == "gone"
         return Frame(
             description=self.description,
@@ -462,6 +460,14 @@ class DamontuiApp(App[int]):
             notice=self.notice,
             by_others=self._by_others,
             lost=lost,
+            lo=look.lo,
+            hi=look.hi,
+            fold=look.fold,
+            hottest=look.hottest,
+            cursor=look.place(shown, now),
+            edge=look.edge,
+            threshold=self.threshold,
+            listing=self.listing if self.list_open else None,
             recording=_recording(self.recorder),
         )
 
@@ -475,6 +481,7 @@ class DamontuiApp(App[int]):
         self.screen_stack[0].query_one("#body").set_class(not frame.live, "-frozen")
         for pane in self._panes():
             pane.show(frame)
+        self.show_extra(frame)
         if self.output is not None:
             self.output.show(frame)
 
@@ -544,23 +551,6 @@ class DamontuiApp(App[int]):
             partial(self._turn, on, switch=not locked), thread=True, group="switch", exit_on_error=False, name="switch"
         )
 
-    def action_freeze(self) -> None:
-        """Freeze the view, or go back to live."""
-        if self.view is not None:
-            self.view = None
-        elif self.history.last is not None:
-            self.view = self.history.last.time
-        self._pending = 0
-        self.paint()
-
-    def action_span(self, step: int) -> None:
-        """More or less time across the heatmap."""
-        if step > 0:
-            self.span = next((span for span in SPANS if span > self.span), self.span)
-        else:
-            self.span = next((span for span in reversed(SPANS) if span < self.span), self.span)
-        self.paint()
-
     def action_colour(self) -> None:
         """The next meaning of the heatmap's colour."""
         self.mode = MODES[(MODES.index(self.mode) + 1) % len(MODES)]
@@ -585,7 +575,9 @@ class DamontuiApp(App[int]):
         self._show_only(None if self.only == pane else pane)
 
     def action_restore(self) -> None:
-        """All panes, no message."""
+        """All panes, no message; then what else is open goes, one after the other."""
+        if self.only is None and self.notice is None and not self.description.reason and self.put_away():
+            return
         self.notice = None
         self.description = replace(self.description, reason="")
         self._show_only(None)
@@ -594,8 +586,8 @@ class DamontuiApp(App[int]):
         self.only = only
         screen = self.screen_stack[0]
         screen.query_one("#body").set_class(only is not None, "-alone")
-        for name in ("regions", "intervals", "bandwidth", "idle"):
-            pane = screen.query_one(f"#{name}")
+        for name in ("regions", "intervals", "bandwidth", "idle", *self._extra.keys() - {"detail"}):
+            pane = self._extra[name] if name in self._extra else screen.query_one(f"#{name}")
             pane.set_class(only == name, "-only")
             pane.set_class(only not in (None, name), "-hidden")
         screen.query_one("#side").set_class(only == "regions", "-hidden")

@@ -72,7 +72,10 @@ def state(frame: Frame, *, short: bool = False) -> tuple[Span, ...]:
     if not frame.live:
         new = f" · {frame.pending} new" if frame.pending else ""
         behind = f" −{_minutes(frame.behind)}" if frame.behind >= 0.5 else ""
-        parts.append((f" PAUSED{behind}{new} ", "paused"))
+        if frame.edge is None:
+            parts.append((f" PAUSED{behind}{new} ", "paused"))
+        else:  # moved away: how far, and to when
+            parts.append((f" LIVE{behind or ' −00:00'} · {clock(frame.wall)} ", "paused"))
     elif frame.switching:
         parts.append((" SWITCHING… ", "paused"))
     elif frame.error is not None:

@@ -1,0 +1,240 @@
+"""The list of regions, or of who holds them: sorted, filtered, and linked with the cursor."""
+
+from __future__ import annotations
+
+import numpy as np
+from textual import events
+from textual.message import Message
+
+from damontui.damon import metrics
+from damontui.damon.heatmap import region_at
+from damontui.damon.snapshot import Ints, Snapshot
+from damontui.tui import listing as lists
+from damontui.tui.axes import span_words
+from damontui.tui.draw import Line, Pane, Span, fit
+from damontui.tui.frame import Frame
+from damontui.tui.listing import Listing
+from damontui.tui.panes.common import nothing, off_since
+from damontui.units import duration, share, size
+
+
+class ListPane(Pane):
+    """A header, and as many rows as fit around the one that the cursor is in."""
+
+    class Chosen(Message):
+        """A row was clicked: the region is to be under the cursor."""
+
+        def __init__(self, region: int) -> None:
+            super().__init__()
+            self.region = region
+
+    class Sorted(Message):
+        """A column's header was clicked."""
+
+        def __init__(self, by: str) -> None:
+            super().__init__()
+            self.by = by
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.top = 0
+        self.regions: list[int] = []
+        """Of each row listed, in order: its region in the snapshot, or the largest of its name."""
+        self._followed: object = None
+        self._spots: list[tuple[int, int, str]] = []
+        self._known: tuple[object, ...] = ()
+
+    def show(self, frame: Frame) -> None:
+        if frame.listing is None:
+            self.frame = frame
+        else:
+            super().show(frame)
+
+    def caption(self, frame: Frame) -> tuple[str, str]:
+        listing = frame.listing or Listing()
+        title = f"Who holds memory, idle ≥ {span_words(frame.threshold)}" if listing.grouped else "Regions listed"
+        if listing.filter.text:
+            title += f": {listing.filter.text}"
+        return title, off_since(frame) or "s sort ─ \\ filter ─ o names"
+
+    def draw(self, frame: Frame, width: int, height: int) -> list[Line]:
+        snapshot, listing = frame.snapshot, frame.listing
+        if snapshot is None or listing is None:
+            return nothing(frame, width, height, "regions")
+        if not len(snapshot):
+            return [(("the regions cannot be read here", "muted"),)]
+        known = (snapshot, listing, frame.threshold)
+        if known != self._known:
+            self._known = known
+            self.regions = (
+                [one.largest for one in lists.holders(snapshot, listing, frame.threshold)]
+                if listing.grouped
+                else lists.rows(snapshot, listing).tolist()
+            )
+        table = _Holders(frame, snapshot, listing, width) if listing.grouped else _Regions(snapshot, listing, width)
+        selected = self.selected(frame)
+        room = max(1, height - 2)
+        if frame.cursor != self._followed:  # the wheel may look elsewhere until the cursor moves
+            self._followed = frame.cursor
+            if selected is not None and not self.top <= selected < self.top + room:
+                self.top = selected - room // 2
+        self.top = max(0, min(self.top, len(self.regions) - room))
+        header, self._spots = table.header()
+        lines = [header]
+        for row in range(self.top, min(self.top + room, len(self.regions))):
+            marked = row == selected
+            line = fit((("▶" if marked else " ", "strong"), *table.row(row, self.regions[row])), width)
+            lines.append(tuple((text, "strong") for text, _ in line) if marked else line)
+        if not self.regions:
+            lines.append(((f" none of {len(snapshot)} regions fits: {listing.filter.text}", "warn"),))
+        lines += [()] * (height - 1 - len(lines))
+        lines.append(self._foot(snapshot, listing, width))
+        return lines[:height]
+
+    def selected(self, frame: Frame) -> int | None:
+        """The row that the cursor is in."""
+        snapshot = frame.snapshot
+        if snapshot is None or frame.cursor is None or frame.listing is None:
+            return None
+        region = region_at(snapshot, frame.cursor)
+        if region is None:
+            return None
+        if frame.listing.grouped:
+            if not snapshot.names:
+                same = [row for row, one in enumerate(self.regions) if snapshot.target[one] == snapshot.target[region]]
+                return same[0] if same else None
+            name = snapshot.names[region]
+            return next((row for row, one in enumerate(self.regions) if snapshot.names[one] == name), None)
+        return self.regions.index(region) if region in self.regions else None
+
+    def _foot(self, snapshot: Snapshot, listing: Listing, width: int) -> Line:
+        what = "names" if listing.grouped else "regions"
+        text = f" {len(self.regions)} {what}"
+        if listing.filter.text and not listing.grouped:
+            shown: Ints = np.asarray(self.regions, dtype=np.int64)
+            text += f" of {len(snapshot)}, {size(int(snapshot.sizes[shown].sum()))} of {size(snapshot.total_bytes)}"
+        elif not listing.grouped:
+            text += f", {size(snapshot.total_bytes)}"
+        if listing.grouped and not any(snapshot.names):
+            text = " nothing is named here: names come with processes (damontui PID)"
+        return fit(((text, "muted"),), width)
+
+    def moved(self, frame: Frame, by: int) -> int | None:
+        """The region some rows further; the first where the cursor is in none of them."""
+        if not self.regions:
+            return None
+        here = self.selected(frame)
+        row = 0 if here is None else max(0, min(here + by, len(self.regions) - 1))
+        return self.regions[row]
+
+    def on_click(self, event: events.Click) -> None:
+        offset = event.get_content_offset(self)
+        if offset is None:
+            return
+        event.stop()
+        if offset.y == 0:
+            for begin, end, by in self._spots:
+                if begin <= offset.x < end:
+                    self.post_message(self.Sorted(by))
+            return
+        row = self.top + offset.y - 1
+        if 0 <= row < len(self.regions) and offset.y < self.size.height - 1:
+            self.post_message(self.Chosen(self.regions[row]))
+
+    def _scroll(self, by: int) -> None:
+        self.top = max(0, self.top + by)
+        self.redraw()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self._scroll(3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self._scroll(-3)
+
+
+Column = tuple[str, str, int]
+"""Heading, what it sorts by ("" nothing), and its width; negative is to the left."""
+
+
+def _heading(columns: list[Column], listing: Listing, width: int) -> tuple[Line, list[tuple[int, int, str]]]:
+    parts: list[Span] = [(" ", "")]
+    spots = []
+    taken = 1
+    for text, by, room in columns:
+        wide = abs(room)
+        mark = ("▲" if listing.reverse else "▼") if by and by == listing.sorted_by else ""
+        text = f"{text}{mark}"
+        parts.append((text.rjust(wide) if room > 0 else text.ljust(wide), "label" if mark else "muted"))
+        spots.append((taken, taken + wide, by))
+        taken += wide
+    return fit(parts, width), [spot for spot in spots if spot[2]]
+
+
+class _Regions:
+    """Every region a row."""
+
+    def __init__(self, snapshot: Snapshot, listing: Listing, width: int) -> None:
+        self.snapshot, self.listing, self.width = snapshot, listing, width
+        self.rates = metrics.access_rates(snapshot)
+        self.idle = metrics.idle_ms(snapshot)
+        digits = max(9, len(f"{int(snapshot.end.max()):x}"))
+        self.columns: list[Column] = [("address", "address", -(digits + 1)), ("size", "size", 9), ("rate", "rate", 7)]
+        self.columns.append(("state", "state", 16))
+        if width >= 84:
+            self.columns += [("Hz", "", 8), ("temperature", "", 12)]
+        self.columns.append((" name", "name", -max(6, width - 1 - sum(abs(room) for _, _, room in self.columns))))
+
+    def header(self) -> tuple[Line, list[tuple[int, int, str]]]:
+        return _heading(self.columns, self.listing, self.width)
+
+    def row(self, row: int, region: int) -> tuple[Span, ...]:
+        snapshot = self.snapshot
+        idle = int(self.idle[region])
+        widths = [room for _, _, room in self.columns]
+        words = f"{'in use' if idle < 0 else 'idle'} {duration(abs(idle) / 1000)}"
+        name = snapshot.names[region] if snapshot.names else ""
+        if len(snapshot.targets) > 1:
+            name = f"{snapshot.targets[int(snapshot.target[region])]} {name}"
+        parts: list[Span] = [
+            (f"{int(snapshot.start[region]):x}".ljust(-widths[0]), "label"),
+            (size(int(snapshot.sizes[region])).rjust(widths[1]), "value"),
+            (share(float(self.rates[region])).rjust(widths[2]), "use" if idle < 0 else "muted"),
+            (words.rjust(widths[3]), "use" if idle < 0 else "idle"),
+        ]
+        if len(widths) > 5:
+            hz = float(snapshot.nr_accesses[region]) * 1e6 / snapshot.attrs.aggr_us
+            heat = float(metrics.temperatures(snapshot)[region])
+            parts += [(f"{hz:.3g}".rjust(widths[4]), "value"), (f"{heat:.1e}".rjust(widths[5]), "value")]
+        return (*parts, (f" {name}", "bar"))
+
+
+class _Holders:
+    """Every name a row."""
+
+    def __init__(self, frame: Frame, snapshot: Snapshot, listing: Listing, width: int) -> None:
+        self.listing, self.width = listing, width
+        self.found = lists.holders(snapshot, listing, frame.threshold)
+        rest = 9 + 10 + 7 + 10
+        self.columns: list[Column] = [
+            ("name", "name", -max(8, width - 1 - rest)),
+            ("bytes", "bytes", 9),
+            ("idle", "idle", 10),
+            ("", "", 7),
+            ("in use", "used", 10),
+        ]
+
+    def header(self) -> tuple[Line, list[tuple[int, int, str]]]:
+        return _heading(self.columns, self.listing, self.width)
+
+    def row(self, row: int, region: int) -> tuple[Span, ...]:
+        one = self.found[row]
+        widths = [room for _, _, room in self.columns]
+        name: tuple[Span, ...] = fit(((one.name or "(no name)", "bar" if one.name else "muted"),), -widths[0] - 1)
+        return (
+            *name,
+            (" ", ""),
+            (size(one.bytes).rjust(widths[1]), "value"),
+            (size(one.idle).rjust(widths[2]), "idle"),
+            (share(one.idle / max(1, one.bytes)).rjust(widths[3]), "idle"),
+            (size(one.used).rjust(widths[4]), "use"),
+        )

@@ -1,0 +1,156 @@
+"""What could be saved: how much memory is idle for how long, how sure that is, and how much smaller memory could be."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from damontui.damon import savings
+from damontui.damon.savings import THRESHOLDS, Ledger, Saving
+from damontui.damon.snapshot import Description, Snapshot
+from damontui.tui.axes import span_words
+from damontui.tui.draw import Line, Pane, Span, bar, fit, sparkline, width_of
+from damontui.tui.frame import Frame
+from damontui.tui.panes.common import nothing, off_since
+from damontui.units import share, size
+
+
+class SavingsPane(Pane):
+    """A table of thresholds, the past of the one that is chosen, and a sentence."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.ledger = Ledger()
+
+    def caption(self, frame: Frame) -> tuple[str, str]:
+        return "What could be saved", off_since(frame) or "< > threshold ─ v idle times"
+
+    def draw(self, frame: Frame, width: int, height: int) -> list[Line]:
+        snapshot = frame.snapshot
+        if snapshot is None:
+            return nothing(frame, width, height, "savings")
+        if not len(snapshot):
+            return [(("needs the regions, which cannot be read here", "muted"),)]
+        self.ledger.update(frame.history)
+        since = frame.now - frame.span
+        saving = self.ledger.saving(frame.threshold, since, frame.now)
+        if height < 3:
+            return [self._row(frame, snapshot, frame.threshold, width)]
+        said = _wrapped(in_words(saving, snapshot, frame), width) if saving is not None else []
+        past = [self._past(frame, width), self._working_set(frame, since, width)]
+        room = height - len(past) - len(said)
+        table = self._table(frame, snapshot, width, max(1, room))
+        lines = [*table, *past]
+        if height - len(lines) > len(said):
+            lines.append(())
+        lines += said
+        if height - len(lines) >= 3:
+            lines += ((), *_wrapped([(CAVEAT, "muted")], width)[: height - len(lines) - 1])
+        return lines[:height]
+
+    # --- the table ---
+
+    def _table(self, frame: Frame, snapshot: Snapshot, width: int, room: int) -> list[Line]:
+        """As many thresholds as fit, the chosen one in the middle."""
+        lines: list[Line] = []
+        if room >= 3:
+            lines.append(self._header(snapshot, width))
+            room -= 1
+        count = min(room, len(THRESHOLDS))
+        chosen = THRESHOLDS.index(int(frame.threshold))
+        first = max(0, min(chosen - count // 2, len(THRESHOLDS) - count))
+        return [*lines, *(self._row(frame, snapshot, t, width) for t in THRESHOLDS[first : first + count])]
+
+    def _header(self, snapshot: Snapshot, width: int) -> Line:
+        truth = "truth".rjust(10) if snapshot.truth is not None else ""
+        text = f"{'idle for':<10}{'bytes':>9}{'share':>7}"
+        if width >= 49:
+            text += f"{'at least':>11}{'at most':>10}"
+        elif width >= 38:
+            text += f"{'at least':>11}"
+        return ((text, "muted"), (truth, "muted")) if width >= len(text) + len(truth) else ((text, "muted"),)
+
+    def _row(self, frame: Frame, snapshot: Snapshot, threshold: float, width: int) -> Line:
+        found = savings.idle(snapshot, threshold)
+        total = max(1, snapshot.total_bytes)
+        chosen = threshold == frame.threshold
+        parts: list[Span] = [
+            (("▶ " if chosen else "  ") + f"≥ {span_words(threshold)}".ljust(8), "strong" if chosen else "label"),
+            (size(found.found).rjust(9), "strong" if chosen else "value"),
+            (share(found.found / total).rjust(7), "idle"),
+        ]
+        if width >= 38:
+            parts.append((size(found.least).rjust(11), "muted"))
+        if width >= 49:
+            parts.append((size(found.most).rjust(10), "muted"))
+        if snapshot.truth is not None and width >= width_of(parts) + 10:
+            parts.append((size(savings.true_share(snapshot.truth, threshold) * total).rjust(10), "truth"))
+        room = width - width_of(parts) - 2
+        if room >= 8:
+            parts += [("  ", ""), (bar(found.found / total, room, ascii=frame.ascii), "bar")]
+        return tuple(parts)
+
+    # --- its past ---
+
+    def _past(self, frame: Frame, width: int) -> Line:
+        label = f"≥ {span_words(frame.threshold)} over {span_words(frame.span)} "
+        scale = " 0 … 100 %"
+        room = width - len(label) - len(scale)
+        if room < 6:
+            return fit(((label, "label"),), width)
+        values = self.ledger.idle_columns(frame.threshold, frame.now, frame.span, room)
+        drawn = sparkline(values, 1, 0.0, 1.0, ascii=frame.ascii)[0]
+        return ((label, "label"), (drawn, "bar"), (scale, "muted"))
+
+    def _working_set(self, frame: Frame, since: float, width: int) -> Line:
+        found = self.ledger.used_within(frame.threshold, since, frame.now)
+        if not found:
+            return (("nothing was watched in this time", "muted"),)
+        parts: list[Span] = [("working set", "label")]
+        for p, value in zip(savings.PERCENTILES, found, strict=True):
+            more = ((f" p{p} ", "muted"), (size(value), "strong" if p == 90 else "value"))
+            if width_of(parts) + width_of(more) <= width:
+                parts += more
+        return tuple(parts)
+
+
+CAVEAT = (
+    "An estimate: DAMON looks at one page of each region. Memory touched more rarely than once an aggregation can pass "
+    "for idle; what is idle in part counts as in use."
+)
+
+
+def subject(description: Description, snapshot: Snapshot) -> str:
+    """What is watched: ``this machine``, or one process or several."""
+    virtual = description.origin == "process" or description.target[:1].isdigit() or snapshot.end.max() >= 1 << 40
+    if not virtual:
+        return "this machine"
+    return "this process" if len(snapshot.targets) == 1 else "these processes"
+
+
+def in_words(saving: Saving, snapshot: Snapshot, frame: Frame) -> list[tuple[str, str]]:
+    """The finding for whoever decides about machines, how sure it is, and the truth where it is known."""
+    who = subject(frame.description, snapshot)
+    could = "could be" if who == "this machine" else "could do with"
+    less = "smaller" if who == "this machine" else "less"
+    within = span_words(saving.threshold)
+    window = span_words(frame.span) if saving.seconds > 0.9 * frame.span else span_words(round(saving.seconds))
+    out = [
+        (
+            f"For a working set of {size(saving.working_set)} (used within {within}, p90 of the last {window}) {who} "
+            f"{could} {size(saving.saved)} {less}, {share(saving.saved / max(1.0, saving.total))}.",
+            "strong",
+        )
+    ]
+    sure = f"Sampling leaves {size(saving.least)} to {size(saving.most)}."
+    if snapshot.truth is not None:
+        true = savings.true_share(snapshot.truth, saving.threshold) * saving.total
+        sure += f" Truly idle for {within} now: {size(true)}."
+    if saving.seconds < saving.threshold:
+        sure += f" Watched for {window} only."
+    out.append((sure, "label"))
+    return out
+
+
+def _wrapped(texts: Sequence[tuple[str, str]], width: int) -> list[Line]:
+    return [((part, style),) for text, style in texts for part in textwrap.wrap(text, max(10, width))]
