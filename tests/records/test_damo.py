@@ -204,3 +204,36 @@ def test_damo_reads_what_we_write(folder: Path) -> None:
     said = (DATA / "damo-wss.txt").read_text()
     assert report("ours.data").split() == said.split()
     assert report("ours.trace").split() == said.split()
+
+
+def test_any_cut_of_the_text_reads_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = files.read(folder / "damon.json")
+    for size in (7, 100, 1013, 4096):
+        monkeypatch.setattr(damo, "_CHUNK", size)
+        for name in ("damon.json", "damon.data"):
+            assert files.same(files.read(folder / name), record)
+
+
+def test_text_without_white_space_or_with_tabs(folder: Path) -> None:
+    record = files.read(folder / "damon.json")
+    records = json.loads((folder / "damon.json").read_text())
+    for number, layout in enumerate(({"separators": (",", ":")}, {"indent": "\t"}, {"indent": 1})):
+        path = folder / f"layout{number}"
+        path.write_text(json.dumps(records, **layout))  # type: ignore[arg-type]
+        assert files.same(files.read(path), record)
+
+
+def test_text_in_another_layout_is_not_searched_over_and_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+
+    class Watched:
+        def split(self, text: bytes) -> list[bytes]:
+            looked.append(len(text))
+            return [text]
+
+    monkeypatch.setattr(damo, "_CHUNK", 1000)
+    monkeypatch.setattr(damo, "_REGION", Watched())
+    path = tmp_path / "other"
+    path.write_text("[" + '{"x": 1, "y": "z"},' * 20_000 + "]")
+    assert "not a record" in attempt(path)[0] or "broken" in attempt(path)[0]
+    assert max(looked) < 2000
