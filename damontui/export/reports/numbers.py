@@ -119,7 +119,8 @@ def bandwidths(table: Table, intervals: Intervals) -> Floats:
 def observed(table: Table, intervals: Intervals) -> Floats:
     """Share of positive access checks by bytes, of each snapshot."""
     possible = np.maximum(1, totals(table)) * intervals.most.astype(np.float64)
-    return summed(table, sizes(table) * table.nr_accesses) / possible
+    share: Floats = summed(table, sizes(table) * table.nr_accesses) / possible
+    return share
 
 
 def idle_ms(table: Table, intervals: Intervals) -> Ints:
