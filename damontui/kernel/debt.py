@@ -56,12 +56,19 @@ def forget(root: Root) -> None:
         return
 
 
-def left(root: Root) -> Debt | None:
-    """The debt of a run that is gone, None where there is none."""
+def noted(root: Root) -> Debt | None:
+    """What the note says, None where there is none; of a run that goes on or is gone."""
     try:
         fields = json.loads(root.read(NOTE))
-        debt = Debt(int(fields["pid"]), int(fields["started"]), int(fields["kdamond"]), bool(fields["stat"]))
+        return Debt(int(fields["pid"]), int(fields["started"]), int(fields["kdamond"]), bool(fields["stat"]))
     except (SourceError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+
+
+def left(root: Root) -> Debt | None:
+    """The debt of a run that is gone, None where there is none."""
+    debt = noted(root)
+    if debt is None:
         return None
     if procfs.alive(root, debt.pid) and procfs.started(root, debt.pid) == debt.started:
         return None

@@ -216,6 +216,7 @@ class DamontuiApp(Exploring):
         if self._glyphs is None:
             self._glyphs = self.no_color or self.console.color_system in (None, "standard")
         self.screen.set_class(self.options.ascii, "-ascii")
+        self.screen.set_class(self.output is not None, "-run")
         if self.monitor is not None:
             self.enabled = self._reads_enabled()
             self._unsubscribe = self.monitor.subscribe(self._receive)

@@ -131,6 +131,15 @@ def test_kdamonds_of_others_are_listed_with_their_owner(tmp_path: Path, monkeypa
     assert "wipe them" in found["paddr"].reason
 
 
+def test_a_kdamond_of_our_own_is_no_kdamond_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    note = {"pid": os.getpid(), "started": 5, "kdamond": 77, "stat": False}
+    more = {f"{MODULE}/enabled": "N\n", f"{MODULE}/kdamond_pid": "-1\n", "run/damontui.json": json.dumps(note)}
+    assert "kdamond:77" not in look(tree(tmp_path, "7.2", more), tmp_path)
+    (tmp_path / "run/damontui.json").write_text(json.dumps(note | {"pid": 1}))
+    assert "kdamond:77" in look(Root(tmp_path), tmp_path)
+
+
 def test_processes_are_sorted_by_resident_memory(tmp_path: Path) -> None:
     root = tree(tmp_path, "6.1")
     process(tmp_path, 10, "small", pages=10)

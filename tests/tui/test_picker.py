@@ -141,6 +141,18 @@ async def test_what_cannot_be_watched_says_why_and_stays_put() -> None:
         assert isinstance(app.screen, PickerScreen)
 
 
+async def test_the_target_in_force_is_available_though_its_own_kdamond_is_in_the_way() -> None:
+    app = DamontuiApp(None, description=make.description(target="paddr"), holder=picker.holder(Scripted()))
+    async with app.run_test(size=(120, 36)) as pilot:
+        pane = await opened(pilot)
+        assert word(pane) == "paddr"
+        assert "paddr (watched now): physical memory, by a kdamond of our own" in pane.text()
+        await pilot.press("up")
+        assert "● physical memory" in pane.text()
+        await pilot.press("down", "enter")
+        assert not isinstance(app.screen, PickerScreen)
+
+
 async def test_a_fault_while_looking_is_said() -> None:
     def broken() -> tuple[Entry, ...]:
         raise ZeroDivisionError("of ours")

@@ -40,7 +40,9 @@ def messages(frame: Frame) -> list[tuple[str, str]]:
     if isinstance(frame.error, SourceError) and frame.error.offer == "take":
         out.append(("Press T to switch DAMON_STAT off for the time being; it is given back at the end", "warn"))
     if status is not None and status.state in ("gone", "ended") and status.text:
-        out.append((f"{status.text}; press t for another target, e to start afresh", "warn"))
+        command = frame.description.target == "run"
+        way = "press q to leave with it" if command else "press t for another target, e to start afresh"
+        out.append((f"{status.text}; {way}", "warn"))
     if status is not None and status.state == "off" and frame.by_others and status.text:
         out.append((status.text, "warn"))
     if frame.lost is not None:  # as long as the column is to be seen, so that the line does not come and go

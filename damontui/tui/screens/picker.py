@@ -173,17 +173,23 @@ class PickerPane(Pane):
                 return (title,)
             return spread((title,), ((self._columns(width, "PID", "user", "resident", "threads"), "muted"),), width)
         chosen = row is self.chosen
-        mark = "▶" if chosen else "●" if row.word == self.current else "×" if not row.available else " "
-        style = "chosen" if chosen else "value" if row.available else "muted"
-        beside = "chosen" if chosen else "label" if row.available else "muted"
+        now = row.word == self.current  # our own kdamond is in nobody's way
+        mark = "▶" if chosen else "●" if now else "×" if not row.available else " "
+        style = "chosen" if chosen else "value" if row.available or now else "muted"
+        beside = "chosen" if chosen else "label" if row.available or now else "muted"
         if row.process is None:
-            text = row.detail if row.available else row.reason
+            text = row.detail if row.available or now else row.reason
             room = max(8, min(26, width // 3))
             name = fit(((row.name, style),), room - 1, style)
             return fit(((f" {mark} ", style), *name, (" ", style), (text, beside)), width, beside)
         process = row.process
         columns = self._columns(
-            width, str(process.pid), process.user, units.size(process.rss), str(process.threads), row.reason
+            width,
+            str(process.pid),
+            process.user,
+            units.size(process.rss),
+            str(process.threads),
+            "" if now else row.reason,
         )
         name = (f" {mark} ", style), ("  " * min(row.depth, 8) + row.name, style)
         return (*fit(name, max(0, width - cell_len(columns)), style), (columns, beside))
@@ -212,10 +218,9 @@ class PickerPane(Pane):
         entry = self.chosen
         if entry is None:
             return "", "label"
-        if not entry.available:
-            remedy = f"; {entry.remedy}" if entry.remedy else ""
-            return f"{entry.word} cannot be watched: {entry.reason}{remedy}", "warn"
         now = " (watched now)" if entry.word == self.current else ""
+        if not entry.available and not now:
+            return refusal(entry), "warn"
         if entry.process is not None:
             return f"{entry.word}{now}: process {entry.name}, of {entry.process.user}", "label"
         return f"{entry.word}{now}: {entry.name}" + (f", {entry.detail}" if entry.detail else ""), "label"
@@ -250,6 +255,12 @@ class PickerPane(Pane):
             return None
         row = self.rows[self.top + at]
         return row if isinstance(row, Entry) else None
+
+
+def refusal(entry: Entry) -> str:
+    """Why it cannot be watched, and what helps."""
+    remedy = f"; {entry.remedy}" if entry.remedy else ""
+    return f"{entry.word} cannot be watched: {entry.reason}{remedy}"
 
 
 def _cut(text: str, width: int) -> str:
@@ -414,12 +425,11 @@ class PickerScreen(ModalScreen[Source | None]):
         entry = self.pane.chosen
         if entry is None or self._opening:
             return
-        if not entry.available:
-            remedy = f"; {entry.remedy}" if entry.remedy else ""
-            self.pane.say(f"{entry.word} cannot be watched: {entry.reason}{remedy}", "error")
-            return
         if entry.word == self._current:
             self.dismiss(None)
+            return
+        if not entry.available:
+            self.pane.say(refusal(entry), "error")
             return
         self._opening = True
         self.pane.say(f"opening {entry.word}…", "label")
