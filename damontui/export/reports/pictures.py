@@ -26,13 +26,13 @@ from damontui.export.reports.results import (
     Result,
     Series,
 )
-from damontui.export.reports.text import amount, legend_value, when
+from damontui.export.reports.text import amount, legend_value, title, when
 from damontui.export.text import idle_words
 
 _INCHES = (8.0, 5.0)
 _DPI = 150
-_LINES = (5, 25, 50, 75, 95)
-"""Percentiles of idle time that are drawn."""
+_LINES = {5: 0.97, 25: 0.8, 50: None, 75: 0.25, 95: 0.03}
+"""Percentiles of idle time that are drawn, and where in the ramp their colour is; the middle one is grey."""
 _MARKS = (0.1, 0.3, 1, 3, 10, 30, 60, 180, 600, 1800, 3600, 10800, 43200, 86400)
 
 
@@ -87,10 +87,9 @@ def report(head: Head, result: Result, form: str, ramps: Mapping[str, Sequence[s
 
 
 def _title(head: Head) -> str:
-    what = [head.title, head.host, head.kernel, "SIMULATED" if head.origin == "simulated" else ""]
     facts = [when(head), units.duration(head.ended - head.began), f"{head.snapshots:,} snapshots"]
     facts += [f"{name} {words}" for name, words in head.filters.items()]
-    return " · ".join(part for part in what if part) + "\n" + " · ".join(facts)
+    return title(head) + "\n" + " · ".join(facts)
 
 
 def _clock(span: float) -> tuple[float, str]:
@@ -186,13 +185,26 @@ def _series(figure: Any, result: Series, ramps: Mapping[str, Sequence[str]]) -> 
         if line.against is not None:
             label = f"{line.against_name} {amount(line.against, line.unit)}"
             axes.axhline(line.against, color="#888888", linewidth=0.8, linestyle=":", label=label)
-        axes.set_ylim(bottom=0)
+        # what it is compared with must not press the line flat
+        highest = max(float(np.nanmax(values, initial=0.0)), line.mean)
+        if line.against is not None and line.against <= 2 * highest:
+            highest = max(highest, line.against)
+        axes.set_ylim(0, highest * 1.1 or 1.0)
         axes.set_xlim(0, float(result.edges[-1] - result.edges[0]) / unit)
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _, kind=line.unit: amount(v, kind)))
+        if line.unit == "bytes":
+            axes.yaxis.set_major_locator(_binary(highest))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _, kind=line.unit: amount(v, kind) if v else "0"))
         axes.set_ylabel(line.name)
         axes.grid(alpha=0.3)
         axes.legend(fontsize=8, framealpha=0.9)
     plots[-1].set_xlabel(f"time since the start ({name})")
+
+
+def _binary(highest: float) -> Any:
+    """Ticks at powers of two of bytes, and their multiples."""
+    from matplotlib.ticker import MultipleLocator
+
+    return MultipleLocator(2.0 ** np.ceil(np.log2(max(highest, 8.0) / 7)))
 
 
 def _thinned(time: Floats, values: Floats, edges: Floats, columns: Floats) -> tuple[Floats, Floats]:
@@ -205,16 +217,16 @@ def _idle(figure: Any, result: IdlePercentiles, ramps: Mapping[str, Sequence[str
 
     axes = figure.add_subplot()
     since = result.time - result.time[0]
-    step = max(1, len(since) // 4000)
+    step = max(1, len(since) // 1000)
     unit, name = _clock(float(since[-1]) if len(since) else 0.0)
     seconds = result.values / 1000.0
     colours = ramps["signed"]
-    for percentile in _LINES:
-        colour = colours[int((1 - percentile / 100) * (len(colours) - 1))]
+    for percentile, place in _LINES.items():
+        colour = "#777777" if place is None else colours[int(place * (len(colours) - 1))]
         axes.plot(since[::step] / unit, seconds[::step, percentile], color=colour, label=f"p{percentile}", lw=1.3)
     least = float(np.abs(seconds[seconds != 0]).min(initial=np.inf))
     axes.set_yscale("symlog", linthresh=max(0.01, min(1.0, least if np.isfinite(least) else 1.0)), linscale=0.3)
-    low, high = float(seconds[:, _LINES].min()), float(seconds[:, _LINES].max())
+    low, high = float(seconds[:, list(_LINES)].min()), float(seconds[:, list(_LINES)].max())
     marks = [m for m in (*(-m for m in _MARKS), *_MARKS) if min(low, 0) * 1.5 <= m <= max(high, 0) * 1.5]
     axes.yaxis.set_major_locator(FixedLocator(sorted(_apart([0.0, *marks]))))
     axes.yaxis.set_minor_locator(NullLocator())
@@ -248,6 +260,8 @@ def _histogram(figure: Any, result: Histogram, ramps: Mapping[str, Sequence[str]
     edges = result.edges.tolist()
 
     def words(value: int) -> str:
+        if value == 0:
+            return "0"
         return units.duration(value / 1e6) if result.unit == "microseconds" else f"{value:.3g}"
 
     labels = [f"{words(a)} … {words(b)}" for a, b in itertools.pairwise(edges)]
@@ -260,6 +274,7 @@ def _histogram(figure: Any, result: Histogram, ramps: Mapping[str, Sequence[str]
     axes.set_yticks(range(len(counts)), labels)
     axes.invert_yaxis()
     axes.margins(x=0.15)
+    axes.xaxis.set_major_locator(_binary(max(counts)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: units.size(v)))
     axes.set_xlabel("memory" + (", mean over time" if result.snapshots > 1 else ""))
     unit = "" if result.unit == "microseconds" else " (rate in % × 100 + age in µs × 100; minus: not accessed)"
@@ -287,6 +302,7 @@ def _regions(figure: Any, result: Regions, ramps: Mapping[str, Sequence[str]]) -
     )  # fmt: skip
     axes.axhline(0, color="black", lw=0.6)
     axes.set_xlim(0, float(right[-1]) if len(right) else 1.0)
+    axes.xaxis.set_major_locator(_binary(float(right[-1]) if len(right) else 1.0))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: units.size(v)))
     axes.set_xlabel("memory in order of address, gaps left out")
     axes.set_ylabel("access rate (% of samples)" if known else "samples with an access")

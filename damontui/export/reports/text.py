@@ -88,18 +88,23 @@ def report(head: Head, result: Result, look: Look) -> str:
 
 
 def _head(head: Head, look: Look) -> list[str]:
-    parts = [head.style, head.title]
-    if head.target and head.target not in head.title and not head.title.endswith(head.target.rpartition("/")[2]):
-        parts.append(head.target)
-    parts += [head.host, head.kernel, "SIMULATED" if head.origin == "simulated" else ""]
     lasted = units.duration(head.ended - head.began)
     counts = f"{lasted}, {head.snapshots:,} snapshots, {head.regions:,} regions"
-    lines = [" · ".join(part for part in parts if part), f"{when(head)}, {counts}"]
+    lines = [title(head), f"{when(head)}, {counts}"]
     if head.filters:
         lines.append("only: " + ", ".join(f"{name} {words}" for name, words in head.filters.items()))
     for note in head.notes:
         lines += _wrapped(f"note: {note}", look.width)
     return lines
+
+
+def title(head: Head) -> str:
+    """Style, record, what it is of, and where that ran."""
+    parts = [head.style, head.title]
+    if not head.title.endswith(head.target.rpartition("/")[2]):
+        parts.append(head.target)
+    parts += [head.host, head.kernel, "SIMULATED" if head.origin == "simulated" else ""]
+    return " · ".join(part for part in parts if part)
 
 
 def when(head: Head) -> str:
@@ -232,6 +237,8 @@ def _cells(steps: NDArray[np.uint8], there: NDArray[np.bool_], look: Look, kind:
 
 
 def _value_words(value: float, result: Heat) -> str:
+    if value == 0 and result.mode == "idle":
+        return "just changed"
     if result.mode == "rate":
         return units.share(value) if not result.samples else f"{value * result.samples:.3g}"
     if result.mode == "temperature":
