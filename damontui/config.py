@@ -107,6 +107,14 @@ def parse_budget(text: str, name: str) -> float:
     return share
 
 
+def parse_history(text: str, name: str) -> int:
+    """Bytes for the past: at least a megabyte, which is minutes whole and hours coarse."""
+    count = units.parse_size(text, name)
+    if count < 1 << 20:
+        raise UsageError(f"{name}: {text!r} is less than 1M; the past needs that much at least")
+    return count
+
+
 def _word(text: str, name: str) -> str:
     if not text.strip():
         raise UsageError(f"{name}: a word is missing")
@@ -147,6 +155,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("theme", "screen", _word, (str,), "NAME", "colour theme"),
     Setting("span", "screen", units.parse_duration, (str,), _TIME, "time across the heatmap (4m)"),
     Setting("mode", "screen", one_of("rate", "temperature", "idle"), (str,), "MODE", "what the heatmap's colour means"),
+    Setting("history", "screen", parse_history, (str, int), "SIZE", "memory for the past (64M); older is kept coarser"),
     Setting("ascii", "screen", parse_switch, (bool,), "", "only ASCII characters"),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}

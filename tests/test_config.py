@@ -148,3 +148,11 @@ def test_any_text_is_taken_or_refused_in_one_sentence(text: str, setting: config
 def test_keys_are_handed_on(tmp_path: Path) -> None:
     settings = config.settings(environ={}, file=written(tmp_path, '[keys]\nquit = "x,ctrl+x"\n'))
     assert settings.keys == {"quit": "x,ctrl+x"}
+
+
+def test_the_memory_for_the_past_has_a_unit_and_a_least() -> None:
+    assert config.parse_history("64M", "--history") == 64 << 20
+    assert config.settings(environ={"DAMONTUI_HISTORY": "1.5 GiB"})["history"] == 3 << 29
+    for text, sentence in (("64K", "less than 1M"), ("much", "is not a size")):
+        with pytest.raises(UsageError, match=f"--history: '{text}'.*{sentence}|--history: '{text}' {sentence}"):
+            config.parse_history(text, "--history")

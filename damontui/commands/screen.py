@@ -12,7 +12,7 @@ from typing import Any
 
 from damontui.commands.call import Call
 from damontui.commands.endings import Ended, Endings
-from damontui.history import History
+from damontui.history import BUDGET, History
 from damontui.monitor import Monitor
 from damontui.sources.holder import Holder
 from damontui.tui.app import DamontuiApp, ScreenOptions
@@ -43,7 +43,8 @@ def show(
         Ended: where a signal ended it.
         Exception: what the screen died of; the terminal is restored by then.
     """
-    app = DamontuiApp(Monitor(holder.source, History()), options=options(call), holder=holder, output=output)
+    history = History(call.settings["history"] or BUDGET)
+    app = DamontuiApp(Monitor(holder.source, history), options=options(call), holder=holder, output=output)
     app.closes = close
     # the command line says in one line what happened, and shows where with --debug
     app._print_error_renderables = lambda: None  # type: ignore[method-assign]

@@ -10,11 +10,11 @@ from damontui.damon import metrics
 from damontui.damon.heatmap import region_at
 from damontui.damon.snapshot import Ints, Snapshot
 from damontui.tui import listing as lists
-from damontui.tui.axes import span_words
 from damontui.tui.draw import Line, Pane, Span, fit
 from damontui.tui.frame import Frame
 from damontui.tui.listing import Listing
 from damontui.tui.panes.common import nothing, off_since
+from damontui.tui.panes.savings import idle_words
 from damontui.units import duration, share, size
 
 
@@ -52,7 +52,7 @@ class ListPane(Pane):
 
     def caption(self, frame: Frame) -> tuple[str, str]:
         listing = frame.listing or Listing()
-        title = f"Who holds memory, idle ≥ {span_words(frame.threshold)}" if listing.grouped else "Regions listed"
+        title = f"Who holds memory, idle ≥ {idle_words(frame.threshold)}" if listing.grouped else "Regions listed"
         if listing.filter.text:
             title += f": {listing.filter.text}"
         return title, off_since(frame) or "s sort ─ \\ filter ─ o names"
@@ -178,8 +178,8 @@ class _Regions:
         self.rates = metrics.access_rates(snapshot)
         self.idle = metrics.idle_ms(snapshot)
         digits = max(9, len(f"{int(snapshot.end.max()):x}"))
-        self.columns: list[Column] = [("address", "address", -(digits + 1)), ("size", "size", 9), ("rate", "rate", 7)]
-        self.columns.append(("state", "state", 16))
+        self.columns: list[Column] = [("address", "address", -(digits + 1)), ("size", "size", 9), ("rate", "rate", 6)]
+        self.columns.append(("state", "state", 13))
         if width >= 84:
             self.columns += [("Hz", "", 8), ("temperature", "", 12)]
         self.columns.append((" name", "name", -max(6, width - 1 - sum(abs(room) for _, _, room in self.columns))))
@@ -191,7 +191,7 @@ class _Regions:
         snapshot = self.snapshot
         idle = int(self.idle[region])
         widths = [room for _, _, room in self.columns]
-        words = f"{'in use' if idle < 0 else 'idle'} {duration(abs(idle) / 1000)}"
+        words = f"{'used' if idle < 0 else 'idle'} {duration(abs(idle) / 1000)}"
         name = snapshot.names[region] if snapshot.names else ""
         if len(snapshot.targets) > 1:
             name = f"{snapshot.targets[int(snapshot.target[region])]} {name}"

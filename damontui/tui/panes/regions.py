@@ -130,7 +130,9 @@ class RegionsPane(Pane):
         off = f"{off_since(frame)} ─ " if not frame.enabled else ""
         if columns <= 0:
             return title, ""
-        return title, f"{off}{span_words(frame.span)} ─ {duration(frame.span / columns)} a column"
+        coarse = _coarse(frame, _stop(frame, frame.span / columns) * frame.span / columns - frame.span, columns)
+        said = f" ─ {coarse}" if coarse else ""
+        return title, f"{off}{span_words(frame.span)} ─ {duration(frame.span / columns)} a column{said}"
 
     def redraw(self) -> None:
         width, height = self.size
@@ -414,23 +416,23 @@ class RegionsPane(Pane):
         for x, _ in ticks:
             if 0 <= x < len(line):
                 line[x] = "+" if frame.ascii else "┬"
+        at = None
         if frame.cursor is not None or frame.edge is not None:
             at = self._column_of(frame.now if frame.cursor is None else frame.cursor.time, place, frame)
             if at is not None:
                 line[at] = "^" if frame.ascii else "▲"
         corner = "" if place.gutter == 0 else " " * (place.gutter - 1) + ("+" if frame.ascii else "└")
-        return ((corner, "track"), ("".join(line), "track"))
+        text = "".join(line)
+        if at is None:
+            return ((corner, "track"), (text, "track"))
+        return ((corner + text[:at], "track"), (text[at], "strong"), (text[at + 1 :], "track"))
 
     def _legend(self, frame: Frame, place: Layout, column: float, first: int) -> Line:
         """What the colours are, in their unit, and what else there is to know about the picture."""
         facts = ["hottest in a cell" if frame.hottest else "mean of a cell"]
-        began = frame.history.began
-        if began is not None:
-            kept = frame.history.resolution_at(max(first * column, began) + 1e-6)
-            newest = frame.history.last
-            usual = newest.time - newest.began if newest is not None else kept
-            if kept > 1.5 * max(column, usual):
-                facts.append(f"one picture in {duration(kept)} at the left")
+        coarse = "" if self._bordered() else _coarse(frame, first * column, place.columns)
+        if coarse:
+            facts.append(coarse)
         if self._partial:
             facts.append(f"{'/' if frame.ascii else '╱'} events lost")
         if (self.codes == OFF).any():
@@ -687,6 +689,20 @@ class RegionsPane(Pane):
     def text(self) -> str:
         """What is drawn, as plain text."""
         return "\n".join(self.render_line(y).text.rstrip() for y in range(self.size.height))
+
+
+def _coarse(frame: Frame, left: float, columns: int) -> str:
+    """How coarse the past is kept: at the moment shown, else at the left edge; "" where nothing is lost by it."""
+    newest, began = frame.history.last, frame.history.began
+    if newest is None or began is None:
+        return ""
+    usual = newest.time - newest.began
+    if frame.edge is not None:
+        shown = frame.history.resolution_at(frame.now)
+        if shown > 1.5 * usual:
+            return f"mean of {duration(shown)} shown"
+    kept = frame.history.resolution_at(max(left, began) + 1e-6)
+    return f"one picture in {duration(kept)} at the left" if kept > 1.5 * max(frame.span / columns, usual) else ""
 
 
 def _column(time: float, column: float) -> int:

@@ -53,7 +53,7 @@ class SavingsPane(Pane):
     def _table(self, frame: Frame, snapshot: Snapshot, width: int, room: int) -> list[Line]:
         """As many thresholds as fit, the chosen one in the middle."""
         lines: list[Line] = []
-        if room >= 3:
+        if room >= 2:
             lines.append(self._header(snapshot, width))
             room -= 1
         count = min(room, len(THRESHOLDS))
@@ -62,29 +62,39 @@ class SavingsPane(Pane):
         return [*lines, *(self._row(frame, snapshot, t, width) for t in THRESHOLDS[first : first + count])]
 
     def _header(self, snapshot: Snapshot, width: int) -> Line:
-        truth = "truth".rjust(10) if snapshot.truth is not None else ""
         text = f"{'idle for':<10}{'bytes':>9}{'share':>7}"
-        if width >= 49:
-            text += f"{'at least':>11}{'at most':>10}"
-        elif width >= 38:
-            text += f"{'at least':>11}"
-        return ((text, "muted"), (truth, "muted")) if width >= len(text) + len(truth) else ((text, "muted"),)
+        for name, room in self._beside(snapshot, width):
+            text += name.rjust(room)
+        return ((text, "muted"),)
+
+    def _beside(self, snapshot: Snapshot, width: int) -> list[tuple[str, int]]:
+        """The further columns that fit: where the truth is known, it goes before the upper end of the error bar."""
+        wanted = [("at least", 11), ("truth", 10), ("at most", 10)]
+        if snapshot.truth is None:
+            wanted.pop(1)
+        left = width - 26
+        out = []
+        for name, room in wanted:
+            if room <= left:
+                out.append((name, room))
+                left -= room
+        return out
 
     def _row(self, frame: Frame, snapshot: Snapshot, threshold: float, width: int) -> Line:
         found = savings.idle(snapshot, threshold)
         total = max(1, snapshot.total_bytes)
         chosen = threshold == frame.threshold
         parts: list[Span] = [
-            (("▶ " if chosen else "  ") + f"≥ {span_words(threshold)}".ljust(8), "strong" if chosen else "label"),
+            (("▶ " if chosen else "  ") + f"≥ {idle_words(threshold)}".ljust(8), "strong" if chosen else "label"),
             (size(found.found).rjust(9), "strong" if chosen else "value"),
             (share(found.found / total).rjust(7), "idle"),
         ]
-        if width >= 38:
-            parts.append((size(found.least).rjust(11), "muted"))
-        if width >= 49:
-            parts.append((size(found.most).rjust(10), "muted"))
-        if snapshot.truth is not None and width >= width_of(parts) + 10:
-            parts.append((size(savings.true_share(snapshot.truth, threshold) * total).rjust(10), "truth"))
+        for name, room in self._beside(snapshot, width):
+            if name == "truth" and snapshot.truth is not None:
+                value, style = savings.true_share(snapshot.truth, threshold) * total, "truth"
+            else:
+                value, style = found.least if name == "at least" else found.most, "muted"
+            parts.append((size(value).rjust(room), style))
         room = width - width_of(parts) - 2
         if room >= 8:
             parts += [("  ", ""), (bar(found.found / total, room, ascii=frame.ascii), "bar")]
@@ -93,7 +103,7 @@ class SavingsPane(Pane):
     # --- its past ---
 
     def _past(self, frame: Frame, width: int) -> Line:
-        label = f"≥ {span_words(frame.threshold)} over {span_words(frame.span)} "
+        label = f"≥ {idle_words(frame.threshold)} over {span_words(frame.span)} "
         scale = " 0 … 100 %"
         room = width - len(label) - len(scale)
         if room < 6:
@@ -106,18 +116,24 @@ class SavingsPane(Pane):
         found = self.ledger.used_within(frame.threshold, since, frame.now)
         if not found:
             return (("nothing was watched in this time", "muted"),)
+        # all in the unit of the largest, which stands once
+        unit = size(found[-1]).split()[1]
+        scale = found[-1] / float(size(found[-1]).split()[0]) or 1.0
         parts: list[Span] = [("working set", "label")]
         for p, value in zip(savings.PERCENTILES, found, strict=True):
-            more = ((f" p{p} ", "muted"), (size(value), "strong" if p == 90 else "value"))
-            if width_of(parts) + width_of(more) <= width:
-                parts += more
-        return tuple(parts)
+            parts += [(f" p{p} ", "muted"), (f"{value / scale:.3g}", "strong" if p == 90 else "value")]
+        return fit((*parts, (f" {unit}", "label")), width)
 
 
 CAVEAT = (
     "An estimate: DAMON looks at one page of each region. Memory touched more rarely than once an aggregation can pass "
     "for idle; what is idle in part counts as in use."
 )
+
+
+def idle_words(seconds: float) -> str:
+    """A threshold: ``5 s``, ``10 min``, ``1 h``."""
+    return f"{seconds:g} s" if seconds < 60 else span_words(seconds)
 
 
 def subject(description: Description, snapshot: Snapshot) -> str:
@@ -133,7 +149,7 @@ def in_words(saving: Saving, snapshot: Snapshot, frame: Frame) -> list[tuple[str
     who = subject(frame.description, snapshot)
     could = "could be" if who == "this machine" else "could do with"
     less = "smaller" if who == "this machine" else "less"
-    within = span_words(saving.threshold)
+    within = idle_words(saving.threshold)
     window = span_words(frame.span) if saving.seconds > 0.9 * frame.span else span_words(round(saving.seconds))
     out = [
         (
@@ -142,7 +158,7 @@ def in_words(saving: Saving, snapshot: Snapshot, frame: Frame) -> list[tuple[str
             "strong",
         )
     ]
-    sure = f"Sampling leaves {size(saving.least)} to {size(saving.most)}."
+    sure = f"By how DAMON samples, between {size(saving.least)} and {size(saving.most)}."
     if snapshot.truth is not None:
         true = savings.true_share(snapshot.truth, saving.threshold) * saving.total
         sure += f" Truly idle for {within} now: {size(true)}."

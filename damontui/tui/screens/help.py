@@ -40,6 +40,18 @@ MEANING = (
         "threshold.",
     ),
     (
+        "Another moment, other addresses",
+        "Left and right, a click, or a time of day show another moment in all panes, while collecting goes on; the "
+        "title says how far back that is. What is long past is kept coarser, and the legend says how coarse. n puts "
+        "the cursor on the hottest region, enter shows it large, 0 everything again.",
+    ),
+    (
+        "What could be saved",
+        'Memory idle for at least the threshold, now and over time; the working set is the rest. "At least" takes '
+        'away what idle regions may hide if it is touched once an aggregation (95 % sure), "at most" adds what may '
+        "be idle in regions that only some looks found in use.",
+    ),
+    (
         "The switch",
         "Off: monitoring stops, the last picture stays at half brightness. On: it starts afresh. Freezing is "
         "different: the view stands still while collecting goes on.",
