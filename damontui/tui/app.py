@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
@@ -42,9 +42,11 @@ from damontui.tui.panes.output import OutputPane
 from damontui.tui.panes.regions import RegionsPane
 from damontui.tui.panes.title import TitleBar
 from damontui.tui.screens.help import HelpScreen
-from damontui.tui.screens.picker import PickerScreen
 from damontui.tui.themes import DARK, THEMES
 from damontui.tui.view import View
+
+if TYPE_CHECKING:
+    from damontui.tui.screens.picker import PickerScreen
 
 MODES: tuple[Mode, ...] = ("rate", "temperature", "idle")
 
@@ -362,14 +364,16 @@ class DamontuiApp(Exploring):
 
     def action_target(self) -> None:
         """Choose another target."""
-        if self._switching or isinstance(self.screen, PickerScreen):
+        from damontui.tui.screens import picker  # a tenth of the start's time, and seldom needed
+
+        if self._switching or isinstance(self.screen, picker.PickerScreen):
             return
         if self.holder is None or not self.holder.exchangeable:
             why = "this screen has one target" if self.output is None else "it would end the command"
             self.notice = SourceError("cannot change the target", why, "start another damontui for another target")
             self.paint()
             return
-        self.push_screen(PickerScreen(self.holder, self.description.target, self.frame()), self._picked)
+        self.push_screen(picker.PickerScreen(self.holder, self.description.target, self.frame()), self._picked)
 
     def on_picker_screen_opened(self, message: PickerScreen.Opened) -> None:
         if message.picker.take(message.answer) or self.holder is None or isinstance(message.answer, DamontuiError):

@@ -25,6 +25,8 @@ class KeyLine(Pane):
         spots: list[tuple[int, int, str]] = []
         taken = 0
         shown = [replace(key, label=_label(key, frame)) for key in TABLE if key.label]
+        if frame.description.target == "run":  # another target would end the command
+            shown = [key for key in shown if key.id != "target"]
         rooms = {key.id: len(keys_of(key, self._keymap)[0]) + len(key.label) + 4 for key in shown}
         kept: set[str] = set()
         for key in sorted(shown, key=lambda key: key.id not in _FIRST):  # the last ones go where there is no room
