@@ -71,6 +71,7 @@ class FakeSource:
         while not stop.wait(0.1):
             step += 1
             yield snapshot(step)
+            note(f"gave {step}")
 
 
 def snapshot(step: int) -> Snapshot:

@@ -17,6 +17,7 @@ from damontui.export.reports.results import (
     Regions,
     Result,
     Series,
+    between,
     wall_known,
 )
 
@@ -51,14 +52,18 @@ def _body(result: Result) -> dict[str, Any]:
     if isinstance(result, Heat):
         axis = result.axis
         places = [axis.place(row) for row in range(len(axis))]
-        kinds = ("shown", "not mapped", "idle")
+        kinds = [
+            "between targets" if between(axis, part) else ("shown", "not mapped", "idle")[part.kind]
+            for part in axis.parts
+            for _ in range(part.rows)
+        ]
         return {
             "mode": result.mode,
             "unit": {"rate": "share", "idle": "seconds in use", "temperature": "temperature"}[result.mode],
             "samples": result.samples or None,
             "time_edges": result.edges.tolist(),
             "rows": [
-                {"target": axis.ids[target], "start": low, "end": high, "kind": kinds[axis.part(row).kind]}
+                {"target": axis.ids[target], "start": low, "end": high, "kind": kinds[row]}
                 for row, (target, low, high) in enumerate(places)
             ],
             "values": [_numbers(column) for column in result.values],

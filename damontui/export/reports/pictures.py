@@ -25,6 +25,7 @@ from damontui.export.reports.results import (
     Regions,
     Result,
     Series,
+    between,
 )
 from damontui.export.reports.text import amount, legend_value, title, when
 from damontui.export.text import idle_words
@@ -102,9 +103,7 @@ def _clock(span: float) -> tuple[float, str]:
 def _ramp(colours: Sequence[str]) -> Any:
     from matplotlib.colors import ListedColormap
 
-    made = ListedColormap(list(colours))
-    made.set_bad((0, 0, 0, 0))
-    return made
+    return ListedColormap(list(colours))  # what is masked stays transparent
 
 
 def _heat(figure: Any, result: Heat, ramps: Mapping[str, Sequence[str]]) -> None:
@@ -161,7 +160,7 @@ def _addresses(axes: Any, result: Heat) -> None:
         if part.kind == VOID:
             axes.axhspan(part.first, part.first + part.rows, facecolor="white", hatch="///", edgecolor="#cccccc", lw=0)
         words = f"{units.size(part.hi - part.lo)} {'idle, folded' if part.kind == IDLE else 'not mapped'}"
-        if part.hi > part.lo:
+        if between(result.axis, part) is None:
             middle = (part.first + part.rows / 2) / len(result.axis)
             box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
             axes.text(0.5, middle, words, transform=axes.transAxes, ha="center", va="center", fontsize=7, bbox=box)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui import units
-from damontui.damon.heatmap import Axis, Floats, Mode
+from damontui.damon.heatmap import VOID, Axis, Floats, Mode, Part
 from damontui.damon.snapshot import Ints
 from damontui.errors import SourceError, UsageError
 from damontui.export.reports import numbers
@@ -389,6 +389,14 @@ def head_of(style: str, table: Table, intervals: Intervals, filters: dict[str, s
         filters,
         tuple(notes),
     )
+
+
+def between(axis: Axis, part: Part) -> tuple[int, int] | None:
+    """The identifiers of the targets below and above a fold; None where it lies within one target."""
+    after = part.first + part.rows
+    if part.kind != VOID or after >= len(axis) or axis.part(after).target == part.target:
+        return None
+    return axis.ids[part.target], axis.ids[axis.part(after).target]
 
 
 def wall_known(head: Head) -> bool:

@@ -27,6 +27,7 @@ from damontui.export.reports.results import (
     Result,
     Series,
     Unit,
+    between,
     wall_known,
 )
 from damontui.export.text import idle_words
@@ -196,8 +197,8 @@ def _heat(result: Heat, head: Head, look: Look) -> list[str]:
         label = f"{axis.place(rows[-1])[1]:#x}"
         if part.kind == VOID:
             text = f" {units.size(part.hi - part.lo)} not mapped "
-            if part.hi == part.lo:
-                text = f" target {axis.ids[part.target + 1]} above, target {axis.ids[part.target]} below "
+            if (targets := between(axis, part)) is not None:
+                text = f" target {targets[1]} above, target {targets[0]} below "
             lines.append(f"{'':<{_LABEL}} {text:~^{len(steps)}}")
             continue
         if part.kind == IDLE:

@@ -1,0 +1,388 @@
+"""``damontui report``: every style in every format, filters, refusals in one line, and what the terminal can show."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from damontui import cli
+from damontui.errors import DamontuiError, UsageError
+from damontui.export.reports import pictures, select
+from damontui.export.reports.results import STYLES
+from damontui.records import files
+from damontui.records.table import table_of
+from tests.make import MIB, WALL, description, snapshot, steady
+from tests.test_cli import FAKE, TIMEOUT, in_terminal, wait_for
+
+DATA = Path(__file__).parents[1] / "data" / "damo-vaddr"
+VADDR = str(DATA / "damon.data")
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """60 s of a steady machine, a record of ours."""
+    path = tmp_path_factory.mktemp("record") / "night.damontui"
+    files.write(table_of(description(), steady(60)), path, "damontui")
+    return str(path)
+
+
+def report(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> str:
+    assert cli.main(["report", *words]) == status, capsys.readouterr().err
+    return capsys.readouterr().out
+
+
+def data(capsys: pytest.CaptureFixture[str], *words: str) -> dict:  # type: ignore[type-arg]
+    out = report(capsys, *words, "--format", "json")
+    assert out.count("\n") == 1
+    found: dict = json.loads(out)  # type: ignore[type-arg]
+    assert found["schema"] == 1
+    return found
+
+
+def refused(capsys: pytest.CaptureFixture[str], status: int, *words: str) -> str:
+    assert cli.main(["report", *words]) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "fault of this program" not in err
+    return err
+
+
+# -- every style ----------
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("width", [50, 80, 160])
+def test_text_fits_its_width_and_says_its_units(
+    style: str, width: int, record: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    units = {"bandwidth": "/s", "intervals": " ms", "heatmap": "%"}
+    for source in (record, VADDR):
+        text = report(capsys, source, "--style", style)
+        assert text.startswith(f"{style} · record ")
+        assert "\x1b" not in text
+        assert units.get(style, "iB") in text
+        picture = [line for line in text.splitlines() if re.search("[█▓▒░▄]", line)]
+        assert max(map(len, picture), default=0) <= max(width, 74)
+    # names of regions and the table of percentiles have their own width
+    assert max(map(len, text.splitlines())) <= max(width, 110)
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_ascii_is_ascii(style: str, record: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for source in (record, VADDR):
+        assert report(capsys, source, "--style", style, "--ascii").isascii()
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_json_of_every_style(style: str, record: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = data(capsys, record, "--style", style)
+    assert (found["report"], found["snapshots"], found["host"], found["kernel"]) == (style, 60, "lab", "7.2.13")
+    assert found["unix_time"] == WALL + 60
+    assert data(capsys, VADDR, "--style", style)["unix_time"] is None
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_pictures_of_every_style(style: str, record: str, tmp_path: Path) -> None:
+    for source in (record, VADDR):
+        svg, again, png = (tmp_path / f"{Path(source).stem}{end}" for end in (".svg", ".again.svg", ".png"))
+        for path in (svg, again, png):
+            assert cli.main(["report", source, "--style", style, "-o", str(path)]) == 0
+        assert svg.read_bytes() == again.read_bytes()
+        assert svg.stat().st_mode & 0o777 == 0o600
+        assert png.read_bytes().startswith(b"\x89PNG")
+        assert ET.fromstring(svg.read_text()).tag.endswith("svg")
+        words = set(re.findall("<!-- (.*?) -->", svg.read_text()))
+        joined = " ".join(words)
+        assert any(style in one and "record" in one for one in words), "the title says what it is"
+        axes = {
+            "regions": ["memory in order of address", "access rate"],
+            "heatmap": ["address", "time since the start (s)", "access rate (share of samples", "25 %"],
+            "wss": ["working set", "time since the start (s)", "MiB"],
+            "idle-percentiles": ["percentile", "p95", "idle for"],
+            "idle-histogram": ["idle time", "in use", "memory, mean over time"],
+            "temperature-histogram": ["temperature (rate in %", "memory, mean over time"],
+            "bandwidth": ["bandwidth", "/s"],
+            "intervals": ["sampling interval", "aggregation interval", "observed accesses", " ms"],
+        }
+        for part in axes[style]:
+            assert part in joined
+
+
+def test_the_picture_is_drawn_without_matplotlib_never(
+    record: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures.util, "find_spec", lambda name: None)
+    said = refused(capsys, 1, record, "-o", str(tmp_path / "a.png"))
+    assert "-m pip install matplotlib" in said
+    assert not list(tmp_path.iterdir())
+    assert "working set" in report(capsys, record)
+
+
+def test_nothing_that_is_not_needed_is_imported(record: str) -> None:
+    code = f"""
+import sys
+from damontui.cli import main
+main(["report", {record!r}, "--style", "heatmap"])
+print([name for name in ("textual", "rich", "matplotlib", "asyncio") if name in sys.modules], file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=TIMEOUT, check=True)
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
+# -- the numbers ----------
+
+
+def test_regions_are_those_of_the_last_snapshot(record: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (last,) = data(capsys, record, "--style", "regions")["at"]
+    made = steady(60)[-1]
+    assert [r["start"] for r in last["regions"]] == made.start.tolist()
+    assert last["regions"][0]["idle_ms"] == 95 * made.attrs.aggr_us // 1000
+    assert len(data(capsys, record, "--style", "regions", "--all")["at"]) == 60
+    text = report(capsys, record, "--style", "regions")
+    assert len(re.findall("^0x", text, re.MULTILINE)) == len(made)
+    assert f"{int(made.start[3]):#x} … {int(made.end[3]):#x}" in text
+
+
+def test_a_part_of_the_time(record: str, capsys: pytest.CaptureFixture[str]) -> None:
+    whole = data(capsys, record)["series"][0]["values"]
+    assert data(capsys, record, "--time", "10-20")["series"][0]["values"] == whole[10:20]
+    assert data(capsys, record, "--time", "55s-")["series"][0]["values"] == whole[55:]
+    assert data(capsys, record, "--time=-5")["series"][0]["values"] == whole[:5]
+    assert data(capsys, record, "--skip", "20")["series"][0]["values"] == whole[20:]
+    assert data(capsys, record, "--time", "10-20")["filters"] == {"time": "10 s … 20 s"}
+
+
+def test_a_part_of_the_memory(record: str, capsys: pytest.CaptureFixture[str]) -> None:
+    def regions(*words: str) -> list[dict]:  # type: ignore[type-arg]
+        return data(capsys, record, "--style", "regions", *words)["at"][0]["regions"]  # type: ignore[no-any-return]
+
+    whole = regions()
+    assert regions("--rate", "1%-") == [r for r in whole if r["nr_accesses"]]
+    assert regions("--rate=-0%") == [r for r in whole if not r["nr_accesses"]]
+    assert regions("--rate", "45%-70%") == [r for r in whole if 9 <= r["nr_accesses"] <= 14]
+    assert regions("--size", "64M-96M") == [r for r in whole if 64 * MIB <= r["end"] - r["start"] <= 96 * MIB]
+    assert regions("--age", "100s-") == [r for r in whole if abs(r["idle_ms"]) >= 100_000]
+    low, high = whole[2]["start"] + 4096, whole[4]["start"] + 4096
+    cut = regions("--address", f"{low:#x}-{high:#x}")
+    assert [(r["start"], r["end"]) for r in cut] == [
+        (low, whole[2]["end"]),
+        (whole[3]["start"], whole[3]["end"]),
+        (whole[4]["start"], high),
+    ]
+    assert "nothing to report" in refused(capsys, 1, record, "--address", "0-4096")
+    assert "nothing to report" in refused(capsys, 1, record, "--time", "1h-2h")
+
+
+def test_one_of_several_targets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [(0, 4096, 5, 1), (8192, 16384, 0, 3), (0, 4096, 1, 1)]
+    made = [snapshot(rows, t, target=[0, 0, 1], targets=(77, 99), names=("a", "b", "c")) for t in (1.0, 2.0)]
+    path = str(tmp_path / "two")
+    files.write(table_of(description(), made), path, "damontui")
+    (last,) = data(capsys, path, "--style", "regions", "--target", "99")["at"]
+    assert [(r["target"], r["start"], r["name"]) for r in last["regions"]] == [(99, 0, "c")]
+    assert "there are: 77, 99" in refused(capsys, 2, path, "--target", "5")
+    text = report(capsys, path, "--style", "regions")
+    assert text.index("target 77:") < text.index("target 99:")
+    text = report(capsys, path, "--style", "heatmap")
+    assert "target 99 above, target 77 below" in text
+
+
+def test_the_heatmap_stands_on_its_feet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Low addresses are below, time runs to the right, what was not monitored is blank."""
+    rows = [(0, 64 * MIB, 0, 0), (64 * MIB, 128 * MIB, 20, 0)]
+    made = [snapshot(rows, t) for t in (1.0, 2.0)] + [snapshot(rows[:1], 9.0)]
+    path = str(tmp_path / "a")
+    files.write(table_of(description(), made), path, "damontui")
+    lines = [x for x in report(capsys, path, "--style", "heatmap").splitlines() if x.lstrip().startswith("0x")]
+    cells = [line[16:].ljust(64) for line in lines]
+    seen = len(cells[0].rstrip("·"))
+    assert seen == 64 * 2 // 9 + 1
+    assert set(cells[0][:seen]) == {"█"}
+    assert set(cells[-1][:seen]) == {" "}
+    assert set(cells[-1][seen:50]) == {"·"}
+    assert lines[-1].startswith(f"{'0x0':>15} ")
+    found = data(capsys, path, "--style", "heatmap")
+    values = np.array(found["values"], float)
+    assert np.nanmax(values) == 1
+    assert np.nanmin(values) == 0
+
+
+def test_a_record_without_intervals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "old.trace"
+    path.write_bytes(gzip.decompress((DATA / "damon.perf_script.gz").read_bytes()))
+    for style in STYLES:
+        if STYLES[style].needs_intervals:
+            assert "--sample 5ms --aggr 100ms" in refused(capsys, 1, str(path), "--style", style)
+        else:
+            assert "no intervals" in report(capsys, str(path), "--style", style)
+        assert data(capsys, str(path), "--style", style, "--sample", "5ms", "--aggr", "100ms")["snapshots"] == 38
+    assert "--sample" in refused(capsys, 1, str(path), "--rate", "5%-")
+    assert "--sample" in refused(capsys, 1, str(path), "--style", "heatmap", "--heat", "idle")
+
+
+# -- words ----------
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--style", "pie"], ["--style", "'pie'", "heatmap"]),
+        (["--format", "pdf"], ["--format", "'pdf'", "svg"]),
+        (["--address", "4G"], ["--address", "'4G'", "4G-6G"]),
+        (["--address", "6G-4G"], ["--address", "ends before"]),
+        (["--address", "a-b"], ["--address", "'a'"]),
+        (["--size", "1M"], ["--size", "FROM-TO"]),
+        (["--rate", "5%-500%"], ["--rate", "at most 100%"]),
+        (["--age", "x-y"], ["--age", "'x'"]),
+        (["--time", "5-5"], ["--time", "ends before"]),
+        (["--time", "-"], ["--time", "FROM-TO"]),
+        (["--target", "x"], ["--target", "'x'"]),
+        (["--bins", "0"], ["--bins", "'0'"]),
+        (["--skip", "60"], ["--skip", "60"]),
+        (["--heat", "cold"], ["--heat", "'cold'", "idle"]),
+        (["--count", "3"], ["--count", "--time"]),
+        (["--for", "3"], ["--for", "--time"]),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_names_it(
+    words: list[str], parts: list[str], record: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(capsys, 2, record, *words)
+    for part in parts:
+        assert part in said
+
+
+@given(text=st.text(alphabet="0123456789abcdefxGMKm%s.-∞ +e", max_size=24) | st.text(max_size=12))
+def test_any_range_is_two_ends_or_a_sentence(text: str) -> None:
+    for parse in (select.parse_address, select.parse_size, select.parse_rate, select.parse_age, select.parse_time):
+        with suppress(UsageError):
+            low, high = parse(text)
+            assert 0 <= low <= high
+
+
+@given(
+    data=st.data(),
+    address=st.none() | st.tuples(st.integers(0, 3 << 30), st.integers(0, 3 << 30)),
+    rate=st.none() | st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    time=st.none() | st.tuples(st.floats(0, 9), st.floats(0, 9)),
+)
+def test_filters_leave_a_part_of_the_record(
+    data: st.DataObject,
+    address: tuple[int, int] | None,
+    rate: tuple[float, float] | None,
+    time: tuple[float, float] | None,
+) -> None:
+    table = table_of(description(), steady(8))
+    intervals = select.Intervals(*(np.full(8, v, np.int64) for v in (50_000, 1_000_000, 1_000_000, 20)), known=True)
+    filters = select.Filters(address=address, rate=rate, time=time)
+    try:
+        part, left = select.select(table, intervals, filters)
+    except DamontuiError:
+        return
+    assert len(left.aggr) == len(part) == len(part.offsets) - 1
+    assert part.offsets[0] == 0
+    assert part.offsets[-1] == len(part.start) == len(part.target) > 0
+    assert (part.start < part.end).all()
+    if address is not None:
+        assert part.start.min() >= address[0]
+        assert part.end.max() <= address[1]
+    for one in part:
+        whole = table.snapshot(table.at(one.time))
+        assert set(one.nr_accesses.tolist()) <= set(whole.nr_accesses.tolist())
+        assert one.total_bytes <= whole.total_bytes
+
+
+def test_help_lists_the_styles_and_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    text = report(capsys, "--help")
+    for style in STYLES:
+        assert f"\n  {style} " in text
+    assert "examples:" in text
+
+
+# -- where it goes ----------
+
+
+def test_a_file_is_not_overwritten_unasked(record: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("mine")
+    assert "--force" in refused(capsys, 1, record, "-o", str(path))
+    assert path.read_text() == "mine"
+    assert report(capsys, record, "-o", str(path), "--force") == ""
+    assert json.loads(path.read_text())["report"] == "wss"
+    before = Path(record).read_bytes()
+    assert "another name" in refused(capsys, 2, record, "-o", record, "--force")
+    assert Path(record).read_bytes() == before
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_a_full_disk_is_a_sentence(record: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "no space left" in refused(capsys, 1, record, "-o", "/dev/full", "--force")
+
+
+def test_a_terminal_gets_colour_and_progress(record: str) -> None:
+    program = [sys.executable, "-m", "damontui", "report", record, "--style", "heatmap"]
+    status, out = in_terminal(program)
+    assert status == 0
+    assert b"\x1b[38;2;" in out
+    assert b"\r\x1b[Kreading" in out
+    status, out = in_terminal(program, COLORTERM="")
+    assert status == 0
+    assert re.search(rb"\x1b\[38;5;\d+;48;5;\d+m", out)
+    for environ in ({"NO_COLOR": "1"}, {"TERM": "dumb", "COLORTERM": ""}):
+        status, out = in_terminal(program, **environ)
+        assert status == 0
+        assert b"\x1b[38" not in out
+        assert "▒".encode() in out
+    status, out = in_terminal([*program, "--format", "png"])
+    assert status == 2
+    assert b"-o FILE.png" in out
+
+
+def test_a_picture_goes_into_a_pipe(record: str) -> None:
+    words = [sys.executable, "-m", "damontui", "report", record, "--format", "svg"]
+    done = subprocess.run(words, capture_output=True, timeout=TIMEOUT, check=True)
+    assert done.stdout.startswith(b"<?xml")
+    assert done.stderr == b""
+
+
+# -- of a target that is measured first ----------
+
+
+def test_a_target_is_measured_first(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["demo:steady", "--seed", "1", "--speed", "max", "--style", "wss"]
+    assert data(capsys, *words)["snapshots"] == 20
+    assert data(capsys, *words, "--count", "7")["snapshots"] == 7
+    found = data(capsys, *words, "--for", "30")
+    assert found["ended"] - found["began"] >= 30
+    assert found["origin"] == "simulated"
+    assert "SIMULATED" in report(capsys, *words, "--count", "3")
+    assert "nothing to report" in refused(capsys, 1, "demo", "--disabled")
+
+
+def test_ctrl_c_ends_the_measuring_and_what_was_seen_is_reported(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    words = [*FAKE, str(log), "report", "fake:steady", "--count", "100000", "--format", "json"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        wait_for(log, "iterating")
+        wait_for(log, "gave 3")
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 130
+    assert err == b""
+    assert json.loads(out)["snapshots"] >= 3
+    assert log.read_text().splitlines()[-1] == "left None"
