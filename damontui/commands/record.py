@@ -58,6 +58,8 @@ def run(call: Call) -> int:
             if isinstance(event, Snapshot):
                 # a signal must not cut a snapshot in two
                 call.endings.defer()
+                if not recording.count and source.describe().notice:
+                    print(f"damontui: {source.describe().notice}", file=sys.stderr)
                 recording.append(event)
                 call.endings.resume()
                 if limit is not None and event.time >= limit - 1e-9:

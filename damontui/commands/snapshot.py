@@ -90,6 +90,8 @@ def _count(call: Call, source: Source, show: Callable[[Snapshot], None]) -> None
         for event in source.snapshots(threading.Event()):
             if isinstance(event, Snapshot):
                 progress.clear()
+                if not seen and source.describe().notice:
+                    print(f"damontui: {source.describe().notice}", file=sys.stderr)
                 show(event)
                 seen += 1
                 if seen == wanted:

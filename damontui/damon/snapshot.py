@@ -140,6 +140,8 @@ class Description:
     """Seconds of the source's clock to one second of ours; inf for as fast as it goes."""
     reason: str = ""
     """Why this target, where the user did not ask for it by name (``auto``): one sentence, with the remedy."""
+    notice: str = ""
+    """What must not be overlooked before anything is seen, such as what a killed run left: one clause."""
     locked: str = ""
     """Why the switch cannot be used ("read-only", "not root: …"); "" where it can."""
     limits: tuple[str, ...] = field(default=())

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 from damontui.errors import SourceError
-from damontui.kernel import procfs
+from damontui.kernel import damon_sysfs, procfs
 from damontui.kernel.root import Root
 
 NOTE = "run/damontui.json"
@@ -73,3 +75,22 @@ def left(root: Root) -> Debt | None:
     if procfs.alive(root, debt.pid) and procfs.started(root, debt.pid) == debt.started:
         return None
     return debt
+
+
+def words(debt: Debt) -> str:
+    """What a run that pays it does about the debt, as one clause."""
+    kdamond = "the kdamond that it left is taken away" if debt.kdamond > 0 else ""
+    stat = "DAMON_STAT, which it had switched off, is given back at the end" if debt.stat else ""
+    return f"an earlier run was killed: {' and '.join(part for part in (kdamond, stat) if part)}".removesuffix(": ")
+
+
+def take_away_kdamond(root: Root, debt: Debt, pause: Callable[[float], None] = time.sleep) -> bool:
+    """Take away the kdamond that a killed run left; whether there was one, and still the same. Raises `SourceError`."""
+    if debt.kdamond <= 0 or not damon_sysfs.supported(root):
+        return False
+    for kdamond in damon_sysfs.survey(root, pause):
+        if kdamond.pid == debt.kdamond:
+            root.write(f"{damon_sysfs.ADMIN}/{kdamond.index}/state", "off")
+            damon_sysfs.patiently(lambda: root.write(f"{damon_sysfs.ADMIN}/nr_kdamonds", "0"), pause)
+            return True
+    return False

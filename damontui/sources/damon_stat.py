@@ -17,7 +17,7 @@ from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.snapshot import Description, Event, ModuleValues, Snapshot, State, Status, ints
 from damontui.damon.tuning import tuned
 from damontui.errors import SourceError
-from damontui.kernel import procfs
+from damontui.kernel import debt, procfs
 from damontui.kernel.damon_stat import PARAMETERS, REFRESH_S, DamonStat, ModuleState
 from damontui.kernel.root import KernelError, Root
 from damontui.kernel.tracefs import Trace, TracedAggregation
@@ -31,7 +31,8 @@ _STRAYS = 64
 _LONGEST_S = 200.0  # 20 samples of at most 10 s
 _UNKNOWN = ModuleState(on=False, pid=-2)  # not looked at yet
 _GONE = ModuleState(on=False, pid=-3)
-_GUESSED = "the intervals are an estimate until the next tuning step, since this kernel does not tell them"
+_GUESSED = "the intervals are an estimate until the next tuning step, since"
+_KILLED = "an earlier run of this program was killed before it could switch it on again"
 
 
 class DamonStatSource:
@@ -111,6 +112,7 @@ class DamonStatSource:
                 host=procfs.hostname(root),
                 kernel=procfs.kernel_release(root),
                 reason=self._reason,
+                notice=self._left_off(),
                 locked=locked,
                 limits=tuple(limits),
             )
@@ -128,8 +130,13 @@ class DamonStatSource:
     def enabled(self, on: bool) -> None:
         self._asked = on
         try:
+            old = debt.left(self._root) if on and not self._root.read_only else None
+            if old is not None:
+                debt.take_away_kdamond(self._root, old, self._pause)  # it would hold DAMON
             # another object than the watcher's: this is another thread
             DamonStat(self._root, program=self._program, pause=self._pause).switch(on)
+            if old is not None:
+                debt.forget(self._root)
         except BaseException:
             self._asked = None
             raise
@@ -207,8 +214,13 @@ class DamonStatSource:
             why = f", and DAMON is held by {held}" if held else ""
             return self._status("off", f"DAMON_STAT is off: its switch says Y, but no kdamond of its own runs{why}")
         if before is _UNKNOWN:
-            return self._status("off", "DAMON_STAT is off")
+            return self._status("off", self._left_off() or "DAMON_STAT is off")
         return self._status("off", f"DAMON_STAT was switched off{who}")
+
+    def _left_off(self) -> str:
+        """That a killed run of ours switched it off, as one clause; "" where none did."""
+        old = debt.left(self._root)
+        return f"DAMON_STAT is off: {_KILLED}" if old is not None and old.stat and not self.enabled else ""
 
     def _start(self, state: ModuleState, seen_off: bool) -> _Run:
         age = procfs.age(self._root, state.pid) if state.pid is not None else None
@@ -277,7 +289,7 @@ class DamonStatSource:
         attrs = run.attrs_of(traced, values.aggr_interval_us if values is not None else None, self._clock())
         if attrs is None:
             run.held = traced
-            yield self._status("waiting", "one more aggregation, since this kernel does not tell its intervals")
+            yield self._status("waiting", f"one more aggregation, since {self._untold()} its intervals")
             return
         if run.held is not None:
             held, run.held = run.held, None
@@ -292,7 +304,8 @@ class DamonStatSource:
         began = traced.time - attrs.aggr_us / 1e6
         if run.last is not None and (traced.complete or traced.time - run.last < 1.9 * attrs.aggr_us / 1e6):
             began = run.last  # a kernel oversleeps by up to a half; where events were lost, an aggregation may be
-        notes = [text for text in (note, _GUESSED if run.guessed else "", self._trouble) if text]
+        guessed = f"{_GUESSED} {self._untold()} them" if run.guessed else ""
+        notes = [text for text in (note, guessed, self._trouble) if text]
         run.advance(traced, following)
         return Snapshot(
             time=traced.time,
@@ -316,6 +329,12 @@ class DamonStatSource:
         )
 
     # The module's own numbers
+
+    def _untold(self) -> str:
+        """Why the intervals are not known: "this kernel does not tell" or the like."""
+        if self._root.exists(f"{PARAMETERS}/aggr_interval_us"):
+            return f"DAMON_STAT tells only every {REFRESH_S:.0f} s"
+        return "this kernel does not tell"
 
     def _told_sample_us(self) -> int | None:
         """The sampling interval that the module's files tell, None where they do not."""

@@ -101,6 +101,7 @@ class KdamondSource:
         """What is to be given back."""
         self._took = False
         self._without = ""
+        self._notice = ""
 
     def __enter__(self) -> Self:
         root = self._root
@@ -122,6 +123,8 @@ class KdamondSource:
                 "only root may start a kdamond",
                 f"run: sudo {self._program} {self._target}",
             )
+        old = debt.left(root)
+        self._notice = "" if old is None else debt.words(old)
         self._targets()
         return self
 
@@ -140,6 +143,7 @@ class KdamondSource:
             attrs=self._attrs,
             host=procfs.hostname(self._root),
             kernel=procfs.kernel_release(self._root),
+            notice=self._notice,
             limits=tuple(limits),
         )
 
@@ -190,11 +194,8 @@ class KdamondSource:
         if old is None:
             return
         said = "an earlier run was killed"
-        for kdamond in damon_sysfs.survey(self._root, self._pause):
-            if old.kdamond > 0 and kdamond.pid == old.kdamond:
-                self._root.write(f"{damon_sysfs.ADMIN}/{kdamond.index}/state", "off")
-                damon_sysfs.patiently(lambda: self._root.write(f"{damon_sysfs.ADMIN}/nr_kdamonds", "0"), self._pause)
-                said += "; the kdamond that it left was taken away"
+        if debt.take_away_kdamond(self._root, old, self._pause):
+            said += "; the kdamond that it left was taken away"
         if old.stat and not self._stat().state().on:
             # it is off now as we need it: what that run took, this one gives back
             self._took = True

@@ -581,11 +581,14 @@ class DamontuiApp(Exploring):
 
     def action_restore(self) -> None:
         """All panes, no message; then what else is open goes, one after the other."""
-        if self.only is None and self.notice is None and not self.description.reason and self.put_away():
+        if self.only is None and self.notice is None and not self._said() and self.put_away():
             return
         self.notice = None
-        self.description = replace(self.description, reason="")
+        self.description = replace(self.description, reason="", notice="")
         self._show_only(None)
+
+    def _said(self) -> str:
+        return self.description.reason or self.description.notice
 
     def _show_only(self, only: str | None) -> None:
         self.only = only

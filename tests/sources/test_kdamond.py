@@ -15,6 +15,7 @@ from damontui.damon.snapshot import Event, Snapshot, Status
 from damontui.errors import SourceError
 from damontui.kernel import debt
 from damontui.kernel.damon_sysfs import SysfsTarget
+from damontui.sources.damon_stat import DamonStatSource
 from damontui.sources.kdamond import KdamondSource
 from tests.fake_kernel import PARAMETERS, TRACING, Stop
 from tests.fake_sysfs import ADMIN, FakeSysfs
@@ -153,12 +154,39 @@ def test_what_a_killed_run_left_is_taken_away_and_given_back(kernel: FakeSysfs) 
     left = debt.left(kernel.root)
     assert left is not None
     kernel.on_kdamond = lambda: None
-    found = events(make(kernel), kernel, 1.0)
+    after = make(kernel)
+    found = events(after, kernel, 1.0)
+    assert after.describe().notice == (
+        "an earlier run was killed: the kdamond that it left is taken away and DAMON_STAT, which it had switched off, "
+        "is given back at the end"
+    )
     assert isinstance(found[0], Status)
     assert "the kdamond that it left was taken away; DAMON_STAT, which it had switched off" in found[0].text
     assert as_found(kernel)[0] == "Y", "given back by the run after"
     assert as_found(kernel)[1] == "0"
     assert not as_found(kernel)[3]
+
+
+def test_the_switch_pays_what_a_killed_run_owes(kernel: FakeSysfs) -> None:
+    kernel.start()
+    aggregate(kernel, 0.1, 3)
+    killed = make(kernel, take=True)
+    killed.__enter__()
+    iterator = killed.snapshots(Stop(kernel))
+    next(iterator)
+    mine = debt.Debt(**json.loads((kernel.folder / debt.NOTE).read_text()))
+    debt.note(kernel.root, dataclasses.replace(mine, pid=77777))
+    kernel.on_kdamond = lambda: None
+    with DamonStatSource(kernel.root, clock=kernel.clock, wall=kernel.wall, pause=kernel.advance) as stat:
+        said = "DAMON_STAT is off: an earlier run of this program was killed before it could switch it on again"
+        assert stat.describe().notice == said
+        first = next(iter(stat.snapshots(Stop(kernel))))
+        assert isinstance(first, Status)
+        assert first.text == said
+        stat.enabled = True
+        assert stat.enabled
+    assert as_found(kernel)[:2] == ("Y", "0")
+    assert not (kernel.folder / debt.NOTE).exists()
 
 
 @pytest.mark.parametrize("note", ["", "garbage", "[]", '{"pid": 1}', "[" * 5000])

@@ -50,6 +50,8 @@ def messages(frame: Frame) -> list[tuple[str, str]]:
         out.append((f"{frame.lost.lost} events lost, {where} is partial", "warn"))
     if snapshot is not None and snapshot.note and len(snapshot):  # without regions, their pane says it
         out.append((snapshot.note, "warn"))
+    if frame.description.notice:
+        out.append((frame.description.notice, "warn"))
     if frame.description.reason:
         reason = frame.description.reason
         out.append((f"{reason}{'' if reason.endswith('.') else '.'} Press t for all that can be watched here", "label"))
