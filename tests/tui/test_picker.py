@@ -5,20 +5,26 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
+from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Event, Snapshot
 from damontui.errors import SourceError
+from damontui.kernel.damon_sysfs import SysfsTarget
 from damontui.monitor import Monitor
 from damontui.sources.catalog import Entry
 from damontui.sources.holder import Holder
+from damontui.sources.kdamond import KdamondSource
 from damontui.tui.app import DamontuiApp
 from damontui.tui.panes.notice import Notice
 from damontui.tui.panes.title import TitleBar
 from damontui.tui.screens.picker import PickerPane, PickerScreen
 from tests import make
+from tests.fake_kernel import PARAMETERS
+from tests.fake_sysfs import FakeSysfs
 from tests.tui import picker
 from tests.tui.picker import Scripted
 
@@ -368,6 +374,35 @@ async def test_damon_stat_steps_aside_on_a_key() -> None:
         assert source.take
         assert app.error is None
         assert isinstance(app.history.last, Snapshot)
+
+
+async def test_a_kernels_damon_stat_is_taken_by_the_key_and_given_back_at_the_end(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    kernel = FakeSysfs(tmp_path)
+    kernel.start()
+    enabled = tmp_path / PARAMETERS / "enabled"
+    source = KdamondSource(
+        kernel.root,
+        "paddr",
+        lambda: (SysfsTarget(ranges=((4096, 65536),)),),
+        Attrs(),
+        target="paddr",
+        title="physical memory",
+        clock=kernel.clock,
+        wall=kernel.wall,
+        pause=kernel.advance,
+    )
+    with Holder(source) as holder:
+        app = app_on(holder)
+        async with app.run_test(size=(120, 36)) as pilot:
+            await until(pilot, lambda: "Press T" in app.query_one(Notice).text())
+            assert enabled.read_text().strip() == "Y"
+            await pilot.press("T")
+            await until(pilot, lambda: app.error is None and kernel.sys("0/state") == "on")
+            assert enabled.read_text().strip() == "N"
+            await pilot.press("q")
+    assert enabled.read_text().strip() == "Y"
+    assert kernel.sys("nr_kdamonds") == "0"
 
 
 async def test_where_nothing_is_offered_the_key_says_so() -> None:
