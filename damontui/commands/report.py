@@ -136,6 +136,8 @@ def _read(call: Call, progress: Progress) -> Table:
     table = files.read(path, attrs=call.options.attrs() if call.options.insisted else None)
     if not len(table):
         raise SourceError(f"nothing to report of {path}", "it holds no snapshot")
+    if why := numbers.unsound(table):
+        raise SourceError(f"cannot report {path}", why)
     return table
 
 

@@ -7,18 +7,21 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from damontui import cli
+from damontui.damon.attrs import Attrs
 from damontui.errors import DamontuiError, UsageError
 from damontui.export.reports import pictures, select
 from damontui.export.reports.results import STYLES
@@ -386,3 +389,40 @@ def test_ctrl_c_ends_the_measuring_and_what_was_seen_is_reported(tmp_path: Path)
     assert err == b""
     assert json.loads(out)["snapshots"] >= 3
     assert log.read_text().splitlines()[-1] == "left None"
+
+
+_NUMBERS = st.sampled_from([0, 1, 4096, 20, 2**31, 2**47, 2**62, 2**63 - 1, -1, -(2**63)])
+_TIMES = st.sampled_from([0.0, 1.0, 2.0, 1e9, 1e300, -1.0, float("nan"), float("inf")])
+
+
+@settings(max_examples=6000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(st.tuples(_NUMBERS, _NUMBERS, _NUMBERS, _NUMBERS, _NUMBERS), max_size=4),
+    times=st.lists(_TIMES, min_size=3, max_size=3),
+    aggr_us=st.sampled_from([5_000, 10**6, 2**62]),
+    style=st.sampled_from(list(STYLES)),
+    form=st.sampled_from(["text", "json", "svg"]),
+    log=st.booleans(),
+)
+def test_whatever_a_record_says_it_is_a_report_or_a_sentence(
+    rows: list[tuple[int, ...]],
+    times: list[float],
+    aggr_us: int,
+    style: str,
+    form: str,
+    log: bool,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "strange"
+    attrs = Attrs(sample_us=5_000, aggr_us=aggr_us, goal=None)
+    made = snapshot([row[:4] for row in rows], 1.0, attrs=attrs, target=[row[4] for row in rows])  # type: ignore[misc]
+    made = replace(made, time=times[0], began=times[1], wall=times[2])
+    with np.errstate(all="ignore"), suppress(DamontuiError, ValueError, OverflowError, struct.error):
+        files.write(table_of(description(), [made, replace(made, time=times[0] + 1)]), path, "damontui", force=True)
+        words = ["report", str(path), "--style", style, "--format", form, *(["--log"] if log else [])]
+        status = cli.main(words)
+        out, err = capsys.readouterr()
+        assert status in (0, 1)
+        assert "fault of this program" not in err
+        assert bool(out) == (status == 0)

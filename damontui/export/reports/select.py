@@ -162,7 +162,7 @@ def _of_snapshots(table: Table, chosen: NDArray[np.int64]) -> Table:
 
 def _of_regions(table: Table, intervals: Intervals, filters: Filters) -> Table:
     start, end = table.start, table.end
-    keep = np.ones(len(start), np.bool_)
+    keep = start < end  # a file may hold empty ones
     if filters.target is not None:
         # the index that the target has in each combination, -1 where it is not there
         index = [b.targets.index(filters.target) if filters.target in b.targets else -1 for b in table.beside]
