@@ -171,3 +171,39 @@ def feed_all(app: object, events: Iterable[object]) -> None:
         if isinstance(event, Snapshot):
             app.history.append(event)  # type: ignore[attr-defined]
     app.feed(events[-1])  # type: ignore[attr-defined]
+
+
+PARTS = (
+    "kernel",
+    "code",
+    "cold heap",
+    *["scanned file"] * 8,
+    "hot core",
+    "cache",
+    *["buffers"] * 4,
+    "archive",
+    "spare",
+)
+"""What is mapped at each of `steady_rows`."""
+
+
+def named(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
+    """The steady scene with names on its memory."""
+    return [replace(one, names=PARTS) for one in snapshots]
+
+
+def haystack(count: int = 120) -> list[Snapshot]:
+    """64 GiB in which one page is used all the time, and a quarter GiB now and then."""
+    page = 37 * GIB + 123 * 4096
+    out = []
+    for step in range(count):
+        warm = step % 40 < 10
+        rows = [
+            (4096, 20 * GIB, 0, 90 + step),
+            (20 * GIB, 20 * GIB + 256 * MIB, 2 if warm else 0, step % 40 if warm else step % 40 - 10),
+            (20 * GIB + 256 * MIB, page, 0, 90 + step),
+            (page, page + 4096, 20, 90 + step),
+            (page + 4096, 64 * GIB, 0, 90 + step),
+        ]
+        out.append(snapshot(rows, float(step + 1)))
+    return out

@@ -194,7 +194,8 @@ def moment_of(history: History, wall: float) -> float:
             low = middle
         else:
             high = middle
-    return high if newest.wall <= wall else low
+    shown = newest if newest.wall <= wall else history.at(low)
+    return low if shown is None else shown.time
 
 
 _CLOCK = re.compile(r"(?:(\d{4})-(\d{1,2})-(\d{1,2})[ T]+)?(\d{1,2}):(\d{2})(?::(\d{2}))?")

@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 
 from damontui.damon.snapshot import Description, Event, Snapshot
 from damontui.errors import DamontuiError, SourceError
+from damontui.history import History
 from damontui.sources.holder import Holder
 from damontui.tui.app import DamontuiApp, ScreenOptions
 from damontui.tui.panes.output import OutputPane
@@ -43,6 +44,8 @@ class State:
     """Fed after the keys."""
     size: tuple[int, int] = (120, 36)
     no_color: bool = False
+    history: int = 0
+    """Bytes for the past, where it is to be less than usual."""
     seconds: float = 240.0
     """What the clock says, after the clock of the source's zero."""
     holder: Callable[[], Holder | None] = lambda: None
@@ -51,7 +54,7 @@ class State:
 
     def app(self) -> DamontuiApp:
         """The app, not fed yet."""
-        return DamontuiApp(
+        app = DamontuiApp(
             None,
             description=self.description,
             clock=lambda: make.WALL + self.seconds,
@@ -59,6 +62,9 @@ class State:
             holder=self.holder(),
             output=self.output(),
         )
+        if self.history:
+            app.history = History(self.history)
+        return app
 
     async def play(self, pilot: Pilot[int]) -> None:
         """Bring the app into this state."""
@@ -145,7 +151,39 @@ def _process() -> list[Snapshot]:
 
 _ENDED = make.status("gone", "process 1234 (postgres) ended at 00:04:00", 240.0)
 
+
+def _named() -> list[Snapshot]:
+    return make.named(make.steady())
+
+
+def _named_truth() -> list[Snapshot]:
+    return make.named(_simulated())
+
+
+_EXPLORED = (
+    State("past", _named, keys=("left",) * 14),
+    State("past-oldest", _kernel, keys=("minus", "minus", "home"), size=(80, 24)),
+    State("clock", _kernel, keys=("slash", *"25:00", "enter")),
+    State("coarse", lambda: make.steady(3600), keys=(*["plus"] * 4, "home"), history=100_000, seconds=3600.0),
+    State("cursor", _named, keys=("n", "n", "n", "down", "down")),
+    State("cursor-80x24", _named, keys=("n",), size=(80, 24)),
+    State("cursor-60x15", _named, keys=("n",), size=(60, 15)),
+    State("needle", make.haystack, keys=("n", "enter")),
+    State("hottest", make.haystack, keys=("m", "n")),
+    State("fold", make.haystack, keys=("f",)),
+    State("zoomed", _kernel, keys=("n", "z", "z")),
+    State("list", _named, keys=("l", "n", "down")),
+    State("list-80x24", _named, keys=("l", "n"), size=(80, 24)),
+    State("list-filter", _named, keys=("backslash", *"file size>", "1", "M", "enter", "s")),
+    State("holders", _named, keys=("o",)),
+    State("savings", _named_truth, _DEMO, keys=("escape", "v")),
+    State("savings-machine", _kernel, keys=("v", "less_than_sign")),
+    State("savings-80x24", _kernel, keys=("v",), size=(80, 24)),
+    State("savings-ascii", _kernel, keys=("v", "n"), options=ScreenOptions(ascii=True)),
+)
+
 STATES = (
+    *_EXPLORED,
     State("first-run", _simulated, _DEMO),
     State("steady", _kernel),
     State("off", _kernel, keys=("e",)),

@@ -14,6 +14,7 @@ from damontui.tui.draw import Line, Pane, Span, fit
 from damontui.tui.frame import Frame
 from damontui.tui.listing import Listing
 from damontui.tui.panes.common import nothing, off_since
+from damontui.tui.panes.detail import heat
 from damontui.tui.panes.savings import idle_words
 from damontui.units import duration, share, size
 
@@ -203,8 +204,8 @@ class _Regions:
         ]
         if len(widths) > 5:
             hz = float(snapshot.nr_accesses[region]) * 1e6 / snapshot.attrs.aggr_us
-            heat = float(metrics.temperatures(snapshot)[region])
-            parts += [(f"{hz:.3g}".rjust(widths[4]), "value"), (f"{heat:.1e}".rjust(widths[5]), "value")]
+            temperature = float(metrics.temperatures(snapshot)[region])
+            parts += [(f"{hz:.3g}".rjust(widths[4]), "value"), (heat(temperature).rjust(widths[5]), "value")]
         return (*parts, (f" {name}", "bar"))
 
 

@@ -315,8 +315,10 @@ class RegionsPane(Pane):
         else:
             changed.update(range(place.lines))
         changed |= {y for y in overlays.keys() | self.overlays.keys() if overlays.get(y) != self.overlays.get(y)}
-        if gutter != self._gutter:
+        if len(gutter) != len(self._gutter):
             changed.update(range(place.lines))
+        elif gutter is not self._gutter:
+            changed |= {y for y, (new, old) in enumerate(zip(gutter, self._gutter, strict=True)) if new != old}
         self.codes, self._partial, self.overlays, self._gutter = image, partial, overlays, gutter
         return changed
 

@@ -65,7 +65,7 @@ class SavingsPane(Pane):
         text = f"{'idle for':<10}{'bytes':>9}{'share':>7}"
         for name, room in self._beside(snapshot, width):
             text += name.rjust(room)
-        return ((text, "muted"),)
+        return fit(((text, "muted"),), width)
 
     def _beside(self, snapshot: Snapshot, width: int) -> list[tuple[str, int]]:
         """The further columns that fit: where the truth is known, it goes before the upper end of the error bar."""
@@ -98,7 +98,7 @@ class SavingsPane(Pane):
         room = width - width_of(parts) - 2
         if room >= 8:
             parts += [("  ", ""), (bar(found.found / total, room, ascii=frame.ascii), "bar")]
-        return tuple(parts)
+        return fit(parts, width)
 
     # --- its past ---
 
