@@ -395,7 +395,7 @@ _NUMBERS = st.sampled_from([0, 1, 4096, 20, 2**31, 2**47, 2**62, 2**63 - 1, -1, 
 _TIMES = st.sampled_from([0.0, 1.0, 2.0, 1e9, 1e300, -1.0, float("nan"), float("inf")])
 
 
-@settings(max_examples=6000, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(st.tuples(_NUMBERS, _NUMBERS, _NUMBERS, _NUMBERS, _NUMBERS), max_size=4),
     times=st.lists(_TIMES, min_size=3, max_size=3),

@@ -211,7 +211,8 @@ def working_set(table: Table, intervals: Intervals, options: Options) -> Series:
         f"95 % of the snapshots needed no more than {units.size(needed)}; all regions hold up to {units.size(most)}: "
         f"{units.size(max(0.0, most - needed))} less would have done, as far as sampling can tell"
     )
-    return Series(table.time, edges, (line,), (remark,))
+    remarks = (f"the first {skip:,} snapshots are left out", remark) if skip else (remark,)
+    return Series(table.time, edges, (line,), remarks)
 
 
 def _from(table: Table, skip: int) -> Table:
