@@ -265,3 +265,15 @@ def test_a_heatmap_of_samples_where_no_intervals_are_known() -> None:
     assert isinstance(result, Heat)
     assert result.samples == int(table.nr_accesses.max())
     assert np.nanmax(result.values) <= 1
+
+
+def test_a_snapshot_is_not_in_the_column_that_it_only_touches() -> None:
+    """2.5 … 3.1 s in six columns: 3.0 is an edge that a float does not meet."""
+    attrs = Attrs(sample_us=5_000, aggr_us=100_000, goal=None)
+    made = [replace(snapshot([], t, attrs=attrs), began=b) for b, t in ((2.5, 2.75), (2.75, 3.0))]
+    made.append(replace(snapshot([(0, 4096, 5, 0)], 3.1, attrs=attrs), began=3.0))
+    table = table_of(description(), made)
+    pairs = numbers.pairs_of(table, numbers.time_edges(table, 6))
+    assert pairs.column[pairs.snapshot == 2].tolist() == [5]
+    instant = table_of(description(), [replace(one, began=one.time) for one in made])
+    assert set(numbers.pairs_of(instant, numbers.time_edges(instant, 6)).snapshot.tolist()) == {0, 1, 2}

@@ -243,8 +243,11 @@ def pairs_of(table: Table, edges: Floats) -> Pairs:
     snapshot = np.repeat(np.arange(len(table), dtype=np.int64), count)
     column = np.arange(len(snapshot)) - np.repeat(np.cumsum(count) - count, count) + low[snapshot]
     seconds = np.minimum(table.time[snapshot], edges[column + 1]) - np.maximum(began[snapshot], edges[column])
-    # where rounding leaves a sliver outside its column it counts for next to nothing, but is not lost
-    return Pairs(snapshot, column, np.maximum(seconds, 1e-9))
+    # rounding may leave a sliver in the column beside: it is dropped, unless it is all there is of a snapshot
+    kept = seconds > width * 1e-6
+    whole = np.bincount(snapshot, kept, len(table)) > 0
+    kept |= ~whole[snapshot]
+    return Pairs(snapshot[kept], column[kept], np.maximum(seconds[kept], 1e-9))
 
 
 def column_means(table: Table, edges: Floats, values: NDArray[np.float64] | Ints) -> Floats:
