@@ -12,7 +12,7 @@ import pytest
 from tests.kernel import guest, kernels
 from tests.kernel.guest.load import overlap
 from tests.kernel.guest.system import difference
-from tests.kernel.vm import REPO
+from tests.kernel.vm import BOOTS, REPO, GuestFailed, Vm
 
 
 def test_mirror_from_either_form_of_apt_sources(tmp_path: Path) -> None:
@@ -77,3 +77,37 @@ def test_difference_names_what_came_went_and_changed() -> None:
         "b: '2' became '3'",
         "c: None became '4'",
     ]
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, *answers: dict[str, object] | None) -> Vm:
+    """A guest that gives these answers; with None it panics instead, and is booted again for the next one."""
+    vm = Vm("7.2")
+    coming = iter(answers)
+
+    def ask(request: dict[str, object], limit: float) -> dict[str, object]:
+        if (answer := next(coming)) is not None:
+            return answer
+        vm.boots += 1
+        raise GuestFailed("the guest ended (stat.x)\nthe guest's console:\nquiet\nKernel panic - not syncing: oh\n---")
+
+    monkeypatch.setattr(vm, "_ask_once", ask)
+    return vm
+
+
+def test_a_check_is_repeated_where_the_guest_failed_under_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    vm = answering(monkeypatch, None, {"outcome": "passed"})
+    assert vm.run("stat.x", 1).outcome == "passed"
+    assert vm.accidents == ["the guest ended (stat.x): Kernel panic - not syncing: oh"]
+
+
+def test_a_check_that_failed_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    vm = answering(monkeypatch, {"outcome": "failed", "text": "no"})
+    assert vm.run("stat.x", 1).outcome == "failed"
+    assert not vm.accidents
+
+
+def test_a_guest_that_always_fails_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    vm = answering(monkeypatch, *[None] * 10)
+    with pytest.raises(GuestFailed, match="Kernel panic"):
+        vm.run("stat.x", 1)
+    assert len(vm.accidents) == vm.boots == BOOTS

@@ -32,6 +32,9 @@ BOOT_LIMIT = 180.0
 """Seconds until the runner must have reported; 8 to 20 are usual, two busy cores take longer."""
 GRACE = 30.0
 """Seconds over a check's own limit after which the guest itself is taken to hang."""
+BOOTS = 3
+"""How often one guest is booted at most: software emulation has faults of its own (a kernel that panics in code it
+patches at boot, or after an instruction that is emulated wrongly). A check that fails in a living guest has failed."""
 
 INIT = """#!/bin/bash
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev 2>/dev/null
@@ -65,6 +68,8 @@ class Result:
     """The traceback or reason."""
     facts: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    files: dict[str, str] = field(default_factory=dict)
+    """Compressed, base64."""
 
 
 def _virtiofsd() -> str:
@@ -84,7 +89,7 @@ def requirements() -> None:
 
 
 class Vm:
-    """One guest. A context manager; `run` boots it at first, and once more after it hung.
+    """One guest. A context manager; `run` boots it at first, and again where the guest itself failed (`BOOTS`).
 
     Args:
         series: a name in `kernels.SERIES`.
@@ -99,6 +104,8 @@ class Vm:
         self.boot_seconds = 0.0
         self.kernel = ""
         """The guest's ``uname -r``, once booted."""
+        self.accidents: list[str] = []
+        """Why it was booted again, each in one line."""
         self._folder: Path | None = None
         self._fsd: subprocess.Popen[bytes] | None = None
         self._qemu: subprocess.Popen[bytes] | None = None
@@ -120,6 +127,17 @@ class Vm:
         return Result(**self._ask({"command": words, "limit": limit}, limit))
 
     def _ask(self, request: dict[str, Any], limit: float) -> dict[str, Any]:
+        while True:
+            try:
+                return self._ask_once(request, limit)
+            except GuestFailed as error:
+                lines = str(error).splitlines()
+                panic = next((line for line in lines if "Kernel panic" in line or "Oops" in line), "")
+                self.accidents.append(f"{lines[0]}: {panic}".rstrip(": "))
+                if self.boots >= BOOTS:
+                    raise
+
+    def _ask_once(self, request: dict[str, Any], limit: float) -> dict[str, Any]:
         if self._line is None:
             self._boot()
         assert self._line is not None
@@ -148,8 +166,8 @@ class Vm:
 
     def _boot(self) -> None:
         requirements()
-        if self.boots >= 2:
-            raise GuestFailed(f"the guest with kernel {self.series} failed twice and is not booted again")
+        if self.boots >= BOOTS:
+            raise GuestFailed(f"the guest with kernel {self.series} failed {BOOTS} times and is not booted again")
         kernel = kernels.get(self.series)
         self.boots += 1
         began = time.monotonic()

@@ -17,6 +17,8 @@ class Guest:
 
     folder: Path
     facts: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    """What the host is to have for its own part of the check (`tests.kernel.on_host`)."""
 
 
 @dataclass(frozen=True)

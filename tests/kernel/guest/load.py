@@ -7,6 +7,7 @@ the next touch is seen again.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mmap
 import os
@@ -33,16 +34,23 @@ class Area:
 class Load:
     """The load in a process of its own; a context manager.
 
+    Args:
+        areas: what it touches.
+        folder: for its files.
+        parent: whether the process that touches them is the child of another, which only waits.
+
     Attributes:
-        pid: its process.
+        pid: its process, or its parent.
+        worker: its process.
         addresses: where each area starts in it.
     """
 
-    def __init__(self, areas: list[Area], folder: Path) -> None:
+    def __init__(self, areas: list[Area], folder: Path, *, parent: bool = False) -> None:
         self.areas = {area.name: area for area in areas}
         self.addresses: dict[str, int] = {}
-        self.pid = 0
+        self.pid = self.worker = 0
         self._folder = folder
+        self._parent = parent
 
     def __enter__(self) -> Self:
         (self._folder / "touches").unlink(missing_ok=True)
@@ -51,18 +59,24 @@ class Load:
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                _work(list(self.areas.values()), self._folder)
+                if self._parent and (child := os.fork()):
+                    os.waitpid(child, 0)
+                else:
+                    _work(list(self.areas.values()), self._folder)
             finally:
                 os._exit(1)
         until = time.monotonic() + 60
         while not ready.exists():
             assert time.monotonic() < until, "the load does not start"
             time.sleep(0.05)
-        self.addresses = json.loads(ready.read_text())
+        found = json.loads(ready.read_text())
+        self.worker, self.addresses = found["pid"], found["addresses"]
         return self
 
     def __exit__(self, *_: object) -> None:
-        os.kill(self.pid, 9)
+        for pid in (self.worker, self.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
         os.waitpid(self.pid, 0)
 
     def touches(self) -> dict[str, list[float]]:
@@ -74,10 +88,14 @@ class Load:
                 found[name].append(float(when[:-1]))
         return found
 
+    def virtual(self, name: str) -> list[tuple[int, int]]:
+        """The range of addresses that an area has in its process."""
+        return [(self.addresses[name], self.addresses[name] + self.areas[name].size)]
+
     def physical(self, name: str) -> list[tuple[int, int]]:
         """The ranges of physical bytes that an area lies in now, in order."""
         area = self.areas[name]
-        with open(f"/proc/{self.pid}/pagemap", "rb") as file:
+        with open(f"/proc/{self.worker}/pagemap", "rb") as file:
             file.seek(self.addresses[name] // PAGE * 8)
             entries = array("Q", file.read(area.size // PAGE * 8))
         frames = sorted(entry & ((1 << 55) - 1) for entry in entries if entry >> 63)
@@ -109,7 +127,7 @@ def _work(areas: list[Area], folder: Path) -> None:
 
         for index in range(len(areas)):
             touch(index)
-        (folder / "areas.new").write_text(json.dumps(addresses))
+        (folder / "areas.new").write_text(json.dumps({"pid": os.getpid(), "addresses": addresses}))
         (folder / "areas.new").rename(folder / "areas")
         due = [time.monotonic() + area.period if area.period else float("inf") for area in areas]
         while True:

@@ -6,14 +6,19 @@ checks apart. What a check leaves running is killed, and what it leaves switched
 
 from __future__ import annotations
 
+import base64
+import gc
+import importlib
 import json
 import os
+import pkgutil
 import signal
 import subprocess
 import sys
 import time
 import traceback
 import tty
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -42,15 +47,19 @@ def main() -> None:
 
 
 def preload() -> str:
-    """Import the product; the reason where it cannot be imported (each check that needs it will say so)."""
-    try:
-        import damontui.cli
-        import damontui.damon.metrics
-        import damontui.sources.damon_stat
-        import damontui.tui.app  # noqa: F401
-    except Exception:
-        return traceback.format_exc()
-    return ""
+    """Import the whole product; the reasons where it cannot be imported (each check that fails will say so)."""
+    import damontui
+
+    errors = ""
+    for module in pkgutil.walk_packages(damontui.__path__, "damontui."):
+        if not module.name.endswith("__main__"):
+            try:
+                importlib.import_module(module.name)
+            except Exception:
+                errors += traceback.format_exc()
+    gc.collect()
+    gc.freeze()  # a fork's collections need not look at all of it again
+    return errors
 
 
 def send(line: int, answer: dict[str, Any]) -> None:
@@ -113,7 +122,8 @@ def run_check(check: guest.Check, folder: Path) -> dict[str, Any]:
         for frame in trace.stack:
             frame.locals = {k: v[:300] for k, v in (frame.locals or {}).items() if not k.startswith("__")}
         return {"outcome": "failed", "text": "".join(trace.format())[-6000:], "facts": context.facts}
-    return {"outcome": "passed", "facts": context.facts}
+    files = {name: base64.b64encode(zlib.compress(data)).decode() for name, data in context.files.items()}
+    return {"outcome": "passed", "facts": context.facts, "files": files}
 
 
 def kill_others() -> None:

@@ -108,6 +108,7 @@ class Start:
                     path.write_text("off")
             with contextlib.suppress(OSError):
                 (ADMIN / "nr_kdamonds").write_text("0")
+        Path("/run/damontui.json").unlink(missing_ok=True)
         if STAT.exists() and stat_enabled() != self.enabled:
             with contextlib.suppress(OSError, AssertionError):
                 switch_stat(self.enabled)
