@@ -225,6 +225,11 @@ STATES = (
 BY_NAME = {state.name: state for state in STATES}
 
 PICTURES = (
+    "past",
+    "needle",
+    "list",
+    "holders",
+    "savings",
     "first-run",
     "steady",
     "off",
