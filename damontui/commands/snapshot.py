@@ -54,7 +54,7 @@ def run(call: Call) -> int:
 
         def show(snapshot: Snapshot) -> None:
             nonlocal first
-            _print_text(snapshot, description, first)
+            _print_text(snapshot, source.describe(), first)  # only now does it know what it has to do without
             first = False
 
         if description.reason:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 import time
 from collections.abc import Sequence
 
@@ -16,15 +17,17 @@ ROWS = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100)
 """Percentiles that are printed."""
 REGIONS = 8
 """Regions that are printed: those with the most accessed bytes, and as many of the largest idle ones."""
+WIDTH = 80
+"""Columns; only a long name of a mapping goes beyond, whole."""
 
 _WALL = 1e9  # a record may know the time since the machine's start only: no date then
 
 
 def summary(snapshot: Snapshot, description: Description) -> str:
-    """The snapshot in about 40 lines of text, at most 80 columns wide."""
+    """The snapshot in about 40 lines of text, and then what its source cannot tell."""
     lines = [_title(snapshot, description), ""]
     if snapshot.note:
-        lines += [snapshot.note, ""]
+        lines += [*textwrap.wrap(snapshot.note, WIDTH), ""]
     if not snapshot.complete:
         lines += [f"INCOMPLETE: {snapshot.lost} trace events were lost; regions are missing", ""]
     # as fast as it goes, the engine takes what CPU there is: no measure of its cost
@@ -33,6 +36,10 @@ def summary(snapshot: Snapshot, description: Description) -> str:
         lines += ["", *_idle(snapshot), "", *_regions(snapshot)]
     elif snapshot.module is not None and snapshot.module.idle_ms_percentiles:
         lines += ["", *_table(snapshot.module.idle_ms_percentiles, None, None)]
+    if description.limits:
+        lines += ["", "what this cannot tell:"]
+        for limit in description.limits:
+            lines += textwrap.wrap(limit, WIDTH, initial_indent="  ", subsequent_indent="    ")
     return "\n".join(lines)
 
 

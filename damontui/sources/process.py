@@ -124,8 +124,11 @@ class Budget:
         asked = self.wanted.goal.min_sample_us if self.wanted.goal is not None else self.wanted.sample_us
         if self.allowed.sample_us <= self.wanted.sample_us or now.sample_us <= asked:
             return ""
+        every, wanted = (units.duration(attrs.sample_us / 1e6) for attrs in (now, self.wanted))
+        if every == wanted:
+            return ""
         return (
-            f"sampled every {units.duration(now.sample_us / 1e6)}, not {units.duration(self.wanted.sample_us / 1e6)}: "
+            f"sampled every {every}, not {wanted}: "
             f"one look costs {units.duration(self.cost)} of CPU time and the budget is {units.share(self.share)} of "
             "one CPU; a larger --budget samples more often"
         )

@@ -631,8 +631,10 @@ class DamontuiApp(Exploring):
             recorder.close()
 
     def action_help(self) -> None:
-        """Keys and panes explained."""
-        self.push_screen(HelpScreen(self.keymap_in_force))
+        """Keys and panes explained, and what this target cannot tell."""
+        # a source knows only when it runs what it has to do without
+        description = self.description if self.monitor is None else self.monitor.source.describe()
+        self.push_screen(HelpScreen(self.keymap_in_force, description.limits))
 
     def action_shot(self) -> None:
         """The screen as an SVG file."""

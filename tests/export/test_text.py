@@ -75,3 +75,14 @@ def test_as_fast_as_it_goes_there_is_no_cost_to_tell() -> None:
 
 def test_idle_words() -> None:
     assert [idle_words(n) for n in (-1500, 0, 96_000)] == ["in use for 1.5 s", "idle for 0 µs", "idle for 1:36"]
+
+
+def test_what_the_source_cannot_tell_stands_at_the_end() -> None:
+    limit = "Inside a mapping no position is known: one that is used in part is shown as used at a lower rate."
+    note = "sampled every 604 ms, not 100 ms: one look costs 7.88 ms of CPU time and the budget is 2.0 % of one CPU"
+    description = replace(STAT, limits=(limit, "Pages that were never touched count as idle."))
+    text = summary(snapshot(ROWS, note=note), description)
+    assert note in " ".join(text.split())
+    end = text.partition("\nwhat this cannot tell:\n")[2]
+    assert " ".join(end.split()) == f"{limit} Pages that were never touched count as idle."
+    assert max(map(len, text.splitlines())) <= 80

@@ -121,6 +121,14 @@ def test_a_stretched_interval_says_so(tmp_path: Path) -> None:
     assert found[-1].nr_accesses.tolist() == [3]  # and fewer samples: the picture is to come within 10 s
 
 
+def test_a_stretch_too_small_to_be_read_is_not_said(tmp_path: Path) -> None:
+    made, _, _ = source(tmp_path, 0.0017401)  # 100.06 ms
+    with made:
+        found = snapshots(made, 4)
+    assert 100_000 < found[-1].attrs.sample_us < 100_500
+    assert found[-1].note == ""
+
+
 def test_a_dear_process_shows_within_few_looks(tmp_path: Path) -> None:
     made, clock, _ = source(tmp_path, 4.0)  # 100 GB or so
     with made:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from textual.events import MouseScrollDown
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from damontui.damon.snapshot import Status
 from damontui.errors import SourceError, UsageError
@@ -271,6 +272,16 @@ def test_help_has_every_key_and_how_to_read_a_percentile() -> None:
         for name in keys.keys_of(key, {}):
             assert f" {name} " in plain
     assert "a quarter was untouched for two minutes or more" in " ".join(plain.split())
+
+
+async def test_help_says_what_the_target_cannot_tell() -> None:
+    limits = ("sizes are of address space", "positions in a mapping are unknown")
+    assert "cannot tell" not in help_text({}).plain
+    async with running(limits=limits) as (app, pilot):
+        await pilot.press("question_mark")
+        plain = str(app.screen.query_one("#text", Static).render())
+    for sentence in ("What this target cannot tell", *limits):
+        assert sentence in plain
 
 
 async def test_lost_events_are_said_as_long_as_their_column_is_seen() -> None:

@@ -1,8 +1,8 @@
-"""The help page: every key, what each pane means, and how to read a percentile."""
+"""The help page: every key, what this target cannot tell, what each pane means, and how to read a percentile."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from rich.text import Text
@@ -75,15 +75,16 @@ class HelpScreen(ModalScreen[None]):
         Binding("pageup", "scroll(-12)", show=False),
     ]
 
-    def __init__(self, keymap: Mapping[str, str]) -> None:
+    def __init__(self, keymap: Mapping[str, str], limits: Sequence[str] = ()) -> None:
         super().__init__()
         self._keymap = keymap
+        self._limits = limits
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(id="help") as box:
             box.border_title = "Help"
             box.border_subtitle = "esc closes"
-            yield Static(help_text(self._keymap), id="text")
+            yield Static(help_text(self._keymap, self._limits), id="text")
 
     def action_dismiss_help(self) -> None:
         """Back to the panes."""
@@ -107,8 +108,8 @@ def key_rows(keymap: Mapping[str, str]) -> list[tuple[str, str, str]]:
     return rows
 
 
-def help_text(keymap: Mapping[str, str]) -> Text:
-    """The panes, after the keys by group."""
+def help_text(keymap: Mapping[str, str], limits: Sequence[str] = ()) -> Text:
+    """The keys by group, what the target in force cannot tell, and the panes."""
     text = Text()
     group = ""
     for heading, names, what in key_rows(keymap):
@@ -117,6 +118,10 @@ def help_text(keymap: Mapping[str, str]) -> Text:
             text.append(f"{group}\n" if not text else f"\n{group}\n", "bold")
         text.append(f"  {names:<19}", "bold")
         text.append(f"{what}\n")
+    if limits:
+        text.append("\nWhat this target cannot tell\n", "bold")
+        for limit in limits:
+            text.append(f"  {limit}\n")
     for title, meaning in MEANING:
         text.append(f"\n{title}\n", "bold")
         text.append(f"{meaning}\n")
