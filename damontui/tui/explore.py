@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from textual.app import App
 
 from damontui.damon.heatmap import Place
 from damontui.damon.savings import THRESHOLDS
-from damontui.damon.snapshot import Snapshot
+from damontui.damon.snapshot import Description, Snapshot
 from damontui.errors import DamontuiError, SourceError
 from damontui.history import History
+from damontui.monitor import Monitor
 from damontui.tui.draw import Pane
 from damontui.tui.frame import Frame
 from damontui.tui.listing import Listing, parse_filter
@@ -22,10 +24,26 @@ if TYPE_CHECKING:
     from damontui.tui.panes.list import ListPane
 
 
+PACES = (0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, inf)
+"""Seconds of a record to one of ours."""
+
+
+@runtime_checkable
+class Playing(Protocol):
+    """A source that plays what is there already: its pace can be changed, and what is dull can be skipped."""
+
+    speed: float
+
+    def skip(self, seconds: float) -> None:
+        """Go on that many seconds later."""
+
+
 class Exploring(App[int]):
     """The part of the app that moves the view. Panes that are seldom open are made when they are first asked for."""
 
     history: History
+    monitor: Monitor | None
+    description: Description
     notice: DamontuiError | None
     only: str | None
 
@@ -90,12 +108,33 @@ class Exploring(App[int]):
 
     def action_time(self, steps: int) -> None:
         """Columns of the heatmap further on, or back."""
-        columns = max(8, self.regions.layout_now.columns)
-        self._looked(self.look.stepped(self.history, self.span / columns, steps))
+        self._step(self.span / max(8, self.regions.layout_now.columns), steps)
 
     def action_leap(self, steps: int) -> None:
         """Tenths of the heatmap further on, or back."""
-        self._looked(self.look.stepped(self.history, self.span / 10, steps))
+        self._step(self.span / 10, steps)
+
+    def _step(self, column: float, steps: int) -> None:
+        playing = self._playing()
+        if playing is not None and self.look.moment is None and steps > 0:
+            playing.skip(steps * column)
+        self._looked(self.look.stepped(self.history, column, steps))
+
+    def _playing(self) -> Playing | None:
+        source = self.monitor.source if self.monitor is not None else None
+        return source if isinstance(source, Playing) else None
+
+    def action_pace(self, step: int) -> None:
+        """A record plays faster, or slower."""
+        playing = self._playing()
+        if playing is None:
+            self.notice = SourceError("the pace stays as it is", "only a record plays at another one")
+        else:
+            further = [one for one in (PACES if step > 0 else PACES[::-1]) if (one - playing.speed) * step > 0]
+            if further:
+                playing.speed = further[0]
+                self.description = replace(self.description, speed=further[0])
+        self.paint()
 
     def action_oldest(self) -> None:
         """The first that is kept."""

@@ -46,6 +46,10 @@ TABLE: tuple[Key, ...] = (
     Key("leap_on", "shift+right", "leap(1)", "", "… , forward", "Time"),
     Key("oldest", "home", "oldest", "", "the oldest that is kept", "Time"),
     Key("live", "end", "live", "", "back to live", "Time"),
+    Key(
+        "faster", "right_square_bracket", "pace(1)", "", "play a record faster (→ at its live end skips ahead)", "Time"
+    ),
+    Key("slower", "left_square_bracket", "pace(-1)", "", "… , slower", "Time"),
     Key("clock", "slash", "clock", "", "to a time of day, such as 14:05, or -2m", "Time"),
     Key("span_longer", "plus,equals_sign", "span(1)", "span", "more time in one picture", "Time"),
     Key("span_shorter", "minus", "span(-1)", "", "… , less time", "Time"),
@@ -110,6 +114,8 @@ _SHOWN = {
     "pagedown": "page down",
     "slash": "/",
     "backslash": "\\",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
     "less_than_sign": "<",
     "greater_than_sign": ">",
     "shift+left": "shift+←",
@@ -122,6 +128,8 @@ _NAMES = {
     "=": "equals_sign",
     "/": "slash",
     "\\": "backslash",
+    "[": "left_square_bracket",
+    "]": "right_square_bracket",
     "<": "less_than_sign",
     ">": "greater_than_sign",
     " ": "space",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import math
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -12,9 +14,10 @@ from textual.geometry import Region
 from textual.pilot import Pilot
 
 from damontui.damon import metrics
-from damontui.damon.snapshot import Snapshot
+from damontui.damon.snapshot import Description, Snapshot
 from damontui.errors import SourceError
 from damontui.history import History
+from damontui.monitor import Monitor
 from damontui.tui.app import DamontuiApp
 from damontui.tui.panes.bandwidth import BandwidthPane
 from damontui.tui.panes.detail import DetailPane
@@ -200,6 +203,55 @@ async def test_what_is_kept_coarser_says_so_where_it_is_shown() -> None:
         assert f"mean of {duration(app.history.resolution_at(1.0))} shown" in str(pane.border_subtitle)
         await pilot.press("end", *["minus"] * 9)
         assert "one picture" not in str(pane.border_subtitle)
+
+
+class Played:
+    """A record that plays."""
+
+    def __init__(self) -> None:
+        self.speed = 1.0
+        self.skipped: list[float] = []
+
+    def describe(self) -> Description:
+        return make.description("record", speed=self.speed)
+
+    @property
+    def enabled(self) -> bool:
+        return True
+
+    def snapshots(self, stop: threading.Event) -> Iterator[Snapshot]:
+        yield from make.steady(60)
+
+    def skip(self, seconds: float) -> None:
+        self.skipped.append(seconds)
+
+
+async def test_a_record_plays_faster_and_skips_ahead() -> None:
+    source = Played()
+    app = DamontuiApp(Monitor(source), clock=lambda: make.WALL)  # type: ignore[arg-type]
+    async with app.run_test(size=(120, 36)) as pilot:
+        await app.workers.wait_for_complete()
+        await pilot.press("right_square_bracket", "right_square_bracket", "right_square_bracket")
+        assert source.speed == 10
+        assert "REPLAY ×10" in title(app)
+        await pilot.press("left_square_bracket")
+        assert source.speed == 5
+        await pilot.press(*["right_square_bracket"] * 20)
+        assert source.speed == math.inf
+        await pilot.press(*["left_square_bracket"] * 20)
+        assert source.speed == 0.25
+        await pilot.press("left", "left", "right")
+        assert source.skipped == []
+        await pilot.press("end", "shift+right")
+        assert source.skipped == [24.0]
+        await pilot.press("right")
+        assert len(source.skipped) == 2
+
+
+async def test_what_happens_now_has_one_pace() -> None:
+    async with running() as (app, pilot):
+        await pilot.press("right_square_bracket")
+        assert "only a record plays at another one" in app.query_one(Notice).text()
 
 
 # -- space ---------------------------------------------------------------------------------------------------------
