@@ -14,6 +14,7 @@ from damontui.sources.holder import Holder
 from damontui.tui.app import DamontuiApp, ScreenOptions
 from damontui.tui.panes.output import OutputPane
 from tests import make
+from tests.screens import captured
 from tests.tui import picker
 
 REASON = (
@@ -183,6 +184,13 @@ _EXPLORED = (
 )
 
 STATES = (
+    State(
+        "kernel",
+        lambda: list(captured.run()[1]),
+        description=captured.run()[0],
+        options=ScreenOptions(span=120.0),
+        seconds=captured.run()[2] - make.WALL,
+    ),
     *_EXPLORED,
     State("first-run", _simulated, _DEMO),
     State("steady", _kernel),
@@ -225,6 +233,7 @@ STATES = (
 BY_NAME = {state.name: state for state in STATES}
 
 PICTURES = (
+    "kernel",
     "past",
     "needle",
     "list",
