@@ -70,18 +70,25 @@ def parse_duration(text: str, name: str = "duration") -> int:
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(us|µs|ms|s|min|m|h)\s*", text)
     if match is None:
         raise UsageError(f"{name}: {text!r} is not a duration; write a number and us, ms, s, m or h, such as 5ms")
-    return round(float(match[1]) * _DURATION[match[2]])
+    return _bounded(float(match[1]) * _DURATION[match[2]], name)
+
+
+def _bounded(number: float, name: str) -> int:
+    """A whole number that an array can hold; more digits than that are a slip of the hand."""
+    if number >= 1 << 64:
+        raise UsageError(f"{name}: the number is too large")
+    return round(number)
 
 
 def parse_size(text: str, name: str = "size") -> int:
     """Bytes in ``4096``, ``64K``, ``64KiB``, ``1.5 GiB``, ``0x1000``. Raises `UsageError` naming ``name``."""
     if re.fullmatch(r"\s*0[xX][0-9a-fA-F]+\s*", text):
-        return int(text, 16)
+        return _bounded(int(text, 16), name)
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(?:([KMGTPE])(?:i?B)?|B)?\s*", text, re.IGNORECASE)
     if match is None:
         raise UsageError(f"{name}: {text!r} is not a size; write bytes, or a number and K, M, G or T, such as 64M")
     power = " KMGTPE".index((match[2] or " ").upper())
-    return round(float(match[1]) * float(1024**power))
+    return _bounded(float(match[1]) * float(1024**power), name)
 
 
 def parse_share(text: str, name: str = "share") -> float:

@@ -42,3 +42,11 @@ def test_parse_size(text: str, count: int) -> None:
 
 def test_bandwidth() -> None:
     assert [units.bandwidth(n) for n in (0, 999, 449_000_000, 2.5e9)] == ["0 B/s", "999 B/s", "449 MB/s", "2.5 GB/s"]
+
+
+@pytest.mark.parametrize("text", ["9" * 400 + "E", "0x" + "f" * 400, "99999E"])
+def test_a_size_that_no_machine_has_is_one_sentence(text: str) -> None:
+    with pytest.raises(UsageError, match="--history: the number is too large"):
+        units.parse_size(text, "--history")
+    with pytest.raises(UsageError, match="--span: the number is too large"):
+        units.parse_duration("9" * 400 + "h", "--span")
