@@ -79,7 +79,7 @@ TABLE: tuple[Key, ...] = (
     Key("bandwidth", "3", "maximise('bandwidth')", "", "… , bandwidth", "Panes"),
     Key("idle", "4", "maximise('idle')", "", "… , idle time", "Panes"),
     Key("output", "5", "maximise('output')", "", "… , what the command prints (damontui run)", "Panes"),
-    Key("restore", "escape", "restore", "", "all panes again; put a message away", "Panes"),
+    Key("restore", "escape", "restore", "", "all panes again; put a message, the list, the cursor away", "Panes"),
     Key("scroll_up", "k", "scroll_rows(-1)", "", "all percentiles: a row up", "Panes"),
     Key("scroll_down", "j", "scroll_rows(1)", "", "… , down", "Panes"),
     Key("page_up", "pageup", "scroll_rows(-10)", "", "all percentiles: ten rows up", "Panes"),

@@ -242,7 +242,7 @@ def _wall(found: re.Match[str], newest: float) -> float:
             day = datetime(int(found[1]), int(found[2]), int(found[3]), hour, minute, second)
             return day.timestamp()
         today = datetime.fromtimestamp(newest).replace(hour=hour, minute=minute, second=second, microsecond=0)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise UsageError(f"there is no {found[0]}; hours go to 23, minutes and seconds to 59") from None
     wall = today.timestamp()
     if wall > newest + 60:

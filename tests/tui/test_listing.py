@@ -7,7 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from damontui.damon import metrics
 from damontui.damon.heatmap import Place
 from damontui.errors import UsageError
 from damontui.history import History
@@ -67,6 +70,19 @@ def test_what_people_write_chooses_regions(text: str, rows: list[int]) -> None:
 def test_a_filter_that_cannot_be_is_one_sentence(text: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         parse_filter(text)
+
+
+@given(
+    st.text(max_size=40)
+    | st.from_regex(r"(size|rate|idle|used|x)(>|<|>=|≤)[0-9]{0,400}[KMGTEms%]{0,2}", fullmatch=True)
+)
+@example("size>" + "9" * 400 + "E")
+def test_whatever_is_written_is_a_filter_or_a_sentence(text: str) -> None:
+    try:
+        chosen = parse_filter(text).chosen(SHOWN)
+    except UsageError:
+        return
+    assert chosen.shape == (5,)
 
 
 @pytest.mark.parametrize(
@@ -241,6 +257,17 @@ def test_with_room_savings_say_what_sampling_cannot_tell() -> None:
     text = " ".join(" ".join(drawn(SavingsPane(), frame(make.steady(240)), 50, 30)).split())
     assert "Memory touched more rarely than once an aggregation can pass for idle" in text
     assert "By how DAMON samples, between 1.52 GiB and 1.94 GiB." in text
+
+
+def test_the_working_set_and_what_one_aggregation_saw() -> None:
+    lines = drawn(SavingsPane(), frame(make.steady(240)), 50, 15)
+    assert (
+        next(line for line in lines if "working set p0" in line) == "working set p0 1.06 p50 1.06 p90 1.44 p100 3 GiB"
+    )
+    accessed = sorted(metrics.working_set(one) for one in make.steady(240))
+    line = next(line for line in lines if line.startswith("accessed"))
+    assert line.split()[2] == f"{accessed[0] / MIB:.3g}"
+    assert line.endswith(f"p100 {accessed[-1] / MIB:.3g} MiB")
 
 
 def test_savings_without_regions_say_so() -> None:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from damontui.damon import heatmap
 from damontui.damon.heatmap import Place
@@ -235,6 +237,19 @@ def test_a_moment_as_people_write_it(text: str, wall: float) -> None:
 def test_what_is_no_kept_moment_is_one_sentence(text: str, sentence: str) -> None:
     with pytest.raises(UsageError, match=sentence):
         parse_moment(text, NOON - 3600, NOON)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.text(max_size=20)
+    | st.from_regex(r"[0-9]{1,5}-[0-9]{1,3}-[0-9]{1,3} [0-9]{1,3}:[0-9]{2}|-[0-9]{1,400}(s|m|h|d)", fullmatch=True)
+)
+def test_whatever_is_written_is_a_moment_or_a_sentence(text: str) -> None:
+    try:
+        wall = parse_moment(text, NOON - 3600, NOON)
+    except UsageError:
+        return
+    assert NOON - 3660 <= wall <= NOON + 60
 
 
 def test_the_moment_of_a_wall_clock_that_runs_slower_than_the_model() -> None:

@@ -84,6 +84,9 @@ class RegionsPane(Pane):
             super().__init__()
             self.place = place
 
+        def can_replace(self, message: Message) -> bool:
+            return isinstance(message, RegionsPane.Pointed)  # a fast mouse: where it is, not where it was
+
     class Wheeled(Message):
         """The wheel was turned over a cell: the addresses shown there are to be ``factor`` times as many."""
 

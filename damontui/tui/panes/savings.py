@@ -37,7 +37,10 @@ class SavingsPane(Pane):
         if height < 3:
             return [self._row(frame, snapshot, frame.threshold, width)]
         said = _wrapped(in_words(saving, snapshot, frame), width) if saving is not None else []
-        past = [self._past(frame, width), self._working_set(frame, since, width)]
+        used = self.ledger.used_within(frame.threshold, since, frame.now)
+        past = [self._past(frame, width), _over_time("working set", used, width)]
+        if height >= 14:
+            past.append(_over_time("accessed", self.ledger.accessed(since, frame.now), width))
         room = height - len(past) - len(said)
         table = self._table(frame, snapshot, width, max(1, room))
         lines = [*table, *past]
@@ -112,23 +115,23 @@ class SavingsPane(Pane):
         drawn = sparkline(values, 1, 0.0, 1.0, ascii=frame.ascii)[0]
         return ((label, "label"), (drawn, "bar"), (scale, "muted"))
 
-    def _working_set(self, frame: Frame, since: float, width: int) -> Line:
-        found = self.ledger.used_within(frame.threshold, since, frame.now)
-        if not found:
-            return (("nothing was watched in this time", "muted"),)
-        # all in the unit of the largest, which stands once
-        unit = size(found[-1]).split()[1]
-        scale = found[-1] / float(size(found[-1]).split()[0]) or 1.0
-        parts: list[Span] = [("working set", "label")]
-        for p, value in zip(savings.PERCENTILES, found, strict=True):
-            parts += [(f" p{p} ", "muted"), (f"{value / scale:.3g}", "strong" if p == 90 else "value")]
-        return fit((*parts, (f" {unit}", "label")), width)
-
 
 CAVEAT = (
     "An estimate: DAMON looks at one page of each region. Memory touched more rarely than once an aggregation can pass "
     "for idle; what is idle in part counts as in use."
 )
+
+
+def _over_time(what: str, found: Sequence[float], width: int) -> Line:
+    """Percentiles of a size over time, all in the unit of the largest, which stands once."""
+    if not found:
+        return fit(((f"{what:<11} nothing was watched in this time", "muted"),), width)
+    number, unit = size(found[-1]).split()
+    scale = found[-1] / float(number) if float(number) else 1.0
+    parts: list[Span] = [(f"{what:<11}", "label")]
+    for p, value in zip(savings.PERCENTILES, found, strict=True):
+        parts += [(f" p{p} ", "muted"), (f"{value / scale:.3g}", "strong" if p == 90 else "value")]
+    return fit((*parts, (f" {unit}", "label")), width)
 
 
 def idle_words(seconds: float) -> str:

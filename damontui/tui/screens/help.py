@@ -47,9 +47,9 @@ MEANING = (
     ),
     (
         "What could be saved",
-        'Memory idle for at least the threshold, now and over time; the working set is the rest. "At least" takes '
-        'away what idle regions may hide if it is touched once an aggregation (95 % sure), "at most" adds what may '
-        "be idle in regions that only some looks found in use.",
+        "Memory idle for at least the threshold, now and over time; the working set is the rest; accessed is what one "
+        'aggregation saw. "At least" takes away what idle regions may hide if it is touched once an aggregation (95 % '
+        'sure), "at most" adds what may be idle in regions that only some looks found in use.',
     ),
     (
         "The switch",
