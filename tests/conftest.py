@@ -4,6 +4,13 @@ import os
 from collections.abc import Generator
 
 import pytest
+from hypothesis import settings
+
+# the same examples in every run, and none fails for being slow on a busy machine; to look for new ones:
+# pytest --hypothesis-profile=search
+settings.register_profile("steady", derandomize=True, deadline=None)
+settings.register_profile("search", deadline=None)
+settings.load_profile("steady")
 
 os.environ["DAMONTUI_READ_ONLY"] = "1"
 for _name in (
