@@ -289,7 +289,7 @@ class DamonStatSource:
         attrs = run.attrs_of(traced, values.aggr_interval_us if values is not None else None, self._clock())
         if attrs is None:
             run.held = traced
-            yield self._status("waiting", f"one more aggregation, since {self._untold()} its intervals")
+            yield self._status("waiting", f"one more aggregation, since {self._untold('its intervals')}")
             return
         if run.held is not None:
             held, run.held = run.held, None
@@ -304,7 +304,7 @@ class DamonStatSource:
         began = traced.time - attrs.aggr_us / 1e6
         if run.last is not None and (traced.complete or traced.time - run.last < 1.9 * attrs.aggr_us / 1e6):
             began = run.last  # a kernel oversleeps by up to a half; where events were lost, an aggregation may be
-        guessed = f"{_GUESSED} {self._untold()} them" if run.guessed else ""
+        guessed = f"{_GUESSED} {self._untold('them')}" if run.guessed else ""
         notes = [text for text in (note, guessed, self._trouble) if text]
         run.advance(traced, following)
         return Snapshot(
@@ -330,11 +330,11 @@ class DamonStatSource:
 
     # The module's own numbers
 
-    def _untold(self) -> str:
-        """Why the intervals are not known: "this kernel does not tell" or the like."""
+    def _untold(self, what: str) -> str:
+        """Why ``what`` (the intervals) is not known."""
         if self._root.exists(f"{PARAMETERS}/aggr_interval_us"):
-            return f"DAMON_STAT tells only every {REFRESH_S:.0f} s"
-        return "this kernel does not tell"
+            return f"DAMON_STAT tells {what} only every {REFRESH_S:.0f} s"
+        return f"this kernel does not tell {what}"
 
     def _told_sample_us(self) -> int | None:
         """The sampling interval that the module's files tell, None where they do not."""
