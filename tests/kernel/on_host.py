@@ -30,17 +30,20 @@ def after(check: str, result: Result, folder: Path) -> None:
 def _replayed(result: Result, folder: Path) -> None:
     record = folder / "stat.damontui"
     record.write_bytes(_file(result, "record"))
-    live = {row["time"]: row for row in map(json.loads, _file(result, "live").decode().splitlines())}
+    live = [json.loads(line) for line in _file(result, "live").decode().splitlines()]
     replayed = [json.loads(line) for line in _said("snapshot", str(record), "--json", "--count", "0", "--speed", "max")]
     # what was guessed before the first tuning step was seen may be guessed otherwise by a run that began earlier
-    known = [row for row in replayed if row["time"] in live and "estimate" not in row["note"]]
+    known = [row for row in replayed if "estimate" not in row["note"]]
     for row in known:
+        # the kernel stamps an aggregation for each reader anew, microseconds apart
+        beside = min(live, key=lambda other: abs(other["time"] - row["time"]))
+        assert abs(beside["time"] - row["time"]) < 0.01, (beside["time"], row["time"])
         for name in SAME:
-            assert row[name] == live[row["time"]][name], (row["time"], name, row[name], live[row["time"]][name])
+            assert row[name] == beside[name], (row["time"], name, row[name], beside[name])
     report = json.loads("".join(_said("report", str(record), "--style", "bandwidth", "--format", "json")))
     result.facts.update(replayed=len(replayed), compared=len(known))
     assert all(row["origin"] == "record" for row in replayed)
-    assert len(known) >= 0.5 * len(replayed) >= 3, (len(known), len(replayed))
+    assert len(known) >= 0.5 * len(replayed) >= 2, (len(known), len(replayed))
     assert report
 
 

@@ -109,11 +109,13 @@ def intervals_are_tuned(guest: Guest) -> None:
     assert max(samples) > 2 * samples[0], samples
     for before, after in itertools.pairwise(samples):
         assert 0.5 <= after / before <= 2.001, samples  # one step at most doubles or halves
+    spans = []
     for a, b in itertools.pairwise(snapshots):
         assert a["next_intervals"] == b["intervals"], (a["next_intervals"], b["intervals"])
-        # what the kernel calls an aggregation interval is how long one took, give or take timer slack under emulation
-        span = b["time"] - a["time"]
-        assert 0.9 <= span / (b["intervals"]["aggr_us"] / 1e6) < 1.6, (span, b["intervals"])
+        spans.append((b["time"] - a["time"]) / (b["intervals"]["aggr_us"] / 1e6))
+    # what the kernel calls an aggregation interval is how long one took; it oversleeps where the host has no time
+    assert min(spans) >= 0.9, spans
+    assert statistics.median(spans) < 1.6, spans
     last = snapshots[-1]
     assert last["kernel"]["aggr_interval_us"] in (last["intervals"]["aggr_us"], last["next_intervals"]["aggr_us"])
     guest.facts.update(sample_ms=[round(s / 1000, 1) for s in samples[::4]], observed_bp=last["observed_access_bp"])
