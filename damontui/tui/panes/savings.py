@@ -124,11 +124,12 @@ CAVEAT = (
 
 def _over_time(what: str, found: Sequence[float], width: int) -> Line:
     """Percentiles of a size over time, all in the unit of the largest, which stands once."""
+    what = what.ljust(11) if width >= 53 else what.split()[0].ljust(8)
     if not found:
-        return fit(((f"{what:<11} nothing was watched in this time", "muted"),), width)
+        return fit(((f"{what} nothing was watched in this time", "muted"),), width)
     number, unit = size(found[-1]).split()
     scale = found[-1] / float(number) if float(number) else 1.0
-    parts: list[Span] = [(f"{what:<11}", "label")]
+    parts: list[Span] = [(what, "label")]
     for p, value in zip(savings.PERCENTILES, found, strict=True):
         parts += [(f" p{p} ", "muted"), (f"{value / scale:.3g}", "strong" if p == 90 else "value")]
     return fit((*parts, (f" {unit}", "label")), width)
