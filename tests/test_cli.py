@@ -98,6 +98,11 @@ def test_a_wrong_value_is_one_line_that_names_it(
         assert part in err
 
 
+def test_a_command_without_a_target_asks_for_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["doctor", "demo"]) == 2
+    assert "demo: there is nothing that this could mean; see: damontui doctor --help" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("word", "part"),
     [("nonsense", "stat"), ("demo:nonsense", "steady"), ("./nonsense", "no file"), ("", "not understood")],

@@ -45,7 +45,8 @@ class Parser(argparse.ArgumentParser):
         if message.startswith("-") and ":" not in message:
             message = f"{message.split()[0]}: there is no such option"
         elif ":" not in message and not message.startswith("the following"):
-            message = f"{message}: one target is enough"
+            room = any(action.dest == "target" for action in self._actions)
+            message = f"{message}: {'one target is enough' if room else 'there is nothing that this could mean'}"
         raise UsageError(f"{message}; see: {self.prog} --help")
 
 

@@ -297,7 +297,7 @@ class _Obstacles:
         elif not root.exists(MODULE):
             self._add(
                 "stat",
-                "this kernel has no DAMON_STAT, which came with Linux 6.17",
+                "this kernel has no DAMON_STAT: it came with Linux 6.17 and must be built in",
                 f"{self._missing('CONFIG_DAMON_STAT')}, such as Debian's 6.18 and later",
             )
         elif not root.readable(enabled):

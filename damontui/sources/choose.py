@@ -167,7 +167,7 @@ def auto_reason(options: Options) -> str:
     release = f"Linux {procfs.kernel_release(root)}".strip()
     if root.exists(ADMIN):
         return (
-            f"This is synthetic memory: {release} has DAMON but no DAMON_STAT, which came with Linux 6.17; "
+            f"This is synthetic memory: {release} has DAMON but no DAMON_STAT (6.17 and later, where built in); "
             f"for real data run: sudo {options.program} paddr"
         )
     return (
