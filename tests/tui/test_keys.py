@@ -279,9 +279,26 @@ async def test_help_says_what_the_target_cannot_tell() -> None:
     assert "cannot tell" not in help_text({}).plain
     async with running(limits=limits) as (app, pilot):
         await pilot.press("question_mark")
+        await pilot.pause()
         plain = str(app.screen.query_one("#text", Static).render())
     for sentence in ("What this target cannot tell", *limits):
         assert sentence in plain
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 15), (36, 12)])
+async def test_help_breaks_its_lines_below_the_words_where_the_box_ends(size: tuple[int, int]) -> None:
+    async with running(size=size) as (app, pilot):
+        await pilot.press("question_mark")
+        await pilot.pause()
+        text = app.screen.query_one("#text", Static)
+        lines = str(text.render()).splitlines()
+        assert text.size.height == len(lines)  # none is broken a second time
+        place = next(i for i, line in enumerate(lines) if "another target" in line)
+        column = lines[place].index("another")
+        assert any(line.startswith(" " * column) and line[column] != " " for line in lines[place + 1 : place + 4])
+        await pilot.resize_terminal(size[0] - 10, size[1])
+        await pilot.pause()
+        assert text.size.height == len(str(text.render()).splitlines()) >= len(lines)
 
 
 async def test_lost_events_are_said_as_long_as_their_column_is_seen() -> None:

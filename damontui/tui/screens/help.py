@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
@@ -64,6 +66,21 @@ MEANING = (
 )
 
 
+class HelpText(Static):
+    """Breaks its lines where its box ends."""
+
+    def __init__(self, keymap: Mapping[str, str], limits: Sequence[str], *, id: str) -> None:
+        super().__init__(id=id)
+        self._of = keymap, limits
+        self._width = 0
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Make the lines anew where the width changed; the height follows from them."""
+        if event.size.width != self._width:
+            self._width = event.size.width
+            self.update(help_text(*self._of, width=self._width))
+
+
 class HelpScreen(ModalScreen[None]):
     """Scrolls; any of its own keys leaves it."""
 
@@ -84,7 +101,7 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll(id="help") as box:
             box.border_title = "Help"
             box.border_subtitle = "esc closes"
-            yield Static(help_text(self._keymap, self._limits), id="text")
+            yield HelpText(self._keymap, self._limits, id="text")
 
     def action_dismiss_help(self) -> None:
         """Back to the panes."""
@@ -108,21 +125,25 @@ def key_rows(keymap: Mapping[str, str]) -> list[tuple[str, str, str]]:
     return rows
 
 
-def help_text(keymap: Mapping[str, str], limits: Sequence[str] = ()) -> Text:
-    """The keys by group, what the target in force cannot tell, and the panes."""
+def help_text(keymap: Mapping[str, str], limits: Sequence[str] = (), *, width: int = 90) -> Text:
+    """The keys by group, what the target in force cannot tell, and the panes, in lines of ``width`` columns."""
     text = Text()
+    column = min(19, max(8, width // 3))
+    hanging = " " * (column + 2)
     group = ""
     for heading, names, what in key_rows(keymap):
         if heading != group:
             group = heading
             text.append(f"{group}\n" if not text else f"\n{group}\n", "bold")
-        text.append(f"  {names:<19}", "bold")
-        text.append(f"{what}\n")
+        text.append(f"  {names:<{column}}" if len(names) < column else f"  {names}\n{hanging}", "bold")
+        lines = textwrap.wrap(what, max(8, width - len(hanging)))
+        text.append(f"\n{hanging}".join(lines) + "\n")
     if limits:
         text.append("\nWhat this target cannot tell\n", "bold")
         for limit in limits:
-            text.append(f"  {limit}\n")
+            text.append(textwrap.fill(limit, width, initial_indent="  ", subsequent_indent="    ") + "\n")
     for title, meaning in MEANING:
-        text.append(f"\n{title}\n", "bold")
-        text.append(f"{meaning}\n")
+        text.append(f"\n{textwrap.fill(title, width)}\n", "bold")
+        text.append(textwrap.fill(meaning, width) + "\n")
+    text.rstrip()
     return text
