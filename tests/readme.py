@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 README = Path(__file__).parents[1] / "README.md"
-_COMMAND = re.compile(r"^```\n\$ ([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# what needs a real kernel and root was run in one, and stands as it was printed there
+_COMMAND = re.compile(r"^```\n\$ (?!sudo )([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _PYTHON = re.compile(r"^```python\n(.*?)^```\n\nprints\n\n```\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
