@@ -302,7 +302,7 @@ def test_a_locale_without_the_characters_is_no_error() -> None:
 
 # -- endings ----------
 
-SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)]
 
 
 @pytest.mark.parametrize(("number", "status"), SIGNALS)

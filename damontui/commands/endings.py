@@ -10,7 +10,7 @@ from types import FrameType
 from typing import NoReturn, TypeVar
 
 _Held = TypeVar("_Held", bound=AbstractContextManager[object])
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 class Ended(SystemExit):
@@ -21,7 +21,7 @@ class Ended(SystemExit):
 
 
 class Endings:
-    """Turns SIGINT, SIGTERM and SIGHUP into one orderly end, while it is entered (in the main thread only).
+    """Turns SIGINT, SIGTERM, SIGHUP and SIGQUIT into one orderly end, while it is entered (in the main thread only).
 
     The first signal raises `Ended` in the main thread, or calls ``polite`` where a screen has set it; further ones are
     ignored, so that what was taken is given back undisturbed. A signal that was ignored at the start (``nohup``)

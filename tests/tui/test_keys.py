@@ -285,7 +285,7 @@ async def test_help_says_what_the_target_cannot_tell() -> None:
         assert sentence in plain
 
 
-@pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 15), (36, 12)])
+@pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 15), (46, 12)])
 async def test_help_breaks_its_lines_below_the_words_where_the_box_ends(size: tuple[int, int]) -> None:
     async with running(size=size) as (app, pilot):
         await pilot.press("question_mark")
