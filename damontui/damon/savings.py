@@ -4,14 +4,16 @@ The estimate of idle memory at a threshold T is `damontui.damon.metrics.idle_at_
 access whose pattern has held for T. Its error bar comes from the structure of the regions. One page stands for a region
 at each look, N looks to an aggregation, so:
 
-* ``most`` adds what may hide in regions that straddle, those in use of which only ``n`` of ``N`` looks found an access:
-  ``size * (1 - n / N)``, for on average the share ``n / N`` of such a region was touched between two looks.
+* ``most`` adds all younger idle regions, for an age begins anew wherever memory in use is joined to a region and cut
+  off again, so that parts of it may have been idle for long; and what may hide in regions that straddle, those in use
+  of which only ``n`` of ``N`` looks found an access: ``size * (1 - n / N)``, for on average the share ``n / N`` of such
+  a region was touched between two looks.
 * ``least`` takes away what idle regions may hide. A share ``q`` of pages that are touched once an aggregation is met
   by ``q`` looks an aggregation on average; where ``a + 1`` aggregations met none, ``q`` is at most ``3 / (a + 1)`` with
   95 % confidence (the rule of three). So an idle region counts for ``size * (1 - min(1, 3 / (a + 1)))``.
 
-Not in the bar: pages touched more rarely than once an aggregation, which sampling cannot tell from idle ones, and parts
-of younger idle regions that may have been idle for longer than the region has.
+Not in the bar: pages touched more rarely than once an aggregation, which sampling cannot tell from idle ones. Beside
+the truth of synthetic memory the estimate is nearly always too low, the more so the longer the threshold.
 
 The working set at T is all other memory: what was used within T.
 """
@@ -63,7 +65,7 @@ def _idle_rows(snapshot: Snapshot, seconds: Sequence[float]) -> Floats:
     sure = rest * (1.0 - np.minimum(1.0, RULE_OF_THREE / (snapshot.age[~used][order] + 1)))
     first = np.searchsorted(milliseconds[order], np.asarray(seconds) * 1000.0, side="left")
     found = _from(rest)[first]
-    return np.stack((_from(sure)[first], found, found + straddling))
+    return np.stack((_from(sure)[first], found, np.full(len(found), float(rest.sum()) + straddling)))
 
 
 def _from(values: Floats) -> Floats:

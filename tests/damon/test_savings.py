@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +15,7 @@ from damontui.damon import metrics, savings
 from damontui.damon.savings import THRESHOLDS, Estimate, Ledger
 from damontui.damon.snapshot import Snapshot, Truth
 from damontui.history import History
+from damontui.sources.choose import Options, choose
 from tests import make
 from tests.make import GIB, MIB
 
@@ -23,9 +25,9 @@ ROWS = [(0, GIB, 20, 9), (GIB, 2 * GIB, 5, 0), (2 * GIB, 4 * GIB, 0, 59), (4 * G
 def test_idle_memory_and_its_error_bar_by_hand() -> None:
     shown = make.snapshot(ROWS)
     # three quarters of the straddling region may hide idle memory; 60 aggregations without a hit leave 3 of 60
-    assert savings.idle(shown, 60) == Estimate(2 * GIB * 0.95, 2 * GIB, 2 * GIB + 0.75 * GIB)
+    assert savings.idle(shown, 60) == Estimate(2 * GIB * 0.95, 2 * GIB, 3.75 * GIB)
     assert savings.idle(shown, 6) == Estimate(2 * GIB * 0.95 + GIB * 0.5, 3 * GIB, 3.75 * GIB)
-    assert savings.idle(shown, 61) == Estimate(0, 0, 0.75 * GIB)
+    assert savings.idle(shown, 61) == Estimate(0, 0, 3.75 * GIB)
 
 
 def test_what_was_just_seen_idle_counts_for_nothing_sure() -> None:
@@ -197,3 +199,23 @@ def test_what_has_no_name_is_held_by_its_target() -> None:
     shown = make.snapshot([(0, GIB, 0, 9), (0, 2 * GIB, 0, 9)], target=[0, 1], targets=(11, 22))
     assert [one.name for one in savings.holders(shown, 1)] == ["target 22", "target 11"]
     assert [one.name for one in savings.holders(make.snapshot(ROWS), 1)] == [""]
+
+
+@pytest.mark.parametrize("name", ["steady", "stairs", "zigzag"])
+def test_the_truth_of_synthetic_memory_is_within_the_bar(name: str) -> None:
+    inside = []
+    with choose(f"demo:{name}", Options(seed=1, speed=math.inf)) as source:
+        stop = threading.Event()
+        for event in source.snapshots(stop):
+            if not isinstance(event, Snapshot) or event.truth is None:
+                continue
+            if event.time > 120:
+                for threshold in (10, 60):
+                    found = savings.idle(event, threshold)
+                    true = savings.true_share(event.truth, threshold) * event.total_bytes
+                    slack = 0.01 * event.total_bytes  # the truth comes in whole percents
+                    inside.append(found.least - slack <= true <= found.most + slack)
+            if event.time > 300:
+                break
+    assert len(inside) > 100
+    assert sum(inside) / len(inside) >= 0.95

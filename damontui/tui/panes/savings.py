@@ -117,8 +117,8 @@ class SavingsPane(Pane):
 
 
 CAVEAT = (
-    "An estimate: DAMON looks at one page of each region. Memory touched more rarely than once an aggregation can pass "
-    "for idle; what is idle in part counts as in use."
+    "An estimate: DAMON looks at one page of each region, and an idle time begins anew where regions join, so more may "
+    "be idle. Memory touched more rarely than once an aggregation can pass for idle."
 )
 
 

@@ -51,7 +51,7 @@ MEANING = (
         "What could be saved",
         "Memory idle for at least the threshold, now and over time; the working set is the rest; accessed is what one "
         'aggregation saw. "At least" takes away what idle regions may hide if it is touched once an aggregation (95 % '
-        'sure), "at most" adds what may be idle in regions that only some looks found in use.',
+        'sure), "at most" adds what may have been idle for longer than its region, or in regions partly in use.',
     ),
     (
         "The switch",
