@@ -219,6 +219,8 @@ class DamontuiApp(Exploring):
             self._glyphs = self.no_color or self.console.color_system in (None, "standard")
         self.screen.set_class(self.options.ascii, "-ascii")
         self.screen.set_class(self.output is not None, "-run")
+        # back from the shell the terminal is empty, and Textual would only draw what changes
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         if self.monitor is not None:
             self.enabled = self._reads_enabled()
             self._unsubscribe = self.monitor.subscribe(self._receive)

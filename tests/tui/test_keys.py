@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from textual.events import MouseScrollDown
+from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.widgets import Static
 
@@ -345,3 +346,15 @@ async def test_status_off_by_somebody_else_is_followed() -> None:
         app.feed(make.steady(61)[60])
         assert app.enabled
         assert "LIVE" in title(app)
+
+
+async def test_back_from_the_shell_everything_is_drawn_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running() as (app, pilot):
+        await pilot.pause()
+        drawn: list[Region] = []
+        pane = app.query_one("#regions")
+        plain = pane.render_lines
+        monkeypatch.setattr(pane, "render_lines", lambda crop: drawn.append(crop) or plain(crop))
+        app.app_resume_signal.publish(app)
+        await pilot.pause()
+        assert Region(0, 0, *pane.size) in drawn or Region(0, 0, *pane.outer_size) in drawn
