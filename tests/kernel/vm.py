@@ -36,6 +36,9 @@ BOOTS = 3
 """How often one guest is booted at most: software emulation has faults of its own (a kernel that panics in code it
 patches at boot, or after an instruction that is emulated wrongly). A check that fails in a living guest has failed."""
 
+_WITH_US = ("setpriv", "--pdeathsig", "KILL")
+"""Before a command that must end when we do, however that is: an interrupted run kills its workers."""
+
 INIT = """#!/bin/bash
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev 2>/dev/null
 mkdir -p /dev/pts /dev/shm; mount -t devpts pts /dev/pts; mount -t tmpfs shm /dev/shm; mount -t tmpfs run /run
@@ -188,7 +191,10 @@ class Vm:
         )
         with (folder / "fsd.log").open("wb") as log:
             self._fsd = subprocess.Popen(
-                [daemon, f"--socket-path={folder}/fs", *share], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*_WITH_US, daemon, f"--socket-path={folder}/fs", *share],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         self._until((folder / "fs").exists, 10, self._fsd, "virtiofsd")
         server = socket.socket(socket.AF_UNIX)
@@ -197,7 +203,7 @@ class Vm:
         with (folder / "qemu.log").open("wb") as log:
             self._qemu = subprocess.Popen(
                 [
-                    *("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-no-reboot"),
+                    *(*_WITH_US, "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-no-reboot"),
                     *("-m", str(self.memory), "-smp", str(self.cpus), "-display", "none", "-monitor", "none"),
                     *("-serial", f"file:{folder}/console"),
                     *("-chardev", f"socket,id=line,path={folder}/line", "-serial", "chardev:line", "-nic", "none"),

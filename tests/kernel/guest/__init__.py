@@ -29,6 +29,7 @@ class Check:
     function: Callable[[Guest], None]
     on: tuple[str, ...]
     limit: float
+    early: bool
 
     @property
     def title(self) -> str:
@@ -43,21 +44,29 @@ class Skip(Exception):
     """This kernel cannot be asked that; the text says why."""
 
 
-def check(*on: str, limit: float = 60.0) -> Callable[[Callable[[Guest], None]], Callable[[Guest], None]]:
-    """Register a check for the kernel series ``on``; ``limit`` is in seconds of an emulated machine."""
+def check(
+    *on: str, limit: float = 60.0, early: bool = False
+) -> Callable[[Callable[[Guest], None]], Callable[[Guest], None]]:
+    """Register a check for the kernel series ``on``.
+
+    Args:
+        on: names in `kernels.SERIES`.
+        limit: in seconds of an emulated machine.
+        early: it comes before others: it wants areas of physical memory in few pieces, and those scatter what is free.
+    """
 
     def register(function: Callable[[Guest], None]) -> Callable[[Guest], None]:
         name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}"
-        CHECKS[name] = Check(name, function, on, limit)
+        CHECKS[name] = Check(name, function, on, limit, early)
         return function
 
     return register
 
 
 def registered() -> dict[str, Check]:
-    """All checks, by name. Importing them runs nothing."""
+    """All checks, by name, in the order in which they run. Importing them runs nothing."""
     import importlib
 
     for name in MODULES:
         importlib.import_module(f"{__name__}.{name}")
-    return CHECKS
+    return dict(sorted(CHECKS.items(), key=lambda item: not item[1].early))

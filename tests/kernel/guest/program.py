@@ -51,10 +51,24 @@ def run(folder: Path, *words: str, limit: float = 60.0, before: Callable[[], Non
     return Background(folder, *words, before=before).wait(limit)
 
 
-def execute(folder: Path, *words: str, limit: float = 120.0, prefix: Sequence[str] = ()) -> Ended:
+def piped(folder: Path, *words: str) -> tuple[Background, int]:
+    """The program with its standard output in a pipe, and the end to read from: closing it is what ``head`` does."""
+    reading, writing = os.pipe()
+
+    def into_pipe() -> None:
+        os.dup2(writing, 1)
+        os.close(writing)
+        os.close(reading)
+
+    run = Background(folder, *words, before=into_pipe)
+    os.close(writing)
+    return run, reading
+
+
+def execute(folder: Path, *words: str, limit: float = 120.0) -> Ended:
     """Run it as a user does: a fresh interpreter, by the installed script's name."""
     done = subprocess.run(
-        [*prefix, EXECUTABLE, *words],
+        [EXECUTABLE, *words],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

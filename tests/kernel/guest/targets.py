@@ -39,7 +39,7 @@ def in_use(ranges: list[tuple[int, int]], snapshot: dict[str, Any]) -> float:
     return sum(size for size, r in parts if r["nr_accesses"] > 0) / sum(end - start for start, end in ranges)
 
 
-@check("7.2", "6.18", "6.12", limit=150)
+@check("7.2", "6.18", "6.12", limit=150, early=True)
 def paddr_is_true(guest: Guest) -> None:
     """`snapshot paddr`: an own kdamond, auto-tuned on every kernel, sees the hot area in use and the cold one idle"""
     free_damon()
@@ -118,7 +118,7 @@ def process_by_damon_is_true(guest: Guest) -> None:
     assert 0.3 * count <= cold_for <= count + 1, idle
 
 
-@check("7.2", "6.18", "6.12", limit=150)
+@check("7.2", "6.18", "6.12", limit=150, early=True)
 def without_tracefs_regions_come_from_sysfs(guest: Guest) -> None:
     """tracefs not mounted: physical memory and a process through tried_regions, as true, and the reason is said"""
     free_damon()
@@ -233,15 +233,7 @@ def take_ends_by_itself(guest: Guest) -> None:
     assert ended.status == 0, ended.err
     whole(json.loads(ended.out))
     with taken():
-        reading, writing = os.pipe()
-
-        def into_pipe() -> None:
-            os.dup2(writing, 1)
-            os.close(reading)
-
-        words = ("snapshot", "paddr", "--take", "--json", "--count", "0")
-        run = program.Background(guest.folder, *words, before=into_pipe)
-        os.close(writing)
+        run, reading = program.piped(guest.folder, "snapshot", "paddr", "--take", "--json", "--count", "0")
         assert os.read(reading, 1)
         is_taken()
         os.close(reading)
