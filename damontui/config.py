@@ -156,6 +156,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("span", "screen", units.parse_duration, (str,), _TIME, "time across the heatmap (4m)"),
     Setting("mode", "screen", one_of("rate", "temperature", "idle"), (str,), "MODE", "what the heatmap's colour means"),
     Setting("history", "screen", parse_history, (str, int), "SIZE", "memory for the past (64M); older is kept coarser"),
+    Setting("screenshots", "screen", _word, (str,), "FOLDER", "where screenshots and records go (the current folder)"),
     Setting("ascii", "screen", parse_switch, (bool,), "", "only ASCII characters"),
 )
 BY_NAME = {setting.name: setting for setting in SETTINGS}

@@ -28,7 +28,7 @@ MONITORING = tuple(s.name for s in config.SETTINGS if s.table == "monitoring" an
 TIME = ("seed", "speed")
 OWN = ("children", "take", "ranges", "via")
 """Options of a source that no configuration file sets."""
-SCREEN = ("theme", "span", "mode", "history")
+SCREEN = ("theme", "span", "mode", "history", "screenshots")
 
 
 class Parser(argparse.ArgumentParser):

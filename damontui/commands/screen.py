@@ -69,6 +69,8 @@ def options(call: Call) -> ScreenOptions:
     values: dict[str, Any] = {"keymap": dict(settings.keys), "ascii": settings["ascii"], "mode": settings["mode"]}
     if settings["theme"] is not None:
         values["theme"] = settings["theme"]
+    if settings["screenshots"] is not None:
+        values["screenshots"] = os.path.expanduser(settings["screenshots"])
     if settings["span"] is not None:
         values["span"] = settings["span"] / 1e6
     return ScreenOptions(**values)

@@ -136,8 +136,8 @@ def _features(root: Root, options: dict[str, str], tracefs: str) -> tuple[Featur
     return (
         Feature("DAMON", _any(root.exists(ADMIN), stat, options.get("CONFIG_DAMON") == "y")),
         Feature("sysfs interface", built("CONFIG_DAMON_SYSFS", ADMIN)),
-        Feature("virtual memory (vaddr)", _operations("vaddr", operations, options), " ".join(operations)),
-        Feature("physical memory (paddr)", _operations("paddr", operations, options), " ".join(operations)),
+        Feature("virtual memory (vaddr)", _operations("vaddr", operations, options)),
+        Feature("physical memory (paddr)", _operations("paddr", operations, options)),
         Feature("auto-tuned intervals", goal, why),
         Feature("DAMON_STAT", built("CONFIG_DAMON_STAT", MODULE)),
         Feature("DAMON_RECLAIM", built("CONFIG_DAMON_RECLAIM", "sys/module/damon_reclaim")),

@@ -646,7 +646,11 @@ class DamontuiApp(Exploring):
             folder.mkdir(parents=True, exist_ok=True)
             path = Path(self.save_screenshot(name, str(folder)))
         except OSError as error:
-            self.notice = SourceError("cannot save the screenshot", str(error), "set another folder for screenshots")
+            self.notice = SourceError(
+                f"cannot save the screenshot in {folder.resolve()}",
+                (error.strerror or str(error)).lower(),
+                "choose another folder with --screenshots",
+            )
             self.paint()
             return
         self.notify(str(path.resolve()), title="Screenshot saved", markup=False)

@@ -89,7 +89,7 @@ TABLE: tuple[Key, ...] = (
         "r",
         "record",
         "",
-        "record what comes in to a file, in the folder of the screenshots; again: end",
+        "record what comes in to a file, where the screenshots go; again: end",
         "Program",
     ),
     Key("screenshot", "ctrl+s", "shot", "", "write the screen to an SVG file", "Program"),

@@ -66,3 +66,13 @@ def test_an_end_with_the_picker_open_leaves_the_source_once(
     assert lines[:2] == ["entered", "iterating"]
     assert len(lines) == 3
     assert lines[2].startswith("left")
+
+
+def test_the_folder_of_screenshots_is_the_users(tmp_path: Path) -> None:
+    def keys() -> Callable[[str, int, int], bool]:
+        return script(("LIVE", typed(b"\x13")), ("Screenshot saved", typed(b"q")))
+
+    log, folder = tmp_path / "log", tmp_path / "pictures"
+    code, text = in_terminal([*FAKE, str(log), "fake:steady", "--screenshots", str(folder)], keys())
+    assert code == 0, text[-2000:]
+    assert [path.suffix for path in folder.iterdir()] == [".svg"]

@@ -197,7 +197,9 @@ async def test_screenshot_that_cannot_be_written_is_an_error_in_place(tmp_path: 
     async with running(ScreenOptions(screenshots=str(tmp_path / "file" / "below"))) as (app, pilot):
         await pilot.press("ctrl+s")
         await pilot.pause()
-        assert "cannot save the screenshot" in app.query_one(Notice).text()
+        said = " ".join(app.query_one(Notice).text().split())
+        assert f"cannot save the screenshot in {tmp_path / 'file' / 'below'}: not a directory" in said
+        assert "another folder with --screenshots" in said
 
 
 async def test_keys_at_the_foot_can_be_clicked_and_say_what_they_do_now() -> None:
