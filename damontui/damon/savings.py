@@ -112,7 +112,7 @@ class Past(Protocol):
         """Snapshots whose aggregation overlaps the time, oldest first, thinned evenly to ``most``."""
 
 
-_BEGAN, _ENDED, _TOTAL, _ACCESSED, _FIRST = range(5)
+_BEGAN, _ENDED, _TOTAL, _ACCESSED, _WATCHED, _FIRST = range(6)
 MOST = 16_384
 """Rows kept, 5 MB; beyond that the older half is thinned."""
 _AT_ONCE = 1_024
@@ -121,7 +121,8 @@ _AT_ONCE = 1_024
 class Ledger:
     """Idle memory and working set of every snapshot of a past, so that asking again costs only what is new.
 
-    A row is: began, ended, total bytes, bytes accessed in the aggregation, then `_idle_rows` in one line.
+    A row is: began, ended, total bytes, bytes accessed in the aggregation, seconds of the oldest age, then `_idle_rows`
+    in one line.
     """
 
     def __init__(self, thresholds: Sequence[float] = THRESHOLDS) -> None:
@@ -155,7 +156,13 @@ class Ledger:
         if self._count == len(self._rows):
             self._rows = np.resize(self._rows, (max(256, 2 * self._count), self._rows.shape[1]))
         row = self._rows[self._count]
-        row[:_FIRST] = snapshot.began, snapshot.time, snapshot.total_bytes, metrics.working_set(snapshot)
+        row[:_FIRST] = (
+            snapshot.began,
+            snapshot.time,
+            snapshot.total_bytes,
+            metrics.working_set(snapshot),
+            float(np.abs(metrics.idle_ms(snapshot)).max(initial=0)) / 1000,  # nobody's age is beyond the watching
+        )
         row[_FIRST:] = _idle_rows(snapshot, self.thresholds).ravel()
         self._count += 1
 
@@ -163,6 +170,11 @@ class Ledger:
         rows = self._rows[: self._count]
         low, high = np.searchsorted(rows[:, _ENDED], (since, until), side="right")
         return rows[low:high]
+
+    def _settled(self, rows: Floats, threshold: float) -> Floats:
+        """The rows of moments at which memory could have been idle that long, as far as the watching goes."""
+        watched = np.maximum(rows[:, _ENDED] - self._rows[0, _BEGAN] if len(rows) else 0.0, rows[:, _WATCHED])
+        return rows[watched >= threshold]
 
     def _column(self, threshold: float, which: int) -> int:
         return _FIRST + which * len(self.thresholds) + self.thresholds.index(threshold)
@@ -175,13 +187,16 @@ class Ledger:
     def used_within(
         self, threshold: float, since: float, until: float, wanted: Sequence[float] = PERCENTILES
     ) -> tuple[float, ...]:
-        """Percentiles over time of the working set at a threshold; () where nothing was watched."""
-        rows = self._window(since, until)
+        """Percentiles over time of the working set at a threshold; () where nothing was watched for so long."""
+        rows = self._settled(self._window(since, until), threshold)
         return over_time(rows[:, _TOTAL] - rows[:, self._column(threshold, 1)], _lengths(rows), wanted)
 
     def saving(self, threshold: float, since: float, until: float, percentile: float = 90) -> Saving | None:
-        """What could be taken away, so that the working set would have fitted for ``percentile`` of the time."""
-        rows = self._window(since, until)
+        """What could be taken away, so that the working set would have fitted for ``percentile`` of the time.
+
+        None where memory was not watched for as long as the threshold.
+        """
+        rows = self._settled(self._window(since, until), threshold)
         if not len(rows):
             return None
         lengths = _lengths(rows)

@@ -474,7 +474,7 @@ async def test_the_threshold_moves_and_stops_at_its_ends() -> None:
         assert app.threshold == 3600
         text = " ".join(app.query_one(SavingsPane).text().split())
         assert "▶ ≥ 1 h 0 B 0 %" in text
-        assert "Watched for 4 min only." in text
+        assert "Watched for less than 1 h: what could be saved is not known yet." in text
 
 
 async def test_savings_of_another_moment_are_those_of_then() -> None:

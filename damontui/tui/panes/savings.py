@@ -36,7 +36,11 @@ class SavingsPane(Pane):
         saving = self.ledger.saving(frame.threshold, since, frame.now)
         if height < 3:
             return [self._row(frame, snapshot, frame.threshold, width)]
-        said = _wrapped(in_words(saving, snapshot, frame), width) if saving is not None else []
+        if saving is not None:
+            said = _wrapped(in_words(saving, snapshot, frame), width)
+        else:
+            early = f"Watched for less than {idle_words(frame.threshold)}: what could be saved is not known yet."
+            said = _wrapped([(early, "muted")], width)
         used = self.ledger.used_within(frame.threshold, since, frame.now)
         past = [self._past(frame, width), _over_time("working set", used, width)]
         if height >= 14:
