@@ -262,7 +262,9 @@ def test_with_room_savings_say_what_sampling_cannot_tell() -> None:
 def test_the_working_set_and_what_one_aggregation_saw() -> None:
     lines = drawn(SavingsPane(), frame(make.steady(240)), 50, 15)
     assert "working  p0 1.06 p50 1.06 p90 1.43 p100 2.12 GiB" in lines
-    assert "working set p0 1.06 p50 1.06 p90 1.43 p100 2.12 GiB" in drawn(SavingsPane(), frame(make.steady(240)), 66, 15)
+    assert "working set p0 1.06 p50 1.06 p90 1.43 p100 2.12 GiB" in drawn(
+        SavingsPane(), frame(make.steady(240)), 66, 15
+    )
     accessed = sorted(metrics.working_set(one) for one in make.steady(240))
     line = next(line for line in lines if line.startswith("accessed"))
     assert line.split()[2] == f"{accessed[0] / MIB:.3g}"
