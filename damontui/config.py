@@ -22,6 +22,7 @@ from damontui.damon.attrs import BASIS_POINTS
 from damontui.errors import UsageError
 from damontui.sources.choose import Options
 
+_DIGITS = 18  # fits 64 bits with a sign
 _LARGEST = 1 << 20  # bytes: a configuration file is small, and a device or a log given by mistake is not read whole
 
 
@@ -65,6 +66,8 @@ def parse_count(text: str, name: str) -> int:
     """A whole number of at least zero."""
     if not text.strip().isascii() or not text.strip().isdigit():
         raise UsageError(f"{name}: {text!r} is not a whole number of 0 or more")
+    if len(text) > _DIGITS:
+        raise UsageError(f"{name}: {text[:_DIGITS]}… has more than {_DIGITS} digits, too many for the kernel or us")
     return int(text)
 
 

@@ -81,6 +81,8 @@ def test_help_names_what_there_is(words: list[str], capsys: pytest.CaptureFixtur
         (["--regions", "4G"], ["--regions", "'4G'", "START-END"]),
         (["--regions", "4G-3G"], ["--regions", "4G-3G", "after its start"]),
         (["--regions", "1G-3G,2G-4G"], ["--regions", "overlap"]),
+        (["--max-regions", "9" * 19], ["--max-regions", "more than 18 digits"]),
+        (["--seed", "9" * 5000], ["--seed", "more than 18 digits"]),
         (["--frobnicate"], ["--frobnicate", "no such option"]),
         (["--seed"], ["--seed", "expected one argument"]),
         (["demo"], ["demo", "one target"]),
