@@ -97,8 +97,9 @@ class Call:
         from damontui.sources.holder import Holder
 
         # what was insisted on was for the first target: DAMON_STAT, picked later, has attributes of its own
-        later = replace(self.options, insisted=(), disabled=False)
-        holder = Holder(choose(self.target, self.options), lambda word: choose(word, later), self._catalog)
+        first = replace(self.options, follow=True)
+        later = replace(first, insisted=(), disabled=False)
+        holder = Holder(choose(self.target, first), lambda word: choose(word, later), self._catalog)
         with held(holder, self.endings):
             yield holder
 

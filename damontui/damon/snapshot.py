@@ -77,6 +77,8 @@ class Snapshot:
     """Sampling deadlines missed since the start."""
     until_tuning: int | None = None
     """Aggregations until the next tuning step, None where nothing is tuned."""
+    tuned_here: bool = False
+    """Whether the intervals are tuned by this program, since the kernel (before 6.15) cannot."""
     module: ModuleValues | None = None
     truth: Truth | None = None
     cpu: float | None = None

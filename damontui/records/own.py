@@ -411,7 +411,7 @@ def _beside(rest: bytes, head: tuple[Any, ...], usual: Attrs) -> tuple[Beside, d
         elif name == "ns":
             began, ended = value
             more[name] = (int(began), int(ended))
-        elif name in ("complete", "lost", "late", "until_tuning", "cpu", "note"):
+        elif name in ("complete", "lost", "late", "until_tuning", "tuned_here", "cpu", "note"):
             more[name] = value
     return Beside(attrs, after, targets), more
 

@@ -125,6 +125,7 @@ _EXTRA = {
     "lost": 0,
     "late": 0,
     "until_tuning": None,
+    "tuned_here": False,
     "module": None,
     "truth": None,
     "cpu": None,

@@ -42,6 +42,8 @@ class Options:
     """Whether the command line itself asked to start switched off."""
     enabled: bool = True
     read_only: bool = False
+    follow: bool = False
+    """Whether a record that is still being written is waited for at its end."""
     rootfs: str = "/"
     seed: int | None = None
     speed: float = 1.0
@@ -321,7 +323,8 @@ def _file(word: str, options: Options) -> Source:
 
     _has_no_switch_of_ours(options, "a record cannot be switched off")
     # a record has its own intervals; old ones have none, and then the options fill in
-    return ReplaySource(word, attrs=options.attrs() if options.insisted else None, speed=options.speed)
+    attrs = options.attrs() if options.insisted else None
+    return ReplaySource(word, attrs=attrs, speed=options.speed, follow=options.follow)
 
 
 KINDS: list[Kind] = [

@@ -400,12 +400,13 @@ class _Run(TracedRun):
             identifiers=lambda traced: _identifiers(kdamond.targets, len(traced.targets)),
         )
         self._kdamond = kdamond
+        self.tuned_here = kdamond.attrs.goal is not None and not kdamond.kernel_tunes
 
     def following(self, traced: TracedAggregation) -> tuple[Attrs, Ints]:
         """The attributes in force from now on, and the ages in their unit."""
         attrs, age = super().following(traced)
         goal = self.attrs.goal
-        if goal is None or self._kdamond.kernel_tunes or self.since_tuning < goal.aggrs or not traced.complete:
+        if goal is None or not self.tuned_here or self.since_tuning < goal.aggrs or not traced.complete:
             return attrs, age
         self.since_tuning = 0
         attrs = tuned(self.attrs, traced.end - traced.start, traced.nr_accesses)

@@ -20,6 +20,8 @@ from damontui.records.table import Table
 
 _LOOK = 0.5
 """Seconds between two looks at a file that is still being written."""
+_STILL = 10.0
+"""Seconds without a change after which a file is taken for finished, beside three of its aggregations."""
 _SLICE = 0.2
 """Seconds that are waited at once, so that another pace or a skip takes effect soon."""
 
@@ -31,8 +33,9 @@ class ReplaySource:
         path: the record.
         attrs: intervals to use where the file has none.
         speed: seconds of the record to one of ours; inf for as fast as it goes.
-        follow: go on looking for new snapshots after the end.
+        follow: at the end, wait for more as long as the file seems to be written.
         clock: seconds, monotonic.
+        wall: seconds since 1970, the clock of the file's own time stamp.
         wait: waits that many seconds or until the event is set, and tells whether it is.
     """
 
@@ -44,6 +47,7 @@ class ReplaySource:
         speed: float = 1.0,
         follow: bool = False,
         clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
         wait: Callable[[threading.Event, float], bool] = lambda stop, seconds: stop.wait(seconds),
     ) -> None:
         self.path = Path(path)
@@ -53,6 +57,7 @@ class ReplaySource:
         self.follow = follow
         self._attrs = attrs
         self._clock = clock
+        self._wall = wall
         self._wait = wait
         self._record: Record | None = None
         self._table: Table | None = None
@@ -148,11 +153,22 @@ class ReplaySource:
             yield from self._loaded()
             return
         index = 0
-        while True:
+        longest = 0.0
+        while not stop.is_set():
             while index < len(self._record):
                 snapshot = self._record.snapshot(index)
                 index += 1
                 if snapshot is not None:
+                    longest = max(longest, snapshot.next_attrs.aggr_us / 1e6)
                     yield replace(snapshot, origin="record")
-            if not self._record.refresh() and (not self.follow or self._wait(stop, _LOOK)):
+            if self._record.refresh():
+                continue
+            if not self.follow or not self._written(longest) or self._wait(stop, _LOOK):
                 return
+
+    def _written(self, longest: float) -> bool:
+        """Whether somebody seems to be writing the file: it changed within the time that an aggregation may take."""
+        try:
+            return self._wall() - self.path.stat().st_mtime < _STILL + 3 * longest
+        except OSError:
+            return False

@@ -77,6 +77,8 @@ class TracedRun:
         """In force for the aggregation that is being counted."""
         self.since_tuning = 0
         """Aggregations since the last tuning step."""
+        self.tuned_here = False
+        """Whether this program tunes the intervals."""
         self.note = ""
         """Beside every snapshot."""
         self._cost = cost
@@ -122,6 +124,7 @@ class TracedRun:
             names=self._names(traced.start, traced.end, traced.target) if self._names is not None else (),
             complete=traced.complete,
             lost=traced.lost,
+            tuned_here=self.tuned_here,
             until_tuning=None if goal is None else goal.aggrs - self.since_tuning % goal.aggrs,
             cpu=self._cost.share(),
             note="; ".join(text for text in (lost, self.note) if text),

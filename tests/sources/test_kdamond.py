@@ -229,6 +229,7 @@ def test_an_old_kernels_intervals_are_tuned_here(tmp_path: Path) -> None:
     # nothing is accessed, so the third aggregation doubles the intervals, and its ages are halved with them
     assert [s.attrs.sample_us for s in found] == [5_000, 5_000, 5_000, 10_000]
     assert found[2].next_attrs.aggr_us == 200_000
+    assert all(s.tuned_here for s in found)
     assert [int(s.age[0]) for s in found] == [5, 5, 2, 5]
     assert kernel.commands.count("commit") == 1
 

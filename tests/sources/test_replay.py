@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 from pathlib import Path
 
@@ -81,22 +82,35 @@ def test_a_stop_ends_the_waiting(record: Path) -> None:
         assert len(list(source.snapshots(stop))) == 1
 
 
-def test_it_follows_a_writer(tmp_path: Path) -> None:
+def test_it_follows_a_writer_and_ends_some_time_after_it(tmp_path: Path) -> None:
     path = tmp_path / "growing"
-    clock, stop = Clock(), threading.Event()
+    clock = Clock()
     with RecordWriter(path, ABOUT) as writer:
         todo = [make(0), make(1), make(2)]
+        written = 0.0
 
         def meanwhile() -> None:
+            nonlocal written
             if todo:
                 writer.append(todo.pop(0))
-            else:
-                stop.set()
+                os.utime(path, (clock.now, clock.now))
+                written = clock.now
 
         clock.meanwhile = meanwhile
-        with ReplaySource(path, speed=math.inf, follow=True, clock=clock, wait=clock.wait) as source:
-            seen = [e.time for e in source.snapshots(stop) if isinstance(e, Snapshot)]
-    assert seen == [10.0, 12.0, 14.0]
+        meanwhile()
+        with ReplaySource(path, speed=math.inf, follow=True, clock=clock, wall=clock, wait=clock.wait) as source:
+            events = list(source.snapshots(threading.Event()))
+    assert [e.time for e in events if isinstance(e, Snapshot)] == [10.0, 12.0, 14.0]
+    assert isinstance(events[-1], Status)
+    assert events[-1].state == "ended"
+    assert 10.0 <= clock.now - written < 12.0
+
+
+def test_a_finished_record_is_not_waited_for(record: Path) -> None:
+    clock = Clock()
+    with ReplaySource(record, speed=math.inf, follow=True, clock=clock, wall=lambda: 4e9, wait=clock.wait) as source:
+        assert len(list(source.snapshots(threading.Event()))) == 5
+    assert clock.waits == []
 
 
 def test_a_skip_and_another_pace_take_effect_while_it_waits(record: Path) -> None:

@@ -328,3 +328,10 @@ def test_make_is_deterministic() -> None:
     first, second = make.steady(30)[-1], make.steady(30)[-1]
     assert (first.start == second.start).all()
     assert (first.nr_accesses == second.nr_accesses).all()
+
+
+def test_who_tunes_is_said_where_the_kernel_cannot() -> None:
+    (made,) = make.steady(1)
+    assert IntervalsPane().caption(frame([made]))[0] == "Intervals, auto-tuned"
+    here = replace(made, tuned_here=True)
+    assert IntervalsPane().caption(frame([here]))[0] == "Intervals, tuned by damontui, since this kernel cannot"

@@ -27,7 +27,10 @@ class IntervalsPane(Pane):
 
     def caption(self, frame: Frame) -> tuple[str, str]:
         attrs = frame.snapshot.next_attrs if frame.snapshot is not None else frame.description.attrs
-        return f"Intervals, {'fixed' if attrs.goal is None else 'auto-tuned'}", off_since(frame)
+        how = "fixed" if attrs.goal is None else "auto-tuned"
+        if frame.snapshot is not None and frame.snapshot.tuned_here:
+            how = "tuned by damontui, since this kernel cannot"
+        return f"Intervals, {how}", off_since(frame)
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Line]:
         snapshot = frame.snapshot
