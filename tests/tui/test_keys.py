@@ -10,7 +10,6 @@ import pytest
 from textual.events import MouseScrollDown
 from textual.geometry import Region
 from textual.pilot import Pilot
-from textual.widgets import Static
 
 from damontui.damon.snapshot import Status
 from damontui.errors import SourceError, UsageError
@@ -22,7 +21,7 @@ from damontui.tui.panes.keyline import KeyLine
 from damontui.tui.panes.notice import Notice
 from damontui.tui.panes.regions import RegionsPane
 from damontui.tui.panes.title import TitleBar
-from damontui.tui.screens.help import HelpScreen, help_text
+from damontui.tui.screens.help import HelpScreen, HelpText, help_text
 from tests import make
 
 
@@ -283,7 +282,7 @@ async def test_help_says_what_the_target_cannot_tell() -> None:
     async with running(limits=limits) as (app, pilot):
         await pilot.press("question_mark")
         await pilot.pause()
-        plain = str(app.screen.query_one("#text", Static).render())
+        plain = str(app.screen.query_one(HelpText).render())
     for sentence in ("What this target cannot tell", *limits):
         assert sentence in plain
 
@@ -293,7 +292,7 @@ async def test_help_breaks_its_lines_below_the_words_where_the_box_ends(size: tu
     async with running(size=size) as (app, pilot):
         await pilot.press("question_mark")
         await pilot.pause()
-        text = app.screen.query_one("#text", Static)
+        text = app.screen.query_one(HelpText)
         lines = str(text.render()).splitlines()
         assert text.size.height == len(lines)  # none is broken a second time
         place = next(i for i, line in enumerate(lines) if "another target" in line)

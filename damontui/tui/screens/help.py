@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import ClassVar
 
 from rich.text import Text
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.geometry import Size
 from textual.screen import ModalScreen
-from textual.widgets import Static
+from textual.widget import Widget
 
 from damontui.tui.keys import TABLE, keys_of
 
@@ -66,19 +67,20 @@ MEANING = (
 )
 
 
-class HelpText(Static):
+class HelpText(Widget):
     """Breaks its lines where its box ends."""
 
     def __init__(self, keymap: Mapping[str, str], limits: Sequence[str], *, id: str) -> None:
         super().__init__(id=id)
-        self._of = keymap, limits
-        self._width = 0
+        self._made = lru_cache(2)(lambda width: help_text(keymap, limits, width=width))
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Make the lines anew where the width changed; the height follows from them."""
-        if event.size.width != self._width:
-            self._width = event.size.width
-            self.update(help_text(*self._of, width=self._width))
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """As many lines as the text has when broken at ``width``."""
+        return len(self._made(width).plain.splitlines())
+
+    def render(self) -> Text:
+        """The text at the present width."""
+        return self._made(self.content_size.width)
 
 
 class HelpScreen(ModalScreen[None]):
