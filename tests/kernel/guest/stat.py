@@ -105,7 +105,7 @@ def intervals_are_tuned(guest: Guest) -> None:
     assert all(s["intervals"]["aggr_us"] == 20 * s["intervals"]["sample_us"] for s in snapshots)
     assert all(not s["note"] for s in snapshots), [s["note"] for s in snapshots]
     assert snapshots[0]["goal"] == {"access_bp": 400, "aggrs": 3, "min_sample_us": 5000, "max_sample_us": 10_000_000}
-    assert samples[0] <= 50_000, samples  # a few steps may have passed before it could read
+    assert samples[0] <= 160_000, samples  # a few steps, each at most a doubling of 5 ms, passed before it could read
     assert max(samples) > 2 * samples[0], samples
     for before, after in itertools.pairwise(samples):
         assert 0.5 <= after / before <= 2.001, samples  # one step at most doubles or halves
@@ -113,15 +113,18 @@ def intervals_are_tuned(guest: Guest) -> None:
     for a, b in itertools.pairwise(snapshots):
         assert a["next_intervals"] == b["intervals"], (a["next_intervals"], b["intervals"])
         spans.append((b["time"] - a["time"]) / (b["intervals"]["aggr_us"] / 1e6))
-    # what the kernel calls an aggregation interval is how long one took; it oversleeps where the host has no time
+    # an aggregation takes as long as its intervals say, or longer: how much longer is the emulation's, and only told
     assert min(spans) >= 0.9, spans
-    assert statistics.median(spans) < 1.6, spans
     last = snapshots[-1]
     # the module's file is as of its last refresh, 5 s ago at most, which waits for a sample to end
     recent = [s for s in snapshots if s["time"] > last["time"] - 7]
     told = {s[name]["aggr_us"] for s in recent for name in ("intervals", "next_intervals")}
     assert last["kernel"]["aggr_interval_us"] in told, (last["kernel"]["aggr_interval_us"], told)
-    guest.facts.update(sample_ms=[round(s / 1000, 1) for s in samples[::4]], observed_bp=last["observed_access_bp"])
+    guest.facts.update(
+        sample_ms=[round(s / 1000, 1) for s in samples[::4]],
+        observed_bp=last["observed_access_bp"],
+        took_times_its_length=round(statistics.median(spans), 2),
+    )
 
 
 def late(found: dict[str, Any]) -> list[dict[str, Any]]:
