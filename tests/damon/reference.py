@@ -14,7 +14,7 @@ from damontui.damon.attrs import PAGE_SIZE
 from damontui.damon.regions import Regions
 
 DATA = Path(__file__).parents[1] / "data"
-CAPTURES = ("kernel-7.2-steady", "kernel-6.18-short")
+CAPTURES = ("kernel-7.2-steady", "kernel-6.18-short", "kernel-7.2-warm")
 
 Row = tuple[int, ...]
 """``start end nr_accesses last_nr_accesses age target`` of one region."""

@@ -9,8 +9,8 @@ from damontui.damon.tuning import tuned
 from damontui.operations.workload import IDLE, Area, Workload, scan
 from tests.damon.reference import CAPTURES, aggregations, refreshes
 
-STEPS = {"kernel-7.2-steady": 12, "kernel-6.18-short": 10}
-REFRESHES = {"kernel-7.2-steady": 24, "kernel-6.18-short": 10}
+STEPS = {"kernel-7.2-steady": 12, "kernel-6.18-short": 10, "kernel-7.2-warm": 9}
+REFRESHES = {"kernel-7.2-steady": 24, "kernel-6.18-short": 10, "kernel-7.2-warm": 10}
 
 
 @pytest.mark.parametrize("capture", CAPTURES)

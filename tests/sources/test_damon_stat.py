@@ -99,7 +99,10 @@ def started(tmp_path: Path, name: str, flavour: str) -> FakeKernel:
     return kernel
 
 
-@pytest.mark.parametrize(("name", "flavour"), [(STEADY, "7.2"), (SHORT, "6.18"), (SHORT, "6.17"), (STEADY, "6.17")])
+@pytest.mark.parametrize(
+    ("name", "flavour"),
+    [(STEADY, "7.2"), ("kernel-7.2-warm", "7.2"), (SHORT, "6.18"), (SHORT, "6.17"), (STEADY, "6.17")],
+)
 def test_a_run_seen_from_its_start_is_exact(tmp_path: Path, name: str, flavour: str) -> None:
     kernel = started(tmp_path, name, flavour)
     with source(kernel) as made:
