@@ -124,7 +124,7 @@ class FakeKernel:
         self.flavour = flavour
         self.now = 1000.0
         self.pid: int | None = None
-        self.holder = ""
+        self.active = ""
         self.echoes = flavour != "7.2"
         self.stuck = False
         self.on_start: Callable[[], None] = lambda: None
@@ -232,7 +232,7 @@ class FakeKernel:
             if self.stuck:
                 return
             self.end()
-        elif self.holder:
+        elif self.active:
             if self.echoes:
                 self.put(f"{PARAMETERS}/enabled", "Y")
             raise OSError(errno.EBUSY, "Device or resource busy")
@@ -243,7 +243,7 @@ class FakeKernel:
 
     def hold(self, pid: int = 300) -> None:
         """A kdamond of somebody's own over sysfs."""
-        self.holder = "sysfs"
+        self.active = "sysfs"
         self.task(pid, "kdamond.1")
         self.put(f"{ADMIN}/nr_kdamonds", "1")
         self.put(f"{ADMIN}/0/state", "on")

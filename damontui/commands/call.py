@@ -21,8 +21,8 @@ from damontui.sources.base import Source
 from damontui.sources.choose import Options, choose
 
 if TYPE_CHECKING:
+    from damontui.sources.active import ActiveSource
     from damontui.sources.catalog import Entry
-    from damontui.sources.holder import Holder
 
 MONITORING = tuple(s.name for s in config.SETTINGS if s.table == "monitoring" and s.metavar)
 TIME = ("seed", "speed")
@@ -92,16 +92,16 @@ class Call:
             yield source
 
     @contextmanager
-    def hold(self) -> Iterator[Holder]:
+    def hold(self) -> Iterator[ActiveSource]:
         """The owner of the target's source, entered, from which others can be opened; all left however this ends."""
-        from damontui.sources.holder import Holder
+        from damontui.sources.active import ActiveSource
 
         # what was insisted on was for the first target: DAMON_STAT, picked later, has attributes of its own
         first = replace(self.options, follow=True)
         later = replace(first, insisted=(), disabled=False)
-        holder = Holder(choose(self.target, first), lambda word: choose(word, later), self._catalog)
-        with held(holder, self.endings):
-            yield holder
+        active = ActiveSource(choose(self.target, first), lambda word: choose(word, later), self._catalog)
+        with held(active, self.endings):
+            yield active
 
     def _catalog(self) -> Sequence[Entry]:
         from damontui.sources.catalog import catalog

@@ -15,9 +15,9 @@ def arguments(parser: Parser) -> None:
 
 def run(call: Call) -> int:
     """Print the findings; finding an obstacle is no failure."""
-    from damontui.export.doctor import doctor_object, report, terminal
     from damontui.kernel.features import survey
     from damontui.kernel.root import Root
+    from damontui.output.doctor import doctor_object, report, terminal
     from damontui.sources.choose import KINDS
 
     found = survey(Root(call.words.rootfs, read_only=call.settings["read_only"]), program=call.program)

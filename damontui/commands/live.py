@@ -37,5 +37,5 @@ def run(call: Call) -> int:
     call.options  # noqa: B018 - wrong settings are said before the screen opens
     from damontui.commands.screen import show
 
-    with call.hold() as holder:
-        return show(call, holder)
+    with call.hold() as active:
+        return show(call, active)

@@ -18,7 +18,7 @@ from damontui.commands.progress import Progress
 from damontui.config import one_of, parse_count, parse_seconds
 from damontui.damon.snapshot import Snapshot
 from damontui.errors import SourceError, UsageError
-from damontui.export.reports import numbers, results, select, text
+from damontui.output.reports import numbers, results, select, text
 from damontui.records import files
 from damontui.records.table import Table, table_of
 
@@ -99,7 +99,7 @@ def run(call: Call) -> int:
         if not words.force:
             raise SourceError(f"cannot write {output}", "the file is there already", "use another name, or --force")
     if form in PICTURES:
-        from damontui.export.reports import pictures
+        from damontui.output.reports import pictures
 
         pictures.need()
         if output is None and sys.stdout.isatty():
@@ -201,10 +201,10 @@ def _made(call: Call, table: Table, form: str) -> bytes:
     if form == "text":
         return (text.report(head, result, look) + "\n").encode(sys.stdout.encoding or "utf-8", "replace")
     if form == "json":
-        from damontui.export.reports import data
+        from damontui.output.reports import data
 
         return (data.report(head, result) + "\n").encode()
-    from damontui.export.reports import pictures
+    from damontui.output.reports import pictures
     from damontui.tui.palette import LEVELS, ramp
 
     ramps = {

@@ -17,7 +17,7 @@ from damontui.commands.endings import Ended, held
 from damontui.commands.live import need_terminal
 from damontui.damon.snapshot import Event, Snapshot
 from damontui.errors import SourceError, UsageError
-from damontui.sources.holder import Holder
+from damontui.sources.active import ActiveSource
 from damontui.sources.launch import Launched, LaunchSource, launch, run_headless
 from damontui.sources.process import BUDGET, DEFAULTS
 
@@ -95,8 +95,8 @@ def _on_screen(call: Call, source: LaunchSource) -> int:
     launched = source.launched
     output = OutputPane(launched, log=call.words.log or "", id="output")
     try:
-        with _passing_on(launched), held(Holder(source), call.endings) as holder:
-            show(call, holder, output=output, passed_on=launched.send, close=call.words.close)
+        with _passing_on(launched), held(ActiveSource(source), call.endings) as active:
+            show(call, active, output=output, passed_on=launched.send, close=call.words.close)
     except Ended:
         if launched.poll() is None:
             raise
@@ -144,7 +144,7 @@ class _Shown:
         if isinstance(event, Snapshot):
             self._last = event
             if self._json:
-                from damontui.export import json
+                from damontui.output import json
 
                 self._print(json.dump(event, "run"))
 
@@ -158,7 +158,7 @@ class _Shown:
         if self._last is None and not self._failed and source.enabled:
             print("damontui: the command ended before the first aggregation did", file=sys.stderr, flush=True)
         if self._last is not None and not self._json:
-            from damontui.export import text
+            from damontui.output import text
 
             self._print(text.summary(self._last, source.describe()))
 

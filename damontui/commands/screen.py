@@ -14,7 +14,7 @@ from damontui.commands.call import Call
 from damontui.commands.endings import Ended, Endings
 from damontui.history import BUDGET, History
 from damontui.monitor import Monitor
-from damontui.sources.holder import Holder
+from damontui.sources.active import ActiveSource
 from damontui.tui.app import DamontuiApp, ScreenOptions
 from damontui.tui.panes.output import OutputPane
 
@@ -24,17 +24,17 @@ _RESTORE = "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b
 
 def show(
     call: Call,
-    holder: Holder,
+    active: ActiveSource,
     *,
     output: OutputPane | None = None,
     passed_on: Callable[[int], None] = lambda _: None,
     close: bool = False,
 ) -> int:
-    """Open the screen on the source of an entered holder; returns the exit status.
+    """Open the screen on the source of an entered active; returns the exit status.
 
     Args:
         call: the command being run.
-        holder: entered.
+        active: entered.
         output: the pane of a command that was started here.
         passed_on: gets the signal that ends the screen.
         close: whether the screen closes when that command ends.
@@ -44,7 +44,7 @@ def show(
         Exception: what the screen died of; the terminal is restored by then.
     """
     history = History(call.settings["history"] or BUDGET)
-    app = DamontuiApp(Monitor(holder.source, history), options=options(call), holder=holder, output=output)
+    app = DamontuiApp(Monitor(active.source, history), options=options(call), active=active, output=output)
     app.closes = close
     # the command line says in one line what happened, and shows where with --debug
     app._print_error_renderables = lambda: None  # type: ignore[method-assign]

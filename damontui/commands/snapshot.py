@@ -64,13 +64,13 @@ def run(call: Call) -> int:
 
 
 def _print_json(snapshot: Snapshot, word: str) -> None:
-    from damontui.export import json
+    from damontui.output import json
 
     print(json.dump(snapshot, word), flush=True)
 
 
 def _print_text(snapshot: Snapshot, description: Description, first: bool) -> None:
-    from damontui.export import text
+    from damontui.output import text
 
     print("" if first else "\n", text.summary(snapshot, description), sep="", flush=True)
 

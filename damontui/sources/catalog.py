@@ -13,7 +13,7 @@ from typing import Literal
 
 from damontui import units
 from damontui.errors import SourceError, UsageError
-from damontui.kernel import debt, features, procfs
+from damontui.kernel import features, handback, procfs
 from damontui.kernel import process_files as files
 from damontui.kernel.damon_stat import DamonStat
 from damontui.kernel.root import Root, why
@@ -190,7 +190,7 @@ def _kdamonds(root: Root, found: features.Survey, program: str) -> list[Entry]:
         reason = "it needs a trace instance below /sys, and this session is read-only"
         remedy = "leave out --read-only and unset DAMONTUI_READ_ONLY to allow it"
     entries = []
-    noted = debt.noted(root)
+    noted = handback.noted(root)
     ours = noted.kdamond if noted is not None and noted.pid == procfs.own_pid(root, os.getpid()) else None
     for pid, name in sorted(running.items()):
         if pid not in (own, ours):  # those are the targets stat, paddr and a process

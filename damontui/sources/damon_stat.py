@@ -17,7 +17,7 @@ from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.snapshot import Description, Event, ModuleValues, Snapshot, State, Status, ints
 from damontui.damon.tuning import tuned
 from damontui.errors import SourceError
-from damontui.kernel import debt, procfs
+from damontui.kernel import handback, procfs
 from damontui.kernel.damon_stat import PARAMETERS, REFRESH_S, DamonStat, ModuleState
 from damontui.kernel.root import KernelError, Root
 from damontui.kernel.tracefs import Trace, TracedAggregation
@@ -130,13 +130,13 @@ class DamonStatSource:
     def enabled(self, on: bool) -> None:
         self._asked = on
         try:
-            old = debt.left(self._root) if on and not self._root.read_only else None
+            old = handback.left_behind(self._root) if on and not self._root.read_only else None
             if old is not None:
-                debt.take_away_kdamond(self._root, old, self._pause)  # it would hold DAMON
+                handback.take_away_kdamond(self._root, old, self._pause)  # it would hold DAMON
             # another object than the watcher's: this is another thread
             DamonStat(self._root, program=self._program, pause=self._pause).switch(on)
             if old is not None:
-                debt.forget(self._root)
+                handback.done(self._root)
         except BaseException:
             self._asked = None
             raise
@@ -219,7 +219,7 @@ class DamonStatSource:
 
     def _left_off(self) -> str:
         """That a killed run of ours switched it off, as one clause; "" where none did."""
-        old = debt.left(self._root)
+        old = handback.left_behind(self._root)
         return f"DAMON_STAT is off: {_KILLED}" if old is not None and old.stat and not self.enabled else ""
 
     def _start(self, state: ModuleState, seen_off: bool) -> _Run:

@@ -22,7 +22,7 @@ from damontui.damon.attrs import PAGE_SIZE, Attrs
 from damontui.damon.snapshot import Description, Event, Ints, Snapshot, State, Status, ints
 from damontui.damon.tuning import converted_ages, tuned
 from damontui.errors import SourceError
-from damontui.kernel import damon_sysfs, debt, process_files, procfs
+from damontui.kernel import damon_sysfs, handback, process_files, procfs
 from damontui.kernel.damon_stat import DamonStat
 from damontui.kernel.damon_sysfs import Kdamond, SysfsTarget
 from damontui.kernel.root import KernelError, Root
@@ -123,8 +123,8 @@ class KdamondSource:
                 "only root may start a kdamond",
                 f"run: sudo {self._program} {self._target}",
             )
-        old = debt.left(root)
-        self._notice = "" if old is None else debt.words(old)
+        old = handback.left_behind(root)
+        self._notice = "" if old is None else handback.words(old)
         self._targets()
         return self
 
@@ -174,7 +174,7 @@ class KdamondSource:
             return
         with ExitStack() as running:
             self._running = running
-            yield from self._pay_old_debt()
+            yield from self._give_back_old()
             trace = self._open_trace(running)
             targets = self._targets()
             kdamond = self._start(running, targets, trace is None)
@@ -188,22 +188,22 @@ class KdamondSource:
 
     # Starting and giving back
 
-    def _pay_old_debt(self) -> Iterator[Event]:
+    def _give_back_old(self) -> Iterator[Event]:
         """Take away what a killed run of this program left; its kdamond only where it is still the same one."""
-        old = debt.left(self._root)
+        old = handback.left_behind(self._root)
         if old is None:
             return
         said = "an earlier run was killed"
-        if debt.take_away_kdamond(self._root, old, self._pause):
+        if handback.take_away_kdamond(self._root, old, self._pause):
             said += "; the kdamond that it left was taken away"
         if old.stat and not self._stat().state().on:
             # it is off now as we need it: what that run took, this one gives back
             self._took = True
             self._running.callback(self._give_back)
-            debt.note(self._root, debt.ours(self._root, stat=True))
+            handback.note(self._root, handback.ours(self._root, stat=True))
             said += "; DAMON_STAT, which it had switched off, is given back at the end"
         else:
-            debt.forget(self._root)
+            handback.done(self._root)
         yield self._status("waiting", said)
 
     def _stat(self) -> DamonStat:
@@ -255,7 +255,7 @@ class KdamondSource:
                 f"to switch it off meanwhile and on again at the end: sudo {self._program} {self._target} --take",
                 offer="take",
             )
-        debt.note(self._root, debt.ours(self._root, stat=True))
+        handback.note(self._root, handback.ours(self._root, stat=True))
         self._took = True
         running.callback(self._give_back)
         stat.switch(False)
@@ -264,17 +264,17 @@ class KdamondSource:
         self._cost.follow(None)
         kdamond.stop()
         if not self._took:
-            debt.forget(self._root)
+            handback.done(self._root)
 
     def _note(self, kdamond: Kdamond) -> None:
-        debt.note(self._root, debt.ours(self._root, kdamond=kdamond.pid, stat=self._took))
+        handback.note(self._root, handback.ours(self._root, kdamond=kdamond.pid, stat=self._took))
 
     def _give_back(self) -> None:
         stat = self._stat()
         if stat.present() and not stat.state().on:
             stat.switch(True)
         self._took = False
-        debt.forget(self._root)
+        handback.done(self._root)
 
     # Regions through the tracepoint
 

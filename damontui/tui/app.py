@@ -28,8 +28,8 @@ from damontui.errors import DamontuiError, SourceError, UsageError
 from damontui.history import History
 from damontui.monitor import Monitor
 from damontui.recorder import Recorder, free_name
+from damontui.sources.active import ActiveSource
 from damontui.sources.base import Source, Taking
-from damontui.sources.holder import Holder
 from damontui.tui import keys
 from damontui.tui.explore import Exploring
 from damontui.tui.frame import Frame, Mode
@@ -119,7 +119,7 @@ class DamontuiApp(Exploring):
         description: of the source, where there is no monitor.
         clock: seconds since 1970.
         options: what the user chose.
-        holder: who owns the source, and can exchange it for another; None where there is one target only.
+        active: who owns the source, and can exchange it for another; None where there is one target only.
         output: shows what the command prints that was started here.
 
     Raises:
@@ -141,14 +141,14 @@ class DamontuiApp(Exploring):
         description: Description | None = None,
         clock: Callable[[], float] = time.time,
         options: ScreenOptions | None = None,
-        holder: Holder | None = None,
+        active: ActiveSource | None = None,
         output: OutputPane | None = None,
     ) -> None:
         super().__init__()
         self.options = options if options is not None else ScreenOptions()
         self.monitor = monitor
         self.clock = clock
-        self.holder = holder
+        self.active = active
         self.output = output
         self.closes = False
         """Whether the screen closes when the command ends whose output it shows."""
@@ -370,18 +370,18 @@ class DamontuiApp(Exploring):
 
         if self._switching or isinstance(self.screen, picker.PickerScreen):
             return
-        if self.holder is None or not self.holder.exchangeable:
+        if self.active is None or not self.active.exchangeable:
             why = "this screen has one target" if self.output is None else "it would end the command"
             self.notice = SourceError("cannot change the target", why, "start another damontui for another target")
             self.paint()
             return
-        self.push_screen(picker.PickerScreen(self.holder, self.description.target, self.frame()), self._picked)
+        self.push_screen(picker.PickerScreen(self.active, self.description.target, self.frame()), self._picked)
 
     def on_picker_screen_opened(self, message: PickerScreen.Opened) -> None:
-        if message.picker.take(message.answer) or self.holder is None or isinstance(message.answer, DamontuiError):
+        if message.picker.take(message.answer) or self.active is None or isinstance(message.answer, DamontuiError):
             return
         self.run_worker(  # it came after the picker was closed
-            partial(self.holder.leave, message.answer), thread=True, group="leave", exit_on_error=False
+            partial(self.active.leave, message.answer), thread=True, group="leave", exit_on_error=False
         )
 
     def _picked(self, source: Source | None) -> None:
@@ -395,12 +395,12 @@ class DamontuiApp(Exploring):
         self.paint()
 
     def _exchange(self, source: Source) -> None:
-        assert self.holder is not None
+        assert self.active is not None
         if self.monitor is not None and not self.monitor.stop(timeout=PATIENCE):
             self.monitor.history = History()  # it may come back some day, and is not to be seen then
         error: DamontuiError | None
         try:
-            error = self.holder.exchange(source)
+            error = self.active.exchange(source)
         except Exception as fault:  # of ours, in the source that was left
             error = SourceError("the target before was not left in order", f"{type(fault).__name__}: {fault}")
         self._receive(_Exchanged(source, error))

@@ -7,7 +7,7 @@ from math import ceil
 
 import numpy as np
 
-from damontui.damon.heatmap import SHOWN, VOID, Axis, Place, region_at
+from damontui.analysis.heatmap import SHOWN, VOID, Axis, Place, region_at
 from damontui.damon.snapshot import Snapshot
 from damontui.units import duration, size
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from textual.app import App
 
-from damontui.damon.heatmap import Place
-from damontui.damon.savings import THRESHOLDS
+from damontui.analysis.heatmap import Place
+from damontui.analysis.savings import THRESHOLDS
 from damontui.damon.snapshot import Description, Snapshot
 from damontui.errors import DamontuiError, SourceError
 from damontui.history import History

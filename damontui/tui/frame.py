@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from damontui.damon.heatmap import Place
+from damontui.analysis.heatmap import Place
 from damontui.damon.snapshot import Description, Snapshot, Status
 from damontui.errors import DamontuiError
 from damontui.history import History

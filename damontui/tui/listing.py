@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui import units
-from damontui.damon import metrics, savings
-from damontui.damon.savings import Holder
+from damontui.analysis import savings
+from damontui.analysis.savings import Holder
+from damontui.damon import metrics
 from damontui.damon.snapshot import Ints, Snapshot
 from damontui.errors import UsageError
 

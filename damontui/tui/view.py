@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
 
-from damontui.damon import heatmap
-from damontui.damon.heatmap import SHOWN, Axis, Place
+from damontui.analysis import heatmap
+from damontui.analysis.heatmap import SHOWN, Axis, Place
 from damontui.damon.snapshot import Snapshot
 from damontui.errors import UsageError
 from damontui.history import History

@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 from damontui import cli
 from damontui.damon.attrs import Attrs
 from damontui.errors import DamontuiError, UsageError
-from damontui.export.reports import pictures, select
-from damontui.export.reports.results import STYLES
+from damontui.output.reports import pictures, select
+from damontui.output.reports.results import STYLES
 from damontui.records import files
 from damontui.records.table import table_of
 from tests.make import MIB, WALL, description, snapshot, steady

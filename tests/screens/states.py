@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from damontui.damon.snapshot import Description, Event, Snapshot
 from damontui.errors import DamontuiError, SourceError
 from damontui.history import History
-from damontui.sources.holder import Holder
+from damontui.sources.active import ActiveSource
 from damontui.tui.app import DamontuiApp, ScreenOptions
 from damontui.tui.panes.output import OutputPane
 from tests import make
@@ -49,7 +49,7 @@ class State:
     """Bytes for the past, where it is to be less than usual."""
     seconds: float = 240.0
     """What the clock says, after the clock of the source's zero."""
-    holder: Callable[[], Holder | None] = lambda: None
+    active: Callable[[], ActiveSource | None] = lambda: None
     """What the picker shows."""
     output: Callable[[], OutputPane | None] = lambda: None
 
@@ -60,7 +60,7 @@ class State:
             description=self.description,
             clock=lambda: make.WALL + self.seconds,
             options=self.options,
-            holder=self.holder(),
+            active=self.active(),
             output=self.output(),
         )
         if self.history:
@@ -113,8 +113,8 @@ HELD = SourceError(
 )
 
 
-def _target() -> Holder:
-    return picker.holder(picker.Scripted())
+def _target() -> ActiveSource:
+    return picker.active(picker.Scripted())
 
 
 class _Make:
@@ -216,12 +216,12 @@ STATES = (
     State("no-color", _kernel, no_color=True),
     State("ascii", _kernel, options=ScreenOptions(ascii=True)),
     State("wide", _kernel, size=(200, 50)),
-    State("picker", _kernel, keys=("t",), holder=_target),
-    State("picker-unavailable", _kernel, keys=("t", "down"), holder=_target),
-    State("picker-tree-filter", _kernel, keys=("t", "ctrl+t", *"postgres"), holder=_target),
-    State("picker-80x24", _kernel, keys=("t", "tab", "tab"), holder=_target, size=(80, 24)),
-    State("picker-60x15", _kernel, keys=("t", "tab", "tab", "down"), holder=_target, size=(60, 15)),
-    State("picker-ascii", _kernel, keys=("t", "down"), holder=_target, options=ScreenOptions(ascii=True)),
+    State("picker", _kernel, keys=("t",), active=_target),
+    State("picker-unavailable", _kernel, keys=("t", "down"), active=_target),
+    State("picker-tree-filter", _kernel, keys=("t", "ctrl+t", *"postgres"), active=_target),
+    State("picker-80x24", _kernel, keys=("t", "tab", "tab"), active=_target, size=(80, 24)),
+    State("picker-60x15", _kernel, keys=("t", "tab", "tab", "down"), active=_target, size=(60, 15)),
+    State("picker-ascii", _kernel, keys=("t", "down"), active=_target, options=ScreenOptions(ascii=True)),
     State("take", lambda: [HELD], _PADDR),
     State("take-later", lambda: [*_kernel(), HELD], _PADDR),
     State("process-ended", lambda: [*_process(), _ENDED], _PROCESS),

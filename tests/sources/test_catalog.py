@@ -15,8 +15,8 @@ from damontui.kernel.root import Root
 from damontui.operations.scenes import SCENES
 from damontui.sources.catalog import SECTIONS, Entry, Process, as_tree, catalog, matching
 from damontui.sources.choose import Options, choose
-from tests.export.test_doctor import tree
 from tests.fake_process import FakeProcess
+from tests.output.test_doctor import tree
 
 PROGRAM = "/opt/bin/damontui"
 MODULE = "sys/module/damon_stat/parameters"

@@ -13,7 +13,7 @@ import pytest
 from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.snapshot import Event, Snapshot, Status
 from damontui.errors import SourceError
-from damontui.kernel import debt
+from damontui.kernel import handback
 from damontui.kernel.damon_sysfs import SysfsTarget
 from damontui.sources.damon_stat import DamonStatSource
 from damontui.sources.kdamond import KdamondSource
@@ -86,7 +86,7 @@ def as_found(kernel: FakeSysfs) -> tuple[str, str, list[str], bool]:
         (kernel.folder / PARAMETERS / "enabled").read_text().strip(),
         kernel.sys("nr_kdamonds"),
         kernel.instances(),
-        (kernel.folder / debt.NOTE).exists(),
+        (kernel.folder / handback.NOTE).exists(),
     )
 
 
@@ -125,7 +125,7 @@ def test_damon_stat_is_taken_and_given_back(kernel: FakeSysfs) -> None:
         for event in source.snapshots(Stop(kernel)):
             if isinstance(event, Snapshot):
                 during.append(as_found(kernel))
-                assert debt.left(kernel.root) is None, "this run lives"
+                assert handback.left_behind(kernel.root) is None, "this run lives"
                 break
     assert during[0][0] == "N"
     assert during[0][1] == "1"
@@ -148,10 +148,10 @@ def test_what_a_killed_run_left_is_taken_away_and_given_back(kernel: FakeSysfs) 
     killed.__enter__()
     iterator = killed.snapshots(Stop(kernel))
     next(iterator)
-    mine = debt.Debt(**json.loads((kernel.folder / debt.NOTE).read_text()))
+    mine = handback.Handback(**json.loads((kernel.folder / handback.NOTE).read_text()))
     assert mine.stat
-    debt.note(kernel.root, dataclasses.replace(mine, pid=77777))  # killed: no process has that PID
-    left = debt.left(kernel.root)
+    handback.note(kernel.root, dataclasses.replace(mine, pid=77777))  # killed: no process has that PID
+    left = handback.left_behind(kernel.root)
     assert left is not None
     kernel.on_kdamond = lambda: None
     after = make(kernel)
@@ -174,8 +174,8 @@ def test_the_switch_pays_what_a_killed_run_owes(kernel: FakeSysfs) -> None:
     killed.__enter__()
     iterator = killed.snapshots(Stop(kernel))
     next(iterator)
-    mine = debt.Debt(**json.loads((kernel.folder / debt.NOTE).read_text()))
-    debt.note(kernel.root, dataclasses.replace(mine, pid=77777))
+    mine = handback.Handback(**json.loads((kernel.folder / handback.NOTE).read_text()))
+    handback.note(kernel.root, dataclasses.replace(mine, pid=77777))
     kernel.on_kdamond = lambda: None
     with DamonStatSource(kernel.root, clock=kernel.clock, wall=kernel.wall, pause=kernel.advance) as stat:
         said = "DAMON_STAT is off: an earlier run of this program was killed before it could switch it on again"
@@ -186,13 +186,13 @@ def test_the_switch_pays_what_a_killed_run_owes(kernel: FakeSysfs) -> None:
         stat.enabled = True
         assert stat.enabled
     assert as_found(kernel)[:2] == ("Y", "0")
-    assert not (kernel.folder / debt.NOTE).exists()
+    assert not (kernel.folder / handback.NOTE).exists()
 
 
 @pytest.mark.parametrize("note", ["", "garbage", "[]", '{"pid": 1}', "[" * 5000])
 def test_a_broken_note_is_no_debt(kernel: FakeSysfs, note: str) -> None:
-    kernel.put(debt.NOTE, note)
-    assert debt.left(kernel.root) is None
+    kernel.put(handback.NOTE, note)
+    assert handback.left_behind(kernel.root) is None
 
 
 def test_without_tracefs_the_regions_come_from_sysfs(kernel: FakeSysfs) -> None:

@@ -10,7 +10,7 @@ import pytest
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Event, Snapshot
 from damontui.errors import SourceError
-from damontui.kernel import debt
+from damontui.kernel import handback
 from damontui.sources.kdamond import KdamondSource, physical_memory
 from tests.fake_kernel import TRACING, Stop
 from tests.fake_sysfs import FakeSysfs
@@ -105,4 +105,4 @@ def check(kernel: FakeSysfs, before: object, name: str) -> None:
     after = as_found(kernel)
     if after != before:
         # what could not be given back is written down, and the next run does it
-        assert (kernel.folder / debt.NOTE).exists(), (name, before, after, said)
+        assert (kernel.folder / handback.NOTE).exists(), (name, before, after, said)

@@ -1,4 +1,4 @@
-"""A made-up machine for the picker: what there is, and a holder whose sources are scripted."""
+"""A made-up machine for the picker: what there is, and a active whose sources are scripted."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Self
 from damontui.damon.snapshot import Description, Event
 from damontui.errors import UsageError
 from damontui.operations.scenes import SCENES
+from damontui.sources.active import ActiveSource
 from damontui.sources.base import Source
 from damontui.sources.catalog import Entry, Process
-from damontui.sources.holder import Holder
 from tests import make
 
 MIB = 1 << 20
@@ -107,8 +107,8 @@ def _refuse(word: str) -> Source:
     raise UsageError(f"{word} is not to be had in this test")
 
 
-def holder(
+def active(
     first: Source, choose: Callable[[str], Source] = _refuse, there: Callable[[], Sequence[Entry]] = entries
-) -> Holder:
+) -> ActiveSource:
     """Around ``first``, which is not entered yet."""
-    return Holder(first, choose, there)
+    return ActiveSource(first, choose, there)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from damontui.analysis.heatmap import Place
 from damontui.damon import metrics
-from damontui.damon.heatmap import Place
 from damontui.errors import UsageError
 from damontui.history import History
 from damontui.tui import listing as lists

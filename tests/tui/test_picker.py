@@ -15,8 +15,8 @@ from damontui.damon.snapshot import Event, Snapshot
 from damontui.errors import SourceError
 from damontui.kernel.damon_sysfs import SysfsTarget
 from damontui.monitor import Monitor
+from damontui.sources.active import ActiveSource
 from damontui.sources.catalog import Entry
-from damontui.sources.holder import Holder
 from damontui.sources.kdamond import KdamondSource
 from damontui.tui.app import DamontuiApp
 from damontui.tui.panes.notice import Notice
@@ -37,16 +37,16 @@ async def until(pilot: Pilot[int], condition: Callable[[], bool]) -> None:
     await pilot.pause()
 
 
-def app_on(holder: Holder | None) -> DamontuiApp:
-    """The app on the source of an entered holder, or fed by hand."""
-    monitor = Monitor(holder.source) if holder is not None else None
-    return DamontuiApp(monitor, description=make.description(), clock=lambda: make.WALL + 60.0, holder=holder)
+def app_on(active: ActiveSource | None) -> DamontuiApp:
+    """The app on the source of an entered active, or fed by hand."""
+    monitor = Monitor(active.source) if active is not None else None
+    return DamontuiApp(monitor, description=make.description(), clock=lambda: make.WALL + 60.0, active=active)
 
 
 def shown() -> DamontuiApp:
     """Nothing is monitored, and nothing can be opened."""
     return DamontuiApp(
-        None, description=make.description(), clock=lambda: make.WALL + 60.0, holder=picker.holder(Scripted())
+        None, description=make.description(), clock=lambda: make.WALL + 60.0, active=picker.active(Scripted())
     )
 
 
@@ -123,8 +123,8 @@ async def test_children_below_their_parents() -> None:
 
 async def test_looking_again_keeps_what_was_chosen() -> None:
     there: list[tuple[Entry, ...]] = [picker.entries(), picker.entries()[:3] + picker.many(3)]
-    holder = picker.holder(Scripted(), there=lambda: there.pop(0))
-    app = DamontuiApp(None, description=make.description(), holder=holder)
+    active = picker.active(Scripted(), there=lambda: there.pop(0))
+    app = DamontuiApp(None, description=make.description(), active=active)
     async with app.run_test(size=(120, 36)) as pilot:
         pane = await opened(pilot)
         await pilot.press("down", "down", "ctrl+r")
@@ -148,7 +148,7 @@ async def test_what_cannot_be_watched_says_why_and_stays_put() -> None:
 
 
 async def test_the_target_in_force_is_available_though_its_own_kdamond_is_in_the_way() -> None:
-    app = DamontuiApp(None, description=make.description(target="paddr"), holder=picker.holder(Scripted()))
+    app = DamontuiApp(None, description=make.description(target="paddr"), active=picker.active(Scripted()))
     async with app.run_test(size=(120, 36)) as pilot:
         pane = await opened(pilot)
         assert word(pane) == "paddr"
@@ -163,7 +163,7 @@ async def test_a_fault_while_looking_is_said() -> None:
     def broken() -> tuple[Entry, ...]:
         raise ZeroDivisionError("of ours")
 
-    app = DamontuiApp(None, description=make.description(), holder=picker.holder(Scripted(), there=broken))
+    app = DamontuiApp(None, description=make.description(), active=picker.active(Scripted(), there=broken))
     async with app.run_test(size=(120, 36)) as pilot:
         pane = await opened(pilot)
         assert "ZeroDivisionError: of ours" in pane.text()
@@ -184,8 +184,8 @@ async def test_every_size_shows_the_chosen_line(size: tuple[int, int]) -> None:
 
 
 async def test_ten_thousand_processes_scroll() -> None:
-    holder = picker.holder(Scripted(), there=lambda: picker.many(10_000))
-    app = DamontuiApp(None, description=make.description(), holder=holder)
+    active = picker.active(Scripted(), there=lambda: picker.many(10_000))
+    app = DamontuiApp(None, description=make.description(), active=active)
     async with app.run_test(size=(80, 24)) as pilot:
         pane = await opened(pilot)
         await pilot.press("end")
@@ -213,8 +213,8 @@ def test_the_target_is_changed_and_the_old_one_left() -> None:
     log: list[str] = []
 
     async def run() -> None:
-        with picker.holder(Scripted("stat", log), lambda word: Scripted(word, log)) as holder:
-            app = app_on(holder)
+        with picker.active(Scripted("stat", log), lambda word: Scripted(word, log)) as active:
+            app = app_on(active)
             async with app.run_test(size=(120, 36)) as pilot:
                 await until(pilot, lambda: len(app.history) == 3)
                 await pilot.press("space")
@@ -251,8 +251,8 @@ class Refused(Scripted):
 
 async def test_a_refusal_is_said_in_place_and_the_old_target_goes_on() -> None:
     log: list[str] = []
-    with picker.holder(Scripted("stat", log), lambda word: Refused(word, log)) as holder:
-        app = app_on(holder)
+    with picker.active(Scripted("stat", log), lambda word: Refused(word, log)) as active:
+        app = app_on(active)
         async with app.run_test(size=(120, 36)) as pilot:
             await until(pilot, lambda: len(app.history) == 3)
             pane = await open_live(pilot)
@@ -274,8 +274,8 @@ async def test_a_fault_in_a_source_is_said_too() -> None:
     def fault(word: str) -> Scripted:
         raise ZeroDivisionError("of ours")
 
-    with picker.holder(Scripted(), fault) as holder:
-        app = app_on(holder)
+    with picker.active(Scripted(), fault) as active:
+        app = app_on(active)
         async with app.run_test(size=(120, 36)) as pilot:
             pane = await open_live(pilot)
             await pilot.press(*"2211", "enter")
@@ -284,8 +284,8 @@ async def test_a_fault_in_a_source_is_said_too() -> None:
 
 async def test_the_target_in_force_is_not_opened_again() -> None:
     log: list[str] = []
-    with picker.holder(Scripted("stat", log), lambda word: Scripted(word, log)) as holder:
-        app = app_on(holder)
+    with picker.active(Scripted("stat", log), lambda word: Scripted(word, log)) as active:
+        app = app_on(active)
         async with app.run_test(size=(120, 36)) as pilot:
             await open_live(pilot)
             await pilot.press("enter")
@@ -303,8 +303,8 @@ async def test_one_that_is_entered_after_the_picker_was_closed_is_left() -> None
             super().__enter__()
             return self
 
-    with picker.holder(Scripted("stat", log), lambda word: Slow(word, log)) as holder:
-        app = app_on(holder)
+    with picker.active(Scripted("stat", log), lambda word: Slow(word, log)) as active:
+        app = app_on(active)
         async with app.run_test(size=(120, 36)) as pilot:
             pane = await open_live(pilot)
             await pilot.press(*"2211", "enter")
@@ -321,8 +321,8 @@ async def test_what_the_old_target_leaves_undone_is_said() -> None:
         def __exit__(self, *error: object) -> None:
             raise SourceError("cannot give DAMON_STAT back", "it is gone")
 
-    with picker.holder(Failing(), lambda word: Scripted(word)) as holder:
-        app = app_on(holder)
+    with picker.active(Failing(), lambda word: Scripted(word)) as active:
+        app = app_on(active)
         async with app.run_test(size=(120, 36)) as pilot:
             await open_live(pilot)
             await pilot.press(*"2211", "enter")
@@ -366,7 +366,7 @@ class Blocked(Scripted):
 
 async def test_damon_stat_steps_aside_on_a_key() -> None:
     source = Blocked()
-    app = app_on(Holder(source))
+    app = app_on(ActiveSource(source))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "Press T to switch DAMON_STAT off" in app.query_one(Notice).text())
         assert not source.take
@@ -393,8 +393,8 @@ async def test_a_kernels_damon_stat_is_taken_by_the_key_and_given_back_at_the_en
         wall=kernel.wall,
         pause=kernel.advance,
     )
-    with Holder(source) as holder:
-        app = app_on(holder)
+    with ActiveSource(source) as active:
+        app = app_on(active)
         async with app.run_test(size=(120, 36)) as pilot:
             await until(pilot, lambda: "Press T" in app.query_one(Notice).text())
             assert enabled.read_text().strip() == "Y"
@@ -409,7 +409,7 @@ async def test_a_kernels_damon_stat_is_taken_by_the_key_and_given_back_at_the_en
 async def test_where_nothing_is_offered_the_key_says_so() -> None:
     source = Blocked()
     source.take = True
-    app = app_on(Holder(source))
+    app = app_on(ActiveSource(source))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: len(app.history) == 3)
         await pilot.press("T")

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 from textual.app import App, ComposeResult
 
+from damontui.analysis.heatmap import Place
 from damontui.damon.attrs import Attrs
-from damontui.damon.heatmap import Place
 from damontui.damon.snapshot import Snapshot, Status, ints
 from damontui.errors import SourceError
 from damontui.history import History

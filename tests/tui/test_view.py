@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from damontui.damon import heatmap
-from damontui.damon.heatmap import Place
+from damontui.analysis import heatmap
+from damontui.analysis.heatmap import Place
 from damontui.errors import UsageError
 from damontui.history import History
 from damontui.tui.view import SPANS, View, moment_of, parse_moment

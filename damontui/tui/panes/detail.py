@@ -8,8 +8,8 @@ from math import ceil, floor, inf, nan
 
 import numpy as np
 
+from damontui.analysis.heatmap import Place, region_at
 from damontui.damon import metrics
-from damontui.damon.heatmap import Place, region_at
 from damontui.damon.snapshot import Snapshot
 from damontui.history import History
 from damontui.tui.axes import span_words

@@ -6,8 +6,8 @@ import numpy as np
 from textual import events
 from textual.message import Message
 
+from damontui.analysis.heatmap import region_at
 from damontui.damon import metrics
-from damontui.damon.heatmap import region_at
 from damontui.damon.snapshot import Ints, Snapshot
 from damontui.tui import listing as lists
 from damontui.tui.draw import Line, Pane, Span, fit

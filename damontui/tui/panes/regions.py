@@ -17,8 +17,8 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
-from damontui.damon import heatmap
-from damontui.damon.heatmap import SHOWN, VOID, Axis, Part, Place, Raster
+from damontui.analysis import heatmap
+from damontui.analysis.heatmap import SHOWN, VOID, Axis, Part, Place, Raster
 from damontui.damon.snapshot import Snapshot
 from damontui.tui import palette
 from damontui.tui.axes import address_labels, name_labels, place_labels, short, span_words, time_ticks, whole_seconds

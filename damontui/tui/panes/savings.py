@@ -5,8 +5,8 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from damontui.damon import savings
-from damontui.damon.savings import THRESHOLDS, Ledger, Saving
+from damontui.analysis import savings
+from damontui.analysis.savings import THRESHOLDS, Ledger, Saving
 from damontui.damon.snapshot import Description, Snapshot
 from damontui.tui.axes import span_words
 from damontui.tui.draw import Line, Pane, Span, bar, fit, sparkline, width_of

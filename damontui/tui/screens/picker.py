@@ -16,9 +16,9 @@ from textual.screen import ModalScreen
 
 from damontui import units
 from damontui.errors import DamontuiError, SourceError
+from damontui.sources.active import ActiveSource
 from damontui.sources.base import Source
 from damontui.sources.catalog import SECTIONS, Entry, Section, as_tree, matching
-from damontui.sources.holder import Holder
 from damontui.tui.draw import Line, Pane, Span, fit, spread
 from damontui.tui.frame import Frame
 from damontui.tui.panes.notice import sentence
@@ -307,9 +307,9 @@ class PickerScreen(ModalScreen[Source | None]):
             self.picker = picker
             self.answer = answer
 
-    def __init__(self, holder: Holder, current: str, frame: Frame) -> None:
+    def __init__(self, active: ActiveSource, current: str, frame: Frame) -> None:
         super().__init__()
-        self._holder = holder
+        self._active = active
         self._current = current
         self._frame = frame
         self._opening = False
@@ -331,7 +331,7 @@ class PickerScreen(ModalScreen[Source | None]):
 
     def _look(self, app: App[object]) -> None:
         try:
-            entries = self._holder.catalog()
+            entries = self._active.catalog()
         except Exception as error:  # a fault of ours: the list is empty, and says why
             app.post_message(self.Opened(self, _fault("cannot find out what there is", error)))
             entries = ()
@@ -340,7 +340,7 @@ class PickerScreen(ModalScreen[Source | None]):
     def _open(self, app: App[object], word: str) -> None:
         answer: Source | DamontuiError
         try:
-            answer = self._holder.open(word)
+            answer = self._active.open(word)
         except DamontuiError as error:
             answer = error
         except Exception as error:  # a fault of ours, in the source

@@ -1,0 +1,1 @@
+"""What snapshots mean: numpy only, no files, no clock, no screen."""

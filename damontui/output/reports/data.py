@@ -1,0 +1,138 @@
+"""Reports as JSON: one object, sizes in bytes, times with their unit in the name, null where nothing is known."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from damontui.analysis.heatmap import Floats
+from damontui.output.reports.results import (
+    PERCENTILES,
+    THRESHOLDS,
+    Head,
+    Heat,
+    Histogram,
+    IdlePercentiles,
+    Regions,
+    Result,
+    Series,
+    between,
+    wall_known,
+)
+
+SCHEMA = 1
+
+
+def report(head: Head, result: Result) -> str:
+    """A report as one line of JSON. Keys may be added from version to version, never renamed."""
+    made: dict[str, Any] = {
+        "schema": SCHEMA,
+        "report": head.style,
+        "target": head.target,
+        "title": head.title,
+        "origin": head.origin,
+        "host": head.host,
+        "kernel": head.kernel,
+        "began": head.began,
+        "ended": head.ended,
+        "unix_time": head.wall if wall_known(head) else None,
+        "snapshots": head.snapshots,
+        "regions_in_all": head.regions,
+        "filters": head.filters,
+        "notes": list(head.notes),
+        **_body(result),
+    }
+    return json.dumps(made, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def _body(result: Result) -> dict[str, Any]:
+    if isinstance(result, Regions):
+        return {"at": [_snapshot(result, index) for index in result.snapshots]}
+    if isinstance(result, Heat):
+        axis = result.axis
+        places = [axis.place(row) for row in range(len(axis))]
+        kinds = [
+            "between targets" if between(axis, part) else ("shown", "not mapped", "idle")[part.kind]
+            for part in axis.parts
+            for _ in range(part.rows)
+        ]
+        return {
+            "mode": result.mode,
+            "unit": {"rate": "share", "idle": "seconds in use", "temperature": "temperature"}[result.mode],
+            "samples": result.samples or None,
+            "time_edges": result.edges.tolist(),
+            "rows": [
+                {"target": axis.ids[target], "start": low, "end": high, "kind": kinds[row]}
+                for row, (target, low, high) in enumerate(places)
+            ],
+            "values": [_numbers(column) for column in result.values],
+            "covered": [_numbers(column) for column in result.covered],
+        }
+    if isinstance(result, Series):
+        return {
+            "time": result.time.tolist(),
+            "series": [
+                {
+                    "name": line.name,
+                    "unit": line.unit,
+                    "mean": line.mean,
+                    "percentiles": {str(p): v for p, v in zip(PERCENTILES, line.percentiles, strict=True)},
+                    "compared_with": {"name": line.against_name, "value": line.against} if line.against_name else None,
+                    "values": _numbers(line.values),
+                }
+                for line in result.lines
+            ],
+            "remarks": list(result.remarks),
+        }
+    if isinstance(result, IdlePercentiles):
+        return {
+            "time": result.time.tolist(),
+            "idle_ms_percentiles": result.values.tolist(),
+            "total_bytes": result.total.tolist(),
+            "mean_bytes_idle_at_least_s": {
+                str(threshold): count for threshold, count in zip(THRESHOLDS, result.at_least, strict=True)
+            },
+        }
+    assert isinstance(result, Histogram)
+    return {
+        "metric": result.name,
+        "unit": result.unit,
+        "edges": result.edges.tolist(),
+        "bytes": _numbers(result.bytes),
+        "in_use_bytes": result.in_use,
+        "total_bytes": result.total,
+    }
+
+
+def _numbers(values: Floats) -> list[float | None]:
+    return [value if math.isfinite(value) else None for value in values.tolist()]
+
+
+def _snapshot(result: Regions, index: int) -> dict[str, Any]:
+    snapshot = result.table.snapshot(index)
+    known = result.intervals.known
+    after = int(result.intervals.next_aggr[index])
+    regions = []
+    for i in range(len(snapshot)):
+        accesses, age = int(snapshot.nr_accesses[i]), int(snapshot.age[i])
+        held = (age + 1) * after // 1000
+        region: dict[str, Any] = {
+            "target": snapshot.targets[int(snapshot.target[i])],
+            "start": int(snapshot.start[i]),
+            "end": int(snapshot.end[i]),
+            "nr_accesses": accesses,
+            "age": age,
+            "rate": accesses / int(result.intervals.most[index]) if known else None,
+            "idle_ms": (-held if accesses else held) if known else None,
+        }
+        if i < len(snapshot.names) and snapshot.names[i]:
+            region["name"] = snapshot.names[i]
+        regions.append(region)
+    return {
+        "time": snapshot.time,
+        "aggr_us": int(result.intervals.aggr[index]) if known else None,
+        "sample_us": int(result.intervals.sample[index]) if known else None,
+        "complete": snapshot.complete,
+        "regions": regions,
+    }

@@ -1,0 +1,385 @@
+"""Numbers of a whole record at once: the formulas of `damontui.damon.metrics` over all snapshots, without a loop.
+
+Snapshot arrays have shape ``(snapshots,)``, region arrays ``(all regions,)``.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from damontui.analysis.heatmap import Axis, Floats, joined, make_axis, stride_for
+from damontui.damon.metrics import PERCENTILES
+from damontui.damon.snapshot import Ints
+from damontui.records.table import Table
+
+_CHUNK = 1 << 18
+"""Regions that the heatmap takes at a time, which bounds its memory."""
+_LONGEST = 9e10
+"""Seconds beyond which a time is none: 2,800 years, whose temperature still fits 63 bits."""
+_DEVIATION = 0.1
+"""Share by which a snapshot may last longer or shorter than its interval says before that is not believed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Intervals:
+    """The intervals in force at each snapshot, microseconds as integers."""
+
+    sample: Ints
+    aggr: Ints
+    """While accesses were counted: rates and bandwidth use these."""
+    next_aggr: Ints
+    """From then on: the unit of ages."""
+    most: Ints
+    """The greatest possible ``nr_accesses``."""
+    known: bool
+    """False where the record has no intervals."""
+    inferred: int = 0
+    """Snapshots whose interval was taken from how long they lasted."""
+
+    def take(self, chosen: Ints) -> Intervals:
+        """Those of some snapshots."""
+        return Intervals(
+            self.sample[chosen],
+            self.aggr[chosen],
+            self.next_aggr[chosen],
+            self.most[chosen],
+            self.known,
+            min(self.inferred, len(chosen)),
+        )
+
+
+def unsound(table: Table) -> str:
+    """Why no sense can be made of a record's numbers, "" where it can: a file may say anything."""
+    times = np.concatenate([table.time, table.began, table.wall])
+    if not np.isfinite(times).all() or np.abs(times).max(initial=0.0) > _LONGEST:
+        return "its times are no times"
+    if (np.diff(table.time) < 0).any():
+        return "its times do not rise"
+    if len(table.start) and (int(table.start.min()) < 0 or bool((table.end < table.start).any())):
+        return "its regions end before they begin"
+    if int(table.end.max(initial=0)) > stride_for(max([len(b.targets) for b in table.beside], default=1)):
+        return "its addresses are higher than addresses are"
+    if len(table.start) and (int(table.nr_accesses.min()) < 0 or int(table.age.min()) < 0):
+        return "it has negative counts"
+    longest = max([max(b.attrs.aggr_us, b.next_attrs.aggr_us, b.attrs.sample_us) for b in table.beside], default=1)
+    if (int(table.age.max(initial=0)) + 1) * longest > _LONGEST * 1e6:
+        return "its ages are longer than there has been a computer"
+    counted = float(table.nr_accesses.max(initial=0)) + 100
+    held = np.bincount(snapshot_of(table), (table.end - table.start).astype(np.float64), len(table))
+    if held.max(initial=0.0) * counted > 2.0**62:
+        return "its regions hold more than there is memory"
+    if any(not (table.target[low:high] < most).all() for low, high, most in _target_bounds(table)):
+        return "its regions are of targets that it does not name"
+    return ""
+
+
+def _target_bounds(table: Table) -> list[tuple[int, int, int]]:
+    """Stretches of regions whose snapshots have the same number of targets."""
+    counts = np.array([len(b.targets) for b in table.beside], np.int64)[table.beside_of] if len(table) else np.zeros(0)
+    cuts = [0, *(np.flatnonzero(np.diff(counts)) + 1).tolist(), len(table)]
+    return [
+        (int(table.offsets[a]), int(table.offsets[b]), int(counts[a])) for a, b in itertools.pairwise(cuts) if a < b
+    ]
+
+
+def durations(table: Table) -> Floats:
+    """Seconds that each snapshot covers, at least a nanosecond."""
+    return np.maximum(table.time - table.began, 1e-9)
+
+
+def intervals_of(table: Table) -> Intervals:
+    """The intervals in force at each snapshot.
+
+    damo writes only the intervals with which a record began, although the kernel tunes them. In such a record a
+    snapshot's own length tells, where it is over a tenth off; that is damo's rule, too.
+    """
+
+    def column(values: list[int]) -> Ints:
+        return np.array(values, np.int64)[table.beside_of] if values else np.zeros(0, np.int64)
+
+    sample = column([b.attrs.sample_us for b in table.beside])
+    aggr = column([b.attrs.aggr_us for b in table.beside])
+    next_aggr = column([b.next_attrs.aggr_us for b in table.beside])
+    most = np.maximum(1, aggr // np.maximum(1, sample))
+    untold = (
+        table.intervals_known
+        and table.description.origin == "record"
+        and len({(b.attrs.aggr_us, b.next_attrs.aggr_us) for b in table.beside}) == 1
+        and all(b.attrs.goal is not None for b in table.beside)
+    )
+    if not untold:
+        return Intervals(sample, aggr, next_aggr, most, table.intervals_known)
+    lasted = np.rint(durations(table) * 1e6).astype(np.int64)
+    off = np.abs(lasted - aggr) >= aggr * _DEVIATION
+    aggr = np.where(off, np.maximum(lasted, most), aggr)
+    return Intervals(aggr // most, aggr, aggr, most, True, int(off.sum()))
+
+
+def snapshot_of(table: Table) -> Ints:
+    """The snapshot that each region belongs to."""
+    return np.repeat(np.arange(len(table), dtype=np.int64), np.diff(table.offsets))
+
+
+def summed(table: Table, values: Ints) -> Ints:
+    """The sum of a region array over each snapshot's regions."""
+    total = np.zeros(len(values) + 1, np.int64)
+    # exact although it may wrap: a difference of wrapped sums is the sum between, which fits
+    np.cumsum(values, out=total[1:])
+    return total[table.offsets[1:]] - total[table.offsets[:-1]]
+
+
+def sizes(table: Table) -> Ints:
+    """Bytes of each region."""
+    return table.end - table.start
+
+
+def working_sets(table: Table) -> Ints:
+    """Bytes of the regions with an access, of each snapshot."""
+    return summed(table, np.where(table.nr_accesses > 0, sizes(table), 0))
+
+
+def totals(table: Table) -> Ints:
+    """Bytes of all regions, of each snapshot."""
+    return summed(table, sizes(table))
+
+
+def bandwidths(table: Table, intervals: Intervals) -> Floats:
+    """Estimated bytes per second, of each snapshot."""
+    found: Floats = summed(table, sizes(table) * table.nr_accesses) * 1e6 / intervals.aggr
+    return found
+
+
+def observed(table: Table, intervals: Intervals) -> Floats:
+    """Share of positive access checks by bytes, of each snapshot."""
+    possible = np.maximum(1, totals(table)) * intervals.most.astype(np.float64)
+    share: Floats = summed(table, sizes(table) * table.nr_accesses) / possible
+    return share
+
+
+def idle_ms(table: Table, intervals: Intervals) -> Ints:
+    """Milliseconds that each region is idle; negative: in use for so long."""
+    held = (table.age + 1) * intervals.next_aggr[snapshot_of(table)] // 1000
+    return np.where(table.nr_accesses > 0, -held, held)
+
+
+def seconds_held(table: Table, intervals: Intervals) -> Floats:
+    """Seconds for which each region's pattern has held."""
+    return (table.age + 1) * (intervals.next_aggr[snapshot_of(table)] / 1e6)
+
+
+def temperatures(table: Table, intervals: Intervals) -> Floats:
+    """Temperature of each region with the usual weights (rate 100, age 100, size 0); negative where not accessed."""
+    of = snapshot_of(table)
+    heat = table.nr_accesses * (1e4 / intervals.most)[of] + table.age * (intervals.next_aggr * 100.0)[of]
+    return np.where(table.nr_accesses > 0, heat, -heat)
+
+
+def percentiles(table: Table, values: Ints) -> Ints:
+    """The 101 percentiles by bytes of a region array, of each snapshot: shape ``(snapshots, 101)``.
+
+    As `damontui.damon.metrics.percentiles_of`; zeros where a snapshot has no bytes.
+    """
+    of = snapshot_of(table)
+    order = np.lexsort((values, of))
+    held = sizes(table)[order]
+    below = np.cumsum(held)
+    begin = below - held
+    first = table.offsets[:-1]
+    count = np.diff(table.offsets)
+    base = np.repeat(begin[np.minimum(first, max(0, len(begin) - 1))] if len(begin) else first, count)
+    total = np.repeat(totals(table), count)
+    reached = (below - base) * 100 // np.maximum(1, total)
+    # rising over the whole record, so that one search finds a percentile in every snapshot
+    flat = reached + of * (PERCENTILES + 1)
+    wanted = np.arange(len(table))[:, None] * (PERCENTILES + 1) + np.arange(PERCENTILES)
+    place = np.searchsorted(flat, wanted.ravel(), side="left").reshape(wanted.shape)
+    place = np.minimum(place, (table.offsets[1:] - 1)[:, None])
+    found: Ints = values[order][np.maximum(place, 0)] if len(values) else np.zeros(wanted.shape, np.int64)
+    found[totals(table) == 0] = 0
+    return found
+
+
+def idle_at_least(table: Table, idle: Ints, thresholds_ms: Ints) -> Floats:
+    """Mean bytes over time idle for at least each threshold, shape ``(thresholds,)``."""
+    share = durations(table) / durations(table).sum()
+    weight = share[snapshot_of(table)] * sizes(table)
+    order = np.argsort(idle, kind="stable")
+    over = np.concatenate([np.cumsum(weight[order][::-1])[::-1], [0.0]])
+    found: Floats = over[np.searchsorted(idle[order], thresholds_ms, side="left")]
+    return found
+
+
+# --- columns of time ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """Which snapshots lie in which columns: arrays of shape ``(pairs,)``."""
+
+    snapshot: Ints
+    column: Ints
+    seconds: Floats
+    """Of the column that the snapshot covers."""
+
+
+def time_edges(table: Table, columns: int) -> Floats:
+    """Edges of equal columns over the record's time, shape ``(columns + 1,)``."""
+    began, ended = float(np.minimum(table.began, table.time).min()), float(table.time.max())
+    return np.linspace(began, max(ended, began + 1e-6), columns + 1)
+
+
+def pairs_of(table: Table, edges: Floats) -> Pairs:
+    """Which snapshots lie in which columns."""
+    columns = len(edges) - 1
+    width = (edges[-1] - edges[0]) / columns
+    began = np.minimum(table.began, table.time)
+    low = np.clip(np.floor((began - edges[0]) / width).astype(np.int64), 0, columns - 1)
+    high = np.clip(np.ceil((table.time - edges[0]) / width).astype(np.int64), low + 1, columns)
+    count = high - low
+    snapshot = np.repeat(np.arange(len(table), dtype=np.int64), count)
+    column = np.arange(len(snapshot)) - np.repeat(np.cumsum(count) - count, count) + low[snapshot]
+    seconds = np.minimum(table.time[snapshot], edges[column + 1]) - np.maximum(began[snapshot], edges[column])
+    # rounding may leave a sliver in the column beside: it is dropped, unless it is all there is of a snapshot
+    kept = seconds > width * 1e-6
+    whole = np.bincount(snapshot, kept, len(table)) > 0
+    kept |= ~whole[snapshot]
+    return Pairs(snapshot[kept], column[kept], np.maximum(seconds[kept], 1e-9))
+
+
+def column_means(table: Table, edges: Floats, values: NDArray[np.float64] | Ints) -> Floats:
+    """Mean of a snapshot array over each column's time, NaN where there is no snapshot; shape ``(columns,)``."""
+    pairs = pairs_of(table, edges)
+    columns = len(edges) - 1
+    weight = np.bincount(pairs.column, pairs.seconds, columns)
+    total = np.bincount(pairs.column, pairs.seconds * values[pairs.snapshot], columns)
+    means: Floats = np.divide(total, weight, out=np.full(columns, np.nan), where=weight > 0)
+    return means
+
+
+# --- time × address -------------------------------------------------------------------------------------------------
+
+
+def targets_of(table: Table) -> tuple[int, ...]:
+    """The identifiers of all targets that have regions, the newest first to come first."""
+    found: dict[int, None] = {}
+    for index in dict.fromkeys(table.beside_of[::-1].tolist()):
+        found.update(dict.fromkeys(table.beside[index].targets))
+    return tuple(found)
+
+
+def _target_of(table: Table, ids: tuple[int, ...]) -> Ints:
+    """The place in ``ids`` of each region's target."""
+    if all(b.targets == ids[: len(b.targets)] for b in table.beside):
+        return table.target
+    number = {name: index for index, name in enumerate(ids)}
+    widest = max(len(b.targets) for b in table.beside)
+    places = np.zeros((len(table.beside), max(1, widest)), np.int64)
+    for index, b in enumerate(table.beside):
+        places[index, : len(b.targets)] = [number[name] for name in b.targets]
+    return places[table.beside_of[snapshot_of(table)], table.target]
+
+
+def axis_of(table: Table, rows: int, *, fold_idle: bool = False, fold_rows: int = 1) -> Axis:
+    """An address axis of about ``rows`` rows over all addresses of a record; large gaps are folded."""
+    ids = targets_of(table)
+    stride = stride_for(len(ids))
+    base = _target_of(table, ids) * stride
+    low, high = base + table.start, base + table.end
+    used = None
+    if fold_idle:
+        hot = table.nr_accesses > 0
+        used = joined(*_runs(low[hot], high[hot]))
+    return make_axis(joined(*_runs(low, high)), rows, stride=stride, used=used, fold_rows=fold_rows, ids=ids)
+
+
+def _runs(low: Ints, high: Ints) -> tuple[Ints, Ints]:
+    """Neighbours that touch put together, and equal runs once: what is left is little to sort."""
+    if not len(low):
+        return low, high
+    cut = np.flatnonzero(low[1:] != high[:-1]) + 1
+    runs = np.unique(np.stack([low[np.r_[0, cut]], high[np.r_[cut - 1, len(high) - 1]]], axis=1), axis=0)
+    return runs[:, 0], runs[:, 1]
+
+
+def heat(table: Table, values: NDArray[np.float64], axis: Axis, edges: Floats) -> tuple[Floats, Floats]:
+    """``(means, covered)`` of each cell, both of shape ``(columns, rows)``.
+
+    A mean is weighted by the time and the bytes of the cell that each region covers, NaN where none does; ``covered``
+    is the share of the cell's time and bytes that regions cover.
+    """
+    columns, rows = len(edges) - 1, len(axis)
+    cells = columns * (rows + 1)
+    total, weight = np.zeros(cells), np.zeros(cells)
+    pairs = pairs_of(table, edges)
+    counts = np.diff(table.offsets)[pairs.snapshot]
+    reach = np.cumsum(counts)
+    stride_of = _target_of(table, axis.ids) * axis.stride
+    row_bytes = (axis.high - axis.low).astype(np.float64)
+    begin = 0
+    while begin < len(counts):
+        before = int(reach[begin - 1]) if begin else 0
+        end = max(begin + 1, int(np.searchsorted(reach, before + _CHUNK, side="right")))
+        part = slice(begin, end)
+        begin = end
+        held = counts[part]
+        pair = np.repeat(np.arange(part.start, min(part.stop, len(counts))), held)
+        within = np.arange(len(pair)) - np.repeat(np.cumsum(held) - held, held)
+        region = table.offsets[pairs.snapshot[pair]] + within
+        _paint(
+            table.start[region] + stride_of[region],
+            table.end[region] + stride_of[region],
+            values[region],
+            pairs.seconds[pair],
+            pairs.column[pair] * (rows + 1),
+            axis,
+            row_bytes,
+            (total, weight),
+        )
+    shape = (columns, rows + 1)
+    seconds = np.diff(edges)[:, None]
+    sums, bytes_ = (array.reshape(shape)[:, :rows] for array in (total, weight))
+    there = bytes_ > seconds * row_bytes * 1e-9
+    means = np.divide(sums, bytes_, out=np.full(sums.shape, np.nan), where=there)
+    # sums are differences of running sums: what is below their rounding is nothing
+    means[np.abs(means) < 1e-9 * max(1e-300, float(np.abs(values).max(initial=0.0)))] = 0.0
+    return means, bytes_ / (seconds * np.maximum(row_bytes, 1.0))
+
+
+def _paint(
+    low: Ints,
+    high: Ints,
+    values: Floats,
+    seconds: Floats,
+    base: Ints,
+    axis: Axis,
+    row_bytes: Floats,
+    sums: tuple[Floats, Floats],
+) -> None:
+    """Add regions to cells; ``base`` is the number of each one's column's first cell."""
+    rows = len(axis)
+    low, high = np.maximum(low, axis.low[0]), np.minimum(high, axis.high[-1])
+    first = np.searchsorted(axis.low, low, side="right") - 1
+    last = np.searchsorted(axis.low, high, side="left") - 1
+    inside = (low < high) & (last >= first)
+    if not inside.all():
+        low, high, first, last = low[inside], high[inside], first[inside], last[inside]
+        values, seconds, base = values[inside], seconds[inside], base[inside]
+    size = len(sums[0])
+    head = np.maximum(0, np.minimum(high, axis.high[first]) - low) * seconds
+    more = last > first
+    tail = np.where(more, np.maximum(0, np.minimum(high, axis.high[last]) - axis.low[last]), 0) * seconds
+    whole = last > first + 1
+    for array, factor in ((sums[0], values), (sums[1], None)):
+        array += np.bincount(base + first, head if factor is None else head * factor, size)
+        array += np.bincount(base[more] + last[more], (tail if factor is None else tail * factor)[more], size)
+        if whole.any():
+            # rows that are covered whole: one up where they begin, one down where they end
+            step = seconds[whole] if factor is None else (seconds * factor)[whole]
+            steps = np.bincount(base[whole] + first[whole] + 1, step, size)
+            steps -= np.bincount(base[whole] + last[whole], step, size)
+            grid = np.cumsum(steps.reshape(-1, rows + 1), axis=1)
+            array += (grid * np.append(row_bytes, 0.0)).ravel()

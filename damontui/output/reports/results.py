@@ -1,0 +1,405 @@
+"""What a report of each style holds: one of five kinds of result, which text, JSON and pictures know how to show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from math import ceil
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from damontui import units
+from damontui.analysis.heatmap import VOID, Axis, Floats, Mode, Part
+from damontui.damon.snapshot import Ints
+from damontui.errors import SourceError, UsageError
+from damontui.output.reports import numbers
+from damontui.output.reports.numbers import Intervals
+from damontui.records.table import Table
+
+Unit = Literal["bytes", "bytes/s", "seconds", "share"]
+
+PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
+"""Of values over time."""
+THRESHOLDS = (1, 10, 60, 300, 600, 1800, 3600)
+"""Seconds of idle time whose memory is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a style may be told."""
+
+    columns: int = 60
+    """Of time."""
+    rows: int = 30
+    """Of addresses."""
+    fold_rows: int = 1
+    """Rows that a fold takes."""
+    mode: Mode = "rate"
+    fold_idle: bool = False
+    skip: int = 0
+    """Snapshots at the start that a working set's distribution leaves out."""
+    bins: int = 10
+    log: bool = False
+    """Histogram ranges that double, instead of equal ones."""
+    every: bool = False
+    """All snapshots' regions, not only the last one's."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Regions:
+    """The regions of one snapshot or of all."""
+
+    table: Table
+    intervals: Intervals
+    snapshots: tuple[int, ...]
+    """Indices into the table."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heat:
+    """Time × address."""
+
+    axis: Axis
+    edges: Floats
+    """Of the columns, seconds on the record's clock."""
+    values: Floats
+    """Shape ``(columns, rows)``, the lowest address first; NaN where no region was."""
+    covered: Floats
+    """Share of each cell that regions cover, same shape."""
+    mode: Mode
+    samples: int = 0
+    """Where the record has no intervals, rates are shares of this number of samples, the most that were seen."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Line:
+    """One quantity over time."""
+
+    name: str
+    unit: Unit
+    values: Floats
+    """Of each snapshot."""
+    columns: Floats
+    """Mean of each column of time, NaN where there is no snapshot."""
+    mean: float
+    """Over time."""
+    percentiles: tuple[float, ...]
+    """`PERCENTILES` of the snapshots."""
+    against: float | None = None
+    """What it is to be compared with: a goal, a total."""
+    against_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """Quantities over time, on one axis of time."""
+
+    time: Floats
+    """When each snapshot ended."""
+    edges: Floats
+    lines: tuple[Line, ...]
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IdlePercentiles:
+    """How long memory was idle, by bytes, over time."""
+
+    time: Floats
+    values: Ints
+    """Milliseconds, shape ``(snapshots, 101)``; negative: in use for so long."""
+    total: Floats
+    """Bytes of each snapshot."""
+    at_least: tuple[float, ...]
+    """Mean bytes idle for at least each of `THRESHOLDS`."""
+
+    @property
+    def last(self) -> Ints:
+        """Those of the last snapshot."""
+        row: Ints = self.values[-1]
+        return row
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Histogram:
+    """Bytes by a metric, mean over time."""
+
+    name: str
+    unit: Literal["microseconds", "temperature"]
+    edges: Ints
+    """Shape ``(bins + 1,)``; a range holds its lower edge, not its upper one."""
+    bytes: Floats
+    """Shape ``(bins,)``; memory in use is not among idle times."""
+    in_use: float | None
+    """Bytes that are not idle at all; None where the metric has a place for them."""
+    total: float
+    snapshots: int
+
+
+Result = Regions | Heat | Series | IdlePercentiles | Histogram
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """One style of report."""
+
+    summary: str
+    make: Callable[[Table, Intervals, Options], Result]
+    needs_intervals: bool
+
+
+def regions(table: Table, intervals: Intervals, options: Options) -> Regions:
+    """The regions as they are."""
+    count = len(table)
+    held = np.flatnonzero(np.diff(table.offsets) > 0)
+    return Regions(table, intervals, tuple(range(count)) if options.every else (int(held[-1]),))
+
+
+def heatmap(table: Table, intervals: Intervals, options: Options) -> Heat:
+    """Mean rate, temperature or idle time of each cell."""
+    if options.mode != "rate" and not intervals.known:
+        raise _no_intervals(f"a heatmap of {options.mode}")
+    samples = 0
+    values: NDArray[np.float64]
+    if options.mode == "idle":
+        values = numbers.idle_ms(table, intervals) / -1000.0
+    elif options.mode == "temperature":
+        values = numbers.temperatures(table, intervals)
+    elif intervals.known:
+        values = table.nr_accesses / np.repeat(intervals.most, np.diff(table.offsets))
+    else:
+        samples = max(1, int(table.nr_accesses.max()))
+        values = table.nr_accesses / samples
+    axis = numbers.axis_of(table, options.rows, fold_idle=options.fold_idle, fold_rows=options.fold_rows)
+    edges = numbers.time_edges(table, options.columns)
+    means, covered = numbers.heat(table, values, axis, edges)
+    return Heat(axis, edges, means, covered, options.mode, samples)
+
+
+def _line(
+    table: Table, edges: Floats, name: str, unit: Unit, values: NDArray[np.float64] | Ints, **more: object
+) -> Line:
+    weight = numbers.durations(table)
+    ordered = np.sort(values)
+    # the rule of damo's distributions: no interpolation
+    chosen = [ordered[min(int(p / 100 * len(ordered)), len(ordered) - 1)] for p in PERCENTILES]
+    return Line(
+        name,
+        unit,
+        np.asarray(values, np.float64),
+        numbers.column_means(table, edges, values),
+        float((values * weight).sum() / weight.sum()),
+        tuple(float(v) for v in chosen),
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def working_set(table: Table, intervals: Intervals, options: Options) -> Series:
+    """Bytes with an access, and their distribution."""
+    if options.skip >= len(table):
+        raise UsageError(f"--skip: {options.skip} leaves nothing of {len(table)} snapshots")
+    skip = options.skip
+    values, whole = numbers.working_sets(table)[skip:], numbers.totals(table)[skip:]
+    table = _from(table, skip)
+    edges = numbers.time_edges(table, options.columns)
+    total = float(whole.mean())
+    line = _line(table, edges, "working set", "bytes", values, against=total, against_name="all regions, mean")
+    most, needed = float(whole.max()), line.percentiles[PERCENTILES.index(95)]
+    remark = (
+        f"95 % of the snapshots needed no more than {units.size(needed)}; all regions hold up to {units.size(most)}: "
+        f"{units.size(max(0.0, most - needed))} less would have done, as far as sampling can tell"
+    )
+    remarks = (f"the first {skip:,} snapshots are left out", remark) if skip else (remark,)
+    return Series(table.time, edges, (line,), remarks)
+
+
+def _from(table: Table, skip: int) -> Table:
+    """Only what concerns time: the region arrays stay whole."""
+    return replace(
+        table,
+        time=table.time[skip:],
+        began=table.began[skip:],
+        wall=table.wall[skip:],
+        beside_of=table.beside_of[skip:],
+        offsets=table.offsets[skip:],
+    )
+
+
+def bandwidth(table: Table, intervals: Intervals, options: Options) -> Series:
+    """Estimated bytes per second."""
+    edges = numbers.time_edges(table, options.columns)
+    line = _line(table, edges, "bandwidth", "bytes/s", numbers.bandwidths(table, intervals))
+    return Series(
+        table.time, edges, (line,), ("An estimate from sampling: touched bytes per second, not traffic on the bus",)
+    )
+
+
+def tuning(table: Table, intervals: Intervals, options: Options) -> Series:
+    """The intervals, and what they are tuned for."""
+    edges = numbers.time_edges(table, options.columns)
+    goals = {b.attrs.goal.access_bp for b in table.beside if b.attrs.goal is not None}
+    goal = goals.pop() / 10_000 if len(goals) == 1 else None
+    changes = int((np.diff(intervals.aggr) != 0).sum())
+    lines = (
+        _line(table, edges, "sampling interval", "seconds", intervals.sample / 1e6),
+        _line(table, edges, "aggregation interval", "seconds", intervals.aggr / 1e6),
+        _line(
+            table,
+            edges,
+            "observed accesses",
+            "share",
+            numbers.observed(table, intervals),
+            against=goal,
+            against_name="goal" if goal is not None else "",
+        ),
+    )
+    remarks = [f"the intervals changed {changes} times" if changes != 1 else "the intervals changed once"]
+    return Series(table.time, edges, lines, tuple(remarks))
+
+
+def idle_percentiles(table: Table, intervals: Intervals, options: Options) -> IdlePercentiles:
+    """Percentiles by bytes of idle time, of each snapshot."""
+    idle = numbers.idle_ms(table, intervals)
+    at_least = numbers.idle_at_least(table, idle, np.array(THRESHOLDS, np.int64) * 1000)
+    held = np.diff(table.offsets) > 0
+    values = numbers.percentiles(table, idle)[held]
+    total = numbers.totals(table)[held]
+    return IdlePercentiles(table.time[held], values, total.astype(np.float64), tuple(at_least.tolist()))
+
+
+def edges_of(low: int, high: int, bins: int, *, log: bool) -> Ints:
+    """Edges of ranges from ``low`` to over ``high``: ``bins`` equal ones, or such that each is twice the one before.
+
+    The rules of damo's histograms.
+    """
+    if not log:
+        width = max(1, ceil((high + 1 - low) / bins))
+        return np.array([low + width * step for step in range(bins + 1)], np.int64)
+    width = max(int((high - low) / 2**bins), 1)
+    edges = [low, low + width]
+    while edges[-1] <= high:
+        width *= 2
+        edges.append(edges[-1] + width)
+    return np.array(edges, np.int64)
+
+
+def idle_histogram(table: Table, intervals: Intervals, options: Options) -> Histogram:
+    """Bytes by idle time."""
+    held = (table.age + 1) * intervals.next_aggr[numbers.snapshot_of(table)]
+    used = table.nr_accesses > 0
+    # memory in use counts as idle for no time, but in a place of its own
+    metric = np.where(used, 0, held)
+    return _histogram(table, "idle time", "microseconds", metric, used, options)
+
+
+def temperature_histogram(table: Table, intervals: Intervals, options: Options) -> Histogram:
+    """Bytes by temperature."""
+    metric = np.rint(numbers.temperatures(table, intervals)).astype(np.int64)
+    return _histogram(table, "temperature", "temperature", metric, None, options)
+
+
+def _histogram(
+    table: Table,
+    name: str,
+    unit: Literal["microseconds", "temperature"],
+    metric: Ints,
+    apart: NDArray[np.bool_] | None,
+    options: Options,
+) -> Histogram:
+    share = numbers.durations(table) / numbers.durations(table).sum()
+    weight = np.repeat(share, np.diff(table.offsets)) * numbers.sizes(table)
+    edges = edges_of(int(metric.min()), int(metric.max()), options.bins, log=options.log)
+    place = np.searchsorted(edges, metric, side="right") - 1
+    mine = slice(None) if apart is None else ~apart
+    found: Floats = np.bincount(place[mine], weight[mine], len(edges) - 1).astype(np.float64)
+    in_use = None if apart is None else float(weight[apart].sum())
+    return Histogram(name, unit, edges, found, in_use, float(weight.sum()), len(table))
+
+
+STYLES: dict[str, Style] = {
+    "regions": Style("each region: address, size, rate, how long, temperature", regions, False),
+    "heatmap": Style("time × address: how often, or how long, memory was in use", heatmap, False),
+    "wss": Style("the working set over time, and its percentiles", working_set, False),
+    "idle-percentiles": Style("how long memory was idle, by bytes", idle_percentiles, True),
+    "idle-histogram": Style("bytes by idle time, and how much is idle for longer", idle_histogram, True),
+    "temperature-histogram": Style("bytes by temperature", temperature_histogram, True),
+    "bandwidth": Style("estimated bytes per second over time", bandwidth, True),
+    "intervals": Style("how the intervals were tuned, and what they were tuned for", tuning, True),
+}
+
+
+def make(style: str, table: Table, intervals: Intervals, options: Options) -> Result:
+    """A result of ``style``. Raises `SourceError` where the record lacks what the style needs."""
+    chosen = STYLES[style]
+    if chosen.needs_intervals and not intervals.known:
+        raise _no_intervals(f"a report of {style}")
+    return chosen.make(table, intervals, options)
+
+
+def _no_intervals(what: str) -> SourceError:
+    return SourceError(f"cannot make {what}", "the record holds no intervals", "give them: --sample 5ms --aggr 100ms")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What stands above every report."""
+
+    style: str
+    target: str
+    title: str
+    host: str
+    kernel: str
+    origin: str
+    snapshots: int
+    regions: int
+    began: float
+    ended: float
+    wall: float
+    """When the last snapshot ended, seconds since 1970; a record may know the time since a start only."""
+    filters: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def head_of(style: str, table: Table, intervals: Intervals, filters: dict[str, str]) -> Head:
+    """The head of a report on ``table``, which is what the filters left."""
+    description = table.description
+    notes = list(table.notes)
+    if intervals.inferred:
+        notes.append(
+            f"the record does not say how its intervals were tuned; those of {intervals.inferred:,} snapshots are "
+            "taken from how long they lasted"
+        )
+    lost = sum(1 for extra in table.extra.values() if extra.get("complete") is False)
+    if lost:
+        notes.append(f"{lost:,} snapshots are incomplete: trace events were lost")
+    title = description.title
+    return Head(
+        style,
+        description.target,
+        title,
+        description.host,
+        description.kernel,
+        description.origin,
+        len(table),
+        len(table.start),
+        float(min(table.began[0], table.time[0])),
+        float(table.time[-1]),
+        float(table.wall[-1]),
+        filters,
+        tuple(notes),
+    )
+
+
+def between(axis: Axis, part: Part) -> tuple[int, int] | None:
+    """The identifiers of the targets below and above a fold; None where it lies within one target."""
+    after = part.first + part.rows
+    if part.kind != VOID or after >= len(axis) or axis.part(after).target == part.target:
+        return None
+    return axis.ids[part.target], axis.ids[axis.part(after).target]
+
+
+def wall_known(head: Head) -> bool:
+    """Whether the record knows the time of day."""
+    return head.wall >= 1e9

@@ -1,0 +1,124 @@
+"""Who owns the source that is monitored: it can be exchanged for another, and each is left exactly once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from damontui.errors import DamontuiError, UsageError
+from damontui.sources.base import Source
+
+if TYPE_CHECKING:
+    from damontui.sources.catalog import Entry
+
+PATIENCE = 6.0
+"""Seconds that the end waits for a source that is being entered or left in another thread: DAMON_STAT is given back
+within a second, a command has five to end."""
+
+
+def _no_other(word: str) -> Source:
+    raise UsageError(f"cannot change to {word}: there is one target here")
+
+
+class ActiveSource:
+    """A context manager around the first source, from which other sources can be opened instead of it.
+
+    What ends the program leaves every source that was entered and not left yet, also one whose entering is only just
+    under way in another thread.
+
+    Args:
+        first: entered with this.
+        choose: makes the source of a target's word; raises `UsageError`. None where there is one target only.
+        catalog: what there is to choose from; may take a moment.
+    """
+
+    def __init__(
+        self,
+        first: Source,
+        choose: Callable[[str], Source] | None = None,
+        catalog: Callable[[], Sequence[Entry]] = tuple,
+    ) -> None:
+        self.source = first
+        """The one in force."""
+        self.exchangeable = choose is not None
+        self.catalog = catalog
+        self._choose = choose or _no_other
+        self._held: list[Source] = []
+        self._busy = 0
+        self._closed = False
+        self._change = threading.Condition()
+
+    def __enter__(self) -> Self:
+        self._enter(self.source)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        leaving = ExitStack()  # newest first, and the others too where one fails
+        with self._change:
+            self._closed = True
+            for source in self._held:
+                leaving.push(source)
+            self._held.clear()
+        try:
+            leaving.__exit__(kind, error, trace)
+        finally:
+            with self._change:
+                self._change.wait_for(lambda: not self._busy, PATIENCE)
+
+    def open(self, word: str) -> Source:
+        """Another source, entered beside the one in force. Any thread; may block for as long as entering does.
+
+        Raises:
+            DamontuiError: the word means nothing, or the system said no; nothing has changed then.
+        """
+        source = self._choose(word)
+        self._enter(source)
+        return source
+
+    def exchange(self, source: Source) -> DamontuiError | None:
+        """Put an opened source in force and leave the one before it, whose monitoring has ended. Any thread.
+
+        Returns what the system said on leaving that one, if it said no.
+        """
+        before, self.source = self.source, source
+        try:
+            self.leave(before)
+        except DamontuiError as error:
+            return error
+        return None
+
+    def leave(self, source: Source) -> None:
+        """Leave an opened source, unless that was done before."""
+        with self._change:
+            if source not in self._held:
+                return
+            self._held.remove(source)
+            self._busy += 1
+        try:
+            source.__exit__(None, None, None)
+        finally:
+            self._done()
+
+    def _enter(self, source: Source) -> None:
+        with self._change:
+            self._busy += 1
+        try:
+            source.__enter__()
+            with self._change:
+                late = self._closed
+                if not late:
+                    self._held.append(source)
+            if late:  # the program ends meanwhile
+                source.__exit__(None, None, None)
+        finally:
+            self._done()
+
+    def _done(self) -> None:
+        with self._change:
+            self._busy -= 1
+            self._change.notify_all()

@@ -1,0 +1,231 @@
+"""What could be saved: the estimate, its error bar, its past, and who holds it."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from damontui.analysis import savings
+from damontui.analysis.savings import THRESHOLDS, Estimate, Ledger
+from damontui.damon import metrics
+from damontui.damon.snapshot import Snapshot, Truth
+from damontui.history import History
+from damontui.sources.choose import Options, choose
+from tests import make
+from tests.make import GIB, MIB
+
+ROWS = [(0, GIB, 20, 9), (GIB, 2 * GIB, 5, 0), (2 * GIB, 4 * GIB, 0, 59), (4 * GIB, 5 * GIB, 0, 5)]
+
+
+def test_idle_memory_and_its_error_bar_by_hand() -> None:
+    shown = make.snapshot(ROWS)
+    # three quarters of the straddling region may hide idle memory; 60 aggregations without a hit leave 3 of 60
+    assert savings.idle(shown, 60) == Estimate(2 * GIB * 0.95, 2 * GIB, 3.75 * GIB)
+    assert savings.idle(shown, 6) == Estimate(2 * GIB * 0.95 + GIB * 0.5, 3 * GIB, 3.75 * GIB)
+    assert savings.idle(shown, 61) == Estimate(0, 0, 3.75 * GIB)
+
+
+def test_what_was_just_seen_idle_counts_for_nothing_sure() -> None:
+    assert savings.idle(make.snapshot([(0, GIB, 0, 0)]), 1) == Estimate(0, GIB, GIB)
+
+
+def test_nothing_is_nothing() -> None:
+    assert savings.idle(make.snapshot([]), 1) == Estimate(0, 0, 0)
+    assert savings.holders(make.snapshot([]), 1) == []
+    ledger = Ledger()
+    assert ledger.saving(60, 0, 100) is None
+    assert ledger.accessed(0, 100) == ()
+    assert all(math.isnan(value) for value in ledger.idle_columns(60, 100, 60, 10))
+    assert ledger.idle_columns(60, 100, 60, 0) == []
+
+
+rows = st.lists(st.tuples(st.integers(1, 1 << 24), st.integers(0, 20), st.integers(0, 5000)), min_size=1, max_size=40)
+
+
+@given(rows, st.floats(0.001, 7200))
+def test_the_bar_holds_the_estimate_which_is_the_kernels(parts: list[tuple[int, int, int]], seconds: float) -> None:
+    at, made = 0, []
+    for pages, count, age in parts:
+        made.append((at, at + pages * 4096, count, age))
+        at += pages * 4096
+    shown = make.snapshot(made)
+    found = savings.idle(shown, seconds)
+    assert found.found == metrics.idle_at_least(shown, seconds * 1000)
+    assert 0 <= found.least <= found.found <= found.most <= shown.total_bytes + 1e-3
+    longer = savings.idle(shown, seconds * 2)
+    assert longer.found <= found.found
+    assert longer.least <= found.least + 1e-3
+
+
+def test_the_lower_end_holds_for_memory_touched_once_an_aggregation() -> None:
+    """The rule of three against the exact chance: that many touched pages would have been met, 95 times of 100."""
+    looks = 20
+    for age in (3, 10, 100, 1000):
+        share = 3 / (age + 1)
+        missed = (1 - share / looks) ** (looks * (age + 1))
+        assert missed <= 0.0502
+
+
+@pytest.mark.parametrize(("seconds", "share"), [(0.0005, 1.0), (1, 0.605), (10, 0.105), (11, 0.0), (-100, 1.0)])
+def test_the_true_share_comes_from_the_percentiles(seconds: float, share: float) -> None:
+    # two fifths in use, half idle for 5 s, a tenth for 10 s
+    values = tuple([-9000] * 40 + [5000] * 50 + [10_000] * 11)
+    if seconds in (0.0005, -100):
+        values = (1000,) * 101
+    assert savings.true_share(Truth(0, 0.0, values), seconds) == pytest.approx(share)
+
+
+def test_percentiles_over_time_are_weighted_by_how_long_a_value_held() -> None:
+    import numpy as np
+
+    values, lengths = np.array([5.0, 1.0, 3.0]), np.array([1.0, 8.0, 1.0])
+    assert savings.over_time(values, lengths, (0, 50, 80, 90, 100)) == (1, 1, 1, 3, 5)
+
+
+def breathing(time: float) -> Snapshot:
+    """2 GiB, of which a half is used for one second in ten."""
+    used = int(time) % 10 == 0
+    age = 0 if used else int(time) % 10 - 1
+    return make.snapshot([(0, GIB, 20, 50), (GIB, 2 * GIB, 20 if used else 0, age)], time)
+
+
+def kept(snapshots: Sequence[Snapshot]) -> History:
+    history = History()
+    for one in snapshots:
+        history.append(one)
+    return history
+
+
+def test_the_ledger_agrees_with_looking_at_every_snapshot() -> None:
+    made = make.steady(120)
+    ledger = Ledger()
+    ledger.update(kept(made))
+    assert len(ledger) == 120
+    window = made[60:]
+    for threshold in THRESHOLDS:
+        needed = sorted(
+            one.total_bytes - metrics.idle_at_least(one, threshold * 1000)
+            for one in window
+            if max(one.time - made[0].began, float(abs(metrics.idle_ms(one)).max()) / 1000) >= threshold
+        )
+        lengths = [one.time - one.began for one in window]
+        assert lengths == [1.0] * 60
+        if not needed:  # memory was not watched for so long
+            assert ledger.used_within(threshold, 60, 120) == ()
+            assert ledger.saving(threshold, 60, 120) is None
+            continue
+        assert ledger.used_within(threshold, 60, 120, (0, 100)) == (needed[0], needed[-1])
+        saving = ledger.saving(threshold, 60, 120)
+        assert saving is not None
+        p90 = needed[math.ceil(0.9 * len(needed)) - 1]
+        assert saving.working_set == p90
+        assert saving.saved == saving.total - p90
+        assert 0 <= saving.least <= saving.saved <= saving.most <= saving.total
+        assert saving.seconds == len(needed)
+    assert ledger.accessed(60, 120, (100,)) == (max(metrics.working_set(one) for one in window),)
+
+
+def test_memory_used_one_second_in_ten_is_not_to_be_saved_at_ten_seconds() -> None:
+    ledger = Ledger()
+    ledger.update(kept([breathing(float(t)) for t in range(1, 201)]))
+    short, long = ledger.saving(5, 100, 200), ledger.saving(10, 100, 200)
+    assert short is not None
+    assert long is not None
+    assert short.saved == 0  # for half of the time it had been used within 5 s
+    assert long.saved == 0
+    assert ledger.used_within(5, 100, 200, (0, 50, 51)) == (GIB, GIB, 2 * GIB)
+    assert set(ledger.idle_columns(5, 200, 100, 100)) == {0.0, 0.5}
+
+
+def test_only_what_is_new_is_asked_for() -> None:
+    @dataclass
+    class Counted:
+        history: History
+        asked: list[tuple[float, int]] = field(default_factory=list)
+
+        @property
+        def epoch(self) -> int:
+            return self.history.epoch
+
+        @property
+        def generation(self) -> int:
+            return self.history.generation
+
+        def between(self, since: float, until: float, most: int | None = None) -> Sequence[Snapshot]:
+            found = self.history.between(since, until, most)
+            self.asked.append((since, len(found)))
+            return found
+
+    history = kept(make.steady(100))
+    past = Counted(history)
+    ledger = Ledger()
+    ledger.update(past)
+    ledger.update(past)
+    history.append(make.steady(101)[100])
+    ledger.update(past)
+    assert past.asked == [(-math.inf, 100), (100.0, 1)]
+    history.clear()
+    ledger.update(past)
+    assert len(ledger) == 0
+
+
+def test_a_ledger_is_bounded_and_keeps_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(savings, "MOST", 64)
+    ledger = Ledger()
+    history = History()
+    for one in make.steady(300):
+        history.append(one)
+        ledger.update(history)
+    assert len(ledger) <= 64
+    assert ledger.accessed(299, 300, (50,)) == (metrics.working_set(make.steady(300)[-1]),)
+    assert ledger.saving(1, 0, 300) is not None
+
+
+def test_holders_sum_to_everything_and_the_largest_idle_comes_first() -> None:
+    shown = make.snapshot(
+        [(0, GIB, 0, 99), (GIB, GIB + MIB, 20, 3), (2 * GIB, 4 * GIB, 0, 5), (4 * GIB, 5 * GIB, 3, 0)],
+        names=("[heap]", "[heap]", "libc.so.6", "[heap]"),
+    )
+    heap, libc = savings.holders(shown, 60)
+    assert (heap.name, heap.regions, heap.bytes, heap.idle, heap.used) == (
+        "[heap]",
+        3,
+        2 * GIB + MIB,
+        GIB,
+        GIB + MIB,
+    )
+    assert (libc.name, libc.idle, libc.used, libc.largest) == ("libc.so.6", 0, 0, 2)
+    assert heap.largest in (0, 3)
+    assert [one.name for one in savings.holders(shown, 1)] == ["libc.so.6", "[heap]"]
+
+
+def test_what_has_no_name_is_held_by_its_target() -> None:
+    shown = make.snapshot([(0, GIB, 0, 9), (0, 2 * GIB, 0, 9)], target=[0, 1], targets=(11, 22))
+    assert [one.name for one in savings.holders(shown, 1)] == ["target 22", "target 11"]
+    assert [one.name for one in savings.holders(make.snapshot(ROWS), 1)] == [""]
+
+
+@pytest.mark.parametrize("name", ["steady", "stairs", "zigzag"])
+def test_the_truth_of_synthetic_memory_is_within_the_bar(name: str) -> None:
+    inside = []
+    with choose(f"demo:{name}", Options(seed=1, speed=math.inf)) as source:
+        stop = threading.Event()
+        for event in source.snapshots(stop):
+            if not isinstance(event, Snapshot) or event.truth is None:
+                continue
+            if event.time > 120:
+                for threshold in (10, 60):
+                    found = savings.idle(event, threshold)
+                    true = savings.true_share(event.truth, threshold) * event.total_bytes
+                    slack = 0.01 * event.total_bytes  # the truth comes in whole percents
+                    inside.append(found.least - slack <= true <= found.most + slack)
+            if event.time > 300:
+                break
+    assert len(inside) > 100
+    assert sum(inside) / len(inside) >= 0.95
