@@ -10,7 +10,7 @@ import numpy as np
 
 from damontui.damon.attrs import Attrs
 from damontui.damon.metrics import percentiles_of
-from damontui.damon.snapshot import Description, ModuleValues, Origin, Snapshot, Status, Truth, ints
+from damontui.damon.snapshot import Description, Ints, Measured, ModuleValues, Origin, Snapshot, Status, Truth, ints
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -42,6 +42,9 @@ def snapshot(
     truth: Truth | None = None,
     cpu: float | None = 0.003,
     note: str = "",
+    resident: Ints | None = None,
+    measured: Measured | None = None,
+    watched: float | None = None,
 ) -> Snapshot:
     """A snapshot of ``rows`` (start, end, nr_accesses, age) whose aggregation ended at ``time``."""
     columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
@@ -67,6 +70,9 @@ def snapshot(
         truth=truth,
         cpu=cpu,
         note=note,
+        resident=resident,
+        measured=measured,
+        watched=watched,
     )
 
 

@@ -12,7 +12,7 @@ from damontui import units
 from damontui.commands.call import Call, Parser, add_target
 from damontui.commands.progress import Progress
 from damontui.config import parse_seconds
-from damontui.damon.snapshot import Description, Snapshot, Status
+from damontui.damon.snapshot import Description, Interim, Snapshot, Status
 from damontui.errors import SourceError, UsageError
 from damontui.records.own import RecordWriter
 
@@ -53,6 +53,8 @@ def run(call: Call) -> int:
             print(f"damontui: {source.describe().reason}", file=sys.stderr)
         limit: float | None = None
         for event in source.snapshots(threading.Event()):
+            if isinstance(event, Interim):
+                continue
             if limit is None and call.words.seconds is not None:
                 limit = (event.began if isinstance(event, Snapshot) else event.time) + call.words.seconds
             if isinstance(event, Snapshot):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from damontui.commands.call import Call, Parser, add_target
 from damontui.commands.progress import Progress
 from damontui.config import parse_count, parse_seconds
-from damontui.damon.snapshot import Description, Snapshot, Status
+from damontui.damon.snapshot import Description, Interim, Snapshot, Status
 from damontui.errors import SourceError
 from damontui.sources.base import Source
 
@@ -97,6 +97,8 @@ def _count(call: Call, source: Source, show: Callable[[Snapshot], None]) -> None
                 if seen == wanted:
                     return
                 call.endings.limit(timeout, too_late)
+            elif isinstance(event, Interim):
+                continue
             elif event.state == "ended" and seen:
                 return
             elif event.state in ("off", "gone", "ended"):
