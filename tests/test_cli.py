@@ -63,7 +63,7 @@ def test_help_names_what_there_is(words: list[str], capsys: pytest.CaptureFixtur
     ("words", "parts"),
     [
         (["--seed", "x"], ["--seed", "'x'", "whole number"]),
-        (["--sample", "5"], ["--sample", "'5'", "5ms"]),
+        (["--sample", "5x"], ["--sample", "'5x'", "5ms"]),
         (["--speed", "-1"], ["--speed", "'-1'", "max"]),
         (["--speed", "nan"], ["--speed", "'nan'", "max"]),
         (["--goal", "400%"], ["--goal", "'400%'", "100%"]),
