@@ -45,8 +45,8 @@ def arguments(parser: Parser) -> None:
     group.add_argument(
         "--now",
         action="store_true",
-        help="do not wait until what was just started says something (10 s, or its intervals are tuned); of stat, what "
-        "the module says while an aggregation is under way",
+        help="do not wait until what was just started says something (10 s, or its intervals are tuned); of stat, the "
+        "first is what the module says while an aggregation is under way",
     )
     group.add_argument("--json", action="store_true", help="one JSON object a line")
     group.add_argument(
@@ -156,8 +156,8 @@ class _Counting:
 
     def _takes(self, event: Snapshot | Interim) -> bool:
         if isinstance(event, Interim):
-            # before the module computed anything, there is nothing to print yet
-            return self._now and (event.in_use is not None or event.module.bandwidth is not None)
+            # after the first, whole aggregations; before the module computed anything, there is nothing to print
+            return self._now and not self._seen and (event.in_use is not None or event.module.bandwidth is not None)
         if self._now or self._seen or self._source.describe().origin == "record" or says_something(event):
             return True
         self._young = event
