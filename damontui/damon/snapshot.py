@@ -262,12 +262,12 @@ class Interim:
 
     @property
     def in_use(self) -> float | None:
-        """Share of memory that was found in use so far, 0 … 1; None where the kernel does not tell (before 6.18)."""
+        """Share of memory that was found in use so far, 0 … 1; None before the module computed anything."""
         idle = self.module.idle_ms_percentiles
         if idle is None:
             return None
         # percentile p is the first region at which p % is reached, so that n negative values are between n - 1 and n %
-        negative = sum(value < 0 for value in idle)
+        negative = sum(value <= 0 for value in idle)  # 0 on 6.17: what is idle is so for an aggregation at least
         return max(0, negative - 1) / 100
 
 
