@@ -46,7 +46,7 @@ def needs_clear_refs() -> None:
         (["--json"], ["the command is missing"]),
         (["--frobnicate", "--", "true"], ["--frobnicate", "no such option"]),
         (["--rootfs", "/proc", "--", "true"], ["--rootfs", "/proc", "own /proc"]),
-        (["--sample", "5", "--", "true"], ["--sample", "'5'"]),
+        (["--sample", "5x", "--", "true"], ["--sample", "'5x'"]),
         (["--take", "--", "true"], ["--take", "no such option"]),
     ],
 )
