@@ -205,7 +205,7 @@ def test_snapshot_is_deterministic_with_a_seed() -> None:
 
 
 def test_options_reach_the_engine() -> None:
-    (snapshot,) = snapshots("--sample", "20ms", "--max-regions", "50", "--goal", "2%", "--goal-aggrs", "5")
+    (snapshot,) = snapshots("--now", "--sample", "20ms", "--max-regions", "50", "--goal", "2%", "--goal-aggrs", "5")
     assert snapshot["intervals"] == {"sample_us": 20_000, "aggr_us": 400_000}
     assert snapshot["goal"] == {"access_bp": 200, "aggrs": 5, "min_sample_us": 5_000, "max_sample_us": 10_000_000}
     assert snapshot["max_regions"] == 50
@@ -276,7 +276,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
 
 def test_a_process_of_ours() -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
-        done = run("snapshot", str(process.pid), "--json", "--aggr", "200ms")
+        done = run("snapshot", str(process.pid), "--json", "--now", "--aggr", "200ms")
         process.terminate()
     assert done.returncode == 0, done.stderr
     value = json.loads(done.stdout)

@@ -251,7 +251,7 @@ def _process(root: Root, pid: int, program: str, by_damon: bool, users: dict[int
         return None
     try:
         fields = root.read(f"proc/{pid}/stat").rpartition(")")[2].split()
-        uid = os.stat(root.path(f"proc/{pid}")).st_uid
+        uid = root.stat(f"proc/{pid}").st_uid
         process = Process(pid, who.ppid, _user(uid, users), int(fields[21]) * _PAGE, int(fields[17]))
     except (SourceError, OSError, IndexError, ValueError):
         return None  # it ended while it was looked at
@@ -266,7 +266,7 @@ def _process(root: Root, pid: int, program: str, by_damon: bool, users: dict[int
             remedy=f"it needs a kernel with CONFIG_PROC_PAGE_MONITOR=y, or DAMON: {program} doctor",
         )
     # smaps lets anybody open it as far as its mode goes; clear_refs is its owner's
-    if not os.access(root.path(clear), os.W_OK):
+    if not root.writable(clear):
         return replace(entry, reason=f"belongs to {process.user}", remedy=f"run: sudo {program} {pid}")
     return entry
 
