@@ -20,7 +20,7 @@ def run(call: Call) -> int:
     from damontui.output.doctor import doctor_object, report, terminal
     from damontui.sources.choose import KINDS
 
-    found = survey(Root(call.words.rootfs, read_only=call.settings["read_only"]), program=call.program)
+    found = survey(Root(call.words.rootfs, read_only=call.settings.read_only), program=call.program)
     screen = terminal(call.environ, is_terminal=sys.stdout is not None and sys.stdout.isatty())
     if call.words.json:
         print(json.dumps(doctor_object(found, screen, tuple(kind.form for kind in KINDS))))

@@ -5,16 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
-from damontui.commands.call import SCREEN, Call, Parser, add_settings, add_target
+from damontui.commands.call import Call, Parser, add_screen, add_target
 from damontui.errors import UsageError
 
 
 def arguments(parser: Parser) -> None:
     """The options of the live monitor."""
     add_target(parser)
-    group = parser.add_argument_group("screen")
-    add_settings(group, *SCREEN)
-    group.add_argument("--ascii", action="store_const", const=True, help="only ASCII characters")
+    add_screen(parser)
 
 
 def need_terminal(environ: Mapping[str, str]) -> None:

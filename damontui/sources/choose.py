@@ -8,7 +8,20 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from damontui import units
 from damontui.damon.attrs import Attrs, IntervalsGoal
+from damontui.declare import (
+    NUMBER,
+    Flag,
+    one_of,
+    parse_budget,
+    parse_count,
+    parse_goal,
+    parse_ranges,
+    parse_speed,
+    parse_switch,
+    setting,
+)
 from damontui.errors import SourceError, UsageError
 from damontui.kernel import procfs
 from damontui.kernel.root import Root
@@ -20,6 +33,18 @@ ADMIN = "sys/kernel/mm/damon/admin"
 DEFAULT_SCENE = "steady"
 
 
+MONITORING = "monitoring"
+"""The settings that concern how memory is monitored, and their table in a configuration file."""
+
+
+def _duration(name: str, help: str) -> int | None:
+    return setting(None, name, help, units.parse_duration, table=MONITORING, types=NUMBER, metavar="TIME")
+
+
+def _count(name: str, help: str) -> int | None:
+    return setting(None, name, help, parse_count, table=MONITORING, types=(int,), metavar="N")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What the command line, the environment and the configuration say about a source; None is "not said".
@@ -27,41 +52,93 @@ class Options:
     The durations are microseconds. ``attrs`` puts them together with a target's own defaults.
     """
 
-    sample_us: int | None = None
-    aggr_us: int | None = None
-    update_us: int | None = None
-    min_regions: int | None = None
-    max_regions: int | None = None
-    goal_bp: int | None = None
-    goal_aggrs: int | None = None
-    min_sample_us: int | None = None
-    max_sample_us: int | None = None
-    autotune: bool = True
+    enabled: bool = setting(
+        True,
+        "enabled",
+        "start switched on",
+        parse_switch,
+        types=(bool,),
+        flags=(
+            Flag("--disabled", False, "start switched off"),
+            Flag("--enabled", True, "start switched on, whatever the configuration says"),
+        ),
+    )
+    read_only: bool = setting(
+        False,
+        "read_only",
+        "write nothing below /sys",
+        parse_switch,
+        types=(bool,),
+        flags=(Flag("--read-only", True, "write nothing below /sys"),),
+    )
+    seed: int | None = setting(
+        None, "seed", "of simulated memory; the same seed gives the same run", parse_count, types=(int,), metavar="N"
+    )
+    speed: float = setting(
+        1.0, "speed", "of simulated or replayed time; max: as fast as it goes", parse_speed, types=NUMBER, metavar="X"
+    )
+    """Seconds of simulated or replayed time to one of ours; inf for as fast as it goes."""
+
+    sample_us: int | None = _duration("sample", "sampling interval (5ms)")
+    aggr_us: int | None = _duration("aggr", "aggregation interval (100ms)")
+    update_us: int | None = _duration("update", "update interval of the targets (1m)")
+    min_regions: int | None = _count("min_regions", "least number of regions (10)")
+    max_regions: int | None = _count("max_regions", "greatest number of regions (1000)")
+    goal_bp: int | None = setting(
+        None, "goal", "wanted share of positive access checks (4%)", parse_goal, table=MONITORING, metavar="SHARE"
+    )
+    goal_aggrs: int | None = _count("goal_aggrs", "aggregations to a tuning step (3)")
+    min_sample_us: int | None = _duration("min_sample", "shortest tuned sampling interval (5ms)")
+    max_sample_us: int | None = _duration("max_sample", "longest tuned sampling interval (10s)")
+    autotune: bool = setting(
+        True,
+        "autotune",
+        "tune the intervals towards the goal",
+        parse_switch,
+        table=MONITORING,
+        types=(bool,),
+        flags=(Flag("--no-autotune", False, "leave the intervals as they are"),),
+    )
+    budget: float | None = setting(
+        None, "budget", "CPU share for looking through /proc (2%)", parse_budget, table=MONITORING, metavar="SHARE"
+    )
+    """Share of one CPU that looking at processes through /proc may take."""
+
+    children: bool = setting(
+        False,
+        "children",
+        "whether the children of a process are watched, too",
+        parse_switch,
+        file=False,
+        flags=(Flag("--children", True, "of processes, their children, too"),),
+    )
+    via: str | None = setting(
+        None, "via", "of processes: proc (no root needed) or damon", one_of("proc", "damon"), file=False, metavar="HOW"
+    )
+    """``proc`` or ``damon``: how a process is observed, where the user insists."""
+    take: bool = setting(
+        False,
+        "take",
+        "whether DAMON_STAT is switched off for the time being where it holds DAMON",
+        parse_switch,
+        file=False,
+        flags=(Flag("--take", True, "where DAMON_STAT holds DAMON: switch it off meanwhile"),),
+    )
+    ranges: tuple[tuple[int, int], ...] = setting(
+        (), "regions", "of paddr, only these addresses", parse_ranges, file=False, metavar="START-END,…"
+    )
+    """Physical addresses ``[start, end)``; all System RAM where empty."""
+
     insisted: tuple[str, ...] = ()
     """The attributes' options that were given on the command line itself (``--sample``)."""
     disabled: bool = False
     """Whether the command line itself asked to start switched off."""
-    enabled: bool = True
-    read_only: bool = False
     follow: bool = False
     """Whether a record that is still being written is waited for at its end."""
     scene: bool = False
     """Whether ``auto`` may open with synthetic memory where nothing real can be had: a screen that says so may, and
     nothing that a script reads."""
     rootfs: str = "/"
-    seed: int | None = None
-    speed: float = 1.0
-    """Seconds of simulated or replayed time to one of ours; inf for as fast as it goes."""
-    budget: float | None = None
-    """Share of one CPU that looking at processes through /proc may take."""
-    children: bool = False
-    """Whether the children of a process are watched, too."""
-    take: bool = False
-    """Whether DAMON_STAT is switched off for the time being where it holds DAMON."""
-    via: str | None = None
-    """``proc`` or ``damon``: how a process is observed, where the user insists."""
-    ranges: tuple[tuple[int, int], ...] = ()
-    """Physical addresses ``[start, end)``; all System RAM where empty."""
     program: str = "damontui"
     """The command that started this program, with its full path, for remedies to copy."""
 

@@ -288,7 +288,7 @@ class Launched:
     def _raise(self, error: OSError) -> None:
         what = f"cannot start {self.text}"
         if self._log is not None and error.filename == self._log:
-            raise SourceError(f"cannot write {self._log}", why(error), "choose another file for --log") from error
+            raise SourceError(f"cannot write {self._log}", why(error), "choose another file for -o") from error
         reasons = {
             errno.ENOENT: ("there is no such command", "check its spelling, or give its full path"),
             errno.EACCES: ("it may not be executed", f"chmod +x {self.command[0]}"),
