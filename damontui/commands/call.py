@@ -117,12 +117,15 @@ class Call:
             yield source
 
     @contextmanager
-    def hold(self) -> Iterator[ActiveSource]:
-        """The owner of the target's source, entered, from which others can be opened; all left however this ends."""
+    def hold(self, stdin: int | None = None) -> Iterator[ActiveSource]:
+        """The owner of the target's source, entered, from which others can be opened; all left however this ends.
+
+        ``stdin`` is the descriptor of what comes through standard input, where the keyboard has that one's place.
+        """
         from damontui.sources.active import ActiveSource
 
         # what was insisted on was for the first target: DAMON_STAT, picked later, has attributes of its own
-        first = replace(self.options, follow=True, scene=True)
+        first = replace(self.options, follow=True, scene=True, stdin=0 if stdin is None else stdin)
         later = replace(first, insisted=(), disabled=False)
         active = ActiveSource(choose(self.target, first), lambda word: choose(word, later), self._catalog)
         with held(active, self.endings):

@@ -155,7 +155,7 @@ def _read(call: Call, progress: Progress) -> Table:
 def _measure(call: Call, progress: Progress) -> tuple[Table, int]:
     """What a target shows in the time asked for, and the exit status: Ctrl-C ends the measuring, not the report."""
     wanted, seconds = call.words.count, call.words.seconds
-    if wanted is None and seconds is None:
+    if wanted is None and seconds is None and call.target != "-":  # a stream has an end
         wanted = _COUNT
     found: list[Snapshot] = []
     status = 0

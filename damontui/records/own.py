@@ -101,12 +101,21 @@ class RecordWriter:
         description: of the source.
         force: overwrite a file that is there.
         level: of compression, 1…9.
+        into: a descriptor to write to instead of making the file; it stays open.
 
     Raises:
         SourceError: the file is there already, or cannot be made or written.
     """
 
-    def __init__(self, path: str | Path, description: Description, *, force: bool = False, level: int = 4) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        description: Description,
+        *,
+        force: bool = False,
+        level: int = 4,
+        into: int | None = None,
+    ) -> None:
         self.path = Path(path)
         self.description = description
         self.bytes = 0
@@ -116,14 +125,14 @@ class RecordWriter:
         self._level = level
         flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if force else os.O_EXCL)
         try:
-            self._file = os.open(self.path, flags, 0o600)
+            self._file = os.open(self.path, flags, 0o600) if into is None else os.dup(into)
         except FileExistsError:
             raise SourceError(
                 f"cannot record to {self.path}", "the file is there already", "use another name, or --force"
             ) from None
         except OSError as error:
             raise SourceError(f"cannot record to {self.path}", (error.strerror or str(error)).lower()) from error
-        if stat.S_ISREG(os.fstat(self._file).st_mode):  # a device's mode is not ours
+        if into is None and stat.S_ISREG(os.fstat(self._file).st_mode):  # a device's mode is not ours
             os.fchmod(self._file, 0o600)
         header = {"damontui_record": VERSION, **dataclasses.asdict(description)}
         if math.isinf(description.speed):
@@ -146,6 +155,8 @@ class RecordWriter:
         try:
             while view:
                 view = view[os.write(self._file, view) :]
+        except BrokenPipeError:  # a reader that has seen enough is no failure
+            raise
         except OSError as error:
             raise SourceError(
                 f"cannot record to {self.path}",

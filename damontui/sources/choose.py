@@ -138,6 +138,8 @@ class Options:
     scene: bool = False
     """Whether ``auto`` may open with synthetic memory where nothing real can be had: a screen that says so may, and
     nothing that a script reads."""
+    stdin: int = 0
+    """The descriptor of what comes through standard input, where a terminal has that one's place."""
     rootfs: str = "/"
     program: str = "damontui"
     """The command that started this program, with its full path, for remedies to copy."""
@@ -450,6 +452,18 @@ def _kdamond(word: str, options: Options) -> Source:
     return WatchSource(options.root(), int(number), target=word, program=options.program)
 
 
+def _stream(word: str, options: Options) -> Source:
+    from damontui.sources.stream import StreamSource
+
+    _has_no_switch_of_ours(options, "a record cannot be switched off")
+    if os.isatty(options.stdin):
+        raise UsageError(
+            "target: - is a record that comes through standard input, and that is a terminal; "
+            "write one into it, such as: ssh HOST damontui record stat -o - | damontui -"
+        )
+    return StreamSource(options.stdin)
+
+
 def _file(word: str, options: Options) -> Source:
     from damontui.sources.replay import ReplaySource
 
@@ -469,6 +483,7 @@ KINDS: list[Kind] = [
     Kind("demo[:SCENE]", "synthetic memory", lambda word: word == "demo" or word.startswith("demo:"), _demo),
     Kind("FILE.cfg", "a masim configuration, simulated", lambda word: word.endswith(".cfg"), _masim),
     Kind("FILE", "a record, replayed", os.path.isfile, _file),
+    Kind("-", "a record that comes through standard input, as it comes", lambda word: word == "-", _stream),
     Kind(NAME, "the process of that name; several are listed", is_name, _name),
 ]
 """In the order in which a word is tried: a file goes before a process of the same name, and what goes before a file is
