@@ -1,7 +1,8 @@
 """What every test needs: nothing below the real /sys is ever written, and the environment decides nothing."""
 
 import os
-from collections.abc import Generator
+import resource
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
@@ -41,3 +42,14 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"not skipped in CI: {reason}"
     return report
+
+
+@pytest.fixture
+def small_disk() -> Iterator[None]:
+    """No file of this process may grow beyond 64 bytes: what a full disk is to it (SIGXFSZ is ignored by Python)."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)

@@ -20,6 +20,7 @@ import numpy as np
 from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.snapshot import Description, Ints
 from damontui.errors import DamontuiError, SourceError, UsageError
+from damontui.files import open_file, read_small
 from damontui.kernel.trace_parser import TracedAggregation, TraceParser
 from damontui.records.table import Beside, Table
 from damontui.units import parse_duration
@@ -29,6 +30,7 @@ MOST = 8 << 30
 MOST_SKELETON = 512 << 20
 """Bytes of JSON beside regions in damo's usual layout, at most."""
 _CHUNK = 8 << 20
+_MOST_SIDECAR = 1 << 20
 
 # A region as damo writes it, without white space: nothing unknown but "percent" and "usec". One group, since each
 # further one costs a tuple; no digit in it but those of its four numbers.
@@ -43,7 +45,7 @@ _DIGITS = bytes(c if 48 <= c < 58 else 32 for c in range(256))
 
 def read_json(path: Path) -> Table:
     """The table of a damo JSON file, plain or compressed. Raises `SourceError` where it is none."""
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         compressed = file.read(1) == b"\x78"
         file.seek(0)
         pieces = _inflate(file, path) if compressed else iter(lambda: file.read(_CHUNK), b"")
@@ -342,7 +344,7 @@ def read_trace(path: Path, stream: BinaryIO) -> Table:
 def _sidecar(path: Path) -> tuple[Attrs, bool]:
     """The attributes in ``FILE.kdamonds``, and whether there are any."""
     try:
-        kdamonds = json.loads(Path(f"{path}.kdamonds").read_bytes())
+        kdamonds = json.loads(read_small(f"{path}.kdamonds", _MOST_SIDECAR))
         context = kdamonds[0]["contexts"][0]
         return attrs_of(context["intervals"], context.get("nr_regions")), True
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, DamontuiError):

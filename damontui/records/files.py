@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 import numpy as np
 
 from damontui.damon.attrs import Attrs
 from damontui.errors import SourceError
+from damontui.files import open_file, refuse_there, whole
 from damontui.records import damo
 from damontui.records.own import MAGIC, Record, RecordWriter
 from damontui.records.table import Beside, Table
@@ -31,11 +31,8 @@ FORMATS: dict[str, Format] = {
 
 def sniff(path: Path) -> Format | None:
     """The format of a file by its first bytes; None where it is none of ours. Raises `SourceError`."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(4096)
-    except OSError as error:
-        raise SourceError(f"cannot read {path}", (error.strerror or str(error)).lower()) from error
+    with open_file(path) as file:
+        head = file.read(4096)
     if head.startswith(MAGIC):
         return "damontui"
     if head.startswith(b"PERFILE2"):
@@ -71,7 +68,7 @@ def read(path: str | Path, *, attrs: Attrs | None = None) -> Table:
     elif kind == "perf":
         table = _read_perf(path)
     elif kind == "trace":
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             table = damo.read_trace(path, file)
     else:
         table = damo.read_json(path)
@@ -114,37 +111,24 @@ def write(table: Table, path: str | Path, kind: Format, *, force: bool = False) 
     """
     path = Path(path)
     if kind == "damontui":
-        with RecordWriter(path, table.description, force=force) as writer:
+        with whole(path, force=force) as file, RecordWriter(path, table.description, into=file.fileno()) as writer:
             for index, snapshot in enumerate(table):
                 writer.append(snapshot, table.ns(index))
         return []
     if kind == "perf":
         raise SourceError(f"cannot write {path}", "perf's binary format is read only", "choose another format")
-    file = create(path, force=force)
-    try:
-        with file:
-            if kind == "trace":
-                left = damo.write_trace(table, file)
-            else:
-                left = damo.write_json(table, file, compress=kind == "json-compressed")
-        if kind == "trace" and table.intervals_known and len(table):
-            path = Path(f"{path}.kdamonds")
-            with create(path, force=force) as file:
-                file.write(damo.sidecar_text(table.beside[int(table.beside_of[0])].attrs).encode())
-    except OSError as error:  # the last bytes are written when the file is closed
-        raise SourceError(f"cannot write {path}", (error.strerror or str(error)).lower()) from error
+    beside = Path(f"{path}.kdamonds") if kind == "trace" and table.intervals_known and len(table) else None
+    if beside is not None:
+        refuse_there(beside, force=force)
+    with whole(path, force=force) as file:
+        if kind == "trace":
+            left = damo.write_trace(table, file)
+        else:
+            left = damo.write_json(table, file, compress=kind == "json-compressed")
+    if beside is not None:
+        with whole(beside, force=force) as file:
+            file.write(damo.sidecar_text(table.beside[int(table.beside_of[0])].attrs).encode())
     return left
-
-
-def create(path: Path, *, force: bool) -> BinaryIO:
-    """A new file for writing, mode 0600; never over another one unless ``force``. Raises `SourceError`."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if force else os.O_EXCL)
-    try:
-        return os.fdopen(os.open(path, flags, 0o600), "wb")
-    except FileExistsError:
-        raise SourceError(f"cannot write {path}", "the file is there already", "use another name, or --force") from None
-    except OSError as error:
-        raise SourceError(f"cannot write {path}", (error.strerror or str(error)).lower()) from error
 
 
 def same(one: Table, other: Table) -> bool:

@@ -14,7 +14,6 @@ import json
 import math
 import mmap
 import os
-import stat
 import struct
 import zlib
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ import numpy as np
 from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.snapshot import Description, ModuleValues, Snapshot, Truth
 from damontui.errors import DamontuiError, SourceError
+from damontui.files import begin, open_file
 from damontui.records.table import Beside, Table, extra_of, json_text
 
 VERSION = 1
@@ -94,14 +94,23 @@ class RecordWriter:
     Args:
         path: the file; made with mode 0600.
         description: of the source.
-        force: overwrite a file that is there.
+        force: replace a file that is there.
         level: of compression, 1…9.
+        into: a descriptor to write to instead of making the file; it stays open.
 
     Raises:
         SourceError: the file is there already, or cannot be made or written.
     """
 
-    def __init__(self, path: str | Path, description: Description, *, force: bool = False, level: int = 4) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        description: Description,
+        *,
+        force: bool = False,
+        level: int = 4,
+        into: int | None = None,
+    ) -> None:
         self.path = Path(path)
         self.description = description
         self.bytes = 0
@@ -109,17 +118,7 @@ class RecordWriter:
         self.count = 0
         """Snapshots written so far."""
         self._level = level
-        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if force else os.O_EXCL)
-        try:
-            self._file = os.open(self.path, flags, 0o600)
-        except FileExistsError:
-            raise SourceError(
-                f"cannot record to {self.path}", "the file is there already", "use another name, or --force"
-            ) from None
-        except OSError as error:
-            raise SourceError(f"cannot record to {self.path}", (error.strerror or str(error)).lower()) from error
-        if stat.S_ISREG(os.fstat(self._file).st_mode):  # a device's mode is not ours
-            os.fchmod(self._file, 0o600)
+        self._file = begin(self.path, force=force, what="record to") if into is None else os.dup(into)
         header = {"damontui_record": VERSION, **dataclasses.asdict(description)}
         if math.isinf(description.speed):
             header["speed"] = 0  # JSON has no infinity
@@ -184,10 +183,7 @@ class Record:
         self.times: list[float] = []
         """When each snapshot ended, source's clock."""
         self._places: list[_Place] = []
-        try:
-            self._file = open(self.path, "rb")  # noqa: SIM115 - closed by close()
-        except OSError as error:
-            raise SourceError(f"cannot read {self.path}", (error.strerror or str(error)).lower()) from error
+        self._file = open_file(self.path)
         self._scanned = 0
         self._data: mmap.mmap | bytes = b""
         self._map()
