@@ -22,6 +22,7 @@ from damontui.kernel.damon_stat import PARAMETERS, REFRESH_S, DamonStat, ModuleS
 from damontui.kernel.root import KernelError, Root
 from damontui.kernel.tracefs import Trace, TracedAggregation
 from damontui.sources.between import Between
+from damontui.sources.composition import Composition
 from damontui.sources.cost import KdamondCost
 from damontui.sources.traced import Listener
 
@@ -70,6 +71,7 @@ class DamonStatSource:
         self._module = DamonStat(root, program=self._program, pause=pause)
         self._cost = KdamondCost(root, clock)
         self._between = Between(root, clock, wall)
+        self._composition = Composition(root, clock=clock)
         self._entered = False
         self._trace: Trace | None = None
         self._without = ""
@@ -85,6 +87,7 @@ class DamonStatSource:
     def __enter__(self) -> Self:
         self._module.check()
         self._open_trace()
+        self._composition.open()
         self._entered = True
         return self
 
@@ -92,6 +95,7 @@ class DamonStatSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._entered = False
+        self._composition.close()
         self._close_trace()
 
     def describe(self) -> Description:
@@ -106,6 +110,8 @@ class DamonStatSource:
             limits = [f"no regions: {self._without}"] if self._without else []
             if not root.exists(f"{PARAMETERS}/aggr_interval_us"):
                 limits.append("this kernel does not tell the intervals before the first tuning step")
+            if self._composition.reason:
+                limits.append(self._composition.reason)
             self._description = Description(
                 target=self._target,
                 title="DAMON_STAT",
@@ -317,7 +323,7 @@ class DamonStatSource:
         guessed = f"{_GUESSED} {self._untold('them')}" if run.guessed else ""
         notes = [text for text in (note, guessed, self._trouble) if text]
         run.advance(traced, following)
-        return Snapshot(
+        found = Snapshot(
             time=traced.time,
             began=began,
             wall=self._wall() - (now - traced.time),
@@ -338,6 +344,7 @@ class DamonStatSource:
             note="; ".join(notes),
             watched=run.watched(traced.time),
         )
+        return self._composition.of(found)
 
     # The module's own numbers
 
