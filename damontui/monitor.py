@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from damontui.damon.snapshot import Event, Snapshot, Status
+from damontui.damon.snapshot import Event, Interim, Snapshot, Status
 from damontui.errors import DamontuiError, SourceError
 from damontui.history import History
 from damontui.sources.base import Source
@@ -51,7 +51,7 @@ class Monitor:
             for event in self.source.snapshots(self._stop):
                 if isinstance(event, Snapshot):
                     self.history.append(event)
-                else:
+                elif not isinstance(event, Interim):  # which is no history
                     self.status = event
                 self._hand_on(event)
                 if self._stop.is_set():

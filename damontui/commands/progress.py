@@ -11,11 +11,12 @@ from damontui.safe_text import control, shown
 
 
 class Progress:
-    """A line that is written over; nothing where standard error is no terminal."""
+    """A line that is written over; nothing where standard error is no terminal, but what `once` says."""
 
     def __init__(self) -> None:
         self._shown = False
         self._last = 0.0
+        self._said = False
 
     def show(self, text: str, *, often: bool = False) -> None:
         """Show ``text`` instead of what was shown before, cut to the terminal; ``often``: ten times a second."""
@@ -27,6 +28,13 @@ class Progress:
                 control(sys.stderr, f"\r\x1b[K{shown(text)[:width]}")
                 sys.stderr.flush()
                 self._shown = True
+
+    def once(self, text: str) -> None:
+        """Where standard error is no terminal: one line, the first time only, so that a log says what is awaited."""
+        with suppress(OSError, ValueError, AttributeError):
+            if not self._said and not sys.stderr.isatty():
+                self._said = True
+                print(f"damontui: {text}", file=sys.stderr, flush=True)
 
     def clear(self) -> None:
         """Wipe the line."""

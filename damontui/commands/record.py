@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
 import threading
 from contextlib import ExitStack, suppress
@@ -11,7 +13,7 @@ from damontui import units
 from damontui.commands.call import Call, Parser, add_target
 from damontui.commands.progress import Progress
 from damontui.config import parse_seconds
-from damontui.damon.snapshot import Description, Snapshot, Status
+from damontui.damon.snapshot import Description, Interim, Snapshot, Status
 from damontui.errors import SourceError
 from damontui.files import refuse_there
 from damontui.records.own import RecordWriter
@@ -48,11 +50,14 @@ def run(call: Call) -> int:
     """Record until the time is over, the target ends or a signal comes."""
     path = Path(call.words.output)
     overwrites = refuse_there(path, force=call.words.force, source=call.target)
+    refuse_unwritable(path)
     with call.open() as source, _Recording(path, source.describe(), overwrites) as recording:
         if source.describe().reason:
             print(f"damontui: {source.describe().reason}", file=sys.stderr)
         limit: float | None = None
         for event in source.snapshots(threading.Event()):
+            if isinstance(event, Interim):
+                continue
             if limit is None and call.words.seconds is not None:
                 limit = (event.began if isinstance(event, Snapshot) else event.time) + call.words.seconds
             if isinstance(event, Snapshot):
@@ -69,6 +74,17 @@ def run(call: Call) -> int:
         if not recording.count:
             raise SourceError("nothing was recorded", "the target ended without a snapshot")
     return 0
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Say what is in the way of a file before anything is begun or stopped for it. Raises `SourceError`."""
+    what, folder = f"cannot record to {path}", path.parent
+    if path.is_dir():
+        raise SourceError(what, "it is a folder", "name a file")
+    if not folder.is_dir():
+        raise SourceError(what, f"no such file or directory: {folder}", f"mkdir -p {shlex.quote(str(folder))}")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise SourceError(what, "permission denied", "choose another file or folder")
 
 
 class _Recording:

@@ -16,7 +16,7 @@ from damontui.commands.call import Call, Parser, add_target
 from damontui.commands.endings import Ended
 from damontui.commands.progress import Progress
 from damontui.config import one_of, parse_count, parse_seconds
-from damontui.damon.snapshot import Snapshot
+from damontui.damon.snapshot import Interim, Snapshot
 from damontui.errors import SourceError, UsageError
 from damontui.files import refuse_there, whole
 from damontui.output.reports import numbers, results, select, text
@@ -161,6 +161,8 @@ def _measure(call: Call, progress: Progress) -> tuple[Table, int]:
                     progress.show(f"measuring {description.title}: {units.duration(lasted)}{of} …", often=True)
                     if len(found) == wanted or (seconds is not None and lasted >= seconds - 1e-9):
                         break
+                elif isinstance(event, Interim):
+                    continue
                 elif event.state in ("ended", "gone", "off"):
                     if not found:
                         why = event.text or f"it is {event.state}"

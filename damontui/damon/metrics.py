@@ -22,13 +22,13 @@ def bandwidth(snapshot: Snapshot) -> int:
     second, not of bus traffic. Uses the interval in which the accesses were counted.
     """
     # int64 holds 2^48 bytes times 2^14 accesses; the multiplication that could overflow is Python's
-    return int((snapshot.sizes * snapshot.nr_accesses).sum()) * 1_000_000 // snapshot.attrs.aggr_us
+    return int((snapshot.memory * snapshot.nr_accesses).sum()) * 1_000_000 // snapshot.attrs.aggr_us
 
 
 def observed_access_bp(snapshot: Snapshot) -> int:
     """Share of positive access checks by bytes, in basis points: what auto-tuning holds at ``goal.access_bp``."""
-    possible = int(snapshot.sizes.sum()) * snapshot.attrs.max_nr_accesses
-    return int((snapshot.sizes * snapshot.nr_accesses).sum()) * BASIS_POINTS // max(1, possible)
+    possible = snapshot.total_bytes * snapshot.attrs.max_nr_accesses
+    return int((snapshot.memory * snapshot.nr_accesses).sum()) * BASIS_POINTS // max(1, possible)
 
 
 def idle_ms(snapshot: Snapshot) -> Ints:
@@ -58,17 +58,17 @@ def percentiles_of(idle: Ints, sizes: Ints) -> tuple[int, ...]:
 
 def idle_percentiles(snapshot: Snapshot) -> tuple[int, ...]:
     """``memory_idle_ms_percentiles`` of a whole aggregation: 101 milliseconds, rising."""
-    return percentiles_of(idle_ms(snapshot), snapshot.sizes)
+    return percentiles_of(idle_ms(snapshot), snapshot.memory)
 
 
 def idle_at_least(snapshot: Snapshot, milliseconds: float) -> int:
     """Bytes idle for at least that long: the reclaim candidates of a threshold."""
-    return int(snapshot.sizes[idle_ms(snapshot) >= milliseconds].sum())
+    return int(snapshot.memory[idle_ms(snapshot) >= milliseconds].sum())
 
 
 def working_set(snapshot: Snapshot) -> int:
     """Bytes of the regions with an access in this aggregation."""
-    return int(snapshot.sizes[snapshot.nr_accesses > 0].sum())
+    return int(snapshot.memory[snapshot.nr_accesses > 0].sum())
 
 
 def access_rates(snapshot: Snapshot) -> NDArray[np.float64]:

@@ -39,6 +39,74 @@ class Truth:
     """101 values, as ``memory_idle_ms_percentiles`` of perfect knowledge; negative where in use."""
 
 
+KINDS = ("anon", "file", "shmem")
+"""What resident memory of a process is made of: anonymous, of files, shared (tmpfs, shared anonymous)."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """Bytes that were touched, counted by the kernel page by page instead of sampled: the working set as a curve.
+
+    A region of such a snapshot is a mapping (or several that touch): the kernel says how many of its bytes were
+    touched, not which. Arrays are int64 and read-only. ``used[i, j]`` is how many bytes of region ``i`` were touched
+    within the last ``seconds[j]``: it rises along each row and is at most ``Snapshot.resident[i]``. No time is longer
+    than memory has been watched, so what is not in ``used[:, -1]`` has been idle for ``seconds[-1]`` at least.
+    """
+
+    seconds: tuple[float, ...]
+    """Times of the curve, rising, shape ``(times,)``; at least one."""
+    used: Ints
+    """Bytes of each region touched within each time, shape ``(regions, times)``."""
+    least: Ints
+    """Bytes of all regions together that were touched within each time for certain, shape ``(times,)``."""
+    most: Ints
+    """Bytes of all regions together that can have been touched within each time, shape ``(times,)``."""
+    kinds: Ints
+    """Resident bytes of each region by kind (`KINDS`), shape ``(regions, 3)``."""
+    swapped: int = 0
+    """Bytes of the process that are in swap: no memory now."""
+    huge: int = 0
+    """Resident bytes in huge pages: one touched byte counts 2 MiB."""
+    mapped: int = 0
+    """Bytes of address space of which the resident ones are a part."""
+    longest_pause: float = 0.0
+    """Seconds for which clearing or reading held up the process at most so far: an upper bound, seen from outside."""
+
+    def __post_init__(self) -> None:
+        for array in (self.used, self.least, self.most, self.kinds):
+            array.flags.writeable = False
+
+
+FRAME_KINDS = ("free", "file", "shmem", "anon", "slab", "page_tables", "kernel", "hugetlb", "hole")
+"""What a page frame of physical memory can hold; ``kernel`` is what the kernel uses otherwise, a hole is no memory."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frames:
+    """What randomly chosen page frames held: counts by region and kind, drawn evenly over all frames of the regions.
+
+    Arrays are int64 and read-only. A frame drawn twice counts twice (with replacement).
+    """
+
+    counts: Ints
+    """Frames of each kind (`FRAME_KINDS`) in each region, shape ``(regions, 9)``."""
+    unevictable: Ints
+    """Frames in each region that cannot be reclaimed (mlock and the like), of any kind, shape ``(regions,)``."""
+    huge: Ints
+    """Frames in each region that are part of a transparent huge page, shape ``(regions,)``."""
+    cpu: float = 0.0
+    """Share of one CPU that drawing took lately."""
+
+    def __post_init__(self) -> None:
+        for array in (self.counts, self.unevictable, self.huge):
+            array.flags.writeable = False
+
+    @property
+    def drawn(self) -> int:
+        """How many frames were looked at."""
+        return int(self.counts.sum())
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """The regions of one whole aggregation.
@@ -85,23 +153,40 @@ class Snapshot:
     """CPU share (1.0 is one CPU) that the observer (kdamond, engine) took lately; None where unknown."""
     note: str = ""
     """One sentence on what this snapshot lacks and how to get it; "" where it is whole."""
+    resident: Ints | None = None
+    """Bytes of each region that are in memory, where a region's addresses are not all memory (a process); None where
+    they are, or where it is not known."""
+    measured: Measured | None = None
+    """What was touched, in bytes, where the source counts instead of sampling (a process through /proc)."""
+    frames: Frames | None = None
+    """What page frames held, of physical memory; None where it cannot be had."""
+    free: int | None = None
+    """Bytes that the kernel says are free (``MemFree``), of physical memory; None where unknown."""
+    watched: float | None = None
+    """Seconds for which this memory had been watched without a gap when the snapshot was taken; None where unknown."""
 
     def __post_init__(self) -> None:
-        for array in (self.start, self.end, self.nr_accesses, self.age, self.target):
-            array.flags.writeable = False
+        for array in (self.start, self.end, self.nr_accesses, self.age, self.target, self.resident):
+            if array is not None:
+                array.flags.writeable = False
 
     def __len__(self) -> int:
         return len(self.start)
 
     @property
     def sizes(self) -> Ints:
-        """Bytes of each region, shape ``(regions,)``."""
+        """Bytes of address space of each region, shape ``(regions,)``."""
         return self.end - self.start
 
     @property
+    def memory(self) -> Ints:
+        """Bytes of memory of each region, shape ``(regions,)``: what is resident where that is known, else its size."""
+        return self.resident if self.resident is not None else self.end - self.start
+
+    @property
     def total_bytes(self) -> int:
-        """Bytes of all regions."""
-        return int(self.sizes.sum())
+        """Bytes of memory of all regions."""
+        return int(self.memory.sum())
 
 
 State = Literal["waiting", "on", "off", "gone", "ended"]
@@ -150,7 +235,43 @@ class Description:
     """What this source cannot tell, one sentence each."""
 
 
-Event = Snapshot | Status
+@dataclass(frozen=True, slots=True, eq=False)
+class Interim:
+    """What is known while an aggregation is under way: DAMON_STAT's own numbers, and what else can be told.
+
+    The module computes its numbers every 5 s from what was counted *so far*: memory that it says is in use has been
+    found in use (and cannot become unfound before the aggregation is whole), the rest may still be. So this is shown as
+    provisional, and replaced by the `Snapshot` of the whole aggregation. It is neither history nor recorded.
+    """
+
+    time: float
+    """Source's clock."""
+    wall: float
+    """Seconds since 1970."""
+    module: ModuleValues
+    total: int | None = None
+    """Bytes that the percentiles are shares of (the memory that DAMON_STAT covers); None where unknown."""
+    free: int | None = None
+    """Bytes that ``MemFree`` says are free."""
+    large: tuple[tuple[int, str, int], ...] = ()
+    """The largest processes: PID, name, resident bytes; largest first."""
+    began: float | None = None
+    """When the aggregation under way began, source's clock; None where unknown."""
+    due: float | None = None
+    """When it can be whole; None where unknown."""
+
+    @property
+    def in_use(self) -> float | None:
+        """Share of memory that was found in use so far, 0 … 1; None before the module computed anything."""
+        idle = self.module.idle_ms_percentiles
+        if idle is None:
+            return None
+        # percentile p is the first region at which p % is reached, so that n negative values are between n - 1 and n %
+        negative = sum(value <= 0 for value in idle)  # 0 on 6.17: what is idle is so for an aggregation at least
+        return max(0, negative - 1) / 100
+
+
+Event = Snapshot | Status | Interim
 """What a source yields."""
 
 

@@ -14,13 +14,15 @@ from types import TracebackType
 from typing import Self
 
 from damontui.damon.attrs import Attrs, IntervalsGoal
-from damontui.damon.snapshot import Description, Event, ModuleValues, Snapshot, State, Status, ints
+from damontui.damon.snapshot import Description, Event, Interim, ModuleValues, Snapshot, State, Status, ints
 from damontui.damon.tuning import tuned
 from damontui.errors import SourceError
 from damontui.kernel import handback, procfs
 from damontui.kernel.damon_stat import PARAMETERS, REFRESH_S, DamonStat, ModuleState
 from damontui.kernel.root import KernelError, Root
 from damontui.kernel.tracefs import Trace, TracedAggregation
+from damontui.sources.between import Between
+from damontui.sources.composition import Composition
 from damontui.sources.cost import KdamondCost
 from damontui.sources.traced import Listener
 
@@ -68,6 +70,8 @@ class DamonStatSource:
         self._program = program or _program()
         self._module = DamonStat(root, program=self._program, pause=pause)
         self._cost = KdamondCost(root, clock)
+        self._between = Between(root, clock, wall)
+        self._composition = Composition(root, clock=clock)
         self._entered = False
         self._trace: Trace | None = None
         self._without = ""
@@ -83,6 +87,7 @@ class DamonStatSource:
     def __enter__(self) -> Self:
         self._module.check()
         self._open_trace()
+        self._composition.open()
         self._entered = True
         return self
 
@@ -90,6 +95,7 @@ class DamonStatSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._entered = False
+        self._composition.close()
         self._close_trace()
 
     def describe(self) -> Description:
@@ -104,6 +110,8 @@ class DamonStatSource:
             limits = [f"no regions: {self._without}"] if self._without else []
             if not root.exists(f"{PARAMETERS}/aggr_interval_us"):
                 limits.append("this kernel does not tell the intervals before the first tuning step")
+            if self._composition.reason:
+                limits.append(self._composition.reason)
             self._description = Description(
                 target=self._target,
                 title="DAMON_STAT",
@@ -185,8 +193,10 @@ class DamonStatSource:
                     strays = [*strays, traced][-_STRAYS:]
                 elif run.pid is None or traced.pid == run.pid:
                     yield from self._found(run, traced)
-            if run is not None and self._trace is None:
-                yield from self._numbers_alone(run)
+            if run is not None:
+                if self._trace is None:
+                    yield from self._numbers_alone(run)
+                yield from self._news(run)
             if listener.quiet:
                 stop.wait(_PAUSE_S)
 
@@ -227,10 +237,13 @@ class DamonStatSource:
         # younger than its first aggregation: none of them can have been missed
         fresh = seen_off or (age is not None and age < 0.8 * Attrs().aggr_us / 1e6)
         self._forget_former_run(0.0 if fresh else age)
+        self._between.restart()
         self._cost.follow(state.pid)
         if self._trace is not None and state.pid is not None:
             self._trace.only(state.pid)
-        return _Run(self._root, state.pid, fresh, self._clock())
+        now = self._clock()
+        born = now - age if age is not None else now if fresh else None
+        return _Run(self._root, state.pid, fresh, now, born)
 
     def _rest(self) -> None:
         self._cost.follow(None)
@@ -240,6 +253,7 @@ class DamonStatSource:
     def _waiting(self, run: _Run) -> Status:
         now = self._clock()
         sample_us = Attrs().sample_us if run.fresh else self._told_sample_us()
+        run.due = now + _attrs(sample_us).aggr_us / 1e6 if sample_us is not None else None
         if self._trace is None:
             return self._status("waiting", "the module's first numbers, at most 5 s", now + REFRESH_S)
         if sample_us is None:
@@ -278,6 +292,7 @@ class DamonStatSource:
 
     def _found(self, run: _Run, traced: TracedAggregation) -> Iterator[Event]:
         """The events that a traced aggregation makes: itself, held back while its intervals are unknown."""
+        run.began = traced.time
         if run.last is None and not traced.complete and run.held is None and not run.fresh:
             return  # the trace began in the middle of it
         note = ""
@@ -285,7 +300,8 @@ class DamonStatSource:
             note = f"{traced.lost} events lost" if traced.lost else "events lost"
             if self._trace is not None and self._trace.enlarge():
                 note += f", so the trace buffer was enlarged to {self._trace.buffer_kb} KiB a CPU"
-        values = self._module_values()
+        values = self._module_values(now=run.length >= REFRESH_S)
+        self._between.pass_over(values)
         attrs = run.attrs_of(traced, values.aggr_interval_us if values is not None else None, self._clock())
         if attrs is None:
             run.held = traced
@@ -307,7 +323,7 @@ class DamonStatSource:
         guessed = f"{_GUESSED} {self._untold('them')}" if run.guessed else ""
         notes = [text for text in (note, guessed, self._trouble) if text]
         run.advance(traced, following)
-        return Snapshot(
+        found = Snapshot(
             time=traced.time,
             began=began,
             wall=self._wall() - (now - traced.time),
@@ -326,9 +342,25 @@ class DamonStatSource:
             module=values,
             cpu=self._cost.share(),
             note="; ".join(notes),
+            watched=run.watched(traced.time),
         )
+        return self._composition.of(found)
 
     # The module's own numbers
+
+    def _news(self, run: _Run) -> Iterator[Interim]:
+        """What is known while an aggregation is under way, where that is news."""
+        if self._trace is not None and run.last is not None and run.length < REFRESH_S:
+            return  # whole aggregations come as often as the module computes
+        values = self._module_values()
+        if values is None:
+            if run.asked:
+                return
+            values = ModuleValues(enabled=True, kdamond_pid=run.pid)  # what /proc knows is known all the same
+        run.asked = True
+        news = self._between.news(values, total=run.total, began=run.began, due=run.due)
+        if news is not None:
+            yield news
 
     def _untold(self, what: str) -> str:
         """Why ``what`` (the intervals) is not known."""
@@ -344,11 +376,10 @@ class DamonStatSource:
             return None
         return aggr_us // Attrs().aggr_samples or None
 
-    def _module_values(self) -> ModuleValues | None:
+    def _module_values(self, *, now: bool = False) -> ModuleValues | None:
         """As of now, or of a second ago; None where they cannot be read (`_trouble` says why)."""
-        now = self._clock()
-        if now >= self._values_due:
-            self._values_due = now + _VALUES_S
+        if now or self._clock() >= self._values_due:
+            self._values_due = self._clock() + _VALUES_S
             try:
                 values, self._trouble = self._module.read()
                 self._values = self._refreshed(values)
@@ -410,17 +441,30 @@ class DamonStatSource:
             module=values,
             cpu=self._cost.share(),
             note="; ".join(text for text in (f"no regions: {self._without}", self._trouble) if text),
+            watched=run.watched(now),
         )
 
 
 class _Run:
     """DAMON_STAT from one switching on to the next: its kdamond and what is known of its intervals."""
 
-    def __init__(self, root: Root, pid: int | None, fresh: bool, now: float) -> None:
+    def __init__(self, root: Root, pid: int | None, fresh: bool, now: float, born: float | None) -> None:
         self.pid = pid
         self.fresh = fresh
+        self.born = born
+        """When the kdamond started, None where unknown."""
         self.last: float | None = None
         """When the last aggregation ended."""
+        self.began = born if fresh else None
+        """When the one under way began, None where unknown."""
+        self.due: float | None = None
+        """When it can be whole, None where unknown."""
+        self.length = 0.0
+        """Seconds that it takes; 0 where unknown."""
+        self.total: int | None = None
+        """Bytes of the regions that were traced last."""
+        self.asked = False
+        """Whether the module's numbers were asked for."""
         self.held: TracedAggregation | None = None
         self.shown: ModuleValues | None = None
         self.guessed = False
@@ -465,6 +509,10 @@ class _Run:
         if seconds is not None and (self._attrs is None or not _agree(self._attrs, seconds)):
             self._attrs, self.guessed = _attrs(round(seconds * 1e6) // Attrs().aggr_samples), True
 
+    def watched(self, now: float) -> float | None:
+        """Seconds for which this kdamond had watched at ``now``; None where its start is not known."""
+        return None if self.born is None else max(0.0, now - self.born)
+
     def _by_sleeps(self, now: float) -> float | None:
         """An aggregation's seconds by how often the kdamond slept since we watch: once in a sampling interval."""
         slept = procfs.sleeps(self._root, self.pid) if self.pid is not None else None
@@ -474,8 +522,12 @@ class _Run:
 
     def advance(self, traced: TracedAggregation, following: Attrs) -> None:
         """An aggregation was handed on."""
-        self.last = traced.time
+        self.last = self.began = traced.time
         self.fresh = False
+        self.length = following.aggr_us / 1e6
+        self.due = traced.time + self.length
+        if traced.complete:
+            self.total = int((traced.end - traced.start).sum())
         if traced.tuned:
             self._attrs, self._sure = following, True
             self._since_tuning = 0

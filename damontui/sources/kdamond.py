@@ -102,6 +102,8 @@ class KdamondSource:
         self._took = False
         self._without = ""
         self._notice = ""
+        self._born = 0.0
+        """When the kdamond was started."""
 
     def __enter__(self) -> Self:
         root = self._root
@@ -229,6 +231,7 @@ class KdamondSource:
                 raise self._refused(error) from error
             self._take_stat(running)
             kdamond.start()
+        self._born = self._clock()
         running.callback(self._take_away, kdamond)
         self._note(kdamond)
         self._cost.follow(kdamond.pid)
@@ -313,6 +316,7 @@ class KdamondSource:
             kdamond.stop()
             kdamond.targets = targets
             kdamond.start()
+            self._born = self._clock()
             self._cost.follow(kdamond.pid)
             self._note(kdamond)
         return True
@@ -375,6 +379,7 @@ class KdamondSource:
             names=self._names(start, end, target) if self._names is not None else (),
             cpu=self._cost.share(),
             note=f"counts are the kernel's moving sums, from tried_regions: {self._without}",
+            watched=now - self._born,
         )
 
     # Words
@@ -400,6 +405,7 @@ class _Run(TracedRun):
             identifiers=lambda traced: _identifiers(kdamond.targets, len(traced.targets)),
         )
         self._kdamond = kdamond
+        self.born = source._born
         self.tuned_here = kdamond.attrs.goal is not None and not kdamond.kernel_tunes
 
     def following(self, traced: TracedAggregation) -> tuple[Attrs, Ints]:

@@ -81,6 +81,8 @@ class TracedRun:
         """Whether this program tunes the intervals."""
         self.note = ""
         """Beside every snapshot."""
+        self.born: float | None = clock()
+        """When the kdamond began to watch; None where unknown."""
         self._cost = cost
         self._clock = clock
         self._wall = wall
@@ -128,4 +130,5 @@ class TracedRun:
             until_tuning=None if goal is None else goal.aggrs - self.since_tuning % goal.aggrs,
             cpu=self._cost.share(),
             note="; ".join(text for text in (lost, self.note) if text),
+            watched=None if self.born is None else max(0.0, traced.time - self.born),
         )

@@ -113,6 +113,8 @@ class WatchSource:
         listener = Listener(trace.read, self._clock)
         listener.forget(stop)
         run = _Run(self._attrs, self._cost, self._clock, self._wall)
+        age = procfs.age(self._root, self._pid)
+        run.born = None if age is None else self._clock() - age
         checked = self._clock()
         seconds = 200.0 if self._attrs is None or self._attrs.goal is not None else self._attrs.aggr_us / 1e6
         yield self._status("waiting", f"first aggregation, at most {seconds:.3g} s", checked + seconds)

@@ -24,7 +24,7 @@ from textual.timer import Timer
 
 from damontui import files, units
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Description, Event, Snapshot, Status
+from damontui.damon.snapshot import Description, Event, Interim, Snapshot, Status
 from damontui.errors import DamontuiError, SourceError, UsageError
 from damontui.history import History
 from damontui.monitor import Monitor
@@ -176,6 +176,8 @@ class DamontuiApp(Exploring):
         self.set_keymap(self.keymap_in_force)
 
         self.status: Status | None = None
+        self.interim: Interim | None = None
+        """What is known of the aggregation under way; None once it is whole."""
         self.error: DamontuiError | None = None
         self.notice: DamontuiError | None = None
         self.enabled = True
@@ -294,6 +296,7 @@ class DamontuiApp(Exploring):
     def _take(self, event: Event | DamontuiError | _Switched | _Finished | _Exchanged) -> None:
         if isinstance(event, Snapshot):
             self._again = False
+            self.interim = None
             if self.recorder is not None and self.recorder.error is not None:
                 self.notice = self.recorder.error
                 self._end_recording()
@@ -305,6 +308,8 @@ class DamontuiApp(Exploring):
                 self.status = None
             if self.view is not None:
                 self._pending += 1
+        elif isinstance(event, Interim):
+            self.interim = event
         elif isinstance(event, Status):
             self.status = event
             if event.state == "off":
@@ -481,6 +486,7 @@ class DamontuiApp(Exploring):
             edge=look.edge,
             threshold=self.threshold,
             listing=self.listing if self.list_open else None,
+            interim=self.interim if self.view is None else None,
             recording=_recording(self.recorder),
         )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from damontui.analysis.heatmap import Place
-from damontui.damon.snapshot import Description, Snapshot, Status
+from damontui.damon.snapshot import Description, Interim, Snapshot, Status
 from damontui.errors import DamontuiError
 from damontui.history import History
 from damontui.tui.listing import Listing
@@ -77,6 +77,8 @@ class Frame:
     """Seconds: memory idle for so long counts as such that could be saved."""
     listing: Listing | None = None
     """How the list of regions is sorted and filtered; None where it is closed."""
+    interim: Interim | None = None
+    """What is known of the aggregation under way, where the view is live; None where nothing is."""
     recording: str = ""
     """How long and how much has been recorded; "" where nothing is."""
 
