@@ -93,6 +93,11 @@ def _main(words: list[str]) -> int:
         return 130
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
+    except MemoryError:
+        if debug:
+            traceback.print_exc()
+        _say("there is not enough memory for that; a shorter record, or a part of it, takes less")
+        return 1
     except Exception as error:
         if debug:
             traceback.print_exc()
