@@ -240,8 +240,8 @@ def settings(
         from_file, user_keys = _parse(content, str(path))
         if not trusted:
             left_out += [
-                f"{path}: screen.{name} is left out: the file is not root's, and does not say where root writes; give it "
-                f"with --{name}"
+                f"{path}: screen.{name} is left out: the file is not root's, and does not say where root writes; give "
+                f"it with --{name}"
                 for name in _ROOTS_OWN
                 if from_file.pop(name, None) is not None
             ]
