@@ -110,6 +110,14 @@ def parse_history(text: str, name: str) -> int:
     return count
 
 
+def parse_memory(text: str, name: str) -> int:
+    """Bytes for reading a record: at least what any takes."""
+    count = units.parse_size(text, name)
+    if count < 96 << 20:
+        raise UsageError(f"{name}: {text!r} is less than 96M; reading takes that much at least")
+    return count
+
+
 def _word(text: str, name: str) -> str:
     if not text.strip():
         raise UsageError(f"{name}: a word is missing")
@@ -138,6 +146,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("read_only", "", parse_switch, (bool,), "", "write nothing below /sys"),
     Setting("seed", "", parse_count, (int,), "N", "of simulated memory; the same seed gives the same run"),
     Setting("speed", "", parse_speed, _NUMBER, "X", "of simulated or replayed time; max: as fast as it goes"),
+    Setting("memory", "", parse_memory, (str, int), "SIZE", "memory that reading a record may take (512M)"),
     Setting("sample", "monitoring", units.parse_duration, _NUMBER, _TIME, "sampling interval (5ms)"),
     Setting("aggr", "monitoring", units.parse_duration, _NUMBER, _TIME, "aggregation interval (100ms)"),
     Setting("update", "monitoring", units.parse_duration, _NUMBER, _TIME, "update interval of the targets (1m)"),
@@ -209,6 +218,7 @@ class Settings:
             disabled="enabled" in self.insisted and not self["enabled"],
             read_only=self["read_only"],
             budget=self["budget"],
+            memory=self["memory"],
             rootfs=rootfs,
             seed=self["seed"],
             speed=self["speed"],

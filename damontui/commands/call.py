@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from damontui.sources.catalog import Entry
 
 MONITORING = tuple(s.name for s in config.SETTINGS if s.table == "monitoring" and s.metavar)
-TIME = ("seed", "speed")
+TIME = ("seed", "speed", "memory")
 OWN = ("children", "take", "ranges", "via")
 """Options of a source that no configuration file sets."""
 SCREEN = ("theme", "span", "mode", "history", "screenshots")

@@ -12,6 +12,7 @@ from damontui.config import one_of
 from damontui.errors import UsageError
 from damontui.files import refuse_there
 from damontui.records import files
+from damontui.records.sound import MEMORY
 
 WRITABLE = ("damontui", "json", "json-compressed", "trace")
 
@@ -44,6 +45,7 @@ def arguments(parser: Parser) -> None:
     group.add_argument("--force", action="store_true", help="overwrite a file that is there")
     group = parser.add_argument_group("intervals, where the record has none")
     add_settings(group, "sample", "aggr")
+    add_settings(parser.add_argument_group("reading"), "memory")
 
 
 def run(call: Call) -> int:
@@ -60,7 +62,7 @@ def run(call: Call) -> int:
     progress = Progress()
     try:
         progress.show(f"reading {words.input} …")
-        table = files.read(words.input, attrs=attrs)
+        table = files.read(words.input, attrs=attrs, memory=call.settings["memory"] or MEMORY)
         progress.show(f"writing {output}: {len(table):,} snapshots, {len(table.start):,} regions …")
         left = files.write(table, output, cast(files.Format, kind), force=words.force)
     finally:

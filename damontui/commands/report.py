@@ -21,6 +21,7 @@ from damontui.errors import SourceError, UsageError
 from damontui.files import refuse_there, whole
 from damontui.output.reports import numbers, results, select, text
 from damontui.records import files
+from damontui.records.sound import MEMORY
 from damontui.records.table import Table, table_of
 from damontui.safe_text import coloured, escaped, write_bytes
 
@@ -132,7 +133,9 @@ def _read(call: Call, progress: Progress) -> Table:
         raise UsageError("--for, --count: a record is reported whole; choose a part with --time")
     path = Path(call.target)
     progress.show(f"reading {path} ({units.size(path.stat().st_size)}) …")
-    table = files.read(path, attrs=call.options.attrs() if call.options.insisted else None)
+    table = files.read(
+        path, attrs=call.options.attrs() if call.options.insisted else None, memory=call.settings["memory"] or MEMORY
+    )
     if not len(table):
         raise SourceError(f"nothing to report of {path}", "it holds no snapshot")
     if why := numbers.unsound(table):

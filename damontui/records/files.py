@@ -15,6 +15,7 @@ from damontui.errors import SourceError
 from damontui.files import open_file, refuse_there, whole
 from damontui.records import damo
 from damontui.records.own import MAGIC, Record, RecordWriter
+from damontui.records.sound import MEMORY
 from damontui.records.table import Beside, Table
 
 Format = Literal["damontui", "json", "json-compressed", "trace", "perf"]
@@ -44,34 +45,35 @@ def sniff(path: Path) -> Format | None:
     return "trace" if b"damon_" in head or b"# tracer" in head or b"kdamond" in head else None
 
 
-def read(path: str | Path, *, attrs: Attrs | None = None) -> Table:
+def read(path: str | Path, *, attrs: Attrs | None = None, memory: int = MEMORY) -> Table:
     """The table of a record in any format.
 
     Args:
         path: the file.
         attrs: intervals to use where the file has none.
+        memory: bytes of memory that reading it may take.
 
     Raises:
-        SourceError: the file cannot be read, or is no record.
+        SourceError: the file cannot be read, is no record, or takes more than that.
     """
     path = Path(path)
     kind = sniff(path)
     if kind is None:
         raise SourceError(f"cannot read {path}", "it is no record: neither damontui's, nor damo's, nor trace text")
     if kind == "damontui":
-        with Record(path) as record:
+        with Record(path, memory) as record:
             table = record.table()
             if record.pending_bytes:
                 note = f"the last {record.pending_bytes} bytes are no whole snapshot (still being written, or cut off)"
                 table.notes = (*table.notes, note)
         table.description = replace(table.description, title=f"record {path.name}")
     elif kind == "perf":
-        table = _read_perf(path)
+        table = _read_perf(path, memory)
     elif kind == "trace":
         with open_file(path) as file:
-            table = damo.read_trace(path, file)
+            table = damo.read_trace(path, file, memory)
     else:
-        table = damo.read_json(path)
+        table = damo.read_json(path, memory)
     return with_attrs(table, attrs) if attrs is not None and not table.intervals_known else table
 
 
@@ -83,7 +85,7 @@ def with_attrs(table: Table, attrs: Attrs) -> Table:
     return replace(table, description=description, beside=beside, intervals_known=True, notes=notes)
 
 
-def _read_perf(path: Path) -> Table:
+def _read_perf(path: Path, memory: int) -> Table:
     perf = shutil.which("perf")
     if perf is None:
         raise SourceError(
@@ -94,7 +96,7 @@ def _read_perf(path: Path) -> Table:
         assert run.stdout is not None
         assert run.stderr is not None
         try:
-            return damo.read_trace(path, run.stdout)  # type: ignore[arg-type]
+            return damo.read_trace(path, run.stdout, memory)  # type: ignore[arg-type]
         except SourceError:
             run.kill()
             said = run.stderr.read(2000).decode("utf-8", "replace").strip().splitlines()
