@@ -33,7 +33,6 @@ _LONGEST_S = 200.0  # 20 samples of at most 10 s
 _UNKNOWN = ModuleState(on=False, pid=-2)  # not looked at yet
 _GONE = ModuleState(on=False, pid=-3)
 _GUESSED = "the intervals are an estimate until the next tuning step, since"
-_KILLED = "an earlier run of this program was killed before it could switch it on again"
 
 
 class DamonStatSource:
@@ -224,7 +223,9 @@ class DamonStatSource:
     def _left_off(self) -> str:
         """That a killed run of ours switched it off, as one clause; "" where none did."""
         old = handback.left_behind(self._root)
-        return f"DAMON_STAT is off: {_KILLED}" if old is not None and old.stat and not self.enabled else ""
+        if old is None or not old.stat or self.enabled:
+            return ""
+        return f"DAMON_STAT is off: {handback.KILLED}; {handback.remedy(self._program)}"
 
     def _start(self, state: ModuleState, seen_off: bool) -> _Run:
         age = procfs.age(self._root, state.pid) if state.pid is not None else None
@@ -285,7 +286,8 @@ class DamonStatSource:
 
     def _found(self, run: _Run, traced: TracedAggregation) -> Iterator[Event]:
         """The events that a traced aggregation makes: itself, held back while its intervals are unknown."""
-        run.module = self._module_values(now=_long(run))
+        # what is new now was counted in the aggregation that just ended
+        run.module = self._module_values(now=run.last is None or _long(run))
         self._between.pass_over(run.module)
         lost = ""
         if not traced.complete and (run.whole or run.began is not None):

@@ -14,7 +14,7 @@ from typing import Self
 from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.snapshot import Description, Event, State, Status
 from damontui.errors import SourceError, UsageError
-from damontui.kernel import damon_sysfs, procfs
+from damontui.kernel import damon_sysfs, handback, procfs
 from damontui.kernel.damon_stat import PARAMETERS, DamonStat
 from damontui.kernel.root import Root
 from damontui.kernel.tracefs import Trace
@@ -89,6 +89,7 @@ class WatchSource:
             attrs=attrs if sample_us is None else with_sample(attrs, sample_us),
             host=procfs.hostname(self._root),
             kernel=procfs.kernel_release(self._root),
+            notice=f"its program was killed; {handback.remedy(self._program)}" if self._left() else "",
             locked="it is somebody else's, and only watched",
             limits=tuple(limits),
         )
@@ -178,6 +179,11 @@ class WatchSource:
                 return module.upper(), self._module(folder)
         return self._sysfs() or ("", _Told(None))
 
+    def _left(self) -> bool:
+        """Whether it is what a killed run of this program left."""
+        left = handback.left_behind(self._root)
+        return left is not None and left.kdamond == self._pid
+
     def _damon_stat(self) -> _Told | None:
         root = self._root
         stat = DamonStat(root, program=self._program, pause=self._pause)
@@ -222,6 +228,8 @@ class WatchSource:
                 least, most = _number(root, f"{bounds}/min"), _number(root, f"{bounds}/max")
                 attrs = _attrs(sample, aggr, least, most, goal)
                 whose = f"sysfs, {root.path(f'{damon_sysfs.ADMIN}/{kdamond.index}')}"
+                if self._left():
+                    whose = "an earlier run of this program, which was killed"
                 return whose, _Told(attrs, partial(_number, root, f"{intervals}/sample_us"))
         return None
 
