@@ -29,11 +29,14 @@ from damontui.declare import (
     setting,
     settings_of,
 )
-from damontui.errors import UsageError
+from damontui.errors import SourceError, UsageError
+from damontui.files import open_file
 from damontui.sources.choose import MONITORING, Options
 
 __all__ = ["BY_NAME", "SETTINGS", "Settings", "find", "one_of", "parse_count", "parse_seconds", "settings"]
 
+_ROOTS_OWN = ("screenshots",)
+"""Settings that say where files are written."""
 _LARGEST = 1 << 20  # bytes: a configuration file is small, and a device or a log given by mistake is not read whole
 
 parse_seconds = units.parse_seconds
@@ -86,6 +89,8 @@ class Settings(Options):
     )
     keys: Mapping[str, str] = field(default_factory=dict)
     """The user's keymap: action → keys, separated by commas."""
+    left_out: tuple[str, ...] = ()
+    """What a file says and may not, one sentence each."""
 
 
 _FIELDS = settings_of(Settings)
@@ -115,11 +120,17 @@ def settings(
     text = resources.files("damontui").joinpath("defaults.toml").read_text("utf-8")
     values, keys = _parse(text, "defaults.toml")
     path = Path(file) if file is not None else find(environ)
+    left_out: list[str] = []
     if path is not None:
-        try:
-            from_file, user_keys = _parse(_read(path), str(path))
-        except OSError as error:
-            raise UsageError(f"--config {path}: cannot be read: {(error.strerror or str(error)).lower()}") from None
+        content, trusted = _read(path)
+        from_file, user_keys = _parse(content, str(path))
+        if not trusted:
+            left_out += [
+                f"{path}: screen.{name} is left out: the file is not root's, and does not say where root writes; give "
+                f"it with --{name}"
+                for name in _ROOTS_OWN
+                if from_file.pop(name, None) is not None
+            ]
         values |= from_file
         keys |= user_keys
     for one in _IN_FILES:
@@ -132,6 +143,7 @@ def settings(
         keys=keys,
         insisted=tuple(BY_NAME[name].option for name in given if BY_NAME[name].table == MONITORING),
         disabled="enabled" in given and not made.enabled,
+        left_out=tuple(left_out),
     )
 
 
@@ -162,13 +174,21 @@ def find(environ: Mapping[str, str]) -> Path | None:
     return None
 
 
-def _read(path: Path) -> str:
-    with open(path, "rb") as file:
-        data = file.read(_LARGEST + 1)
+def _read(path: Path) -> tuple[str, bool]:
+    """The text of a file, and whether root may take its word for where root writes: nobody else can change it."""
+    try:
+        with open_file(path) as file:
+            status = os.fstat(file.fileno())
+            data = file.read(_LARGEST + 1)
+    except SourceError as error:
+        raise UsageError(f"--config {path}: cannot be read: {error.why}") from None
+    except OSError as error:
+        raise UsageError(f"--config {path}: cannot be read: {(error.strerror or str(error)).lower()}") from None
     if len(data) > _LARGEST:
         raise UsageError(f"{path}: over 1 MiB; this is no configuration file")
+    trusted = os.geteuid() != 0 or (status.st_uid == 0 and not status.st_mode & 0o022)
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8"), trusted
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not UTF-8 text (at byte {error.start})") from None
 
@@ -176,15 +196,16 @@ def _read(path: Path) -> str:
 def _parse(text: str, where: str) -> tuple[dict[str, object], dict[str, str]]:
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{where}: not TOML: {error}") from None
+    except (ValueError, RecursionError) as error:  # ValueError: TOML's own, and a number of thousands of digits
+        why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise UsageError(f"{where}: not TOML: {why}") from None
     values: dict[str, object] = {}
     keys: dict[str, str] = {}
     for key, value in document.items():
         if key == KEYS and isinstance(value, dict):
             for action, bound in value.items():
                 if not isinstance(bound, str):
-                    raise UsageError(f'{where}: {KEYS}.{action}: {bound!r} is not text such as "q,ctrl+q"')
+                    raise UsageError(f'{where}: {KEYS}.{action}: {_quoted(bound)} is not text such as "q,ctrl+q"')
                 keys[action] = bound
         elif key in _TABLES and isinstance(value, dict):
             for name, inner in value.items():
@@ -204,5 +225,16 @@ def _value(table: str, name: str, value: object, where: str) -> object:
     if not isinstance(value, found.types) or (isinstance(value, bool) and bool not in found.types):
         names = {str: 'text, such as "5ms"', bool: "true or false", int: "a whole number", float: "a number"}
         wanted = " or ".join(names[kind] for kind in found.types)
-        raise UsageError(f"{where}: {shown}: {value!r} is not {wanted}")
+        raise UsageError(f"{where}: {shown}: {_quoted(value)} is not {wanted}")
+    if isinstance(value, int) and not -(1 << 64) < value < 1 << 64:
+        raise UsageError(f"{where}: {shown}: the number is too large")
     return found.parse(str(value), f"{where}: {shown}")
+
+
+def _quoted(value: object) -> str:
+    """A value as it stands in a file, cut where it is long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # more digits than are ever turned into text
+        return "that"
+    return text if len(text) <= 60 else f"{text[:60]}…"

@@ -150,6 +150,14 @@ def parse_history(text: str, name: str) -> int:
     return count
 
 
+def parse_memory(text: str, name: str) -> int:
+    """Bytes for reading a record: at least what any takes."""
+    count = units.parse_size(text, name)
+    if count < 96 << 20:
+        raise UsageError(f"{name}: {text!r} is less than 96M; reading takes that much at least")
+    return count
+
+
 def parse_word(text: str, name: str) -> str:
     """A word, without the blanks around it."""
     if not text.strip():

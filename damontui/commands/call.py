@@ -85,9 +85,10 @@ class Call:
         given = {
             name: value for name, value in vars(self.words).items() if name in config.BY_NAME and value is not None
         }
-        return replace(
-            config.settings(given, self.environ, self.words.config), rootfs=self.words.rootfs, program=self.program
-        )
+        found = config.settings(given, self.environ, self.words.config)
+        for sentence in found.left_out:
+            print(f"damontui: {sentence}", file=sys.stderr)
+        return replace(found, rootfs=self.words.rootfs, program=self.program)
 
     @property
     def options(self) -> Options:
@@ -166,7 +167,7 @@ def add_target(parser: Parser) -> None:
     group = parser.add_argument_group("monitoring (DAMON_STAT's attributes are fixed in the kernel)")
     add_settings(group, *MONITORING_SETTINGS, *OWN)
     group = parser.add_argument_group("running")
-    add_settings(group, "enabled", "read_only", "seed", "speed")
+    add_settings(group, "enabled", "read_only", "seed", "speed", "memory")
 
 
 def add_screen(parser: Parser) -> None:

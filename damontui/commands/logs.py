@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from damontui.errors import SourceError, UsageError
-from damontui.kernel.process_files import printable
-from damontui.kernel.root import why
+from damontui.errors import UsageError
+from damontui.files import append
+from damontui.safe_text import shown
 
 VARIABLE = "DAMONTUI_LOG"
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -20,7 +20,7 @@ class _OneLine(logging.Formatter):
     """A line an event, whatever names from outside are in it; a traceback follows indented."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return "\n  ".join(printable(line) for line in super().format(record).splitlines())
+        return "\n  ".join(shown(line) for line in super().format(record).splitlines())
 
 
 @contextmanager
@@ -49,11 +49,7 @@ def logging_to(file: str | None, environ: Mapping[str, str], *, screen: bool = F
         raise UsageError(f"{VARIABLE}={word}: it would be written over the screen; say where to with --log FILE")
     handler: logging.Handler = logging.StreamHandler()
     if file is not None:
-        try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-            handler = logging.StreamHandler(os.fdopen(os.open(file, flags, 0o600), "a", encoding="utf-8"))
-        except OSError as error:
-            raise SourceError(f"cannot write {file}", why(error), "choose another file for --log") from error
+        handler = logging.StreamHandler(os.fdopen(append(file), "a", encoding="utf-8"))
     handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s [%(threadName)s] %(message)s"))
     logger = logging.getLogger("damontui")
     before = logger.level

@@ -227,14 +227,3 @@ def why_not(root: Root) -> str:
             return ""
     except SourceError as error:
         return str(error)
-
-
-def free_bytes(root: Root) -> int | None:
-    """``MemFree`` of /proc/meminfo in bytes; None where it cannot be read."""
-    try:
-        for line in root.read("proc/meminfo").splitlines():
-            if line.startswith("MemFree:"):
-                return int(line.split()[1]) * 1024
-    except (SourceError, IndexError, ValueError):
-        pass
-    return None

@@ -17,6 +17,7 @@ from damontui.declare import (
     parse_budget,
     parse_count,
     parse_goal,
+    parse_memory,
     parse_ranges,
     parse_speed,
     parse_switch,
@@ -78,6 +79,16 @@ class Options:
         1.0, "speed", "of simulated or replayed time; max: as fast as it goes", parse_speed, types=NUMBER, metavar="X"
     )
     """Seconds of simulated or replayed time to one of ours; inf for as fast as it goes."""
+
+    memory: int | None = setting(
+        None,
+        "memory",
+        "memory that reading a record may take (512M)",
+        parse_memory,
+        types=(str, int),
+        metavar="SIZE",
+    )
+    """Bytes."""
 
     sample_us: int | None = _duration("sample", "sampling interval (5ms)")
     aggr_us: int | None = _duration("aggr", "aggregation interval (100ms)")
@@ -470,7 +481,7 @@ def _file(word: str, options: Options) -> Source:
     _has_no_switch_of_ours(options, "a record cannot be switched off")
     # a record has its own intervals; old ones have none, and then the options fill in
     attrs = options.attrs() if options.insisted else None
-    return ReplaySource(word, attrs=attrs, speed=options.speed, follow=options.follow)
+    return ReplaySource(word, attrs=attrs, speed=options.speed, follow=options.follow, memory=options.memory)
 
 
 NAME = "NAME"

@@ -10,7 +10,7 @@ import pytest
 
 from damontui.damon.snapshot import FRAME_KINDS
 from damontui.errors import SourceError
-from damontui.kernel import pages
+from damontui.kernel import pages, procfs
 from damontui.kernel.pages import FrameSampler
 from damontui.kernel.root import Root
 from tests import make
@@ -134,8 +134,8 @@ def test_without_the_file_it_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="kpageflags"):
         FrameSampler(root, np.random.default_rng(0)).__enter__()
     assert "kpageflags" in pages.why_not(root)
-    assert pages.free_bytes(root) is None
+    assert procfs.free_bytes(root) is None
 
 
 def test_free_memory_is_the_kernels_number(tmp_path: Path) -> None:
-    assert pages.free_bytes(tree(tmp_path, [])) == 12 * 1024
+    assert procfs.free_bytes(tree(tmp_path, [])) == 12 * 1024

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import threading
 from collections.abc import Iterator
@@ -39,7 +40,7 @@ def test_pieces_of_any_size_give_the_same(made: tuple[bytes, list[Snapshot]], cu
     stream = RecordStream("a pipe")
     found: list[Snapshot] = []
     places = [0, *sorted(cuts), len(data)]
-    for low, high in zip(places, places[1:], strict=False):
+    for low, high in itertools.pairwise(places):
         found += stream.feed(data[low:high])
     stream.end()
     assert len(found) == len(snapshots)
@@ -59,9 +60,13 @@ def test_a_damaged_snapshot_is_left_out(made: tuple[bytes, list[Snapshot]]) -> N
 @pytest.mark.parametrize("data", [b"", b"hello\n", b"\x1f\x8b\x08\x00" + bytes(100)])
 def test_what_is_no_record_is_one_sentence(data: bytes) -> None:
     stream = RecordStream("a pipe")
-    with pytest.raises(SourceError, match="cannot read a pipe: (nothing came|it is not a damontui record)"):
+
+    def read() -> None:
         stream.feed(data)
         stream.end()
+
+    with pytest.raises(SourceError, match=r"cannot read a pipe: (nothing came|it is not a damontui record)"):
+        read()
 
 
 def test_what_never_becomes_a_record_is_not_kept(made: tuple[bytes, list[Snapshot]]) -> None:

@@ -75,7 +75,7 @@ def drawn_frames_tell_what_memory_is_made_of(guest: Guest) -> None:
                     drawn = sampler.look(machine)
             assert drawn is not None
             parts = frames.composition(_with(machine, drawn), 1e9)
-            free = pages.free_bytes(Root())
+            free = procfs.free_bytes(Root())
             assert free is not None
             for name, truth, kind in (
                 ("free", whole["free"], "free"),
@@ -92,7 +92,7 @@ def drawn_frames_tell_what_memory_is_made_of(guest: Guest) -> None:
         drawn=int(np.median(cost)),
         width_mib=round(float(np.median(widths)) / MIB),
         walk_mib={kind: round(size / MIB) for kind, size in whole.items()},
-        mem_free_mib=round((pages.free_bytes(Root()) or 0) / MIB),
+        mem_free_mib=round((procfs.free_bytes(Root()) or 0) / MIB),
         load_mib=round(mine / MIB),
     )
     assert whole["shmem"] >= mine  # shared anonymous memory is what the load maps
