@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.damon import metrics
-from damontui.damon.snapshot import KINDS, Ints, Measured, Snapshot
+from damontui.damon.snapshot import KINDS, Ints, Snapshot
 
 Floats = NDArray[np.float64]
 
@@ -49,7 +49,7 @@ def used_within(snapshot: Snapshot, seconds: float) -> Amount | None:
         if not len(snapshot) or seconds > measured.seconds[-1] * _NEAR:
             return None
         curves = np.stack((measured.least, measured.used.sum(axis=0), measured.most))
-        return Amount(*_on(measured, curves, seconds).tolist())
+        return Amount(*on_curve(measured.seconds, curves, seconds).tolist())
     if not len(snapshot) or seconds > watched(snapshot) * _NEAR:
         return None
     used = float(used_by_region(snapshot, seconds).sum())
@@ -69,7 +69,7 @@ def used_by_region(snapshot: Snapshot, seconds: float) -> Floats:
     """Bytes of each region touched within ``seconds``, shape ``(regions,)``; at most within the time watched."""
     measured = snapshot.measured
     if measured is not None:
-        return _on(measured, measured.used, seconds)
+        return on_curve(measured.seconds, measured.used, seconds)
     idle = metrics.idle_ms(snapshot)
     return np.where(idle >= seconds * 1000, 0.0, snapshot.memory)
 
@@ -142,9 +142,8 @@ def curve(snapshot: Snapshot, seconds: Sequence[float]) -> list[Amount | None]:
     return [used_within(snapshot, one) for one in seconds]
 
 
-def _on(measured: Measured, curves: Ints, seconds: float) -> Floats:
+def on_curve(times: Sequence[float], curves: Ints, seconds: float) -> Floats:
     """Curves (``(…, times)``) at a time: linear in the logarithm of time between two measured ones."""
-    times = measured.seconds
     at = int(np.searchsorted(times, seconds, side="left"))
     if at == 0 or at == len(times):
         return curves[..., min(at, len(times) - 1)].astype(np.float64)
