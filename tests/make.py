@@ -187,7 +187,6 @@ def process(
     seconds: Sequence[float] = (0.1, 1.0, 10.0, 60.0),
     seed: int = 1,
     mib: int = 64,
-    **changes: object,
 ) -> Snapshot:
     """A process whose bytes were counted: mappings of up to ``mib``, gaps between, part of each not in memory.
 
@@ -226,7 +225,6 @@ def process(
             longest_pause=0.012,
         ),
         watched=seconds[-1],
-        **changes,  # type: ignore[arg-type]
     )
 
 
