@@ -1,4 +1,4 @@
-"""Two snapshots of counted bytes as one: what coarser entries of a long past hold."""
+"""Counted bytes of part of a snapshot, and of two snapshots as one: what coarser entries of a long past hold."""
 
 from __future__ import annotations
 
@@ -45,6 +45,55 @@ def merged(
         lost=older.lost + newer.lost,
         note=newer.note or older.note,
     )
+
+
+def taken(snapshot: Snapshot, index: Ints, share: Floats | None = None) -> Snapshot:
+    """Some regions of a snapshot, in the order of ``index``; targets stay as they are.
+
+    Args:
+        snapshot: any, measured or not.
+        index: of its regions.
+        share: how much of each of them, 0 … 1, where the caller cuts their addresses: bytes in memory and touched are
+            shared out evenly.
+    """
+    names = tuple(snapshot.names[i] for i in index.tolist()) if snapshot.names else ()
+    resident, measured, frames = snapshot.resident, snapshot.measured, snapshot.frames
+    if resident is not None:
+        resident = _shared(resident[index], share)
+    if measured is not None:
+        used = _shared(measured.used[index], share)
+        before, after = measured.used.sum(axis=0), used.sum(axis=0)
+        # how sure the sum is does not get better by looking at part of it
+        part = after / np.maximum(before, 1)
+        measured = replace(
+            measured,
+            used=used,
+            kinds=_shared(measured.kinds[index], share),
+            least=np.maximum(after - np.ceil((before - measured.least) * part).astype(np.int64), 0),
+            most=after + np.ceil((measured.most - before) * part).astype(np.int64),
+        )
+    if frames is not None:
+        frames = replace(
+            frames, counts=frames.counts[index], unevictable=frames.unevictable[index], huge=frames.huge[index]
+        )
+    return replace(
+        snapshot,
+        start=snapshot.start[index],
+        end=snapshot.end[index],
+        nr_accesses=snapshot.nr_accesses[index],
+        age=snapshot.age[index],
+        target=snapshot.target[index],
+        names=names,
+        resident=resident,
+        measured=measured,
+        frames=frames,
+    )
+
+
+def _shared(values: Ints, share: Floats | None) -> Ints:
+    if share is None:
+        return values
+    return np.floor(values * (share if values.ndim == 1 else share[:, None])).astype(np.int64)
 
 
 def _gone(older: Snapshot, newer: Snapshot, renamed: Ints, most: int) -> Ints:

@@ -46,11 +46,11 @@ def used_within(snapshot: Snapshot, seconds: float) -> Amount | None:
     """Bytes touched within the last ``seconds``; None where memory was not watched for so long."""
     measured = snapshot.measured
     if measured is not None:
-        if not len(snapshot) or seconds > measured.seconds[-1] * _NEAR:
+        if not reaches(snapshot, seconds):
             return None
         curves = np.stack((measured.least, measured.used.sum(axis=0), measured.most))
         return Amount(*on_curve(measured.seconds, curves, seconds).tolist())
-    if not len(snapshot) or seconds > watched(snapshot) * _NEAR:
+    if not reaches(snapshot, seconds):
         return None
     used = float(used_by_region(snapshot, seconds).sum())
     return Amount(used, used, used)
@@ -72,6 +72,34 @@ def used_by_region(snapshot: Snapshot, seconds: float) -> Floats:
         return on_curve(measured.seconds, measured.used, seconds)
     idle = metrics.idle_ms(snapshot)
     return np.where(idle >= seconds * 1000, 0.0, snapshot.memory)
+
+
+def reaches(snapshot: Snapshot, seconds: float) -> bool:
+    """Whether memory was watched for ``seconds``, so that it can be said to have been idle for so long."""
+    return len(snapshot) > 0 and seconds <= watched(snapshot) * _NEAR
+
+
+def idle_by_region(snapshot: Snapshot, seconds: float) -> Floats:
+    """Bytes of each region not touched for at least ``seconds``, shape ``(regions,)``; 0 where that is not known."""
+    if not reaches(snapshot, seconds):
+        return np.zeros(len(snapshot))
+    return snapshot.memory - used_by_region(snapshot, seconds)
+
+
+def idle_ms_by_region(snapshot: Snapshot) -> Floats:
+    """Idle time of each region in milliseconds, negative where in use, shape ``(regions,)``.
+
+    Sampled: the kernel's (`metrics.idle_ms`). Measured: the time within which half of its bytes were touched, as its
+    curve tells; in use is a region of which half was touched within the shortest time, for as long as its age says.
+    """
+    held = metrics.idle_ms(snapshot).astype(np.float64)
+    measured = snapshot.measured
+    if measured is None:
+        return held
+    reached = measured.used * 2 >= np.maximum(snapshot.memory, 1)[:, None]
+    first = np.where(reached.any(axis=1), reached.argmax(axis=1), len(measured.seconds) - 1)
+    idle = np.array(measured.seconds)[first] * 1000
+    return np.where(reached[:, 0], -np.minimum(np.abs(held), watched(snapshot) * 1000), idle)
 
 
 def in_use(snapshot: Snapshot) -> Floats:
