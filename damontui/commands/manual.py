@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from importlib import resources
 
 from damontui.commands.call import Call, Parser
 from damontui.commands.table import COMMANDS, parser_of
+from damontui.config import SETTINGS
 from damontui.errors import UsageError
+from damontui.sources.choose import KINDS
 
 EXAMPLES = """\
 examples:
@@ -40,6 +43,63 @@ def plain(text: str) -> str:
     return re.sub(r"<!--.*?-->\n?", "", text, flags=re.DOTALL).strip()
 
 
+def filled(text: str) -> str:
+    """A topic with the tables that the program itself has, of targets, settings and keys, where it asks for them."""
+    for mark, table in _TABLES.items():
+        if f"<!-- {mark} -->" in text:
+            rows = table()
+            width = max(len(left) for left, _ in rows) + 2
+            lines = "\n".join(f"    {left:<{width}}{right}".rstrip() for left, right in rows)
+            text = text.replace(f"<!-- {mark} -->", lines)
+    return text
+
+
+def _targets() -> list[tuple[str, str]]:
+    return [(kind.form, kind.what) for kind in KINDS]
+
+
+def _settings() -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    table = None
+    for one in sorted((one for one in SETTINGS if one.file), key=lambda one: one.table):
+        if one.table != table:
+            table = one.table
+            rows.append((f"[{table}]" if table else "outside of all tables", ""))
+        rows.append((f"  {one.name}", one.help))
+    return rows
+
+
+def _keys() -> list[tuple[str, str]]:
+    from damontui.tui.keys import TABLE
+
+    rows: list[tuple[str, str]] = []
+    group = ""
+    for key in TABLE:
+        if key.group != group:
+            group = key.group
+            rows.append((group, ""))
+        shown = ", ".join(_SIGNS.get(one, one) for one in key.keys.split(","))
+        rows.append((f"  {shown}", key.help))
+    return rows
+
+
+_SIGNS = {
+    "slash": "/",
+    "backslash": "\\",
+    "question_mark": "?",
+    "plus": "+",
+    "minus": "-",
+    "equals_sign": "=",
+    "comma": ",",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "less_than_sign": "<",
+    "greater_than_sign": ">",
+}
+"""What stands on the keys that have a name of their own here."""
+_TABLES: dict[str, Callable[[], list[tuple[str, str]]]] = {"targets": _targets, "settings": _settings, "keys": _keys}
+
+
 def run(call: Call) -> int:
     """Print a topic, or the list of them."""
     word, texts = call.words.topic, topics()
@@ -50,7 +110,7 @@ def run(call: Call) -> int:
         print("\nand on each command, as with --help:\n")
         print("\n".join(f"  {name:<{width}}{command.summary}" for name, command in COMMANDS.items()))
     elif word in texts:
-        print(plain(texts[word]))
+        print(plain(filled(texts[word])))
     elif word in COMMANDS:
         print(parser_of(word).format_help(), end="")
     else:

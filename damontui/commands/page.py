@@ -39,7 +39,9 @@ def _options(parser: Parser, shown: set[str]) -> list[str]:
             shown.add(key)
             name = "\\fR, \\fB".join(_text(option) for option in action.option_strings)
             value = action.metavar if isinstance(action.metavar, str) and action.nargs != 0 else ""
-            head = " ".join(part for part in (f"\\fB{name}\\fR" if name else "", f"\\fI{_text(value)}\\fR") if value or name)
+            head = " ".join(
+                part for part in (f"\\fB{name}\\fR" if name else "", f"\\fI{_text(value)}\\fR") if value or name
+            )
             if not value:
                 head = f"\\fB{name}\\fR"
             lines += [".TP", head, _plain((action.help or "").replace("%%", "%"))]
@@ -77,7 +79,7 @@ def page() -> str:
         _plain(
             "A live monitor, in the terminal, of which memory is really in use, from DAMON, the part of Linux that "
             "watches memory accesses, and for single processes from /proc. Without a command it opens the screen. "
-            "Options may stand before or after the command's name; each is described where it is first of use."
+            "Options may stand before or after the command's name; one that several commands have is described once."
         ),
     ]
     shown: set[str] = set()
@@ -98,7 +100,10 @@ def page() -> str:
         *(".TP", "\\fBDAMONTUI_CONFIG\\fR", _plain("the configuration file, as --config")),
         *(".TP", "\\fBNO_COLOR\\fR", _plain("no colours: values are drawn as glyphs")),
         *(".SH FILES", ".TP", _text("~/.config/damontui/config.toml"), _plain("settings; damontui help settings")),
-        *(".SH EXIT STATUS", _plain("0; 1 the system said no, with one line on standard error: what, why, what to do;")),
+        *(
+            ".SH EXIT STATUS",
+            _plain("0; 1 the system said no, with one line on standard error: what, why, what to do;"),
+        ),
         _plain("2 wrong usage; 128 and the signal's number after a signal (130: Ctrl-C)."),
         *(".SH EXAMPLES", *_verbatim(EXAMPLES.split("\n\n")[0].partition("\n")[2])),
     ]
