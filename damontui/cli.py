@@ -98,6 +98,6 @@ def _run(words: list[str]) -> int:
 
     name, rest = split(words)
     parsed = parser_of(name).parse_args(rest)
-    with logging_to(parsed.log, os.environ), Endings() as endings:
+    with logging_to(parsed.log, os.environ, screen=name in ("", "run")), Endings() as endings:
         status: int = module_of(name).run(Call(parsed, os.environ, program(), endings))
     return status

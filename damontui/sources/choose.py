@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -28,6 +29,8 @@ from damontui.kernel import procfs
 from damontui.kernel.root import Root
 from damontui.sources.base import Source
 from damontui.sources.names import is_name, pids_of
+
+_log = logging.getLogger(__name__)
 
 STAT = "sys/module/damon_stat/parameters"
 ADMIN = "sys/kernel/mm/damon/admin"
@@ -243,6 +246,7 @@ def choose(word: str, options: Options) -> Source:
     """
     for kind in KINDS:
         if kind.matches(word):
+            _log.info("target %s: %s", word, kind.form)
             return kind.make(word, options)
     raise _not_understood(word)
 
