@@ -105,7 +105,7 @@ def snapshot_object(snapshot: Snapshot, word: str, threshold: float = THRESHOLD)
 
 def dump(snapshot: Snapshot, word: str) -> str:
     """The JSON object of a snapshot in one line of ASCII."""
-    return json.dumps(snapshot_object(snapshot, word))
+    return json.dumps(snapshot_object(snapshot, word), allow_nan=False)
 
 
 def _intervals(attrs: Attrs) -> dict[str, int]:

@@ -16,6 +16,7 @@ from damontui.analysis.savings import by_kind
 from damontui.analysis.usage import Amount
 from damontui.damon import metrics
 from damontui.damon.snapshot import Description, Measured, Snapshot
+from damontui.safe_text import shown
 
 ROWS = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100)
 """Percentiles that are printed."""
@@ -43,7 +44,7 @@ def summary(snapshot: Snapshot, description: Description, threshold: float = THR
         lines += textwrap.wrap(headline_words(said), WIDTH) + textwrap.wrap(beside_words(said), WIDTH)
     lines.append("")
     if snapshot.note:
-        lines += [*textwrap.wrap(snapshot.note, WIDTH), ""]
+        lines += [*textwrap.wrap(shown(snapshot.note), WIDTH), ""]
     if not snapshot.complete:
         lines += [f"INCOMPLETE: {snapshot.lost} trace events were lost; regions are missing", ""]
     # as fast as it goes, the engine takes what CPU there is: no measure of its cost
@@ -58,7 +59,7 @@ def summary(snapshot: Snapshot, description: Description, threshold: float = THR
     if description.limits:
         lines += ["", "what this cannot tell:"]
         for limit in description.limits:
-            lines += textwrap.wrap(limit, WIDTH, initial_indent="  ", subsequent_indent="    ")
+            lines += textwrap.wrap(shown(limit), WIDTH, initial_indent="  ", subsequent_indent="    ")
     return "\n".join(lines)
 
 
@@ -69,7 +70,7 @@ def _title(snapshot: Snapshot, description: Description) -> str:
     parts = [description.title, description.host, description.kernel, at]
     if snapshot.origin == "simulated":
         parts.append("SIMULATED")
-    return " · ".join(part for part in parts if part)
+    return " · ".join(shown(part) for part in parts if part)
 
 
 def headline_words(said: Headline) -> str:
@@ -247,7 +248,7 @@ def _mappings(snapshot: Snapshot, seconds: float) -> list[str]:
 
 
 def _name(snapshot: Snapshot, region: int) -> str:
-    return f"  {snapshot.names[region]}" if snapshot.names and snapshot.names[region] else ""
+    return f"  {shown(snapshot.names[region])}" if snapshot.names and snapshot.names[region] else ""
 
 
 def _regions(snapshot: Snapshot) -> list[str]:

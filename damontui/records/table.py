@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Description, Ints, Snapshot
+from damontui.safe_text import escaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,4 +148,4 @@ def extra_of(snapshot: Snapshot) -> dict[str, object]:
 
 def json_text(value: object) -> bytes:
     """Compact JSON in UTF-8."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return escaped(json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)).encode()
