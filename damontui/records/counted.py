@@ -98,3 +98,14 @@ def numbers(value: object, *shape: int, least: int = 0) -> Ints:
 
 FIELDS: Mapping[str, Callable[[Any, int], Any]] = {"resident": numbers, "measured": measured_of, "frames": frames_of}
 """What was counted of regions, by name: what makes a value of it for so many regions, or raises."""
+
+
+def size_of(fields: Mapping[str, object]) -> int:
+    """Bytes that the arrays of those fields take."""
+    arrays = [fields.get("resident")]
+    for value in fields.values():
+        if isinstance(value, Measured):
+            arrays += [value.used, value.kinds, value.least, value.most]
+        elif isinstance(value, Frames):
+            arrays += [value.counts, value.unevictable, value.huge]
+    return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))
