@@ -27,7 +27,7 @@ def test_what_is_in_use_of_how_much_within_which_time() -> None:
 
 def test_the_time_is_no_longer_than_memory_was_watched() -> None:
     rows = [(0, 300 * made.MIB, 5, 2), (300 * made.MIB, 2048 * made.MIB, 0, 11)]
-    assert "of 2 GiB within 12 s, watched so far" in said(frame([make.snapshot(rows)]))
+    assert "of 2 GiB within 10 s, watched for 12 s" in said(frame([make.snapshot(rows)]))
 
 
 def test_another_threshold_is_another_working_set() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from damontui.analysis import usage
+from damontui.analysis import headline
+from damontui.analysis.savings import THRESHOLDS
+from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Interim, Snapshot
 from damontui.errors import SourceError
 from damontui.tui.axes import whole_seconds
@@ -61,12 +63,16 @@ def groups(frame: Frame, free: int | None) -> list[Group]:
     """What there is to say, the most important first."""
     snapshot, interim = frame.snapshot, frame.interim
     if snapshot is not None and len(snapshot):
-        out = in_use(snapshot, frame.threshold, interim)
+        told = headline.headline(snapshot, frame.threshold)
+        if told is None:
+            return [(("nothing is known of this memory yet", "label"),)]
+        out = in_use(told, interim)
+        free = told.free if told.free is not None else free
         if interim is not None:
             out += _under_way(frame, interim, whole=True)
         if free is not None:
             out.append(_labelled("free", size(free)))
-        out += _beside(snapshot)
+        out += _beside(told)
         return out
     if interim is not None and frame.error is None:
         out = _under_way(frame, interim, whole=False)
@@ -80,31 +86,41 @@ def groups(frame: Frame, free: int | None) -> list[Group]:
     return [((_nothing(frame), "label"),)]
 
 
-def in_use(snapshot: Snapshot, threshold: float, interim: Interim | None = None) -> list[Group]:
+def in_use(told: headline.Headline, interim: Interim | None = None) -> list[Group]:
     """Memory used within the threshold, or within what was watched where that is shorter, and the rest of it."""
-    watched = usage.watched(snapshot)
-    early = usage.used_within(snapshot, threshold) is None
-    within = min(threshold, watched) if early else threshold
-    used = usage.used_within(snapshot, within)
-    if used is None:
-        return [(("nothing is known of this memory yet", "label"),)]
-    total = float(snapshot.total_bytes)
+    total = float(told.total)
     found = found_so_far(interim)
-    more = found is not None and found > used.bytes
-    amount = max(used.bytes, found or 0.0)
-    text = f"{'at least ' if more else ''}{size(min(amount, total))}"
-    seconds = whole_seconds(math.floor(within)) if within >= 2 else duration(within)
-    when = f" within {seconds}, watched so far" if early else f" within {idle_words(within)}"
-    whole: Group = (("in use ", "label"), (text, "strong"), (" of ", "label"), (size(total), "value"), (when, "label"))
-    out: list[Group] = [whole]
-    out.append((("idle ", "label"), (f"{'at most ' if more else ''}{size(max(0.0, total - amount))}", "idle")))
-    around = "" if more else plus_minus(used)
+    more = found is not None and found > told.used.bytes
+    used = min(max(told.used.bytes, found or 0.0), total)
+    when = f" within {time_words(told.within)}"
+    if told.shortened:
+        when += f", watched for {time_words(told.watched)}"
+    out: list[Group] = [
+        (
+            ("in use ", "label"),
+            (f"{'at least ' if more else ''}{size(used)}", "strong"),
+            (" of ", "label"),
+            (size(total), "value"),
+            (when, "label"),
+        )
+    ]
+    idle = told.idle.bytes if not more else max(0.0, told.idle.bytes - (used - told.used.bytes))
+    out.append((("idle ", "label"), (f"{'at most ' if more else ''}{size(idle)}", "idle")))
+    around = "" if more else plus_minus(told.idle)
     if around:
         out.append(((around, "muted"),))
     return out
 
 
-def plus_minus(amount: usage.Amount) -> str:
+def time_words(seconds: float) -> str:
+    """A threshold as people say it, or the whole seconds of a time that is none."""
+    if seconds < 2:
+        return duration(seconds)
+    whole = math.floor(seconds)
+    return idle_words(whole) if whole in THRESHOLDS else whole_seconds(whole)
+
+
+def plus_minus(amount: Amount) -> str:
     """`` ± 40 MiB`` where the interval is known and wider than what the number itself leaves open; else nothing."""
     half = (amount.most - amount.least) / 2
     return f" ± {size(half)}" if half > 0.005 * max(amount.bytes, 1.0) and half >= 1 << 20 else ""
@@ -131,16 +147,13 @@ def _under_way(frame: Frame, interim: Interim, *, whole: bool) -> list[Group]:
     return out
 
 
-def _beside(snapshot: Snapshot) -> list[Group]:
-    """What is mapped without being memory, what is swapped, and what holds the target up."""
+def _beside(told: headline.Headline) -> list[Group]:
+    """What is mapped without being memory, and what is swapped out."""
     out: list[Group] = []
-    measured = snapshot.measured
-    if measured is None:
-        return out
-    if measured.mapped - snapshot.total_bytes > 0.05 * max(1, snapshot.total_bytes):
-        out.append(_labelled("mapped, not in memory", size(measured.mapped - snapshot.total_bytes)))
-    if measured.swapped:
-        out.append(_labelled("swapped", size(measured.swapped)))
+    if told.absent > 0.05 * max(1, told.total):
+        out.append(_labelled("mapped, not in memory", size(told.absent)))
+    if told.swapped:
+        out.append(_labelled("swapped", size(told.swapped)))
     return out
 
 
