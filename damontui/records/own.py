@@ -24,7 +24,7 @@ from typing import Any, Self
 import numpy as np
 
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Description, Snapshot
+from damontui.damon.snapshot import Description, Frames, Measured, Snapshot
 from damontui.errors import DamontuiError, SourceError
 from damontui.files import begin, open_file
 from damontui.records import counted
