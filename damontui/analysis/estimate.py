@@ -15,6 +15,11 @@ ROUNDS = 4
 FLOOR = 1e-3
 PART = 0.4
 SLACK = 2.0
+LAM = 0.3
+MID = False
+SURV = False
+JOIN = 1.5
+JIDLE = 0.03
 
 
 @dataclass(slots=True)
@@ -125,7 +130,8 @@ class Estimator:
             room = np.maximum(cap - A, 0)
             rooms = np.bincount(ff, room.ravel(), minlength=total + 1)
             A += room * (np.maximum(K - got, 0) / np.maximum(rooms, 1e-300))[flat]
-        touched = (A > PART * n * (K / N)[flat]) & (n > 0) & (K[flat] > 0)
+        span = np.array([c.time - c.began for c in cols])[:, None]
+        touched = (rate * span > LAM) & (A > PART * n * (K / N)[flat]) & (n > 0) & (K[flat] > 0)
         self._solved = (A, n, touched, rate)
         return self._solved
 
@@ -153,9 +159,9 @@ class Estimator:
         i = np.arange(P - 1)
         same = (self.target[1:] == self.target[:-1]) & (self.start[1:] == self.end[:-1]) & (self.idx[:, 1:] == self.idx[:, :-1]).all(axis=0)
         s = self.columns[-1].sample
-        same &= np.abs(idle[1:] - idle[:-1]) <= 0.03 * np.minimum(idle[1:], idle[:-1])
+        same &= np.abs(idle[1:] - idle[:-1]) <= JIDLE * np.minimum(idle[1:], idle[:-1])
         hi, lo = np.maximum(rate[1:], rate[:-1]), np.minimum(rate[1:], rate[:-1])
-        same &= (hi * s < FLOOR) | (hi < 1.5 * lo)
+        same &= (hi * s < FLOOR) | (hi < JOIN * lo)
         keep = np.concatenate(([True], ~same))
         first = np.flatnonzero(keep)
         if len(first) == P:
@@ -182,4 +188,17 @@ class Estimator:
         last = np.maximum(seen, self.state[3])
         size = (self.end - self.start).astype(float)
         idle = now - last
-        return [float(size[(idle >= x - 1e-9)].sum() / size.sum()) for x in T]
+        r = np.maximum(rate[-1], 1e-9)
+        width = self.columns[-1].time - self.columns[-1].began
+        out = []
+        for x in T:
+            part = np.clip((idle + width - x) / width, 0, 1) if MID else (idle >= x - 1e-9).astype(float)
+            if SURV:
+                lam = self.lam()
+                part = np.maximum(part, np.exp(-lam * np.maximum(x - idle, 0)) * (now - self.state[3] >= x))
+            out.append(float((size * part).sum() / size.sum()))
+        return out
+
+    def lam(self):
+        rate = self._solved[3]
+        return np.maximum.reduce(rate, axis=0)
