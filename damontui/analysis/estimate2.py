@@ -62,7 +62,9 @@ class Estimator:
         self._refine(snap)
         k = snap.nr_accesses.astype(float)
         n = np.full(len(k), float(snap.attrs.max_nr_accesses))
-        self.columns.append(_Column(np.minimum(k, n), n, snap.sizes.astype(float), snap.attrs.sample_us / 1e6, snap.began, snap.time))
+        self.columns.append(
+            _Column(np.minimum(k, n), n, snap.sizes.astype(float), snap.attrs.sample_us / 1e6, snap.began, snap.time)
+        )
         self._solved = None
         if len(self.columns) > self.lag:
             self._commit(1)
@@ -112,7 +114,10 @@ class Estimator:
         cols = self.columns
         off = np.cumsum([0] + [len(c.k) for c in cols])
         total = off[-1]
-        K, N, S = (np.concatenate([getattr(c, f) for c in cols] + [np.array([0.0 if f == "k" else 1.0])]) for f in ("k", "n", "size"))
+        K, N, S = (
+            np.concatenate([getattr(c, f) for c in cols] + [np.array([0.0 if f == "k" else 1.0])])
+            for f in ("k", "n", "size")
+        )
         s = np.array([c.sample for c in cols])[:, None]
         flat = np.where(self.idx >= 0, self.idx + off[:-1, None], total)
         size = (self.end - self.start).astype(float)
@@ -195,7 +200,11 @@ class Estimator:
         idle = now - last
         rate = self.state[0] / (self.state[1] + 1e-12)
         i = np.arange(P - 1)
-        same = (self.target[1:] == self.target[:-1]) & (self.start[1:] == self.end[:-1]) & (self.idx[:, 1:] == self.idx[:, :-1]).all(axis=0)
+        same = (
+            (self.target[1:] == self.target[:-1])
+            & (self.start[1:] == self.end[:-1])
+            & (self.idx[:, 1:] == self.idx[:, :-1]).all(axis=0)
+        )
         s = self.columns[-1].sample
         same &= np.abs(idle[1:] - idle[:-1]) <= 0.03 * np.minimum(idle[1:], idle[:-1])
         hi, lo = np.maximum(rate[1:], rate[:-1]), np.minimum(rate[1:], rate[:-1])
