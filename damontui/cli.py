@@ -132,7 +132,13 @@ def _split(words: list[str]) -> tuple[str, list[str]]:
     """
     from damontui.config import SETTINGS
 
-    takes_value = {setting.option for setting in SETTINGS if setting.metavar} | {"--rootfs", "--config", "--regions"}
+    takes_value = {setting.option for setting in SETTINGS if setting.metavar} | {
+        "--rootfs",
+        "--config",
+        "--regions",
+        "-p",
+        "--process",
+    }
     skip = False
     for place, word in enumerate(words):
         if skip:

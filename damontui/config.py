@@ -84,17 +84,6 @@ def parse_speed(text: str, name: str) -> float:
     return speed
 
 
-def parse_seconds(text: str, name: str) -> float:
-    """Seconds over zero: a plain number, or a duration with its unit."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = units.parse_duration(text, name) / 1e6
-    if not 0 < seconds < math.inf:
-        raise UsageError(f"{name}: {text!r} is not a time over 0; write seconds, such as 30, or 5m")
-    return seconds
-
-
 def _goal(text: str, name: str) -> int:
     share = units.parse_share(text, name)
     if not 0 < share <= 1:
@@ -135,7 +124,9 @@ def one_of(*allowed: str) -> Callable[[str, str], str]:
     return parse
 
 
-_NUMBER_OR_WORD = (str, int, float)
+parse_seconds = units.parse_seconds
+
+_NUMBER = (str, int, float)
 _TIME = "TIME"
 
 SETTINGS: tuple[Setting, ...] = (
@@ -143,20 +134,34 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("enabled", "", parse_switch, (bool,), "", "start switched on"),
     Setting("read_only", "", parse_switch, (bool,), "", "write nothing below /sys"),
     Setting("seed", "", parse_count, (int,), "N", "of simulated memory; the same seed gives the same run"),
-    Setting("speed", "", parse_speed, _NUMBER_OR_WORD, "X", "of simulated or replayed time; max: as fast as it goes"),
-    Setting("sample", "monitoring", units.parse_duration, (str,), _TIME, "sampling interval (5ms)"),
-    Setting("aggr", "monitoring", units.parse_duration, (str,), _TIME, "aggregation interval (100ms)"),
-    Setting("update", "monitoring", units.parse_duration, (str,), _TIME, "update interval of the targets (1m)"),
+    Setting("speed", "", parse_speed, _NUMBER, "X", "of simulated or replayed time; max: as fast as it goes"),
+    Setting("sample", "monitoring", units.parse_duration, _NUMBER, _TIME, "sampling interval (5ms)"),
+    Setting("aggr", "monitoring", units.parse_duration, _NUMBER, _TIME, "aggregation interval (100ms)"),
+    Setting("update", "monitoring", units.parse_duration, _NUMBER, _TIME, "update interval of the targets (1m)"),
     Setting("min_regions", "monitoring", parse_count, (int,), "N", "least number of regions (10)"),
     Setting("max_regions", "monitoring", parse_count, (int,), "N", "greatest number of regions (1000)"),
     Setting("goal", "monitoring", _goal, (str,), "SHARE", "wanted share of positive access checks (4%%)"),
     Setting("goal_aggrs", "monitoring", parse_count, (int,), "N", "aggregations to a tuning step (3)"),
-    Setting("min_sample", "monitoring", units.parse_duration, (str,), _TIME, "shortest tuned sampling interval (5ms)"),
-    Setting("max_sample", "monitoring", units.parse_duration, (str,), _TIME, "longest tuned sampling interval (10s)"),
+    Setting(
+        "min_sample",
+        "monitoring",
+        units.parse_duration,
+        _NUMBER,
+        _TIME,
+        "shortest tuned sampling interval (5ms)",
+    ),
+    Setting(
+        "max_sample",
+        "monitoring",
+        units.parse_duration,
+        _NUMBER,
+        _TIME,
+        "longest tuned sampling interval (10s)",
+    ),
     Setting("autotune", "monitoring", parse_switch, (bool,), "", "tune the intervals towards the goal"),
     Setting("budget", "monitoring", parse_budget, (str,), "SHARE", "CPU share for looking through /proc (2%%)"),
     Setting("theme", "screen", _word, (str,), "NAME", "colour theme"),
-    Setting("span", "screen", units.parse_duration, (str,), _TIME, "time across the heatmap (4m)"),
+    Setting("span", "screen", units.parse_duration, _NUMBER, _TIME, "time across the heatmap (4m)"),
     Setting("mode", "screen", one_of("rate", "temperature", "idle"), (str,), "MODE", "what the heatmap's colour means"),
     Setting("history", "screen", parse_history, (str, int), "SIZE", "memory for the past (64M); older is kept coarser"),
     Setting("screenshots", "screen", _word, (str,), "FOLDER", "where screenshots and records go (the current folder)"),

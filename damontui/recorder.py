@@ -56,7 +56,7 @@ class Recorder:
             if self.error is None:
                 try:
                     self._writer.append(event)
-                except SourceError as error:
+                except DamontuiError as error:
                     self.error = error
 
     def close(self) -> None:

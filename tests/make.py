@@ -10,7 +10,18 @@ import numpy as np
 
 from damontui.damon.attrs import Attrs
 from damontui.damon.metrics import percentiles_of
-from damontui.damon.snapshot import Description, Ints, Measured, ModuleValues, Origin, Snapshot, Status, Truth, ints
+from damontui.damon.snapshot import (
+    Description,
+    Frames,
+    Ints,
+    Measured,
+    ModuleValues,
+    Origin,
+    Snapshot,
+    Status,
+    Truth,
+    ints,
+)
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -45,6 +56,8 @@ def snapshot(
     resident: Ints | None = None,
     measured: Measured | None = None,
     watched: float | None = None,
+    frames: Frames | None = None,
+    free: int | None = None,
 ) -> Snapshot:
     """A snapshot of ``rows`` (start, end, nr_accesses, age) whose aggregation ended at ``time``."""
     columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
@@ -73,6 +86,8 @@ def snapshot(
         resident=resident,
         measured=measured,
         watched=watched,
+        frames=frames,
+        free=free,
     )
 
 

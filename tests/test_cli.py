@@ -63,7 +63,7 @@ def test_help_names_what_there_is(words: list[str], capsys: pytest.CaptureFixtur
     ("words", "parts"),
     [
         (["--seed", "x"], ["--seed", "'x'", "whole number"]),
-        (["--sample", "5"], ["--sample", "'5'", "5ms"]),
+        (["--sample", "5x"], ["--sample", "'5x'", "5ms"]),
         (["--speed", "-1"], ["--speed", "'-1'", "max"]),
         (["--speed", "nan"], ["--speed", "'nan'", "max"]),
         (["--goal", "400%"], ["--goal", "'400%'", "100%"]),
@@ -213,12 +213,14 @@ def test_options_reach_the_engine() -> None:
     assert snapshot["goal"] is None
 
 
-def test_snapshot_of_auto_says_why_it_is_synthetic(tmp_path: Path) -> None:
-    done = run("snapshot", "--rootfs", str(tmp_path), "--speed", "max")
-    assert done.returncode == 0
-    assert "SIMULATED" in done.stdout
-    assert "This is synthetic memory" in done.stderr
+@pytest.mark.parametrize("words", [["snapshot"], ["snapshot", "--json"], ["record", "-o", "new"], ["report"]])
+def test_a_script_gets_no_made_up_numbers(words: list[str], tmp_path: Path) -> None:
+    words = [str(tmp_path / word) if word == "new" else word for word in words]
+    done = run(*words, "--rootfs", str(tmp_path), "--speed", "max")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "nothing is measured without a target here" in done.stderr
     assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(

@@ -72,8 +72,8 @@ def test_the_file_can_switch_it_off(tmp_path: Path, text: str) -> None:
         ("speed = 0", "speed: '0' is not a speed"),
         ("speed = nan", "speed: 'nan' is not a speed"),
         ("sample = '5ms'", "sample: there is no such setting"),
-        ("[monitoring]\nsample = 5", "monitoring.sample: 5 is not text"),
-        ("[monitoring]\nsample = '5'", "monitoring.sample: '5' is not a duration"),
+        ("[monitoring]\nsample = true", "monitoring.sample: True is not text"),
+        ("[monitoring]\nsample = '5x'", "monitoring.sample: '5x' is not a duration"),
         ("[monitoring]\nseed = 5", "monitoring.seed: there is no such setting; known here: sample"),
         ("[screen]\nmode = 'pink'", "screen.mode: 'pink' is none of: rate, temperature, idle"),
         ("monitoring = 3", "monitoring: there is no such setting"),
@@ -143,6 +143,12 @@ def test_any_text_is_taken_or_refused_in_one_sentence(text: str, setting: config
         setting.parse(text, setting.option)
     except UsageError as error:
         assert str(error).startswith(setting.option)  # noqa: PT017 - most texts are refused, some are not
+
+
+def test_a_duration_without_a_unit_is_seconds_in_every_layer(tmp_path: Path) -> None:
+    file = written(tmp_path, "[monitoring]\nsample = 2\naggr = 0.5\n[screen]\nspan = '90'\n")
+    settings = config.settings(environ={"DAMONTUI_UPDATE": "5"}, file=file)
+    assert [settings[name] for name in ("sample", "aggr", "span", "update")] == [2e6, 5e5, 9e7, 5e6]
 
 
 def test_keys_are_handed_on(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import threading
 from contextlib import ExitStack, suppress
@@ -48,6 +49,7 @@ def run(call: Call) -> int:
     """Record until the time is over, the target ends or a signal comes."""
     path = Path(call.words.output)
     overwrites = refuse_overwriting(path, call.target, force=call.words.force)
+    refuse_unwritable(path)
     with call.open() as source, _Recording(path, source.describe(), overwrites) as recording:
         if source.describe().reason:
             print(f"damontui: {source.describe().reason}", file=sys.stderr)
@@ -88,6 +90,17 @@ def refuse_overwriting(path: Path, source: str, *, force: bool) -> bool:
     if not force:
         raise SourceError(f"cannot write {path}", "the file is there already", "use another name, or --force")
     return True
+
+
+def refuse_unwritable(path: Path) -> None:
+    """Say what is in the way of a file before anything is begun or stopped for it. Raises `SourceError`."""
+    what, folder = f"cannot record to {path}", path.parent
+    if path.is_dir():
+        raise SourceError(what, "it is a folder", "name a file")
+    if not folder.is_dir():
+        raise SourceError(what, f"no such file or directory: {folder}", f"mkdir -p {shlex.quote(str(folder))}")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise SourceError(what, "permission denied", "choose another file or folder")
 
 
 class _Recording:

@@ -244,12 +244,12 @@ def _build_options(root: Root, release: str) -> tuple[str, dict[str, str]]:
         ("proc/config.gz", lambda data: zlib.decompressobj(31).decompress(data, _CONFIG_LARGEST)),
         (f"boot/config-{release}", lambda data: data),
         (f"lib/modules/{release}/config", lambda data: data),
+        (f"usr/lib/modules/{release}/config", lambda data: data),  # where /lib is a link, and no link is followed
     )
     for name, opened in readers:
         try:
-            with open(root.path(name), "rb") as file:
-                text = opened(file.read(_CONFIG_LARGEST)).decode("utf-8", "replace")
-        except (OSError, ValueError, zlib.error):  # ValueError: a name that no file can have
+            text = opened(root.read_bytes(name, _CONFIG_LARGEST)).decode("utf-8", "replace")
+        except (SourceError, zlib.error):
             continue
         values = dict(re.findall(r"^(CONFIG_\w+)=([ym])$", text, re.MULTILINE))
         if values:

@@ -34,8 +34,8 @@ def comm(root: Root, pid: int) -> str:
 def own_pid(root: Root, otherwise: int) -> int:
     """Our PID as the /proc below ``root`` counts (a container may see its host's); else ``otherwise``."""
     try:
-        return int(root.path("proc/self").readlink().name)
-    except (OSError, ValueError):
+        return int(root.link("proc/self").rpartition("/")[2])
+    except (SourceError, ValueError):
         return otherwise
 
 

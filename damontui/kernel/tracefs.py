@@ -217,7 +217,7 @@ class Trace:
         # opened before anything is switched on: an instance that is read cannot be taken for a stale one
         path = self._root.path(f"{self._folder}/trace_pipe")
         try:
-            self._pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            self._pipe = self._root.open(f"{self._folder}/trace_pipe", pipe=True)
         except OSError as error:
             raise KernelError(f"cannot read {path}", error) from error
         for event in reversed(self._events):  # tuning first: no aggregation without the line before it

@@ -58,9 +58,14 @@ def _rest(snapshot: Snapshot, usual: Attrs) -> dict[str, Any]:
     if snapshot.targets != (0,):
         rest["targets"] = snapshot.targets
     for name, attrs in (("attrs", snapshot.attrs), ("next_attrs", snapshot.next_attrs)):
-        if dataclasses.replace(attrs, sample_us=usual.sample_us, aggr_us=usual.aggr_us) != usual:
+        if _but_intervals(attrs) != _but_intervals(usual):
             rest[name] = dataclasses.asdict(attrs)
     return rest
+
+
+def _but_intervals(attrs: Attrs) -> tuple[object, ...]:
+    """All but the intervals, which may lie outside of another snapshot's goal: compared, never put together."""
+    return attrs.update_us, attrs.min_regions, attrs.max_regions, attrs.goal, attrs.aggr_samples
 
 
 def _payload(snapshot: Snapshot, usual: Attrs, nanoseconds: tuple[int, int] | None) -> bytes:

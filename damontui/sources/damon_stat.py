@@ -21,6 +21,7 @@ from damontui.kernel.damon_stat import PARAMETERS, REFRESH_S, DamonStat, ModuleS
 from damontui.kernel.root import KernelError, Root
 from damontui.kernel.tracefs import Trace, TracedAggregation
 from damontui.sources.between import Between
+from damontui.sources.composition import Composition
 from damontui.sources.cost import KdamondCost
 from damontui.sources.intervals import LAG_S, Intervals, with_sample
 from damontui.sources.traced import Listener, TracedRun
@@ -69,6 +70,7 @@ class DamonStatSource:
         self._module = DamonStat(root, program=self._program, pause=pause)
         self._cost = KdamondCost(root, clock)
         self._between = Between(root, clock, wall)
+        self._composition = Composition(root, clock=clock)
         self._entered = False
         self._trace: Trace | None = None
         self._without = ""
@@ -84,6 +86,7 @@ class DamonStatSource:
     def __enter__(self) -> Self:
         self._module.check()
         self._open_trace()
+        self._composition.open()
         self._entered = True
         return self
 
@@ -91,6 +94,7 @@ class DamonStatSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._entered = False
+        self._composition.close()
         self._close_trace()
 
     def describe(self) -> Description:
@@ -105,6 +109,8 @@ class DamonStatSource:
             limits = [f"no regions: {self._without}"] if self._without else []
             if not root.exists(f"{PARAMETERS}/aggr_interval_us"):
                 limits.append("this kernel does not tell the intervals before the first tuning step")
+            if self._composition.reason:
+                limits.append(self._composition.reason)
             self._description = Description(
                 target=self._target,
                 title="DAMON_STAT",
@@ -295,7 +301,7 @@ class DamonStatSource:
             if self._trace is not None and self._trace.enlarge():
                 lost += f", so the trace buffer was enlarged to {self._trace.buffer_kb} KiB a CPU"
         found = run.take(traced, lost)
-        yield from found
+        yield from map(self._composition.of, found)
         if not found and run.holding:
             yield self._status("waiting", f"one more aggregation, since {self._untold('its intervals')}")
 

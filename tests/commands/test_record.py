@@ -101,6 +101,15 @@ def test_a_folder_that_cannot_be_written_to_is_said_at_once(tmp_path: Path, caps
     assert "no such file" in refused(capsys, 1, "record", *FAST, "-o", str(tmp_path / "no" / "a"))
 
 
+@pytest.mark.parametrize(("name", "part"), [("no/a", "mkdir -p"), (".", "it is a folder")])
+def test_what_cannot_be_begun_is_said_before_anything_is_touched(tmp_path: Path, name: str, part: str) -> None:
+    log = tmp_path / "log"
+    done = run(str(log), "record", "fake:steady", "-o", str(tmp_path / name), "--force", program=FAKE)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert part in done.stderr
+    assert not log.exists(), "the source was not even entered"
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 def test_a_full_disk_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     before = os.stat("/dev/full").st_mode

@@ -17,6 +17,7 @@ from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.snapshot import Description, ModuleValues, Snapshot, Truth, ints
 from damontui.errors import SourceError
 from damontui.records.own import Record, RecordWriter
+from tests import make as by_hand
 
 USUAL = Attrs()
 ABOUT = Description("stat", "DAMON_STAT", "kernel", USUAL, host="lab", kernel="7.2.13", limits=("one", "two"))
@@ -183,3 +184,20 @@ def test_a_bomb_stays_within_bounds(tmp_path: Path) -> None:
     with Record(path) as record:
         assert len(record.table()) == 1
         assert record.damaged == 1
+
+
+def test_a_slowed_source_is_kept_exactly(tmp_path: Path) -> None:
+    """A budget moves both interval and goal: a snapshot need not fit the intervals of the description."""
+    path = tmp_path / "slowed"
+    goal = IntervalsGoal(min_sample_us=946_737, max_sample_us=1_000_000)
+    slowed = Attrs(sample_us=946_737, aggr_us=9_467_370, goal=goal)
+    usual = Attrs(sample_us=100_000, aggr_us=1_000_000, goal=IntervalsGoal(max_sample_us=1_000_000))
+    many = [
+        by_hand.snapshot([(0, 4096, 1, 1)], 1.0, attrs=a, next_attrs=b) for a, b in ((usual, slowed), (slowed, slowed))
+    ]
+    with RecordWriter(path, dataclasses.replace(ABOUT, attrs=usual)) as writer:
+        for snapshot in many:
+            writer.append(snapshot)
+    with Record(path) as record:
+        found = list(record.table())
+    assert [(s.attrs, s.next_attrs) for s in found] == [(usual, slowed), (slowed, slowed)]
