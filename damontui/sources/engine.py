@@ -36,8 +36,8 @@ class EngineSource:
 
     Where the operations set is a model (`BatchOperations`), time is the model's, from 0 on, ``speed`` seconds of it to
     one of ours, also while the switch is off; each aggregation is computed at the moment when it is due. Else time is
-    ``clock`` and every sampling interval is really waited for. Either way deadlines are absolute: one that is missed is counted in
-    ``Snapshot.late``, and what follows is not shifted by it.
+    ``clock`` and every sampling interval is really waited for. Either way deadlines are absolute: one that is missed
+    is counted in ``Snapshot.late``, and what follows is not shifted by it.
 
     ``lead`` may be set before iterating: of a model, the aggregations that begin in the first so many seconds are
     computed without waiting, and only then does its time pass at ``speed``. What is watched in real time has no lead.

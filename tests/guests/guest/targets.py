@@ -288,6 +288,35 @@ def killed_take_is_given_back(guest: Guest) -> None:
 
 
 @check("7.2", "6.18", limit=120)
+def killed_take_is_given_back_by_the_command(guest: Guest) -> None:
+    """kill −9 of a run that took DAMON_STAT: doctor knows it as ours; `doctor --give-back` gives everything back"""
+    with taken():
+        run = program.Background(guest.folder, "snapshot", "paddr", "--take", "--json", "--now", "--count", "0")
+        wait(run.lines, 60, "a snapshot")
+        run.send(signal.SIGKILL)
+        assert run.wait(10).status == -signal.SIGKILL
+        is_taken()
+        (pid,) = system.kdamonds()
+        found = json.loads(program.run(guest.folder, "doctor", "--json").out)
+        assert f"a kdamond (PID {pid})" in found["left_behind"], found["left_behind"]
+        assert "DAMON_STAT switched off" in found["left_behind"], found["left_behind"]
+        assert "the trace instance damontui-" in found["left_behind"], found["left_behind"]
+        assert found["give_back"].endswith("doctor --give-back")
+        said = program.run(guest.folder, "doctor").out
+        assert "somebody else" not in said, said
+        stat = program.run(guest.folder, "snapshot", "stat", "--json")
+        guest.facts["stat_says"] = stat.refused("killed", "doctor --give-back")
+        watched = program.run(guest.folder, "snapshot", f"kdamond:{pid}", "--now")
+        assert watched.status == 0, watched.err
+        assert "an earlier run of this program" in watched.out, watched.out
+        ended = program.run(guest.folder, "doctor", "--give-back")
+        assert ended.status == 0, ended.err
+        guest.facts["given_back"] = ended.out.splitlines()
+        assert len(ended.out.splitlines()) == 3, ended.out
+        assert json.loads(program.run(guest.folder, "doctor", "--json").out)["left_behind"] is None
+
+
+@check("7.2", "6.18", limit=120)
 def killed_take_is_given_back_by_the_switch(guest: Guest) -> None:
     """kill −9 of a run that took DAMON_STAT: the screen of `stat` says so, and `e` gives DAMON_STAT back"""
     with taken():
