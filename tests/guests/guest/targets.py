@@ -275,7 +275,10 @@ def killed_take_is_given_back(guest: Guest) -> None:
         is_taken()
         left = system.kdamonds()
         stat = program.run(guest.folder, "snapshot", "stat", "--json")
-        guest.facts["stat_says"] = stat.refused("killed", "DAMON_STAT")
+        guest.facts["stat_says"] = stat.refused("killed", "DAMON_STAT", "doctor --give-back")
+        watched = program.run(guest.folder, "snapshot", f"kdamond:{[*left][0]}", "--now")
+        assert watched.status == 0, watched.err
+        assert "an earlier run of this program" in watched.out, watched.out
         assert system.kdamonds() == left
         ended = program.run(guest.folder, "snapshot", "paddr", "--json", "--now", "--count", "2")
         assert ended.status == 0, ended.err
@@ -304,11 +307,6 @@ def killed_take_is_given_back_by_the_command(guest: Guest) -> None:
         assert found["give_back"].endswith("doctor --give-back")
         said = program.run(guest.folder, "doctor").out
         assert "somebody else" not in said, said
-        stat = program.run(guest.folder, "snapshot", "stat", "--json")
-        guest.facts["stat_says"] = stat.refused("killed", "doctor --give-back")
-        watched = program.run(guest.folder, "snapshot", f"kdamond:{pid}", "--now")
-        assert watched.status == 0, watched.err
-        assert "an earlier run of this program" in watched.out, watched.out
         ended = program.run(guest.folder, "doctor", "--give-back")
         assert ended.status == 0, ended.err
         guest.facts["given_back"] = ended.out.splitlines()
