@@ -276,7 +276,7 @@ def killed_take_is_given_back(guest: Guest) -> None:
         left = system.kdamonds()
         stat = program.run(guest.folder, "snapshot", "stat", "--json")
         guest.facts["stat_says"] = stat.refused("killed", "DAMON_STAT", "doctor --give-back")
-        watched = program.run(guest.folder, "snapshot", f"kdamond:{[*left][0]}", "--now")
+        watched = program.run(guest.folder, "snapshot", f"kdamond:{next(iter(left))}", "--now")
         assert watched.status == 0, watched.err
         assert "an earlier run of this program" in watched.out, watched.out
         assert system.kdamonds() == left
