@@ -306,7 +306,18 @@ def test_a_locale_without_the_characters_is_no_error() -> None:
 
 # -- endings ----------
 
-SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)]
+SIGNALS = [
+    (signal.SIGINT, 130),
+    (signal.SIGTERM, 143),
+    (signal.SIGHUP, 129),
+    (signal.SIGQUIT, 131),
+    (signal.SIGUSR1, 138),
+    (signal.SIGUSR2, 140),
+    (signal.SIGALRM, 142),
+    (signal.SIGXCPU, 152),
+    (signal.SIGRTMIN + 7, 169),
+]
+"""Signals that end a process, a real-time one too, and the exit status after each."""
 
 
 @pytest.mark.parametrize(("number", "status"), SIGNALS)

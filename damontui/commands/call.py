@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from damontui.sources.catalog import Entry
 
 MONITORING = tuple(s.name for s in config.SETTINGS if s.table == "monitoring" and s.metavar)
-TIME = ("seed", "speed")
+TIME = ("seed", "speed", "memory")
 OWN = ("children", "take", "ranges", "via")
 """Options of a source that no configuration file sets."""
 SCREEN = ("theme", "span", "mode", "history", "screenshots")
@@ -72,7 +72,10 @@ class Call:
         given = {
             name: value for name, value in vars(self.words).items() if name in config.BY_NAME and value is not None
         }
-        return config.settings(given, self.environ, self.words.config)
+        found = config.settings(given, self.environ, self.words.config)
+        for sentence in found.left_out:
+            print(f"damontui: {sentence}", file=sys.stderr)
+        return found
 
     @cached_property
     def options(self) -> Options:

@@ -7,6 +7,8 @@ import sys
 import time
 from contextlib import suppress
 
+from damontui.safe_text import control, shown
+
 
 class Progress:
     """A line that is written over; nothing where standard error is no terminal, but what `once` says."""
@@ -23,7 +25,8 @@ class Progress:
             if sys.stderr.isatty() and not (often and now < self._last + 0.1):
                 self._last = now
                 width = shutil.get_terminal_size().columns - 1
-                print(f"\r\x1b[K{text[:width]}", end="", file=sys.stderr, flush=True)
+                control(sys.stderr, f"\r\x1b[K{shown(text)[:width]}")
+                sys.stderr.flush()
                 self._shown = True
 
     def once(self, text: str) -> None:
@@ -37,5 +40,6 @@ class Progress:
         """Wipe the line."""
         with suppress(OSError, ValueError):
             if self._shown:
-                print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+                control(sys.stderr, "\r\x1b[K")
+                sys.stderr.flush()
                 self._shown = False

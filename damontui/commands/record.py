@@ -14,7 +14,8 @@ from damontui.commands.call import Call, Parser, add_target
 from damontui.commands.progress import Progress
 from damontui.config import parse_seconds
 from damontui.damon.snapshot import Description, Interim, Snapshot, Status
-from damontui.errors import SourceError, UsageError
+from damontui.errors import SourceError
+from damontui.files import refuse_there
 from damontui.records.own import RecordWriter
 
 EXAMPLES = """\
@@ -48,7 +49,7 @@ def arguments(parser: Parser) -> None:
 def run(call: Call) -> int:
     """Record until the time is over, the target ends or a signal comes."""
     path = Path(call.words.output)
-    overwrites = refuse_overwriting(path, call.target, force=call.words.force)
+    overwrites = refuse_there(path, force=call.words.force, source=call.target)
     refuse_unwritable(path)
     with call.open() as source, _Recording(path, source.describe(), overwrites) as recording:
         if source.describe().reason:
@@ -73,23 +74,6 @@ def run(call: Call) -> int:
         if not recording.count:
             raise SourceError("nothing was recorded", "the target ended without a snapshot")
     return 0
-
-
-def refuse_overwriting(path: Path, source: str, *, force: bool) -> bool:
-    """Whether a file will be overwritten.
-
-    Raises:
-        SourceError: there is one and ``force`` was not given.
-        UsageError: it is the very file that is read.
-    """
-    if not path.exists():
-        return False
-    with suppress(OSError):
-        if os.path.samefile(path, source):
-            raise UsageError(f"-o {path}: this is the file that is read; use another name")
-    if not force:
-        raise SourceError(f"cannot write {path}", "the file is there already", "use another name, or --force")
-    return True
 
 
 def refuse_unwritable(path: Path) -> None:

@@ -10,9 +10,12 @@ import json
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from damontui.errors import SourceError
+from damontui.files import whole
 from damontui.kernel import damon_sysfs, procfs, tracefs
 from damontui.kernel.damon_stat import DamonStat
 from damontui.kernel.root import Root
@@ -46,21 +49,22 @@ def ours(root: Root, *, kdamond: int = -1, stat: bool = False) -> Handback:
 
 def note(root: Root, taken: Handback) -> None:
     """Write it down; where that is not possible (no /run), a kill leaves it unnoticed."""
-    path = root.path(NOTE)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(asdict(taken), file)
-    except OSError:
-        return
+    with suppress(SourceError, OSError), whole(_path(root), force=True) as file:
+        file.write(json.dumps(asdict(taken)).encode())
 
 
 def done(root: Root) -> None:
     """All is given back: nothing is left to note."""
     try:
-        root.path(NOTE).unlink()
-    except OSError:
+        _path(root).unlink()
+    except (SourceError, OSError):
         return
+
+
+def _path(root: Root) -> Path:
+    """Where the note is. Raises `SourceError` where a link below the root folder would lead elsewhere."""
+    root.list(os.path.dirname(NOTE))
+    return root.path(NOTE)
 
 
 def noted(root: Root) -> Handback | None:

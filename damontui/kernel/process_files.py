@@ -21,6 +21,7 @@ from damontui.damon.snapshot import Ints, ints
 from damontui.errors import SourceError
 from damontui.kernel.beneath import open_beneath
 from damontui.kernel.root import KernelError, Root, read_whole, refuse_odd
+from damontui.safe_text import shown
 
 GONE = (errno.ENOENT, errno.ESRCH)
 """What the files of a process that has ended answer."""
@@ -34,7 +35,6 @@ _REFERENCED = b"\nReferenced:"
 _RSS = b"\nRss:"
 _MOST_THREADS = 256
 _THREAD_STACK = re.compile(r"\[anon: ?(?:glibc: pthread (?:user )?stack: |stack_and_tls:)(\d+)\]")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,7 +427,7 @@ def names_in(mappings: Sequence[Mapping], names: Sequence[str], start: Ints, end
 
 def printable(text: str) -> str:
     """``text`` without what would move a terminal's cursor: a file's name may hold anything."""
-    return _UNPRINTABLE.sub("?", text)
+    return shown(text)
 
 
 def _kilobytes(body: bytes, field: bytes) -> int:

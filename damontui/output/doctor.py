@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from damontui.kernel.features import Survey
+from damontui.safe_text import shown
 
 _TARGETS = {
     "stat": "DAMON_STAT",
@@ -91,7 +92,7 @@ def report(found: Survey, screen: Mapping[str, Any]) -> str:
         rights = f"{_MARK[file.readable]:<6}{_MARK[file.writable]:<6}" if file.present else "not there"
         lines.append(f"  {rights:<14}{file.path}")
     lines += ["", "The terminal", f"  {_screen(screen)}"]
-    return "\n".join(lines)
+    return "\n".join(shown(line) for line in lines)
 
 
 def _has_damon(found: Survey) -> bool:

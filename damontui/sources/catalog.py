@@ -13,6 +13,7 @@ from typing import Literal
 
 from damontui import units
 from damontui.errors import SourceError, UsageError
+from damontui.files import open_file
 from damontui.kernel import features, handback, procfs
 from damontui.kernel import process_files as files
 from damontui.kernel.damon_stat import DamonStat
@@ -307,9 +308,10 @@ def _files(folder: Path) -> list[Entry]:
             continue
         try:
             kind = _kind(path)
-        except OSError as error:
+        except (OSError, SourceError) as error:
             if name.endswith(_RECORDS):
-                entries.append(Entry("files", path, shown, f"record, {size}", reason=why(error)))
+                reason = error.why if isinstance(error, SourceError) else why(error)
+                entries.append(Entry("files", path, shown, f"record, {size}", reason=reason))
             continue
         if kind:
             entries.append(Entry("files", path, shown, f"{kind}, {size}"))
@@ -322,7 +324,7 @@ _HEAD = 4096
 
 def _kind(path: str) -> str:
     """What kind of record a file is, "" for none. Stricter than opening one: not every JSON file is to be offered."""
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         head = file.read(_HEAD)
     if head.startswith(MAGIC):
         return "record"

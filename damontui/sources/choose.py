@@ -54,6 +54,8 @@ class Options:
     """Seconds of simulated or replayed time to one of ours; inf for as fast as it goes."""
     budget: float | None = None
     """Share of one CPU that looking at processes through /proc may take."""
+    memory: int | None = None
+    """Bytes of memory that reading a record may take."""
     children: bool = False
     """Whether the children of a process are watched, too."""
     take: bool = False
@@ -379,7 +381,7 @@ def _file(word: str, options: Options) -> Source:
     _has_no_switch_of_ours(options, "a record cannot be switched off")
     # a record has its own intervals; old ones have none, and then the options fill in
     attrs = options.attrs() if options.insisted else None
-    return ReplaySource(word, attrs=attrs, speed=options.speed, follow=options.follow)
+    return ReplaySource(word, attrs=attrs, speed=options.speed, follow=options.follow, memory=options.memory)
 
 
 NAME = "NAME"

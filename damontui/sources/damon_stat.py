@@ -308,7 +308,7 @@ class DamonStatSource:
             if self._trace is not None and self._trace.enlarge():
                 lost += f", so the trace buffer was enlarged to {self._trace.buffer_kb} KiB a CPU"
         found = run.take(traced, lost)
-        yield from map(self._composition.of, found)
+        yield from (self._composition.of(one) for one in found)
         if not found and run.holding:
             yield self._status("waiting", f"one more aggregation, since {self._untold('its intervals')}")
 

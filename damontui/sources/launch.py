@@ -27,6 +27,7 @@ from damontui.damon.attrs import Attrs
 from damontui.damon.operations import Operations
 from damontui.damon.snapshot import Event, State
 from damontui.errors import SourceError
+from damontui.files import append
 from damontui.kernel.process_files import printable
 from damontui.kernel.root import Root, why
 from damontui.operations.process import ProcessOperations
@@ -272,7 +273,7 @@ class Launched:
     def _open_output(self, opened: list[int]) -> tuple[int | IO[Any], int | None]:
         """Where the command writes, and where that can be read; ``opened`` gets every descriptor that is ours."""
         if self._log is not None:
-            opened.append(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644))
+            opened.append(append(self._log))
             return opened[0], None
         if self._output == "stderr":
             return sys.stderr, None
@@ -287,8 +288,6 @@ class Launched:
 
     def _raise(self, error: OSError) -> None:
         what = f"cannot start {self.text}"
-        if self._log is not None and error.filename == self._log:
-            raise SourceError(f"cannot write {self._log}", why(error), "choose another file for --log") from error
         reasons = {
             errno.ENOENT: ("there is no such command", "check its spelling, or give its full path"),
             errno.EACCES: ("it may not be executed", f"chmod +x {self.command[0]}"),

@@ -16,6 +16,7 @@ from damontui.damon.snapshot import Description, Event, Snapshot, Status
 from damontui.errors import SourceError
 from damontui.records import files
 from damontui.records.own import Record
+from damontui.records.sound import MEMORY
 from damontui.records.table import Table
 
 _LOOK = 0.5
@@ -32,6 +33,7 @@ class ReplaySource:
     Args:
         path: the record.
         attrs: intervals to use where the file has none.
+        memory: bytes of memory that reading it may take; None for the usual.
         speed: seconds of the record to one of ours; inf for as fast as it goes.
         follow: at the end, wait for more as long as the file seems to be written.
         clock: seconds, monotonic.
@@ -44,6 +46,7 @@ class ReplaySource:
         path: str | Path,
         *,
         attrs: Attrs | None = None,
+        memory: int | None = None,
         speed: float = 1.0,
         follow: bool = False,
         clock: Callable[[], float] = time.monotonic,
@@ -56,6 +59,7 @@ class ReplaySource:
         """A moment of our clock, and the record's time that is due then."""
         self.follow = follow
         self._attrs = attrs
+        self._memory = MEMORY if memory is None else memory
         self._clock = clock
         self._wall = wall
         self._wait = wait
@@ -64,9 +68,9 @@ class ReplaySource:
 
     def __enter__(self) -> Self:
         if files.sniff(self.path) == "damontui":
-            self._record = Record(self.path)
+            self._record = Record(self.path, self._memory)
         else:
-            self._table = files.read(self.path, attrs=self._attrs)
+            self._table = files.read(self.path, attrs=self._attrs, memory=self._memory)
         return self
 
     def __exit__(

@@ -110,11 +110,16 @@ def test_what_cannot_be_begun_is_said_before_anything_is_touched(tmp_path: Path,
     assert not log.exists(), "the source was not even entered"
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
-def test_a_full_disk_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    before = os.stat("/dev/full").st_mode
-    assert "no space left" in refused(capsys, 1, "record", *FAST, "-o", "/dev/full", "--force")
-    assert os.stat("/dev/full").st_mode == before
+def test_a_full_disk_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str], small_disk: None) -> None:
+    assert "file too large" in refused(capsys, 1, "record", *FAST, "-o", str(tmp_path / "out"))
+
+
+def test_a_device_or_a_pipe_is_no_file_to_record_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("/dev/full", str(tmp_path / "pipe")):
+        before = os.stat(path).st_mode
+        assert "not a file" in refused(capsys, 1, "record", *FAST, "-o", path, "--force")
+        assert os.stat(path).st_mode == before
 
 
 @pytest.mark.parametrize(("number", "status"), SIGNALS)
