@@ -47,6 +47,7 @@ class Worker:
     rest: bytes = b""
     number: int = -1
     area: str = ""
+    words: list[str] | None = None
     since: float = field(default_factory=time.monotonic)
 
     def start(self) -> None:
@@ -94,6 +95,7 @@ def fuzz(
     until = time.monotonic() + most_seconds
     for worker in workers:
         worker.start()
+    told = 0
     while alive := [worker for worker in workers if worker.process is not None]:
         ready, _, _ = select.select([worker.output for worker in alive], [], [], 0.5)
         for worker in alive:
@@ -101,13 +103,18 @@ def fuzz(
                 _hear(worker, tallies, wrong)
             elif time.monotonic() - worker.since > PATIENCE:
                 tallies[worker.area or next(iter(AREAS))].hangs += 1
-                wrong.append(f"run {worker.number} ({worker.area}): it did not end within {PATIENCE:g} s")
+                wrong.append(
+                    f"run {worker.number} ({worker.area}): {worker.words}\nit did not end within {PATIENCE:g} s"
+                )
                 worker.end()
                 worker.first = worker.number + worker.step
                 if worker.first < worker.last:
                     worker.start()
             if worker.process is not None and time.monotonic() > until:
                 worker.end()
+        for line in wrong[told : min(len(wrong), 50)]:
+            print(line, flush=True)
+        told = len(wrong)
     return tallies, wrong
 
 
@@ -131,7 +138,7 @@ def _hear(worker: Worker, tallies: dict[str, Tally], wrong: list[str]) -> None:
     for line in lines:
         answer = json.loads(line)
         if "begins" in answer:
-            worker.number, worker.area = answer["begins"], answer["area"]
+            worker.number, worker.area, worker.words = answer["begins"], answer["area"], answer.get("words")
             continue
         tally = tallies[answer["area"]]
         tally.tried += 1
@@ -156,8 +163,6 @@ def main(words: list[str] | None = None) -> int:
     print(f"seed {seed}", flush=True)
     began = time.monotonic()
     tallies, wrong = fuzz(seed, chosen.first, chosen.runs, chosen.jobs, chosen.only, chosen.most)
-    for line in wrong[:50]:
-        print(line)
     columns = ("tried", "taken", "faults", "hangs", "peak MiB")
     print(f"{'area':<14}" + "".join(f"{name:>10}" for name in columns))
     rows = [(name, tally) for name, tally in tallies.items()]

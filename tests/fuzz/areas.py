@@ -226,6 +226,7 @@ _GOOD: dict[str, dict[str, str]] = {
     "convert": {"--to": "json", "--sample": "5ms", "--aggr": "100ms"},
 }
 """Values that are right, by command and option."""
+_LENGTHS = ("--sample", "--aggr", "--update", "--min-sample", "--max-sample")
 
 
 def command_line(rng: random.Random, folder: Path) -> Case:
@@ -250,6 +251,8 @@ def command_line(rng: random.Random, folder: Path) -> Case:
         chosen = _GOOD.get(command, {}).get(option, "1")
         if rng.random() < 0.3:
             chosen = rng.choice((*change.HOSTILE, *map(str, change.NUMBERS)))
+            if option in _LENGTHS and target != str(path) and chosen.isdigit():
+                chosen += "x"  # years of simulated memory take long, and that is no fault
         words += [option, chosen.replace("\0", "")]
     # at the end, so that no run is long: the last one counts
     if command == "snapshot":

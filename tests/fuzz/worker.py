@@ -35,9 +35,8 @@ class _Stream(io.TextIOWrapper):
 
 def chosen(rng: random.Random, only: str) -> str:
     """The area of a run."""
-    if only:
-        return only
-    return rng.choices(list(AREAS), [share for _, share in AREAS.values()])[0]
+    area = rng.choices(list(AREAS), [share for _, share in AREAS.values()])[0]
+    return only or area
 
 
 def run(case: Case) -> tuple[int, str]:
@@ -94,6 +93,7 @@ def main(words: list[str]) -> int:
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
     warnings.simplefilter("always")
+    warnings.simplefilter("ignore", ResourceWarning)  # of an import that a limit of time cut short
     folder = Path(tempfile.mkdtemp(prefix="fuzz"))
     os.chdir(folder)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -107,11 +107,13 @@ def main(words: list[str]) -> int:
             except Exception:
                 print(json.dumps({"number": number, "area": area, "wrong": traceback.format_exc()}), file=answers)
                 continue
+            plain = [word.encode("ascii", "backslashreplace").decode() for word in case.words]
+            print(json.dumps({"begins": number, "area": area, "words": plain}), file=answers)
             status, wrong = run(case)
             now = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             answer = {"number": number, "area": area, "status": status, "wrong": wrong, "rss": now if now > peak else 0}
             if wrong:
-                answer["words"] = [word.encode("ascii", "backslashreplace").decode() for word in case.words]
+                answer["words"] = plain
             print(json.dumps(answer), file=answers)
             peak = max(peak, now)
             for path in folder.glob("root*"):
