@@ -61,7 +61,7 @@ def arguments(parser: Parser) -> None:
 def run(call: Call) -> int:
     """Print ``--count`` snapshots."""
     words = call.words
-    call.endings.limit(words.timeout, lambda: _TimeUp(words.timeout, ""))  # entering a source reads files, too
+    call.endings.limit(words.timeout, lambda: _time_up(words.timeout, ""))  # entering a source reads files, too
     with call.open() as source:
         description = source.describe()
         if description.reason and not words.json:
@@ -72,10 +72,9 @@ def run(call: Call) -> int:
     return 0
 
 
-class _TimeUp(SourceError):
-    def __init__(self, timeout: float, waiting: str) -> None:
-        why = f"{timeout:g} s are over" + (f" ({waiting})" if waiting else "")
-        super().__init__("no snapshot came", why, "give it longer with --timeout")
+def _time_up(timeout: float, waiting: str) -> SourceError:
+    why = f"{timeout:g} s are over" + (f" ({waiting})" if waiting else "")
+    return SourceError("no snapshot came", why, "give it longer with --timeout")
 
 
 def _printer(source: Source, *, as_json: bool) -> Callable[[Snapshot | Interim], None]:
@@ -129,6 +128,7 @@ class _Counting:
         self._seen = 0
         self._young: Snapshot | None = None
         """What came before it says something: better than nothing, should nothing else come."""
+        self._late = False
         self._waiting = _Waiting(source.describe())
 
     def run(self) -> None:
@@ -144,8 +144,8 @@ class _Counting:
                     if self._seen == self._wanted:
                         return
                     self._call.endings.limit(self._timeout, self._too_late)
-        except _TimeUp:
-            if not self._gave_the_young():
+        except SourceError:
+            if not self._late or not self._gave_the_young():
                 raise
             return
         finally:
@@ -192,7 +192,8 @@ class _Counting:
         raise _refusal(status, self._source.describe(), self._call.program)
 
     def _too_late(self) -> SourceError:
-        return _TimeUp(self._timeout, self._waiting.text)
+        self._late = True
+        return _time_up(self._timeout, self._waiting.text)
 
 
 class _Waiting(threading.Event):
@@ -243,8 +244,12 @@ class _Waiting(threading.Event):
 
 def _refusal(status: Status, description: Description, program: str) -> SourceError:
     if status.state == "off":
+        from damontui.kernel import handback
+
         remedy = "leave out --disabled, or set enabled"
-        if description.origin == "kernel":
+        if handback.COMMAND in status.text:
+            remedy = ""
+        elif description.origin == "kernel":
             remedy = f"switch it on with e in: sudo {program} {description.target}"
         return SourceError(f"no snapshot of {description.title}", status.text or "it is switched off", remedy)
     return SourceError(f"no more snapshots of {description.title}", status.text)

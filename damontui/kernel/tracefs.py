@@ -59,13 +59,20 @@ def find_tracefs(root: Root) -> str:
     )
 
 
+def stale(root: Root, tracefs: str) -> list[str]:
+    """The names of instances that runs of this program left that are gone."""
+    found = []
+    for name in _names(root, f"{tracefs}/instances"):
+        match = _NAME.fullmatch(name)
+        if match is not None and not _in_use(root, int(match[1])):
+            found.append(name)
+    return found
+
+
 def remove_stale(root: Root, tracefs: str) -> list[str]:
     """Remove the instances of runs that are gone; returns their names. Never raises: it is only tidying up."""
     removed = []
-    for name in _names(root, f"{tracefs}/instances"):
-        match = _NAME.fullmatch(name)
-        if match is None or _in_use(root, int(match[1])):
-            continue
+    for name in stale(root, tracefs):
         try:
             root.remove_folder(f"{tracefs}/instances/{name}")  # EBUSY where somebody still reads it
         except SourceError:

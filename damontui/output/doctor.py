@@ -59,6 +59,8 @@ def doctor_object(found: Survey, screen: Mapping[str, Any], targets: tuple[str, 
         "container": list(found.container),
         "terminal": dict(screen),
         "targets": list(targets),
+        "left_behind": found.left or None,
+        "give_back": found.remedy or None,
         "obstacles": [{"target": o.target, "what": o.what, "remedy": o.remedy} for o in found.obstacles],
     }
 
@@ -67,6 +69,8 @@ def report(found: Survey, screen: Mapping[str, Any]) -> str:
     """The findings for people: what works, what is in the way, what to do."""
     who = "root" if found.uid == 0 else f"user {found.uid}"
     lines = [f"{found.host or 'this machine'}: Linux {found.release or '(unknown)'}, as {who}", ""]
+    if found.left:
+        lines += [f"An earlier run of damontui was killed and left {found.left}", f"       → {found.remedy}", ""]
     for target, title in _TARGETS.items():
         obstacles = [o for o in found.obstacles if o.target == target]
         if target == "regions" and not _has_damon(found):

@@ -575,9 +575,17 @@ def _left_out(table: Table, *, names_tuning: bool) -> list[str]:
         "complete": "which snapshots are incomplete",
         "late": "missed deadlines",
         "note": "notes",
+        "resident": "how much of each region is in memory",
+        "measured": "counted bytes (each region becomes a share of samples)",
+        "frames": "what page frames held",
+        "free": "how much memory was free",
+        "watched": "how long memory had been watched",
     }
-    left = [f"{text} are left out" if text.endswith("s") else f"{text} is left out"
-            for name, text in words.items() if name in fields]  # fmt: skip
+    left = [
+        f"{text} {'are' if text.split(' (')[0].endswith('s') else 'is'} left out"
+        for name, text in words.items()
+        if name in fields
+    ]
     if not names_tuning and any(b.next_attrs != b.attrs for b in table.beside):
         left.append("an age after a tuning step is kept, but not that its unit has already changed")
     return left

@@ -27,6 +27,7 @@ from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Description, Snapshot
 from damontui.errors import DamontuiError, SourceError
 from damontui.files import begin, open_file
+from damontui.records import counted
 from damontui.records.sound import FIELDS, MEMORY, Budget, attrs_of, description_of, listed, sound, whole
 from damontui.records.table import Beside, Table, extra_of, json_text
 
@@ -61,16 +62,24 @@ def _member(payload: bytes, time: float, level: int) -> bytes:
 
 def _rest(snapshot: Snapshot, usual: Attrs) -> dict[str, Any]:
     """What the head and the arrays do not hold, as far as it is not usual."""
-    rest: dict[str, Any] = {
-        name: dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
-        for name, value in extra_of(snapshot).items()
-    }
+    rest: dict[str, Any] = {name: _plain(value) for name, value in extra_of(snapshot).items()}
     if snapshot.targets != (0,):
         rest["targets"] = snapshot.targets
     for name, attrs in (("attrs", snapshot.attrs), ("next_attrs", snapshot.next_attrs)):
         if _but_intervals(attrs) != _but_intervals(usual):
             rest[name] = dataclasses.asdict(attrs)
     return rest
+
+
+def _plain(value: object) -> object:
+    """A field of a snapshot as JSON has it."""
+    if isinstance(value, Measured):
+        return counted.measured_object(value)
+    if isinstance(value, Frames):
+        return counted.frames_object(value)
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
 
 
 def _but_intervals(attrs: Attrs) -> tuple[object, ...]:
@@ -436,8 +445,16 @@ def _beside(rest: bytes, head: tuple[Any, ...], usual: Attrs) -> tuple[Beside, d
         if name == "ns":
             began, ended = listed(value)
             more[name] = (whole(began), whole(ended))
+        elif name == "resident":
+            more[name] = counted.numbers(value, head[8])
+        elif name == "measured":
+            more[name] = counted.measured_of(value, head[8])
+        elif name == "frames":
+            more[name] = counted.frames_of(value, head[8])
         elif name in FIELDS:
             more[name] = FIELDS[name](value)
+    if "measured" in more and "resident" not in more:
+        raise ValueError("counted bytes of memory whose bytes are not told")
     return Beside(attrs, after, targets), more
 
 

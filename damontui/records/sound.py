@@ -226,6 +226,8 @@ FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "truth": _truth,
     "cpu": _or_none(real),
     "note": words,
+    "free": _or_none(whole),
+    "watched": _or_none(real),
 }
 """What a snapshot holds beside its regions, by name: what makes a value of it, or raises."""
 

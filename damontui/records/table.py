@@ -131,12 +131,19 @@ _EXTRA = {
     "truth": None,
     "cpu": None,
     "note": "",
+    "resident": None,
+    "measured": None,
+    "frames": None,
+    "free": None,
+    "watched": None,
 }
 
 
 def extra_of(snapshot: Snapshot) -> dict[str, object]:
     """The fields of a snapshot that have a default and differ from it."""
-    return {name: value for name, usual in _EXTRA.items() if (value := getattr(snapshot, name)) != usual}
+    values = {name: getattr(snapshot, name) for name in _EXTRA}
+    # an array is compared by what it is, not by its numbers
+    return {n: v for n, v in values.items() if v is not _EXTRA[n] and (isinstance(v, np.ndarray) or v != _EXTRA[n])}
 
 
 def json_text(value: object) -> bytes:

@@ -31,6 +31,7 @@ from damontui.kernel.tracefs import Trace
 from damontui.kernel.zones import zones
 from damontui.operations.process import identify
 from damontui.sources.cost import KdamondCost
+from damontui.sources.intervals import Intervals
 from damontui.sources.traced import Listener, Namer, TracedRun
 
 _PAUSE_S = 0.1  # between two looks at an empty trace; a stop ends it at once
@@ -291,7 +292,7 @@ class KdamondSource:
                 if traced.pid == kdamond.pid:
                     if not traced.complete:
                         trace.enlarge()
-                    yield run.snapshot(traced)
+                    yield from run.take(traced)
             if self._clock() - checked >= _CHECK_S:
                 checked = self._clock()
                 if not kdamond.running():
@@ -396,30 +397,36 @@ class _Run(TracedRun):
     """Tunes the intervals where this kernel cannot."""
 
     def __init__(self, source: KdamondSource, kdamond: Kdamond) -> None:
+        attrs, kernel_tunes = kdamond.attrs, kdamond.kernel_tunes
         super().__init__(
-            kdamond.attrs,
+            Intervals(attrs, attrs=attrs, sure=True, kernel_tunes=kernel_tunes, clock=source._clock),
             source._cost,
             clock=source._clock,
             wall=source._wall,
+            born=source._born,
+            whole=True,
             names=source._names,
             identifiers=lambda traced: _identifiers(kdamond.targets, len(traced.targets)),
         )
         self._kdamond = kdamond
-        self.born = source._born
-        self.tuned_here = kdamond.attrs.goal is not None and not kdamond.kernel_tunes
+        self.tuned_here = attrs.goal is not None and not kernel_tunes
+        self._since = 0
 
-    def following(self, traced: TracedAggregation) -> tuple[Attrs, Ints]:
+    def following(self, traced: TracedAggregation, attrs: Attrs) -> tuple[Attrs, Ints]:
         """The attributes in force from now on, and the ages in their unit."""
-        attrs, age = super().following(traced)
-        goal = self.attrs.goal
-        if goal is None or not self.tuned_here or self.since_tuning < goal.aggrs or not traced.complete:
-            return attrs, age
-        self.since_tuning = 0
-        attrs = tuned(self.attrs, traced.end - traced.start, traced.nr_accesses)
-        if attrs != self.attrs:
-            self._kdamond.commit(attrs)
-            age = converted_ages(age, self.attrs.aggr_us, attrs.aggr_us)
-        return attrs, age
+        following, age = super().following(traced, attrs)
+        goal = attrs.goal
+        if goal is None or not self.tuned_here:
+            return following, age
+        self._since += 1
+        if self._since < goal.aggrs or not traced.complete:
+            return following, age
+        self._since = 0
+        following = tuned(attrs, traced.end - traced.start, traced.nr_accesses)
+        if following != attrs:
+            self._kdamond.commit(following)
+            age = converted_ages(age, attrs.aggr_us, following.aggr_us)
+        return following, age
 
 
 def _identifiers(targets: tuple[SysfsTarget, ...], count: int) -> tuple[int, ...]:

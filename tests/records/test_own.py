@@ -14,10 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from damontui.damon.attrs import Attrs, IntervalsGoal
-from damontui.damon.snapshot import Description, ModuleValues, Snapshot, Truth, ints
+from damontui.damon.snapshot import FRAME_KINDS, Description, Frames, Measured, ModuleValues, Snapshot, Truth, ints
 from damontui.errors import SourceError
+from damontui.records import files, own
 from damontui.records.own import Record, RecordWriter
+from damontui.records.table import extra_of, table_of
 from tests import make as by_hand
+from tests.make import process as of_process
 
 USUAL = Attrs()
 ABOUT = Description("stat", "DAMON_STAT", "kernel", USUAL, host="lab", kernel="7.2.13", limits=("one", "two"))
@@ -64,11 +67,12 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     )
 
 
-def same(one: Snapshot, other: Snapshot) -> bool:
-    return all(
-        np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b
-        for a, b in ((getattr(one, f.name), getattr(other, f.name)) for f in dataclasses.fields(Snapshot))
-    )
+def same(one: object, other: object) -> bool:
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return one.dtype == other.dtype and np.array_equal(one, other)
+    if isinstance(one, Snapshot | Measured | Frames) and type(one) is type(other):
+        return all(same(getattr(one, f.name), getattr(other, f.name)) for f in dataclasses.fields(one))
+    return one == other
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -86,6 +90,88 @@ def test_a_round_trip_is_exact(many: list[Snapshot], tmp_path: Path) -> None:
         assert all(same(a, b) for a, b in zip(many, back, strict=True))
         one = [record.snapshot(i) for i in range(len(record))]
         assert all(b is not None and same(a, b) for a, b in zip(many, one, strict=True))
+
+
+def counted() -> list[Snapshot]:
+    """A process whose bytes were counted, and physical memory whose frames were looked at."""
+    process = [dataclasses.replace(of_process(60.0 + t, mappings=40), origin="record", wall=1e9) for t in range(3)]
+    frames = Frames(ints(range(27)).reshape(3, len(FRAME_KINDS)), ints([1, 0, 2]), ints([0, 0, 9]), 0.25)
+    return [
+        *process,
+        dataclasses.replace(make(1)[0], frames=frames, free=1 << 40, watched=12.5, resident=ints([1, 0, 7])),
+    ]
+
+
+def test_counted_bytes_come_back_exactly(tmp_path: Path) -> None:
+    path = tmp_path / "record"
+    many = counted()
+    with RecordWriter(path, ABOUT) as writer:
+        for snapshot in many:
+            writer.append(snapshot)
+        size = writer.bytes
+    assert all(same(a, b) for a, b in zip(many, files.read(path), strict=True))
+    # the same through a table of snapshots in memory
+    assert all(same(a, b) for a, b in zip(many, table_of(ABOUT, many), strict=True))
+    assert size < 3 * 40 * 5 * 16  # of 40 regions with five columns and a curve of four times
+
+
+def test_unknown_keys_are_ignored_and_old_records_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "record"
+    usual = own.extra_of
+    monkeypatch.setattr(own, "extra_of", lambda one: usual(one) | {"of_another_time": [1, 2]})
+    with RecordWriter(path, ABOUT) as writer:
+        writer.append(counted()[0])
+    assert same(counted()[0], Record(path).snapshot(0))
+    monkeypatch.setattr(own, "extra_of", lambda one: {})
+    with RecordWriter(path, ABOUT, force=True) as writer:
+        writer.append(counted()[0])
+    back = Record(path).snapshot(0)
+    assert back is not None
+    assert (back.resident, back.measured, back.watched, back.frames) == (None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"resident": [1]},
+        {"resident": [-1] * 40},
+        {"resident": [1 << 63] * 40},
+        {"resident": [[1]] * 40},
+        {"resident": "many"},
+        {"measured": {}},
+        {"measured": []},
+        {"measured": {"seconds": [2.0, 1.0]}},
+        {"measured": {"seconds": []}},
+        {"measured": {"seconds": [float("nan")]}},
+        {"measured": {"used": [[0] * 40]}},
+        {"measured": {"used": [[0] * 40, [-1] * 40, [0] * 40, [0] * 40]}},
+        {"measured": {"kinds": {"anon": [1]}}},
+        {"measured": {"least": [1, 2]}},
+        {"measured": {"mapped": -5}},
+        {"measured": {"longest_pause": float("inf")}},
+        {"frames": {"counts": {"free": [0]}, "unevictable": [0], "huge": [0]}},
+    ],
+)
+def test_numbers_that_nobody_counted_are_a_damaged_snapshot(
+    change: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "record"
+    usual = own._plain
+
+    def broken(value: object) -> object:
+        made = usual(value)
+        if isinstance(value, Measured) and isinstance(change.get("measured"), dict):
+            return made | change["measured"] if change["measured"] else {}  # type: ignore[operator]
+        return made
+
+    extra = {name: value for name, value in change.items() if name != "measured" or not isinstance(value, dict)}
+    monkeypatch.setattr(own, "_plain", broken)
+    monkeypatch.setattr(own, "extra_of", lambda one: extra_of(one) | extra)
+    with RecordWriter(path, ABOUT) as writer:
+        writer.append(counted()[0])
+    with Record(path) as record:
+        assert record.snapshot(0) is None
+        assert record.damaged == 1
 
 
 def make(count: int, regions: int = 3) -> list[Snapshot]:

@@ -112,6 +112,15 @@ def test_numbers_of_the_aggregation_before_are_no_news_of_the_next(tmp_path: Pat
     assert len(news(events)) == 1
 
 
+def test_that_is_so_of_the_first_aggregation_too(tmp_path: Path) -> None:
+    kernel = grown(tmp_path, aggr_us=20_000_000)
+    kernel.at(1010.33, lambda: kernel.say(memory_idle_ms_percentiles=idle(40)))  # read once a second: at 1010, 1011
+    aggregation(kernel, 1010.35)
+    with source(kernel) as made:
+        events = watch(kernel, made, seconds=12)
+    assert len(news(events)) == 1
+
+
 def test_short_aggregations_leave_no_room_for_news(tmp_path: Path) -> None:
     kernel = grown(tmp_path, aggr_us=1_000_000)
     for number in range(1, 20):
