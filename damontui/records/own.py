@@ -24,7 +24,7 @@ from typing import Any, Self
 import numpy as np
 
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Description, Snapshot
+from damontui.damon.snapshot import Description, Frames, Measured, Snapshot
 from damontui.errors import DamontuiError, SourceError
 from damontui.files import begin, open_file
 from damontui.records import counted
@@ -223,7 +223,7 @@ class Record:
             if header is None:
                 raise ValueError
             self.description = _description(header)
-        except (ValueError, TypeError, KeyError, OverflowError, DamontuiError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, DamontuiError):
             self.close()
             raise SourceError(f"cannot read {self.path}", "it is not a damontui record") from None
         self.refresh()
@@ -364,7 +364,7 @@ class _Builder:
                         seen = known.setdefault(Beside(*_pair(times, self.usual)), len(known))
                         intervals[times] = seen
                     number = seen
-            except (ValueError, TypeError, KeyError, OverflowError, DamontuiError):
+            except (ValueError, TypeError, KeyError, AttributeError, OverflowError, DamontuiError):
                 damaged += 1
                 continue
             beside_of.append(number)
