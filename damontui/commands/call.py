@@ -169,7 +169,7 @@ def add_target(parser: Parser) -> None:
     switch = group.add_mutually_exclusive_group()
     flag(switch, "enabled", "--disabled", False, "start switched off")
     flag(switch, "enabled", "--enabled", True, "start switched on, whatever the configuration says")
-    flag(group, "read_only", "--read-only", True, "write nothing below /sys")
+    flag(group, "read_only", "--read-only", True, "write nothing below /sys (a process's accessed bits are cleared)")
     add_settings(group, *TIME)
 
 

@@ -14,7 +14,7 @@ from damontui.commands.call import Call, Parser, add_target
 from damontui.commands.progress import Progress
 from damontui.config import parse_seconds
 from damontui.damon.snapshot import Description, Interim, Snapshot, Status
-from damontui.errors import SourceError
+from damontui.errors import SourceError, UsageError
 from damontui.files import refuse_there
 from damontui.records.own import RecordWriter
 
@@ -48,6 +48,8 @@ def arguments(parser: Parser) -> None:
 
 def run(call: Call) -> int:
     """Record until the time is over, the target ends or a signal comes."""
+    if call.words.output == "-":
+        raise UsageError("-o -: a record is a file, and is read while it is written; name one, then: damontui convert")
     path = Path(call.words.output)
     overwrites = refuse_there(path, force=call.words.force, source=call.target)
     refuse_unwritable(path)
