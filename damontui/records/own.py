@@ -227,7 +227,7 @@ class Record:
             if header is None:
                 raise ValueError
             self.description = _description(header)
-        except (ValueError, TypeError, KeyError, OverflowError, DamontuiError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, DamontuiError):
             self.close()
             raise SourceError(f"cannot read {self.path}", "it is not a damontui record") from None
         self.refresh()
@@ -370,7 +370,7 @@ class _Builder:
                         seen = known.setdefault(Beside(*_pair(times, self.usual)), len(known))
                         intervals[times] = seen
                     number = seen
-            except (ValueError, TypeError, KeyError, OverflowError, DamontuiError):
+            except (ValueError, TypeError, KeyError, AttributeError, OverflowError, DamontuiError):
                 damaged += 1
                 continue
             beside_of.append(number)

@@ -72,6 +72,7 @@ def sound(table: Table) -> Table:
     kept = np.flatnonzero(good)
     counts = np.diff(table.offsets)
     rows = np.repeat(good, counts)
+    used, beside_of = np.unique(table.beside_of[kept], return_inverse=True)
     places = {int(old): new for new, old in enumerate(kept.tolist())}
     words = "1 snapshot that is none was" if left_out == 1 else f"{left_out:,} snapshots that are none were"
     return replace(
@@ -85,7 +86,8 @@ def sound(table: Table) -> Table:
         nr_accesses=table.nr_accesses[rows],
         age=table.age[rows],
         target=table.target[rows],
-        beside_of=table.beside_of[kept],
+        beside=[table.beside[number] for number in used.tolist()],
+        beside_of=beside_of.reshape(-1),
         extra={places[old]: extra for old, extra in table.extra.items() if old in places},
         nanoseconds=None if table.nanoseconds is None else table.nanoseconds[kept],
         notes=(*table.notes, f"{words} left out"),

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.containers import Container
+from textual.css.query import NoMatches
 from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import Screen
@@ -538,9 +539,12 @@ class DamontuiApp(Exploring):
         if now - self._cpu[0] >= 2.0:
             self.own_cpu = (cpu - self._cpu[1]) / (now - self._cpu[0])
             self._cpu = (now, cpu)
-        if self.enabled and self.error is None:
+        if self.enabled and self.error is None and not self._exit:
             frame = self.frame()
-            title, notice, regions, intervals, *_, headline = self._panes()
+            try:
+                title, notice, regions, intervals, *_, headline = self._panes()
+            except NoMatches:  # the screen is being taken down
+                return
             for pane in (title, notice, regions, intervals, headline):  # what counts on between snapshots
                 pane.show(frame)
 
