@@ -102,6 +102,14 @@ def parse_budget(text: str, name: str) -> float:
     return share
 
 
+def parse_window(text: str, name: str) -> int:
+    """Microseconds: 10 s to an hour."""
+    window = units.parse_duration(text, name)
+    if not 10_000_000 <= window <= 3_600_000_000:
+        raise UsageError(f"{name}: {text!r} is not within 10s … 1h")
+    return window
+
+
 def parse_history(text: str, name: str) -> int:
     """Bytes for the past: at least a megabyte, which is minutes whole and hours coarse."""
     count = units.parse_size(text, name)
@@ -172,6 +180,8 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting("autotune", "monitoring", parse_switch, (bool,), "", "tune the intervals towards the goal"),
     Setting("budget", "monitoring", parse_budget, (str,), "SHARE", "CPU share for looking through /proc (2%%)"),
+    Setting("max_pause", "monitoring", units.parse_duration, (str,), _TIME, "most that looking may hold up (20ms)"),
+    Setting("window", "monitoring", parse_window, (str,), _TIME, "longest idle time through /proc (2m), 1h at most"),
     Setting("theme", "screen", _word, (str,), "NAME", "colour theme"),
     Setting("span", "screen", units.parse_duration, _NUMBER, _TIME, "time across the heatmap (4m)"),
     Setting("mode", "screen", one_of("rate", "temperature", "idle"), (str,), "MODE", "what the heatmap's colour means"),
@@ -218,6 +228,8 @@ class Settings:
             disabled="enabled" in self.insisted and not self["enabled"],
             read_only=self["read_only"],
             budget=self["budget"],
+            max_pause_us=self["max_pause"],
+            window_us=self["window"],
             memory=self["memory"],
             rootfs=rootfs,
             seed=self["seed"],

@@ -54,6 +54,10 @@ class Options:
     """Seconds of simulated or replayed time to one of ours; inf for as fast as it goes."""
     budget: float | None = None
     """Share of one CPU that looking at processes through /proc may take."""
+    max_pause_us: int | None = None
+    """Microseconds that clearing the accessed bits of a process may hold it up."""
+    window_us: int | None = None
+    """The longest time that a process's working set through /proc is told for, microseconds."""
     memory: int | None = None
     """Bytes of memory that reading a record may take."""
     children: bool = False
@@ -330,7 +334,7 @@ def damon_is_free(root: Root) -> bool:
 
 
 def _process(word: str, options: Options) -> Source:
-    from damontui.sources.process import BUDGET, DEFAULTS, ProcessSource, parse_pids
+    from damontui.sources.process import BUDGET, DEFAULTS, MAX_PAUSE, WINDOW, ProcessSource, parse_pids
 
     root, pids = options.root(), parse_pids(word)
     if options.via == "damon" or (options.via is None and (options.take or damon_is_free(root))):
@@ -353,10 +357,11 @@ def _process(word: str, options: Options) -> Source:
         pids,
         options.attrs(DEFAULTS),
         budget=BUDGET if options.budget is None else options.budget,
+        max_pause=MAX_PAUSE if options.max_pause_us is None else options.max_pause_us / 1e6,
+        window=WINDOW if options.window_us is None else options.window_us / 1e6,
         children=options.children,
         target=word,
         program=options.program,
-        seed=options.seed,
         enabled=options.enabled,
     )
 
