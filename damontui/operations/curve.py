@@ -11,7 +11,9 @@ Bounds that hold whatever the pattern is: what R grew by within T was touched fo
 what was touched in the epoch and, for longer T, before it. Memory that became resident was touched then.
 
 What this costs: a hot set that shrinks, or moves to memory that the epoch has already seen, is known only after the
-next clear. So there is one soon after news, and otherwise at growing distances up to a minute (`Curve.wants_clear`).
+next clear. And what is touched every few seconds looks hot where that was just after the clear, until the next one. So
+there is one soon after news, one more where much was touched soon after a clear (the first one always), and otherwise
+at growing distances up to a minute (`Curve.wants_clear`).
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ GRID = (
 _KNOWN_S = 10.0
 """News that the former epoch had as well, within this time of its clear, is a period and asks for no clear."""
 _SOONEST_S = 2.0
+_EARLY_S = 0.9
 _FIRST_QUIET_S = 10.0
 _LAST_QUIET_S = 60.0
 _MOST_READINGS = 240
@@ -79,25 +82,34 @@ class Curve:
         self._grown = np.zeros(mappings)
         self._lost = np.zeros(mappings)
         self._changed = False
+        self._doubt = False
 
     # -- what happens
 
     def cleared(self, at: float) -> None:
         """The bits were cleared, right after a reading."""
         self._end_epoch()
-        self._quiet = _FIRST_QUIET_S if self._changed else self._quiet * 2
+        if not self._doubt or self._changed:
+            self._quiet = _FIRST_QUIET_S if self._changed else self._quiet * 2
         self._quiet = min(self._quiet, self._last_quiet)
         self.epoch = at
         self._start_epoch(len(self._rss))
 
-    def reading(self, at: float, referenced: Floats, resident: Floats) -> None:
-        """``smaps`` said so many bytes of each mapping, shape ``(mappings,)``."""
+    def reading(self, at: float, referenced: Floats, resident: Floats, private: NDArray[np.bool_]) -> None:
+        """``smaps`` said so many bytes of each mapping; all have shape ``(mappings,)``.
+
+        Args:
+            at: when.
+            referenced: touched since the clear.
+            resident: in memory.
+            private: no other process can touch it, or clear its bits by being watched.
+        """
         if len(self._times) == 1 and not len(self._rss):
             self._start_epoch(len(resident))
             self._rss = resident.copy()
         lost = np.maximum(self._rss - resident, 0)
-        shrunk = float(self._read[-1].sum() - referenced.sum())
-        if shrunk - float(lost.sum()) > max(1 << 20, 0.02 * float(resident.sum())):
+        shrunk = float((self._read[-1] - referenced - lost)[private].sum())
+        if shrunk > max(1 << 20, 0.02 * float(resident.sum())):
             self.foreign += 1
             last = self.epoch + self._times[-1]
             self._end_epoch()
@@ -121,6 +133,10 @@ class Curve:
         asks = float((unknown if after <= _KNOWN_S else excess).sum())
         if asks > max(1 << 20, 0.01 * float(resident.sum())):
             self._changed = True
+        if self._times[-1] < _EARLY_S <= after:
+            # so much so soon: a hot set that has grown, or something rare that came by chance; another clear tells
+            more_than = np.maximum(referenced - self._known(after), 0) if self._before else referenced
+            self._doubt = float(more_than.sum()) > max(1 << 20, 0.01 * float(resident.sum()))
         self._times.append(after)
         self._read.append(referenced.copy())
         self._excess.append(excess)
@@ -166,7 +182,7 @@ class Curve:
     @property
     def wants_clear(self) -> bool:
         """Whether the pattern has changed, or the epoch is as old as it should get."""
-        return self.age >= (_SOONEST_S if self._changed else self._quiet)
+        return self.age >= (_SOONEST_S * 0.95 if self._changed or self._doubt else self._quiet)
 
     def used(self, seconds: Floats) -> Used:
         """Bytes of each mapping touched in the last ``seconds`` (rising) before the last reading."""
@@ -246,12 +262,13 @@ class Curve:
         self._lost += lost
         gone = np.maximum(self._read[-1] - referenced, 0)
         if gone.any():
+            # more than was freed can go, too, where somebody else clears the bits of a shared file
             self._read = [np.minimum(one, referenced) for one in self._read]
             # what came and went within the epoch was none of the former's
-            own = np.minimum(gone, self._grown)
+            own = np.minimum(np.minimum(gone, lost), self._grown)
             self._grown -= own
             self._news = np.maximum(self._news - own, 0)
-            gone = gone - own
+            gone = np.minimum(gone, lost) - own
         former = self._former
         if former is not None and lost.any():
             top = resident[:, None]

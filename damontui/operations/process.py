@@ -71,6 +71,11 @@ class Layout:
     hugetlb: int
     """Bytes left out, since the kernel tells of no access to them."""
 
+    @property
+    def private(self) -> NDArray[np.bool_]:
+        """Which mappings hold memory of this process alone, as long as it does not fork; shape ``(mappings,)``."""
+        return np.array([m.path in ("", "[heap]", "[stack]") and m.perms[3] == "p" for m in self.mappings], dtype=bool)
+
     @classmethod
     def of(cls, smaps: Smaps, stacks: dict[int, int] | None = None) -> Layout:
         """The layout of one reading of ``smaps``."""
@@ -240,7 +245,9 @@ class Process:
             if sums is None or not self.alive:
                 return False
             if (sums.rss, sums.referenced) == self._sums and len(self.amounts.resident):
-                curve.reading(self._clock(), self._referenced, self.amounts.resident.astype(np.float64))
+                curve.reading(
+                    self._clock(), self._referenced, self.amounts.resident.astype(np.float64), self.layout.private
+                )
                 return True
         smaps = self._attempt(folder.smaps)
         # asked after reading: what was read was his, unless he is gone by now
@@ -284,7 +291,7 @@ class Process:
             self.layout = layout
         self.amounts = Amounts.of(smaps, layout)
         self._referenced = smaps.referenced[layout.chosen].astype(np.float64)
-        curve.reading(now, self._referenced, self.amounts.resident.astype(np.float64))
+        curve.reading(now, self._referenced, self.amounts.resident.astype(np.float64), layout.private)
         sums = (int(smaps.rss.sum()), int(smaps.referenced.sum()))
         self._steady = self._steady + 1 if sums == self._sums else 0
         self._sums, self._whole_at = sums, now
