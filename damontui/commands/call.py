@@ -97,7 +97,7 @@ class Call:
         from damontui.sources.active import ActiveSource
 
         # what was insisted on was for the first target: DAMON_STAT, picked later, has attributes of its own
-        first = replace(self.options, follow=True)
+        first = replace(self.options, whole=True)
         later = replace(first, insisted=(), disabled=False)
         active = ActiveSource(choose(self.target, first), lambda word: choose(word, later), self._catalog)
         with held(active, self.endings):

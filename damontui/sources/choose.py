@@ -42,8 +42,8 @@ class Options:
     """Whether the command line itself asked to start switched off."""
     enabled: bool = True
     read_only: bool = False
-    follow: bool = False
-    """Whether a record that is still being written is waited for at its end."""
+    whole: bool = False
+    """Whether a record is handed over at once, for a screen, and one that is still being written is followed."""
     rootfs: str = "/"
     seed: int | None = None
     speed: float = 1.0
@@ -324,7 +324,7 @@ def _file(word: str, options: Options) -> Source:
     _has_no_switch_of_ours(options, "a record cannot be switched off")
     # a record has its own intervals; old ones have none, and then the options fill in
     attrs = options.attrs() if options.insisted else None
-    return ReplaySource(word, attrs=attrs, speed=options.speed, follow=options.follow)
+    return ReplaySource(word, attrs=attrs, speed=options.speed, whole=options.whole)
 
 
 KINDS: list[Kind] = [

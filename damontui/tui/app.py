@@ -40,10 +40,10 @@ from damontui.tui.panes.keyline import KeyLine
 from damontui.tui.panes.notice import Notice
 from damontui.tui.panes.output import OutputPane
 from damontui.tui.panes.regions import RegionsPane
+from damontui.tui.panes.scrubber import Scrubber
 from damontui.tui.panes.title import TitleBar
 from damontui.tui.screens.help import HelpScreen
 from damontui.tui.themes import DARK, THEMES
-from damontui.tui.view import View
 
 if TYPE_CHECKING:
     from damontui.tui.screens.picker import PickerScreen
@@ -62,7 +62,7 @@ class ScreenOptions:
 
     Attributes:
         theme: ``damontui-dark``, ``damontui-light`` or one of Textual's.
-        span: seconds across the heatmap.
+        span: seconds across the heatmap, to which it grows; None is four minutes, and all of a record.
         mode: what the heatmap's colour means.
         keymap: name in the table of keys → keys, comma separated.
         ascii: only ASCII characters.
@@ -73,7 +73,7 @@ class ScreenOptions:
     """
 
     theme: str = DARK.name
-    span: float = 240.0
+    span: float | None = None
     mode: Mode = "rate"
     keymap: Mapping[str, str] = field(default_factory=dict)
     ascii: bool = False
@@ -175,7 +175,7 @@ class DamontuiApp(Exploring):
         self.error: DamontuiError | None = None
         self.notice: DamontuiError | None = None
         self.enabled = True
-        self.look = View(span=self.options.span)
+        self.look_anew(self.options.span)
         self.mode: Mode = self.options.mode
         self.all_percentiles = self.options.all_percentiles
         self.own_cpu: float | None = None
@@ -191,6 +191,7 @@ class DamontuiApp(Exploring):
         self.recorder: Recorder | None = None
         self._unrecord: Callable[[], None] = lambda: None
         self._painted = 0.0
+        self._played = time.monotonic()
         self._timer: Timer | None = None
         self._cpu = (time.monotonic(), time.process_time())
 
@@ -207,6 +208,7 @@ class DamontuiApp(Exploring):
                 yield IdlePane(id="idle")
         if self.output is not None:
             yield self.output
+        yield Scrubber(id="scrubber")
         yield KeyLine(self.keymap_in_force, id="keys")
 
     def refresh_css(self, animate: bool = True) -> None:
@@ -228,9 +230,15 @@ class DamontuiApp(Exploring):
             self._unsubscribe = self.monitor.subscribe(self._receive)
             self._start()
             self.set_interval(1.0, self._tick)
+            self.set_interval(0.1, self._play_on)
             if self.output is not None:
                 self.set_interval(0.25, self._follow_command)
         self.paint()
+
+    def _play_on(self) -> None:
+        now = time.monotonic()
+        self._played, seconds = now, now - self._played
+        self.advance(min(seconds, 1.0))  # after a suspension it goes on where it was
 
     def _follow_command(self) -> None:
         assert self.output is not None
@@ -418,7 +426,7 @@ class DamontuiApp(Exploring):
         self.status = self.error = self._lost = self.view = None
         self.notice = answer.error
         self._switching = self._by_others = False
-        self.look_anew()
+        self.look_anew(self.options.span)
         self.enabled = self._reads_enabled()
         if not self._leaving:
             self._unsubscribe = self.monitor.subscribe(self._receive)
@@ -457,7 +465,8 @@ class DamontuiApp(Exploring):
             now=now,
             wall=shown.wall if shown is not None else self.clock(),
             enabled=self.enabled,
-            live=self.view is None,
+            live=self.view is None and not self.is_record,
+            playing=self.playing,
             dim=shown is not None and (not self.enabled or self.error is not None or gone),
             span=self.span,
             mode=self.mode,
@@ -491,14 +500,14 @@ class DamontuiApp(Exploring):
         self._timer = None
         self._painted = time.monotonic()
         frame = self.frame()
-        self.screen_stack[0].query_one("#body").set_class(not frame.live, "-frozen")
+        self.screen_stack[0].query_one("#body").set_class(not frame.live and not frame.record, "-frozen")
         for pane in self._panes():
             pane.show(frame)
         self.show_extra(frame)
         if self.output is not None:
             self.output.show(frame)
 
-    def _panes(self) -> tuple[TitleBar, Notice, RegionsPane, IntervalsPane, BandwidthPane, IdlePane, KeyLine]:
+    def _panes(self) -> tuple[TitleBar, Notice, RegionsPane, IntervalsPane, BandwidthPane, IdlePane, Scrubber, KeyLine]:
         screen = self.screen_stack[0]
         return (
             screen.query_one(TitleBar),
@@ -507,6 +516,7 @@ class DamontuiApp(Exploring):
             screen.query_one(IntervalsPane),
             screen.query_one(BandwidthPane),
             screen.query_one(IdlePane),
+            screen.query_one(Scrubber),
             screen.query_one(KeyLine),
         )
 

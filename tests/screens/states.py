@@ -164,7 +164,7 @@ def _named_truth() -> list[Snapshot]:
 _EXPLORED = (
     State("past", _named, keys=("left",) * 14),
     State("past-oldest", _kernel, keys=("minus", "minus", "home"), size=(80, 24)),
-    State("clock", _kernel, keys=("slash", *"25:00", "enter")),
+    State("clock", _kernel, keys=("g", *"25:00", "enter")),
     State("coarse", lambda: make.steady(3600), keys=(*["plus"] * 4, "home"), history=100_000, seconds=3600.0),
     State("cursor", _named, keys=("n", "n", "n", "down", "down")),
     State("cursor-80x24", _named, keys=("n",), size=(80, 24)),
