@@ -263,7 +263,7 @@ async def test_space_plays_and_pauses_a_record() -> None:
         assert f" RECORD  {moment(make.WALL + 60)}  ▶ ×10" in title(app)
         await pilot.press("space")
         app.advance(5.0)
-        assert f" RECORD  {moment(make.WALL + 60)} " in title(app)
+        assert f" RECORD  {moment(make.WALL + 60)}" in title(app)
         assert "▶" not in title(app)
         assert "PAUSED" not in title(app)
         await pilot.press("space")  # on from there
