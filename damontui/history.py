@@ -13,6 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from itertools import count
 from struct import Struct
 from sys import getsizeof
 from threading import Lock
@@ -31,6 +32,7 @@ _PAGE = 4096
 _RAW_SHARE, _PACKED_SHARE = 4, 4
 """Level 0 holds at most a quarter of the budget; level 1 has four times the share of a coarser level."""
 _NONE = ints([])
+_EPOCHS = count()
 _TOP_LEVEL = 40  # entries of 2^39 snapshots: the level after which pairs are joined in place
 _OBJECT = 1_000  # bytes of a snapshot beside its numbers: the object, its array objects, its place in the lists
 _PACKED = 800  # the same when packed, with attributes of its own; both measured by the test that counts what is used
@@ -47,10 +49,10 @@ class History:
 
     def __init__(self, budget: int = BUDGET) -> None:
         self.budget = budget
-        self.generation = 0
+        self.epoch = next(_EPOCHS)
+        """Another one when everything was forgotten; no other history has the same."""
+        self.generation = self.epoch << 40
         """Grows with every change, so that a reader can tell whether its cached picture still holds."""
-        self.epoch = 0
-        """Grows when everything was forgotten."""
         self.total = 0
         """Snapshots appended since the last `clear`."""
         self._lock = Lock()
@@ -87,8 +89,8 @@ class History:
         with self._lock:
             self._levels = [_Level()]
             self._read = {}
-            self.generation += 1
-            self.epoch += 1
+            self.epoch = next(_EPOCHS)
+            self.generation = self.epoch << 40
             self.total = 0
 
     @property
