@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from damontui import __version__
 from damontui.errors import DamontuiError
+from damontui.safe_text import StreamError, guarded
 
 
 class Command(NamedTuple):
@@ -45,13 +46,25 @@ environment: DAMONTUI_ENABLED, DAMONTUI_READ_ONLY and so on, one for each settin
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return the exit status. Every failure of the world is one line on stderr."""
-    status = _main(list(sys.argv[1:] if argv is None else argv))
+    _open_standard_streams()
+    with guarded():
+        status = _main(list(sys.argv[1:] if argv is None else argv))
     if argv is None and any(not thread.daemon for thread in threading.enumerate()[1:]):
         # a thread waits for a kernel that does not answer; all is given back, so nobody need wait for it
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, AttributeError):
             sys.stdout.flush()
         os._exit(status)
     return status
+
+
+def _open_standard_streams() -> None:
+    """Where descriptor 0, 1 or 2 is closed, the next file would get its number, and what is printed with it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.open(os.devnull, os.O_RDWR)  # the lowest that is free
 
 
 def _main(words: list[str]) -> int:
@@ -65,9 +78,12 @@ def _main(words: list[str]) -> int:
         sys.stdout.flush()
         return status
     except BrokenPipeError:
-        # the reader has what it wanted; Python would complain once more when it closes the stream
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _silence()
         return 0
+    except StreamError as error:
+        _silence()
+        _say(str(error))
+        return error.status
     except DamontuiError as error:
         if debug:
             traceback.print_exc()
@@ -77,6 +93,11 @@ def _main(words: list[str]) -> int:
         return 130
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
+    except MemoryError:
+        if debug:
+            traceback.print_exc()
+        _say("there is not enough memory for that; a shorter record, or a part of it, takes less")
+        return 1
     except Exception as error:
         if debug:
             traceback.print_exc()
@@ -84,8 +105,13 @@ def _main(words: list[str]) -> int:
         return 1
 
 
+def _silence() -> None:
+    """Nobody reads standard output (any more); Python would complain once more when it closes the stream."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
 def _say(sentence: str) -> None:
-    with contextlib.suppress(OSError):  # standard error may be gone: then there is nobody to tell
+    with contextlib.suppress(OSError, ValueError):  # standard error may be gone: then there is nobody to tell
         print("damontui:", " ".join(sentence.split()), file=sys.stderr, flush=True)
 
 
@@ -132,7 +158,13 @@ def _split(words: list[str]) -> tuple[str, list[str]]:
     """
     from damontui.config import SETTINGS
 
-    takes_value = {setting.option for setting in SETTINGS if setting.metavar} | {"--rootfs", "--config", "--regions"}
+    takes_value = {setting.option for setting in SETTINGS if setting.metavar} | {
+        "--rootfs",
+        "--config",
+        "--regions",
+        "-p",
+        "--process",
+    }
     skip = False
     for place, word in enumerate(words):
         if skip:

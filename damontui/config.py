@@ -19,10 +19,13 @@ from typing import Any
 
 from damontui import units
 from damontui.damon.attrs import BASIS_POINTS
-from damontui.errors import UsageError
+from damontui.errors import SourceError, UsageError
+from damontui.files import open_file
 from damontui.sources.choose import Options
 
 _DIGITS = 18  # fits 64 bits with a sign
+_ROOTS_OWN = ("screenshots",)
+"""Settings that say where files are written."""
 _LARGEST = 1 << 20  # bytes: a configuration file is small, and a device or a log given by mistake is not read whole
 
 
@@ -84,17 +87,6 @@ def parse_speed(text: str, name: str) -> float:
     return speed
 
 
-def parse_seconds(text: str, name: str) -> float:
-    """Seconds over zero: a plain number, or a duration with its unit."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = units.parse_duration(text, name) / 1e6
-    if not 0 < seconds < math.inf:
-        raise UsageError(f"{name}: {text!r} is not a time over 0; write seconds, such as 30, or 5m")
-    return seconds
-
-
 def _goal(text: str, name: str) -> int:
     share = units.parse_share(text, name)
     if not 0 < share <= 1:
@@ -118,6 +110,14 @@ def parse_history(text: str, name: str) -> int:
     return count
 
 
+def parse_memory(text: str, name: str) -> int:
+    """Bytes for reading a record: at least what any takes."""
+    count = units.parse_size(text, name)
+    if count < 96 << 20:
+        raise UsageError(f"{name}: {text!r} is less than 96M; reading takes that much at least")
+    return count
+
+
 def _word(text: str, name: str) -> str:
     if not text.strip():
         raise UsageError(f"{name}: a word is missing")
@@ -135,7 +135,9 @@ def one_of(*allowed: str) -> Callable[[str, str], str]:
     return parse
 
 
-_NUMBER_OR_WORD = (str, int, float)
+parse_seconds = units.parse_seconds
+
+_NUMBER = (str, int, float)
 _TIME = "TIME"
 
 SETTINGS: tuple[Setting, ...] = (
@@ -143,20 +145,35 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("enabled", "", parse_switch, (bool,), "", "start switched on"),
     Setting("read_only", "", parse_switch, (bool,), "", "write nothing below /sys"),
     Setting("seed", "", parse_count, (int,), "N", "of simulated memory; the same seed gives the same run"),
-    Setting("speed", "", parse_speed, _NUMBER_OR_WORD, "X", "of simulated or replayed time; max: as fast as it goes"),
-    Setting("sample", "monitoring", units.parse_duration, (str,), _TIME, "sampling interval (5ms)"),
-    Setting("aggr", "monitoring", units.parse_duration, (str,), _TIME, "aggregation interval (100ms)"),
-    Setting("update", "monitoring", units.parse_duration, (str,), _TIME, "update interval of the targets (1m)"),
+    Setting("speed", "", parse_speed, _NUMBER, "X", "of simulated or replayed time; max: as fast as it goes"),
+    Setting("memory", "", parse_memory, (str, int), "SIZE", "memory that reading a record may take (512M)"),
+    Setting("sample", "monitoring", units.parse_duration, _NUMBER, _TIME, "sampling interval (5ms)"),
+    Setting("aggr", "monitoring", units.parse_duration, _NUMBER, _TIME, "aggregation interval (100ms)"),
+    Setting("update", "monitoring", units.parse_duration, _NUMBER, _TIME, "update interval of the targets (1m)"),
     Setting("min_regions", "monitoring", parse_count, (int,), "N", "least number of regions (10)"),
     Setting("max_regions", "monitoring", parse_count, (int,), "N", "greatest number of regions (1000)"),
     Setting("goal", "monitoring", _goal, (str,), "SHARE", "wanted share of positive access checks (4%%)"),
     Setting("goal_aggrs", "monitoring", parse_count, (int,), "N", "aggregations to a tuning step (3)"),
-    Setting("min_sample", "monitoring", units.parse_duration, (str,), _TIME, "shortest tuned sampling interval (5ms)"),
-    Setting("max_sample", "monitoring", units.parse_duration, (str,), _TIME, "longest tuned sampling interval (10s)"),
+    Setting(
+        "min_sample",
+        "monitoring",
+        units.parse_duration,
+        _NUMBER,
+        _TIME,
+        "shortest tuned sampling interval (5ms)",
+    ),
+    Setting(
+        "max_sample",
+        "monitoring",
+        units.parse_duration,
+        _NUMBER,
+        _TIME,
+        "longest tuned sampling interval (10s)",
+    ),
     Setting("autotune", "monitoring", parse_switch, (bool,), "", "tune the intervals towards the goal"),
     Setting("budget", "monitoring", parse_budget, (str,), "SHARE", "CPU share for looking through /proc (2%%)"),
     Setting("theme", "screen", _word, (str,), "NAME", "colour theme"),
-    Setting("span", "screen", units.parse_duration, (str,), _TIME, "time across the heatmap (4m)"),
+    Setting("span", "screen", units.parse_duration, _NUMBER, _TIME, "time across the heatmap (4m)"),
     Setting("mode", "screen", one_of("rate", "temperature", "idle"), (str,), "MODE", "what the heatmap's colour means"),
     Setting("history", "screen", parse_history, (str, int), "SIZE", "memory for the past (64M); older is kept coarser"),
     Setting("screenshots", "screen", _word, (str,), "FOLDER", "where screenshots and records go (the current folder)"),
@@ -177,6 +194,8 @@ class Settings:
     """The user's keymap: action → keys, separated by commas."""
     insisted: tuple[str, ...] = ()
     """The names that the command line itself set."""
+    left_out: tuple[str, ...] = ()
+    """What a file says and may not, one sentence each."""
 
     def __getitem__(self, name: str) -> Any:
         return self.values.get(name)
@@ -199,6 +218,7 @@ class Settings:
             disabled="enabled" in self.insisted and not self["enabled"],
             read_only=self["read_only"],
             budget=self["budget"],
+            memory=self["memory"],
             rootfs=rootfs,
             seed=self["seed"],
             speed=self["speed"],
@@ -224,11 +244,17 @@ def settings(
     text = resources.files("damontui").joinpath("defaults.toml").read_text("utf-8")
     values, keys = _parse(text, "defaults.toml")
     path = Path(file) if file is not None else find(environ)
+    left_out: list[str] = []
     if path is not None:
-        try:
-            from_file, user_keys = _parse(_read(path), str(path))
-        except OSError as error:
-            raise UsageError(f"--config {path}: cannot be read: {(error.strerror or str(error)).lower()}") from None
+        content, trusted = _read(path)
+        from_file, user_keys = _parse(content, str(path))
+        if not trusted:
+            left_out += [
+                f"{path}: screen.{name} is left out: the file is not root's, and does not say where root writes; give "
+                f"it with --{name}"
+                for name in _ROOTS_OWN
+                if from_file.pop(name, None) is not None
+            ]
         values |= from_file
         keys |= user_keys
     for setting in SETTINGS:
@@ -236,7 +262,7 @@ def settings(
             values[setting.name] = setting.parse(environ[setting.variable], setting.variable)
     command_line = command_line or {}
     values |= command_line
-    return Settings(values, keys, tuple(command_line))
+    return Settings(values, keys, tuple(command_line), tuple(left_out))
 
 
 def find(environ: Mapping[str, str]) -> Path | None:
@@ -261,13 +287,21 @@ def find(environ: Mapping[str, str]) -> Path | None:
     return None
 
 
-def _read(path: Path) -> str:
-    with open(path, "rb") as file:
-        data = file.read(_LARGEST + 1)
+def _read(path: Path) -> tuple[str, bool]:
+    """The text of a file, and whether root may take its word for where root writes: nobody else can change it."""
+    try:
+        with open_file(path) as file:
+            status = os.fstat(file.fileno())
+            data = file.read(_LARGEST + 1)
+    except SourceError as error:
+        raise UsageError(f"--config {path}: cannot be read: {error.why}") from None
+    except OSError as error:
+        raise UsageError(f"--config {path}: cannot be read: {(error.strerror or str(error)).lower()}") from None
     if len(data) > _LARGEST:
         raise UsageError(f"{path}: over 1 MiB; this is no configuration file")
+    trusted = os.geteuid() != 0 or (status.st_uid == 0 and not status.st_mode & 0o022)
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8"), trusted
     except UnicodeDecodeError as error:
         raise UsageError(f"{path}: not UTF-8 text (at byte {error.start})") from None
 
@@ -275,15 +309,16 @@ def _read(path: Path) -> str:
 def _parse(text: str, where: str) -> tuple[dict[str, Any], dict[str, str]]:
     try:
         document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{where}: not TOML: {error}") from None
+    except (ValueError, RecursionError) as error:  # ValueError: TOML's own, and a number of thousands of digits
+        why = "nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise UsageError(f"{where}: not TOML: {why}") from None
     values: dict[str, Any] = {}
     keys: dict[str, str] = {}
     for key, value in document.items():
         if key == KEYS and isinstance(value, dict):
             for action, bound in value.items():
                 if not isinstance(bound, str):
-                    raise UsageError(f'{where}: {KEYS}.{action}: {bound!r} is not text such as "q,ctrl+q"')
+                    raise UsageError(f'{where}: {KEYS}.{action}: {_quoted(bound)} is not text such as "q,ctrl+q"')
                 keys[action] = bound
         elif key in _TABLES and isinstance(value, dict):
             for name, inner in value.items():
@@ -303,5 +338,16 @@ def _value(table: str, name: str, value: object, where: str) -> Any:
     if not isinstance(value, setting.types) or (isinstance(value, bool) and bool not in setting.types):
         names = {str: 'text, such as "5ms"', bool: "true or false", int: "a whole number", float: "a number"}
         wanted = " or ".join(names[kind] for kind in setting.types)
-        raise UsageError(f"{where}: {shown}: {value!r} is not {wanted}")
+        raise UsageError(f"{where}: {shown}: {_quoted(value)} is not {wanted}")
+    if isinstance(value, int) and not -(1 << 64) < value < 1 << 64:
+        raise UsageError(f"{where}: {shown}: the number is too large")
     return setting.parse(str(value), f"{where}: {shown}")
+
+
+def _quoted(value: object) -> str:
+    """A value as it stands in a file, cut where it is long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # more digits than are ever turned into text
+        return "that"
+    return text if len(text) <= 60 else f"{text[:60]}…"

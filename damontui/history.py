@@ -11,18 +11,17 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
 from itertools import count
-from struct import Struct
-from sys import getsizeof
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
+from damontui.analysis import counted
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Ints, ModuleValues, Snapshot, Truth, ints
+from damontui.damon.snapshot import Ints, Snapshot, ints
+from damontui.packing import Packed, Tables, cost, pack
 
 BUDGET = 64 * 1024 * 1024
 COARSE_REGIONS = 256
@@ -31,11 +30,8 @@ COARSE_REGIONS = 256
 _PAGE = 4096
 _RAW_SHARE, _PACKED_SHARE = 4, 4
 """Level 0 holds at most a quarter of the budget; level 1 has four times the share of a coarser level."""
-_NONE = ints([])
 _EPOCHS = count()
 _TOP_LEVEL = 40  # entries of 2^39 snapshots: the level after which pairs are joined in place
-_OBJECT = 1_000  # bytes of a snapshot beside its numbers: the object, its array objects, its place in the lists
-_PACKED = 800  # the same when packed, with attributes of its own; both measured by the test that counts what is used
 
 
 class History:
@@ -57,6 +53,7 @@ class History:
         """Snapshots appended since the last `clear`."""
         self._lock = Lock()
         self._levels: list[_Level] = [_Level()]
+        self._tables = Tables()
         self._read: dict[int, tuple[_Entry, Snapshot]] = {}  # what was unpacked lately, by the entry's id
 
     def __len__(self) -> int:
@@ -178,7 +175,7 @@ class History:
     def _shrink(self) -> None:
         raw = self._levels[0]
         while raw.bytes * _RAW_SHARE > self.budget and len(raw.entries) > 1:
-            self._level(1).append(packed(raw.pop()))
+            self._level(1).append(packed(raw.pop(), self._tables))
         while sum(level.bytes for level in self._levels) > self.budget:
             index = max(
                 (i for i, level in enumerate(self._levels) if i and len(level.entries) > 1),
@@ -188,7 +185,7 @@ class History:
             if index is not None:
                 self._coarsen(index)
             elif len(raw.entries) > 1:
-                self._level(1).append(packed(raw.pop()))
+                self._level(1).append(packed(raw.pop(), self._tables))
             elif not self._collapse():
                 return  # one snapshot that is over the budget alone
 
@@ -202,7 +199,7 @@ class History:
             above.append(older)
         else:
             level.pop()
-            above.append(joined(older, newer), oldest=index == _TOP_LEVEL)
+            above.append(joined(older, newer, self._tables), oldest=index == _TOP_LEVEL)
 
     def _collapse(self) -> bool:
         """Join the two oldest entries where every level has but one; False where there is one entry alone."""
@@ -210,7 +207,7 @@ class History:
         if len(held) < 2:
             return False
         newer, older = held[-2].pop(), held[-1].pop()
-        held[-1].append(joined(older, newer))
+        held[-1].append(joined(older, newer, self._tables))
         return True
 
     def _level(self, index: int) -> _Level:
@@ -255,135 +252,20 @@ class _Level:
         return entry
 
 
-# --- the same in less memory ----------------------------------------------------------------------------------------
-
-
-_HEAD = Struct("<qIIIIBBBBB")
-"""First start, regions, jumps, changes of target, bytes in a unit of size, and the width of what follows."""
-_KINDS = (np.uint8, np.uint16, np.uint32, np.uint64)
-_MOST = tuple(int(np.iinfo(kind).max) for kind in _KINDS)
-
-
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """A snapshot whose regions are in one string of bytes, in the narrowest types that hold them: lossless.
-
-    After the head: sizes in units, ``nr_accesses``, ages; where a region does not begin at the end of the one before it
-    (index, and start minus that end as int64); where the target changes (index, and the target as int64); which of
-    ``table`` each region's name is.
-    """
-
-    rest: Snapshot
-    """Everything but the regions."""
-    regions: bytes
-    table: tuple[str, ...] = ()
-    """The different names."""
-
-    def unpacked(self) -> Snapshot:
-        """The snapshot as it was."""
-        origin, count, jumps, changes, unit, *kinds = _HEAD.unpack_from(self.regions)
-        at = _HEAD.size
-
-        def take(kind: int, length: int) -> Ints:
-            nonlocal at
-            found = np.frombuffer(self.regions, _KINDS[kind], length, at)
-            at += found.nbytes
-            return found.astype(np.int64)
-
-        sizes = take(kinds[0], count) * unit
-        accesses, age = take(kinds[1], count), take(kinds[2], count)
-        gaps = np.zeros(count, dtype=np.int64)
-        where = take(2, jumps)
-        gaps[where] = take(3, jumps)
-        end = np.cumsum(sizes + gaps) + origin
-        where = take(2, changes)
-        target = np.repeat(take(3, changes), np.diff(where, append=count))
-        names = tuple([self.table[i] for i in take(kinds[3], count).tolist()]) if self.table else ()
-        rest = copy(self.rest)
-        for name, value in zip(_REGIONS, (end - sizes, end, accesses, age, target, names), strict=True):
-            object.__setattr__(rest, name, value)  # not `replace`: this is ours alone, and it is often done
-        rest.__post_init__()
-        return rest
-
-
-_REGIONS = ("start", "end", "nr_accesses", "age", "target", "names")
-
-
-def pack(snapshot: Snapshot) -> Packed:
-    """The snapshot in less memory."""
-    start, end, target = snapshot.start, snapshot.end, snapshot.target
-    count = len(start)
-    sizes = end - start
-    unit = _PAGE if count and not (sizes & (_PAGE - 1)).any() else 1
-    gaps = start[1:] - end[:-1]
-    jumps = np.flatnonzero(gaps)
-    changes = np.flatnonzero(target[1:] != target[:-1]) + 1
-    if count:
-        changes = np.concatenate(([0], changes))
-    table = tuple(dict.fromkeys(snapshot.names))
-    columns = [sizes // unit, snapshot.nr_accesses, snapshot.age]
-    if table:
-        place = {name: index for index, name in enumerate(table)}
-        columns.append(ints([place[name] for name in snapshot.names]))
-    kinds = [_kind(column) for column in columns]
-    parts = [column.astype(_KINDS[kind]).tobytes() for column, kind in zip(columns, kinds, strict=True)]
-    parts[3:3] = [
-        (jumps + 1).astype(np.uint32).tobytes(),
-        gaps[jumps].tobytes(),
-        changes.astype(np.uint32).tobytes(),
-        target[changes].tobytes(),
-    ]
-    head = _HEAD.pack(
-        int(start[0]) if count else 0, count, len(jumps), len(changes), unit, *(kinds + [0] * (5 - len(kinds)))
-    )
-    rest = copy(snapshot)
-    for name, value in zip(_REGIONS, (_NONE, _NONE, _NONE, _NONE, _NONE, ()), strict=True):
-        object.__setattr__(rest, name, value)
-    return Packed(rest, head + b"".join(parts), table)
-
-
-def _kind(values: Ints) -> int:
-    """The narrowest of ``_KINDS`` that holds all values."""
-    return bisect_left(_MOST, int(values.max())) if len(values) else 0
-
-
-def packed(entry: _Entry) -> _Entry:
-    """The entry in less memory."""
-    if isinstance(entry.data, Packed):
-        return entry
-    data = pack(entry.data)
-    return _Entry(entry.time, entry.began, entry.count, data, cost(data))
-
-
-def cost(data: Snapshot | Packed) -> int:
-    """Bytes that a snapshot takes, packed or not."""
-    if isinstance(data, Packed):
-        return _PACKED + len(data.regions) + _strings(data.table) + _values(data.rest)
-    arrays = [data.start, data.end, data.nr_accesses, data.age, data.target]
-    return _OBJECT + sum(array.nbytes for array in arrays) + _strings(data.names) + _values(data)
-
-
-def _values(snapshot: Snapshot) -> int:
-    return _numbers(snapshot.module) + _numbers(snapshot.truth)
-
-
-def _strings(names: tuple[str, ...]) -> int:
-    return 8 * len(names) + sum(getsizeof(name) for name in set(names))
-
-
-def _numbers(values: ModuleValues | Truth | None) -> int:
-    if values is None:
-        return 0
-    percentiles = values.idle_ms_percentiles or ()
-    return 200 + 40 * len(percentiles)  # a pointer and an integer each
-
-
 # --- two snapshots as one -------------------------------------------------------------------------------------------
 
 
-def joined(older: _Entry, newer: _Entry) -> _Entry:
+def packed(entry: _Entry, tables: Tables) -> _Entry:
+    """The entry in less memory."""
+    if isinstance(entry.data, Packed):
+        return entry
+    data = pack(entry.data, tables)
+    return _Entry(entry.time, entry.began, entry.count, data, cost(data))
+
+
+def joined(older: _Entry, newer: _Entry, tables: Tables) -> _Entry:
     """One entry for two that follow each other."""
-    data = pack(merged(older.snapshot(), newer.snapshot()))
+    data = pack(merged(older.snapshot(), newer.snapshot()), tables)
     return _Entry(newer.time, older.began, older.count + newer.count, data, cost(data))
 
 
@@ -394,14 +276,18 @@ def merged(older: Snapshot, newer: Snapshot, most: int = COARSE_REGIONS) -> Snap
     interval are the sum, too); where one does, its count in proportion to the longer interval. Ages are the newer's, in
     its units, where it covers, else the older's. ``attrs`` tell the whole interval, ``next_attrs`` what was in force
     after it. Then neighbours that are most alike are joined, size-weighted, until ``most`` are left; never across a
-    gap, a target or a name.
+    gap, a target or a name. Bytes in memory are the newer's where it covers, shared out evenly over the addresses of a
+    region that is cut. Counted bytes are joined by `damontui.analysis.counted`; what frames held is not kept.
     """
     targets, renamed = _targets(older, newer)
     attrs = _both(older.attrs, newer.attrs)
+    cpu = newer.cpu if older.cpu is None or newer.cpu is None else _mean(older, newer, older.cpu, newer.cpu)
+    if newer.measured is not None:
+        return replace(counted.merged(older, newer, attrs, targets, renamed, most), cpu=cpu)
     pieces = [_cut(older, newer, renamed, target, attrs) for target in range(len(targets))]
-    start, end, count, age, target, code = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
     table = tuple(dict.fromkeys((*newer.names, *older.names, "")))
-    start, end, count, age, target, code = alike(start, end, count, age, target, code, attrs.max_nr_accesses, most)
+    columns = [np.concatenate(column) for column in zip(*pieces, strict=True)]
+    start, end, count, age, target, code, memory = alike(*columns, whole=attrs.max_nr_accesses, most=most)
     names = tuple(table[i] for i in code.tolist()) if len(table) > 1 else ()
     return replace(
         newer,
@@ -416,8 +302,10 @@ def merged(older: Snapshot, newer: Snapshot, most: int = COARSE_REGIONS) -> Snap
         names=names,
         complete=older.complete and newer.complete,
         lost=older.lost + newer.lost,
-        cpu=newer.cpu if older.cpu is None or newer.cpu is None else _mean(older, newer, older.cpu, newer.cpu),
+        cpu=cpu,
         note=newer.note or older.note,
+        resident=None if older.resident is None and newer.resident is None else memory,
+        frames=None,
     )
 
 
@@ -439,8 +327,8 @@ def _both(older: Attrs, newer: Attrs) -> Attrs:
     return replace(newer, aggr_us=aggr, sample_us=max(1, aggr // samples), aggr_samples=samples)
 
 
-Columns = tuple[Ints, Ints, Ints, Ints, Ints, Ints]
-"""start, end, nr_accesses, age, target, and which name."""
+Columns = tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints]
+"""start, end, nr_accesses, age, target, which name, and bytes of memory."""
 
 
 def _cut(older: Snapshot, newer: Snapshot, renamed: Ints, target: int, attrs: Attrs) -> Columns:
@@ -449,7 +337,8 @@ def _cut(older: Snapshot, newer: Snapshot, renamed: Ints, target: int, attrs: At
     new = np.flatnonzero(newer.target == target)
     edges = np.unique(np.concatenate((older.start[old], older.end[old], newer.start[new], newer.end[new])))
     if len(edges) < 2:
-        return ints([]), ints([]), ints([]), ints([]), ints([]), ints([])
+        none = ints([])
+        return none, none, none, none, none, none, none
     low, high = edges[:-1], edges[1:]
     in_old, at_old = _inside(older.start[old], older.end[old], low)
     in_new, at_new = _inside(newer.start[new], newer.end[new], low)
@@ -473,7 +362,18 @@ def _cut(older: Snapshot, newer: Snapshot, renamed: Ints, target: int, attrs: At
         of_new = ints([table[name] for name in newer.names] or [table[""]] * len(newer))
         of_old = ints([table[name] for name in older.names] or [table[""]] * len(older))
         code = np.where(in_new, _take(of_new, at_new, in_new), _take(of_old, at_old, in_old))
-    return low, high, np.minimum(count, whole), age, np.full(len(low), target, dtype=np.int64), code
+    memory = np.where(in_new, _part(newer, at_new, in_new, low, high), _part(older, at_old, in_old, low, high))
+    return low, high, np.minimum(count, whole), age, np.full(len(low), target, dtype=np.int64), code, memory
+
+
+def _part(snapshot: Snapshot, at: Ints, where: NDArray[np.bool_], low: Ints, high: Ints) -> Ints:
+    """Bytes of memory of pieces ``[low, high)`` of regions: parts of one region add up to it, to the byte."""
+    if snapshot.resident is None:
+        return high - low
+    start, size = _take(snapshot.start, at, where), np.maximum(_take(snapshot.sizes, at, where), 1)
+    held = _take(snapshot.resident, at, where)
+    below, above = (np.rint(held * ((edge - start) / size)) for edge in (low, high))
+    return (above - below).astype(np.int64)
 
 
 def _inside(start: Ints, end: Ints, at: Ints) -> tuple[NDArray[np.bool_], Ints]:
@@ -489,16 +389,21 @@ def _take(values: Ints, index: Ints, where: NDArray[np.bool_]) -> Ints:
     return np.where(where, values[np.where(where, index, 0)], 0) if len(values) else np.zeros(len(index), np.int64)
 
 
-def alike(start: Ints, end: Ints, count: Ints, age: Ints, target: Ints, code: Ints, whole: int, most: int) -> Columns:
+def alike(*regions: Ints, whole: int, most: int) -> Columns:
     """Join neighbours, the most alike first, until ``most`` regions are left or none touch.
 
     Unlikeness is the difference of their shares of accessed samples, more where only one was accessed at all and more
     the larger the smaller of the two is: small hot memory is what is looked for, so size weighs by its logarithm only.
+
+    Args:
+        regions: `Columns`.
+        whole: samples of the aggregation.
+        most: regions that are aimed at.
     """
-    same = _likeness(start, end, count, age, target, code, whole) == 0
-    columns = _join(start, end, count, age, target, code, same)
+    same = _likeness(*regions, whole=whole) == 0
+    columns = _join(*regions, pairs=same)
     while len(columns[0]) > most:
-        unlike = _likeness(*columns, whole)
+        unlike = _likeness(*columns, whole=whole)
         rank = np.empty(len(unlike), dtype=np.int64)
         rank[np.argsort(unlike, kind="stable")] = np.arange(len(unlike))
         padded = np.concatenate(([len(rank)], rank, [len(rank)]))
@@ -506,12 +411,12 @@ def alike(start: Ints, end: Ints, count: Ints, age: Ints, target: Ints, code: In
         lowest = (rank < padded[:-2]) & (rank < padded[2:]) & np.isfinite(unlike) & (rank < len(columns[0]) - most)
         if not lowest.any():
             break
-        columns = _join(*columns, lowest)
+        columns = _join(*columns, pairs=lowest)
     return columns
 
 
 def _likeness(
-    start: Ints, end: Ints, count: Ints, age: Ints, target: Ints, code: Ints, whole: int
+    start: Ints, end: Ints, count: Ints, age: Ints, target: Ints, code: Ints, memory: Ints, *, whole: int
 ) -> NDArray[np.float64]:
     """How unlike each region is to the next, shape ``(regions - 1,)``: 0 the same, inf what must not be joined."""
     rate = count / max(1, whole)
@@ -520,21 +425,23 @@ def _likeness(
     older = np.log2((np.maximum(age[1:], age[:-1]) + 1) / (np.minimum(age[1:], age[:-1]) + 1))
     unlike = (differ + 0.02 * older) * (1 + np.log2(np.maximum(size, _PAGE) / _PAGE) / 32)
     apart = (start[1:] != end[:-1]) | (target[1:] != target[:-1]) | (code[1:] != code[:-1])
+    # regions of which none is in memory are nothing beside those of which some is
+    apart |= (memory[1:] > 0) != (memory[:-1] > 0)
     return np.where(apart, np.inf, unlike)
 
 
 def _join(
-    start: Ints, end: Ints, count: Ints, age: Ints, target: Ints, code: Ints, pairs: NDArray[np.bool_]
+    start: Ints, end: Ints, count: Ints, age: Ints, target: Ints, code: Ints, memory: Ints, *, pairs: NDArray[np.bool_]
 ) -> Columns:
-    """Join region ``i`` and ``i + 1`` where ``pairs[i]``; counts and ages are size-weighted means."""
+    """Join region ``i`` and ``i + 1`` where ``pairs[i]``; counts and ages are means weighted by bytes of memory."""
     if not pairs.any():
-        return start, end, count, age, target, code
+        return start, end, count, age, target, code, memory
     first = np.flatnonzero(np.r_[True, ~pairs])
     last = np.r_[first[1:] - 1, len(start) - 1]
-    size = (end - start).astype(np.float64)
+    size = np.where(memory > 0, memory, end - start).astype(np.float64)
     total = np.add.reduceat(size, first)
     mean = np.add.reduceat(size * count, first) / total
     # what was touched at all stays so: a mean that rounds to nothing would hide it
-    counted = np.maximum(np.rint(mean), np.maximum.reduceat(count, first) > 0).astype(np.int64)
+    counts = np.maximum(np.rint(mean), np.maximum.reduceat(count, first) > 0).astype(np.int64)
     ages = np.floor(np.add.reduceat(size * age, first) / total + 1e-9).astype(np.int64)
-    return start[first], end[last], counted, ages, target[first], code[first]
+    return start[first], end[last], counts, ages, target[first], code[first], np.add.reduceat(memory, first)

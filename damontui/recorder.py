@@ -9,6 +9,7 @@ from pathlib import Path
 
 from damontui.damon.snapshot import Description, Event, Snapshot
 from damontui.errors import DamontuiError, SourceError
+from damontui.files import free_path
 from damontui.records.own import RecordWriter
 
 
@@ -56,7 +57,7 @@ class Recorder:
             if self.error is None:
                 try:
                     self._writer.append(event)
-                except SourceError as error:
+                except DamontuiError as error:
                     self.error = error
 
     def close(self) -> None:
@@ -69,10 +70,4 @@ class Recorder:
 
 def free_name(folder: Path, wall: float) -> Path:
     """A name for a new record that says when it began: ``damontui-2026-11-22-190500.damontui``."""
-    stem = time.strftime("damontui-%Y-%m-%d-%H%M%S", time.localtime(wall))
-    path = folder / f"{stem}.damontui"
-    number = 2
-    while path.exists():
-        path = folder / f"{stem}-{number}.damontui"
-        number += 1
-    return path
+    return free_path(folder, time.strftime("damontui-%Y-%m-%d-%H%M%S", time.localtime(wall)), ".damontui")

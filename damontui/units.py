@@ -8,7 +8,18 @@ import re
 from damontui.errors import UsageError
 
 _SIZES = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
-_DURATION = {"us": 1, "µs": 1, "ms": 1_000, "s": 1_000_000, "m": 60_000_000, "min": 60_000_000, "h": 3_600_000_000}
+_DURATION = {
+    "us": 1,
+    "µs": 1,
+    "ms": 1_000,
+    "s": 1_000_000,
+    "": 1_000_000,
+    "m": 60_000_000,
+    "min": 60_000_000,
+    "h": 3_600_000_000,
+    "d": 86_400_000_000,
+}
+"""Microseconds in each unit that is understood; without one it is seconds, whatever asks."""
 
 
 def size(count: float) -> str:
@@ -66,11 +77,25 @@ def share(part: float) -> str:
 
 
 def parse_duration(text: str, name: str = "duration") -> int:
-    """Microseconds in ``5ms``, ``2s``, ``1.5 s``, ``100us``, ``3m``, ``1h``. Raises `UsageError` naming ``name``."""
-    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(us|µs|ms|s|min|m|h)\s*", text)
+    """Microseconds in ``5``, ``5s``, ``1.5 s``, ``200ms``, ``100us``, ``3m``, ``1h``, ``2d``; without a unit: seconds.
+
+    Raises:
+        UsageError: naming ``name``.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(us|µs|ms|s|min|m|h|d)?\s*", text, re.ASCII)
     if match is None:
-        raise UsageError(f"{name}: {text!r} is not a duration; write a number and us, ms, s, m or h, such as 5ms")
-    return _bounded(float(match[1]) * _DURATION[match[2]], name)
+        raise UsageError(
+            f"{name}: {text!r} is not a duration; write seconds, or a number and us, ms, s, m, h or d, such as 5ms"
+        )
+    return _bounded(float(match[1]) * _DURATION[match[2] or ""], name)
+
+
+def parse_seconds(text: str, name: str = "duration") -> float:
+    """Seconds over zero, written as `parse_duration` reads them. Raises `UsageError` naming ``name``."""
+    seconds = parse_duration(text, name) / 1e6
+    if not seconds:
+        raise UsageError(f"{name}: {text!r} is not a time over 0; write seconds, such as 30, or 5m")
+    return seconds
 
 
 def _bounded(number: float, name: str) -> int:

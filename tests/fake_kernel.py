@@ -189,11 +189,19 @@ class FakeKernel:
                 (place / "filter").write_text("none\n")
 
     def task(
-        self, pid: int, comm: str, *, state: str = "S", flags: int = 0x20_8040, cmdline: str = "", age: float = 0.0
+        self,
+        pid: int,
+        comm: str,
+        *,
+        state: str = "S",
+        flags: int = 0x20_8040,
+        cmdline: str = "",
+        age: float = 0.0,
+        pages: int = 0,
     ) -> None:
-        """A task in /proc; a thread of the kernel unless ``flags`` says otherwise."""
+        """A task in /proc, ``pages`` of it resident; a thread of the kernel unless ``flags`` says otherwise."""
         started = round((self.now + _UP - age) * 100)
-        fields = [state, "2", "0", "0", "0", "-1", str(flags), *["0"] * 12, str(started), *["0"] * 20]
+        fields = [state, "2", "0", "0", "0", "-1", str(flags), *["0"] * 12, str(started), "0", str(pages), *["0"] * 18]
         self.put(f"proc/{pid}/comm", comm)
         self.put(f"proc/{pid}/cmdline", cmdline)
         self.put(f"proc/{pid}/stat", f"{pid} ({comm}) {' '.join(fields)}")

@@ -10,7 +10,18 @@ import numpy as np
 
 from damontui.damon.attrs import Attrs
 from damontui.damon.metrics import percentiles_of
-from damontui.damon.snapshot import Description, Ints, Measured, ModuleValues, Origin, Snapshot, Status, Truth, ints
+from damontui.damon.snapshot import (
+    Description,
+    Frames,
+    Ints,
+    Measured,
+    ModuleValues,
+    Origin,
+    Snapshot,
+    Status,
+    Truth,
+    ints,
+)
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -45,6 +56,8 @@ def snapshot(
     resident: Ints | None = None,
     measured: Measured | None = None,
     watched: float | None = None,
+    frames: Frames | None = None,
+    free: int | None = None,
 ) -> Snapshot:
     """A snapshot of ``rows`` (start, end, nr_accesses, age) whose aggregation ended at ``time``."""
     columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
@@ -73,6 +86,8 @@ def snapshot(
         resident=resident,
         measured=measured,
         watched=watched,
+        frames=frames,
+        free=free,
     )
 
 
@@ -163,6 +178,54 @@ def module_values(*, bandwidth: int = 3_100_000_000, enabled: bool = True) -> Mo
     """What DAMON_STAT itself might say of the steady scene."""
     rising = tuple(-55_000 + round((p / 100) ** 2 * 390_000) for p in range(101))
     return ModuleValues(enabled, bandwidth, rising, 1_000_000, 123)
+
+
+def process(
+    time: float = 60.0,
+    *,
+    mappings: int = 3,
+    seconds: Sequence[float] = (0.1, 1.0, 10.0, 60.0),
+    seed: int = 1,
+    mib: int = 64,
+) -> Snapshot:
+    """A process whose bytes were counted: mappings of up to ``mib``, gaps between, part of each not in memory.
+
+    Deterministic; which bytes are touched within each time differs from second to second.
+    """
+    rng = np.random.default_rng([seed, int(time)])
+    fixed = np.random.default_rng(seed)
+    page = 4096
+    sizes = fixed.integers(1, mib * MIB // page, mappings) * page
+    start = np.cumsum(sizes * 2) - sizes + (1 << 40)
+    resident = np.floor(sizes // page * fixed.random(mappings)).astype(np.int64) * page
+    steps = fixed.random((mappings, len(seconds))) * (fixed.random((mappings, 1)) < 0.3) / len(seconds)
+    steps *= rng.uniform(0.8, 1.0, (mappings, 1))
+    used = np.floor(np.cumsum(steps, axis=1) * resident[:, None] / page).astype(np.int64) * page
+    anon = np.where(np.arange(mappings) % 3 > 0, resident, 0)
+    total = used.sum(axis=0)
+    made = snapshot([], time, origin="process", targets=(1234,), until_tuning=None)
+    return replace(
+        made,
+        start=start,
+        end=start + sizes,
+        nr_accesses=np.ceil(used[:, 0] / np.maximum(resident, 1) * 20).astype(np.int64),
+        age=np.zeros(mappings, dtype=np.int64),
+        target=np.zeros(mappings, dtype=np.int64),
+        names=tuple("[heap]" if not i else f"libpart{i}.so" for i in range(mappings)),
+        resident=resident,
+        measured=Measured(
+            tuple(seconds),
+            used,
+            total - 2 * page * (total > 2 * page),
+            np.minimum(total + 2 * page, int(resident.sum())),
+            np.stack((anon, resident - anon, np.zeros_like(anon)), axis=1),
+            swapped=3 * MIB,
+            huge=0,
+            mapped=int(sizes.sum()),
+            longest_pause=0.012,
+        ),
+        watched=seconds[-1],
+    )
 
 
 def status(state: str, text: str = "", time: float = 0.0) -> Status:

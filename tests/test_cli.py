@@ -63,7 +63,7 @@ def test_help_names_what_there_is(words: list[str], capsys: pytest.CaptureFixtur
     ("words", "parts"),
     [
         (["--seed", "x"], ["--seed", "'x'", "whole number"]),
-        (["--sample", "5"], ["--sample", "'5'", "5ms"]),
+        (["--sample", "5x"], ["--sample", "'5x'", "5ms"]),
         (["--speed", "-1"], ["--speed", "'-1'", "max"]),
         (["--speed", "nan"], ["--speed", "'nan'", "max"]),
         (["--goal", "400%"], ["--goal", "'400%'", "100%"]),
@@ -205,7 +205,7 @@ def test_snapshot_is_deterministic_with_a_seed() -> None:
 
 
 def test_options_reach_the_engine() -> None:
-    (snapshot,) = snapshots("--sample", "20ms", "--max-regions", "50", "--goal", "2%", "--goal-aggrs", "5")
+    (snapshot,) = snapshots("--now", "--sample", "20ms", "--max-regions", "50", "--goal", "2%", "--goal-aggrs", "5")
     assert snapshot["intervals"] == {"sample_us": 20_000, "aggr_us": 400_000}
     assert snapshot["goal"] == {"access_bp": 200, "aggrs": 5, "min_sample_us": 5_000, "max_sample_us": 10_000_000}
     assert snapshot["max_regions"] == 50
@@ -213,12 +213,14 @@ def test_options_reach_the_engine() -> None:
     assert snapshot["goal"] is None
 
 
-def test_snapshot_of_auto_says_why_it_is_synthetic(tmp_path: Path) -> None:
-    done = run("snapshot", "--rootfs", str(tmp_path), "--speed", "max")
-    assert done.returncode == 0
-    assert "SIMULATED" in done.stdout
-    assert "This is synthetic memory" in done.stderr
+@pytest.mark.parametrize("words", [["snapshot"], ["snapshot", "--json"], ["record", "-o", "new"], ["report"]])
+def test_a_script_gets_no_made_up_numbers(words: list[str], tmp_path: Path) -> None:
+    words = [str(tmp_path / word) if word == "new" else word for word in words]
+    done = run(*words, "--rootfs", str(tmp_path), "--speed", "max")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "nothing is measured without a target here" in done.stderr
     assert done.stderr.count("\n") == 1
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -256,7 +258,7 @@ def test_the_limit_of_time(tmp_path: Path, behaviour: str) -> None:
     assert "no snapshot came" in done.stderr
     assert "--timeout" in done.stderr
     assert ("at most 10 s" in done.stderr) == (behaviour == "waiting")
-    assert "left SourceError" in log.read_text()
+    assert "left _TimeUp" in log.read_text()
 
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
@@ -274,7 +276,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
 
 def test_a_process_of_ours() -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
-        done = run("snapshot", str(process.pid), "--json", "--aggr", "200ms")
+        done = run("snapshot", str(process.pid), "--json", "--now", "--aggr", "200ms")
         process.terminate()
     assert done.returncode == 0, done.stderr
     value = json.loads(done.stdout)
@@ -304,7 +306,18 @@ def test_a_locale_without_the_characters_is_no_error() -> None:
 
 # -- endings ----------
 
-SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGQUIT, 131)]
+SIGNALS = [
+    (signal.SIGINT, 130),
+    (signal.SIGTERM, 143),
+    (signal.SIGHUP, 129),
+    (signal.SIGQUIT, 131),
+    (signal.SIGUSR1, 138),
+    (signal.SIGUSR2, 140),
+    (signal.SIGALRM, 142),
+    (signal.SIGXCPU, 152),
+    (signal.SIGRTMIN + 7, 169),
+]
+"""Signals that end a process, a real-time one too, and the exit status after each."""
 
 
 @pytest.mark.parametrize(("number", "status"), SIGNALS)

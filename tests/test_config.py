@@ -72,8 +72,8 @@ def test_the_file_can_switch_it_off(tmp_path: Path, text: str) -> None:
         ("speed = 0", "speed: '0' is not a speed"),
         ("speed = nan", "speed: 'nan' is not a speed"),
         ("sample = '5ms'", "sample: there is no such setting"),
-        ("[monitoring]\nsample = 5", "monitoring.sample: 5 is not text"),
-        ("[monitoring]\nsample = '5'", "monitoring.sample: '5' is not a duration"),
+        ("[monitoring]\nsample = true", "monitoring.sample: True is not text"),
+        ("[monitoring]\nsample = '5x'", "monitoring.sample: '5x' is not a duration"),
         ("[monitoring]\nseed = 5", "monitoring.seed: there is no such setting; known here: sample"),
         ("[screen]\nmode = 'pink'", "screen.mode: 'pink' is none of: rate, temperature, idle"),
         ("monitoring = 3", "monitoring: there is no such setting"),
@@ -145,6 +145,12 @@ def test_any_text_is_taken_or_refused_in_one_sentence(text: str, setting: config
         assert str(error).startswith(setting.option)  # noqa: PT017 - most texts are refused, some are not
 
 
+def test_a_duration_without_a_unit_is_seconds_in_every_layer(tmp_path: Path) -> None:
+    file = written(tmp_path, "[monitoring]\nsample = 2\naggr = 0.5\n[screen]\nspan = '90'\n")
+    settings = config.settings(environ={"DAMONTUI_UPDATE": "5"}, file=file)
+    assert [settings[name] for name in ("sample", "aggr", "span", "update")] == [2e6, 5e5, 9e7, 5e6]
+
+
 def test_keys_are_handed_on(tmp_path: Path) -> None:
     settings = config.settings(environ={}, file=written(tmp_path, '[keys]\nquit = "x,ctrl+x"\n'))
     assert settings.keys == {"quit": "x,ctrl+x"}
@@ -156,3 +162,42 @@ def test_the_memory_for_the_past_has_a_unit_and_a_least() -> None:
     for text, sentence in (("64K", "less than 1M"), ("much", "is not a size")):
         with pytest.raises(UsageError, match=f"--history: '{text}'.*{sentence}|--history: '{text}' {sentence}"):
             config.parse_history(text, "--history")
+
+
+def test_a_callers_file_does_not_say_where_root_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[screen]\nscreenshots = "/etc/cron.d"\nspan = "1m"\n')
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    file.chmod(0o664)  # its group could write it
+    for settings in (config.settings(environ={"DAMONTUI_CONFIG": str(file)}), config.settings({}, {}, str(file))):
+        assert settings["screenshots"] is None
+        assert settings["span"] == 60_000_000
+        assert "does not say where root writes; give it with --screenshots" in settings.left_out[0]
+    file.chmod(0o600)
+    owned_by_root = os.stat(file).st_uid == 0
+    assert (config.settings({}, {}, str(file))["screenshots"] == "/etc/cron.d") is owned_by_root
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert config.settings({}, {}, str(file))["screenshots"] == "/etc/cron.d"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 5_000 + "]" * 5_000,
+        "seed = " + "9" * 5_000,
+        "seed = 0x" + "f" * 6_000,
+        "target = 0x" + "f" * 6_000,
+        "[keys]\nquit = 0x" + "f" * 6_000,
+        "[screen]\nspan = [[[[1]]]]",
+    ],
+)
+def test_what_no_configuration_holds_is_one_sentence(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        config.settings({}, {}, str(written(tmp_path, text)))
+    assert len(str(caught.value)) < 500
+
+
+def test_only_a_file_is_a_configuration(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="it is a pipe, not a file"):
+        config.settings({}, {}, str(tmp_path / "pipe"))

@@ -12,12 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from damontui.analysis import usage
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Snapshot, ints
-from damontui.history import History, alike, cost, merged, pack
+from damontui.damon.snapshot import FRAME_KINDS, KINDS, Frames, Ints, Measured, Snapshot, ints
+from damontui.history import History, alike, merged
+from damontui.packing import Tables, cost, pack
+from tests import make
 
 PAGE = 4096
+ARRAYS = ("start", "end", "nr_accesses", "age", "target")
 
 
 def snapshot(
@@ -61,13 +65,13 @@ def scene(time: float, regions: int, rng: np.random.Generator, seconds: float = 
     return snapshot(time, edges[:-1].tolist(), edges[1:].tolist(), accesses.tolist(), ages.tolist(), seconds=seconds)
 
 
-def same(a: Snapshot, b: Snapshot) -> bool:
-    return all(
-        np.array_equal(getattr(a, f.name), getattr(b, f.name))
-        if isinstance(getattr(a, f.name), np.ndarray)
-        else getattr(a, f.name) == getattr(b, f.name)
-        for f in fields(Snapshot)
-    )
+def same(a: object, b: object) -> bool:
+    """Whether two snapshots (or what they hold) are the same to the last bit and type."""
+    if isinstance(a, np.ndarray) and isinstance(b, np.ndarray):
+        return a.dtype == b.dtype and np.array_equal(a, b)
+    if isinstance(a, Snapshot | Measured | Frames):
+        return type(a) is type(b) and all(same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
+    return a == b
 
 
 @st.composite
@@ -106,6 +110,137 @@ def snapshots(draw: st.DrawFn, time: float = 10.0) -> Snapshot:
 @given(snapshots())
 def test_packing_loses_nothing(one: Snapshot) -> None:
     assert same(pack(one).unpacked(), one)
+
+
+@st.composite
+def counted(draw: st.DrawFn) -> Snapshot:
+    """Any snapshot with resident bytes, and with counted bytes or frames, or both."""
+    one = draw(snapshots())
+    unit = draw(st.sampled_from([1, PAGE]))
+    times = draw(st.integers(1, 5))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+
+    def numbers(*shape: int) -> Ints:
+        return rng.integers(0, draw(st.sampled_from([1, 200, 1 << 20, 1 << 40])), shape) * unit
+
+    measured = Measured(
+        tuple(np.cumsum(rng.random(times)).tolist()),
+        np.cumsum(numbers(len(one), times), axis=1),
+        numbers(times),
+        numbers(times),
+        numbers(len(one), len(KINDS)),
+        swapped=draw(st.integers(0, 1 << 50)),
+        huge=PAGE,
+        mapped=1,
+        longest_pause=0.1,
+    )
+    frames = Frames(numbers(len(one), len(FRAME_KINDS)), numbers(len(one)), numbers(len(one)), 0.25)
+    return replace(
+        one,
+        resident=draw(st.sampled_from([None, numbers(len(one))])),
+        measured=draw(st.sampled_from([None, measured])),
+        frames=draw(st.sampled_from([None, frames])),
+        watched=draw(st.none() | st.floats(0, 1e6)),
+        free=draw(st.none() | st.integers(0, 1 << 60)),
+    )
+
+
+@given(counted())
+def test_packing_loses_nothing_of_what_was_counted(one: Snapshot) -> None:
+    assert same(pack(one).unpacked(), one)
+
+
+def test_counted_bytes_of_two_are_the_newer_ones() -> None:
+    older, newer = make.process(59.0, seed=4), make.process(60.0, seed=4)
+    both = merged(older, newer)
+    assert (both.began, both.time) == (58.0, 60.0)
+    assert both.measured is not None
+    assert same(both.measured, newer.measured)
+    assert both.total_bytes == newer.total_bytes
+    for seconds in (1.0, 2.0, 30.0):
+        assert usage.used_within(both, seconds) == usage.used_within(newer, seconds)
+    # the count is the share touched within the time of both
+    share = usage.used_by_region(newer, 2.0) / np.maximum(newer.memory, 1)
+    np.testing.assert_array_equal(both.nr_accesses, np.ceil(share * 40 - 1e-9))
+    assert both.attrs.max_nr_accesses == 40
+
+
+def test_a_mapping_that_is_gone_stands_for_as_long_as_it_was_there() -> None:
+    older, newer = make.process(59.0, seed=4, mappings=4), make.process(60.0, seed=4, mappings=4)
+    assert older.resident is not None
+    columns = {name: getattr(newer, name)[:3] for name in ARRAYS}
+    left = replace(newer, **columns, names=newer.names[:3], resident=newer.memory[:3], measured=part(newer, 3))
+    both = merged(older, left)
+    assert both.names == older.names
+    assert both.memory.tolist() == [*left.memory.tolist(), int(older.memory[3]) // 2]
+    assert both.measured is not None
+    # half its bytes for half the time, and each touch a second longer ago
+    assert both.measured.used[3, 0] == 0
+    assert both.measured.used[3, -1] == int(usage.used_by_region(older, 59.0)[3]) // 2
+    assert (both.measured.used[:, -1] <= both.memory).all()
+    assert both.measured.kinds[3].sum() == pytest.approx(both.memory[3], abs=3)
+    assert (both.measured.least <= both.measured.used.sum(axis=0)).all()
+    assert (both.measured.used.sum(axis=0) <= both.measured.most).all()
+    # not where there is no room for it
+    assert merged(older, left, most=3).names == left.names
+
+
+def part(one: Snapshot, count: int) -> Measured:
+    measured = one.measured
+    assert measured is not None
+    used = measured.used[:count]
+    return replace(measured, used=used, least=used.sum(axis=0), most=used.sum(axis=0), kinds=measured.kinds[:count])
+
+
+def test_bytes_in_memory_are_shared_out_where_regions_are_cut() -> None:
+    older = replace(snapshot(1.0, [0], [8 * PAGE], [10]), resident=ints([6 * PAGE]))
+    newer = replace(snapshot(2.0, [4 * PAGE, 12 * PAGE], [10 * PAGE, 16 * PAGE], [20, 0]), resident=ints([3 * PAGE, 0]))
+    both = merged(older, newer)
+    assert both.resident is not None
+    # half of the older one is under the newer one; what is not in memory joins nothing that is
+    assert list(zip(both.start.tolist(), both.resident.tolist(), strict=True)) == [
+        (0, 3 * PAGE), (4 * PAGE, 2 * PAGE), (8 * PAGE, PAGE), (12 * PAGE, 0)
+    ]  # fmt: skip
+    assert both.total_bytes == 6 * PAGE
+
+
+@pytest.mark.parametrize(("budget", "entries"), [(64 << 20, 3600), (8 << 20, 500)])
+def test_an_hour_of_a_process_stays_in_the_budget(budget: int, entries: int) -> None:
+    """300 mappings a second cost what is claimed: all of it fits the usual budget, a smaller one makes it coarser."""
+    seconds = (0.1, 0.3, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0)
+    made = [make.process(float(t), mappings=300, seconds=seconds) for t in range(24)]
+    tables = Tables()
+    costs = [cost(pack(one, tables)) for one in made][1:]  # names are held once
+    assert max(costs) < cost(made[0]) / 6
+    history = History(budget)
+    for t in range(1, 3601):
+        history.append(replace(made[t % 24], time=float(t), began=t - 1.0, wall=1e9 + t))
+    assert history.bytes <= budget
+    assert entries <= len(history) <= 3600
+    assert history.began == 0.0
+    assert history.resolution_at(3600.0) == 1.0
+    for one in (history.first, history.at(1800.0), history.last):
+        assert one is not None
+        alone = made[int(one.time) % 24]
+        assert one.measured is not None
+        assert alone.measured is not None
+        np.testing.assert_array_equal(one.measured.used, alone.measured.used)
+        assert one.total_bytes == alone.total_bytes
+
+
+def test_what_counted_bytes_cost_is_what_they_use() -> None:
+    limit = 1_500_000
+    tracemalloc.start()
+    try:
+        history = History(limit)
+        before = tracemalloc.get_traced_memory()[0]
+        for t in range(1, 200):
+            history.append(make.process(float(t), mappings=60))
+        used = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert history.bytes <= limit
+    assert 0.5 * history.bytes <= used <= 1.1 * limit
 
 
 @given(snapshots(10.0), snapshots(17.0))
@@ -157,12 +292,16 @@ def test_a_process_that_came_keeps_the_others_apart() -> None:
     assert both.nr_accesses.tolist() == [4, 4]
 
 
+def _columns(one: Snapshot, code: Ints) -> tuple[Ints, ...]:
+    return one.start, one.end, one.nr_accesses, one.age, one.target, code, one.memory
+
+
 @given(st.integers(0, 1000), st.integers(1, 60))
 @settings(deadline=None)
 def test_likes_are_joined_down_to_the_most(seed: int, most: int) -> None:
     one = scene(1.0, 80, np.random.default_rng(seed))
     zeros = np.zeros(len(one), dtype=np.int64)
-    start, end, count, age, _, _ = alike(one.start, one.end, one.nr_accesses, one.age, one.target, zeros, 20, most)
+    start, end, count, age, _, _, _ = alike(*_columns(one, zeros), whole=20, most=most)
     assert len(start) <= most
     assert start[0] == one.start[0]
     assert end[-1] == one.end[-1]
@@ -182,7 +321,8 @@ def test_a_small_hot_region_outlives_large_cold_differences() -> None:
     accesses[100] = 20
     accesses.insert(101, 0)
     zeros = ints([0] * len(starts))
-    found = alike(ints(starts), ints(ends), ints(accesses), zeros, zeros, zeros, 20, 40)
+    columns = (ints(starts), ints(ends), ints(accesses), zeros, zeros, zeros, ints(ends) - ints(starts))
+    found = alike(*columns, whole=20, most=40)
     at = int(np.searchsorted(found[0], starts[100], side="right")) - 1
     assert (found[0][at], found[1][at], found[2][at]) == (starts[100], ends[100], 20)
 
@@ -244,16 +384,13 @@ def test_what_is_counted_is_what_is_used(limit: int) -> None:
         before = tracemalloc.get_traced_memory()[0]
         for t in range(1, 600):
             one = made[t % len(made)]
-            history.append(replace(one, time=float(t), began=t - 1.0, **{n: getattr(one, n).copy() for n in _ARRAYS}))
+            history.append(replace(one, time=float(t), began=t - 1.0, **{n: getattr(one, n).copy() for n in ARRAYS}))
         used = tracemalloc.get_traced_memory()[0] - before
     finally:
         tracemalloc.stop()
     assert history.bytes <= limit
     assert used <= 1.1 * limit
     assert used >= 0.5 * history.bytes
-
-
-_ARRAYS = ("start", "end", "nr_accesses", "age", "target")
 
 
 def test_older_is_coarser_in_proportion_to_its_age() -> None:

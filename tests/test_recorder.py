@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from damontui.damon.snapshot import Status
-from damontui.errors import SourceError
+from damontui.errors import SourceError, UsageError
 from damontui.recorder import Recorder, free_name
 from damontui.records.own import Record
 from tests import make
@@ -58,3 +58,16 @@ def test_names_do_not_clash(tmp_path: Path) -> None:
     second = free_name(tmp_path, 1e9)
     assert first.suffix == second.suffix == ".damontui"
     assert second.name == f"{first.stem}-2.damontui"
+
+
+def test_whatever_is_in_the_way_ends_the_recording_and_not_the_monitor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder = Recorder(tmp_path / "a", make.description())
+
+    def refuse(*_: object) -> None:
+        raise UsageError("sampling interval: no")
+
+    monkeypatch.setattr("damontui.records.own.RecordWriter.append", refuse)
+    recorder(make.steady(1)[0])
+    assert str(recorder.error) == "sampling interval: no"

@@ -23,13 +23,26 @@ def test_duration(seconds: float, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "us"), [("5ms", 5000), ("2s", 2_000_000), ("1.5 s", 1_500_000), ("1h", 3_600_000_000)]
+    ("text", "us"),
+    [
+        ("5ms", 5000),
+        ("2s", 2_000_000),
+        ("1.5 s", 1_500_000),
+        ("1h", 3_600_000_000),
+        ("5", 5_000_000),
+        (" .5 ", 500_000),
+        ("100us", 100),
+        ("2m", 120_000_000),
+        ("2min", 120_000_000),
+        ("1d", 86_400_000_000),
+        ("0", 0),
+    ],
 )
 def test_parse_duration(text: str, us: int) -> None:
     assert units.parse_duration(text) == us
 
 
-@pytest.mark.parametrize("text", ["5", "", "ms", "-1s", "1 day", "5 5ms"])
+@pytest.mark.parametrize("text", ["", "ms", "-1s", "1 day", "5 5ms", "1e3", "nan", "5x", "٥"])
 def test_a_wrong_duration_is_named(text: str) -> None:
     with pytest.raises(UsageError, match="--sample"):
         units.parse_duration(text, "--sample")
@@ -38,6 +51,13 @@ def test_a_wrong_duration_is_named(text: str) -> None:
 @pytest.mark.parametrize(("text", "count"), [("4096", 4096), ("64K", 65536), ("1.5 GiB", 3 << 29), ("0x1000", 4096)])
 def test_parse_size(text: str, count: int) -> None:
     assert units.parse_size(text) == count
+
+
+@pytest.mark.parametrize("text", ["0", "0s", "0.0000001"])
+def test_a_time_over_zero(text: str) -> None:
+    assert units.parse_seconds("1.5") == 1.5
+    with pytest.raises(UsageError, match=f"--for: '{text}' is not a time over 0"):
+        units.parse_seconds(text, "--for")
 
 
 def test_bandwidth() -> None:

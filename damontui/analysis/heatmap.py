@@ -15,6 +15,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from damontui.analysis import counted, usage
 from damontui.damon import metrics
 from damontui.damon.attrs import PAGE_SIZE
 from damontui.damon.snapshot import Ints, Snapshot
@@ -35,6 +36,7 @@ MOST_TEMPERATURE = 1e11
 
 _WIDE = 57  # bits of an address, at most (five-level page tables)
 _USUAL = 47
+_LEAST_BYTES = 1e-3  # of a row: what is less is left of a difference of sums, and no memory
 _PER_COLUMN = 8  # snapshots taken of one column when a long past is drawn at once
 
 
@@ -135,16 +137,7 @@ def placed(snapshot: Snapshot, ids: tuple[int, ...]) -> Snapshot:
     new = np.array([number.get(name, -1) for name in snapshot.targets], dtype=np.int64)[snapshot.target]
     order = np.lexsort((snapshot.start, new))
     order = order[new[order] >= 0]
-    return replace(
-        snapshot,
-        start=snapshot.start[order],
-        end=snapshot.end[order],
-        nr_accesses=snapshot.nr_accesses[order],
-        age=snapshot.age[order],
-        target=new[order],
-        targets=ids,
-        names=(),
-    )
+    return replace(counted.taken(snapshot, order), target=new[order], targets=ids, names=())
 
 
 def stride_for(targets: int) -> int:
@@ -171,12 +164,17 @@ def union(ranges: Sequence[tuple[Ints, Ints]]) -> tuple[Ints, Ints]:
 
 
 def extent(snapshot: Snapshot, stride: int, *, used: bool = False) -> tuple[Ints, Ints]:
-    """Flat ranges that a snapshot's regions cover; with ``used`` only of those that were accessed."""
+    """Flat ranges that a snapshot's regions cover; with ``used`` only of those that were accessed.
+
+    A region of which nothing is in memory covers nothing: what is mapped there is no memory.
+    """
     low = snapshot.start + snapshot.target * stride
     high = snapshot.end + snapshot.target * stride
-    if used:
-        hot = snapshot.nr_accesses > 0
-        low, high = low[hot], high[hot]
+    if used or snapshot.resident is not None:
+        there = snapshot.memory > 0
+        if used:
+            there &= usage.rates(snapshot) > 0
+        low, high = low[there], high[there]
     return joined(low, high)
 
 
@@ -392,15 +390,19 @@ def hotter(snapshot: Snapshot, place: Place | None, step: int = 1) -> Place | No
 
     From nowhere, or from idle memory, it is the hottest of all: one key finds a single hot page in any amount of idle
     memory. Past the hottest comes the least hot that is used. Of equally hot ones the smaller is hotter: its accesses
-    are denser.
+    are denser. Where bytes were counted, hotter is what has more touched bytes: a page of a library that is used is no
+    news there.
     """
-    used = np.flatnonzero(snapshot.nr_accesses > 0)
+    heat = usage.rates(snapshot)
+    if snapshot.measured is not None:
+        heat = heat * snapshot.memory
+    used = np.flatnonzero(heat > 0)
     if not len(used):
         return None
-    order = used[np.lexsort((snapshot.start[used], snapshot.sizes[used], -snapshot.nr_accesses[used]))]
+    order = used[np.lexsort((snapshot.start[used], snapshot.memory[used], -heat[used]))]
     here = None if place is None else region_at(snapshot, place)
     rank = 0
-    if here is not None and snapshot.nr_accesses[here] > 0:
+    if here is not None and heat[here] > 0:
         rank = (int(np.flatnonzero(order == here)[0]) - step) % len(order)
     region = int(order[rank])
     time = snapshot.time if place is None else place.time
@@ -413,21 +415,50 @@ def hotter(snapshot: Snapshot, place: Place | None, step: int = 1) -> Place | No
 def values_of(snapshot: Snapshot, mode: Mode) -> Floats:
     """What the colour means, of each region: the larger, the hotter.
 
-    ``rate``: share of samples with an access, 0…1. ``idle``: seconds in use, negative: seconds idle.
-    ``temperature``: as `damontui.damon.metrics.temperatures`.
+    ``rate``: share of samples with an access, or share of bytes touched where they were counted, 0…1. ``idle``: seconds
+    in use, negative: seconds idle (`usage.idle_ms_by_region`). ``temperature``: as
+    `damontui.damon.metrics.temperatures`, of that rate and that time.
     """
     if mode == "rate":
-        return metrics.access_rates(snapshot)
+        return usage.rates(snapshot)
     if mode == "idle":
-        return metrics.idle_ms(snapshot) / -1000.0
-    return metrics.temperatures(snapshot)
+        return usage.idle_ms_by_region(snapshot) / -1000.0
+    if snapshot.measured is None:
+        return metrics.temperatures(snapshot)
+    idle = usage.idle_ms_by_region(snapshot)
+    heat = usage.rates(snapshot) * 1e4 + np.abs(idle) * 1e5
+    return np.where(idle < 0, heat, -heat)
+
+
+def unplaced(snapshot: Snapshot, axis: Axis) -> Bools:
+    """Rows in which it is not known where memory is in use, shape ``(rows,)``: "somewhere in here".
+
+    Where bytes were counted the kernel says how many of a mapping's were touched, not which. A row that holds a whole
+    mapping is right all the same, its value is a mean; a mapping that goes beyond a row has one value for all of its
+    rows, and nothing is said of any of them alone.
+    """
+    snapshot = placed(snapshot, axis.ids)
+    if snapshot.measured is None or not len(snapshot) or not len(axis):
+        return np.zeros(len(axis), dtype=np.bool_)
+    there = snapshot.memory > 0
+    low = (snapshot.start + snapshot.target * axis.stride)[there]
+    high = (snapshot.end + snapshot.target * axis.stride)[there]
+    # the rows that each mapping is in: from the one that ends beyond its start to the one that begins before its end
+    first = np.searchsorted(axis.high, low, side="right")
+    last = np.searchsorted(axis.low, high, side="left")
+    shown = last > first
+    low, high, first, last = low[shown], high[shown], first[shown], last[shown]
+    wide = (last - first > 1) | (low < axis.low[first]) | (high > axis.high[last - 1])
+    steps = np.bincount(first[wide], minlength=len(axis) + 1) - np.bincount(last[wide], minlength=len(axis) + 1)
+    return np.cumsum(steps)[: len(axis)] > 0
 
 
 def binned(snapshot: Snapshot, axis: Axis, mode: Mode, *, hottest: bool = False) -> tuple[Floats, Floats]:
     """``(values, weights)`` of each row, both of shape ``(rows,)``.
 
-    The value is the size-weighted mean of what the row covers, or the hottest of it; the weight is how many bytes of
-    the row the snapshot's regions cover: 0 where there are none (the value is then 0).
+    The value is the mean of what the row covers, weighted by bytes of memory, or the hottest of it; the weight is how
+    many bytes of memory the snapshot's regions have in the row: 0 where there are none (the value is then 0). Of a
+    region of which a part is in memory each row has its share.
     """
     snapshot = placed(snapshot, axis.ids)
     if len(snapshot) == 0:
@@ -440,22 +471,26 @@ def binned(snapshot: Snapshot, axis: Axis, mode: Mode, *, hottest: bool = False)
     index = np.searchsorted(start, edges, side="right") - 1
     inside = np.maximum(index, 0)
     part = np.clip(edges - start[inside], 0, sizes[inside])
+    memory = snapshot.memory
+    if snapshot.resident is not None:
+        part = part * (memory / np.maximum(sizes, 1))[inside]
     covered = np.zeros(len(sizes) + 1)
-    np.cumsum(sizes, out=covered[1:])
+    np.cumsum(memory, out=covered[1:])
     summed = np.zeros(len(sizes) + 1)
-    np.cumsum(sizes * values, out=summed[1:])
+    np.cumsum(memory * values, out=summed[1:])
     below = covered[inside] + part
     under = summed[inside] + part * values[inside]
     rows = len(axis)
     weights: Floats = np.maximum(below[rows:] - below[:rows], 0.0)
-    there = weights > 0
+    there = weights > (0 if snapshot.resident is None else _LEAST_BYTES)
+    weights[~there] = 0.0
     if not hottest:
         return np.where(there, (under[rows:] - under[:rows]) / np.where(there, weights, 1.0), 0.0), weights
     # regions that overlap the row: from the one that holds its low end to the one before its high end
     first = index[:rows]
     first = np.where((first < 0) | (axis.low >= start[inside[:rows]] + sizes[inside[:rows]]), first + 1, first)
     last = np.searchsorted(start, axis.high, side="left")
-    padded = np.append(values, -inf)
+    padded = np.append(np.where(memory > 0, values, -inf), -inf)
     pairs = np.empty(2 * rows, dtype=np.int64)
     pairs[0::2] = np.minimum(first, len(values))
     pairs[1::2] = np.minimum(np.maximum(last, first), len(values))

@@ -15,7 +15,10 @@ at each look, N looks to an aggregation, so:
 Not in the bar: pages touched more rarely than once an aggregation, which sampling cannot tell from idle ones. Beside
 the truth of synthetic memory the estimate is nearly always too low, the more so the longer the threshold.
 
-The working set at T is all other memory: what was used within T.
+Where bytes were counted (`Measured`) there is nothing to estimate: idle memory and its bar are what was counted, and a
+threshold that was not watched for so long is not known.
+
+The working set at T is all other memory: what was used within T (`damontui.analysis.usage`).
 """
 
 from __future__ import annotations
@@ -27,8 +30,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from damontui.analysis import usage
 from damontui.damon import metrics
-from damontui.damon.snapshot import Snapshot, Truth
+from damontui.damon.snapshot import KINDS, Snapshot, Truth
 
 Floats = NDArray[np.float64]
 
@@ -49,14 +53,32 @@ class Estimate:
 
 
 def idle(snapshot: Snapshot, seconds: float) -> Estimate:
-    """Bytes idle for at least that long."""
+    """Bytes idle for at least that long.
+
+    Counted memory that was not watched for so long: none for certain, and at most what was idle for all that time.
+    """
     row = _idle_rows(snapshot, (seconds,))[:, 0]
+    measured = snapshot.measured
+    if measured is not None and len(snapshot) and np.isnan(row[1]):
+        return Estimate(0.0, 0.0, float(snapshot.total_bytes - measured.least[-1]))
     return Estimate(*row.tolist())
 
 
 def _idle_rows(snapshot: Snapshot, seconds: Sequence[float]) -> Floats:
-    """``least``, ``found`` and ``most`` at each threshold, shape ``(3, thresholds)``."""
-    sizes = snapshot.sizes.astype(np.float64)
+    """``least``, ``found`` and ``most`` at each threshold, shape ``(3, thresholds)``.
+
+    NaN where bytes were counted, but not for so long.
+    """
+    measured = snapshot.measured
+    if measured is not None and len(snapshot):
+        curves = np.stack((measured.most, measured.used.sum(axis=0), measured.least))
+        rows = [
+            usage.on_curve(measured.seconds, curves, one) if usage.reaches(snapshot, one) else np.full(3, np.nan)
+            for one in seconds
+        ]
+        counted: Floats = snapshot.total_bytes - np.stack(rows, axis=1)
+        return counted
+    sizes = snapshot.memory.astype(np.float64)
     used = snapshot.nr_accesses > 0
     straddling = float((sizes * (1.0 - np.minimum(metrics.access_rates(snapshot), 1.0)))[used].sum())
     milliseconds = metrics.idle_ms(snapshot)[~used]
@@ -121,8 +143,8 @@ _AT_ONCE = 1_024
 class Ledger:
     """Idle memory and working set of every snapshot of a past, so that asking again costs only what is new.
 
-    A row is: began, ended, total bytes, bytes accessed in the aggregation, seconds of the oldest age, then `_idle_rows`
-    in one line.
+    A row is: began, ended, total bytes, bytes accessed in the aggregation, seconds for which memory was watched as far
+    as the snapshot tells, then `_idle_rows` in one line.
     """
 
     def __init__(self, thresholds: Sequence[float] = THRESHOLDS) -> None:
@@ -160,8 +182,8 @@ class Ledger:
             snapshot.began,
             snapshot.time,
             snapshot.total_bytes,
-            metrics.working_set(snapshot),
-            float(np.abs(metrics.idle_ms(snapshot)).max(initial=0)) / 1000,  # nobody's age is beyond the watching
+            float(usage.in_use(snapshot).sum()),
+            usage.watched(snapshot),
         )
         row[_FIRST:] = _idle_rows(snapshot, self.thresholds).ravel()
         self._count += 1
@@ -174,7 +196,7 @@ class Ledger:
     def _settled(self, rows: Floats, threshold: float) -> Floats:
         """The rows of moments at which memory could have been idle that long, as far as the watching goes."""
         watched = np.maximum(rows[:, _ENDED] - self._rows[0, _BEGAN] if len(rows) else 0.0, rows[:, _WATCHED])
-        return rows[watched >= threshold]
+        return rows[(watched >= threshold) & ~np.isnan(rows[:, self._column(threshold, 1)])]
 
     def _column(self, threshold: float, which: int) -> int:
         return _FIRST + which * len(self.thresholds) + self.thresholds.index(threshold)
@@ -224,12 +246,13 @@ class Ledger:
         if len(rows):
             index = np.searchsorted(rows[:, _ENDED], edges, side="right")
             shares = rows[:, self._column(threshold, 1)] / np.maximum(rows[:, _TOTAL], 1.0)
-            summed = np.concatenate(([0.0], np.cumsum(shares)))
-            number = index[1:] - index[:-1]
+            summed = np.concatenate(([0.0], np.cumsum(np.nan_to_num(shares))))
+            known = np.concatenate(([0], np.cumsum(~np.isnan(shares))))
+            number = known[index[1:]] - known[index[:-1]]
             filled = number > 0
             out[filled] = (summed[index[1:]] - summed[index[:-1]])[filled] / number[filled]
             following = np.minimum(index[1:], len(rows) - 1)
-            covered = ~filled & (index[1:] < len(rows)) & (rows[following, _BEGAN] < edges[1:])
+            covered = (index[1:] == index[:-1]) & (index[1:] < len(rows)) & (rows[following, _BEGAN] < edges[1:])
             out[covered] = shares[following][covered]
         return out.tolist()
 
@@ -262,7 +285,7 @@ class Holder:
     idle: int
     """Bytes idle for at least the threshold."""
     used: int
-    """Bytes of regions with an access."""
+    """Bytes in use: of regions with an access, or touched within the shortest time that was measured."""
     largest: int
     """Index of its largest region."""
 
@@ -277,17 +300,36 @@ def holders(snapshot: Snapshot, seconds: float) -> list[Holder]:
         names = [f"target {snapshot.targets[i]}" if len(snapshot.targets) > 1 else "" for i in snapshot.target.tolist()]
     table = {name: index for index, name in enumerate(dict.fromkeys(names))}
     code = np.array([table[name] for name in names], dtype=np.int64)
-    sizes = snapshot.sizes
-    cold = metrics.idle_ms(snapshot) >= seconds * 1000
-    used = snapshot.nr_accesses > 0
+    memory = snapshot.memory
     count = len(table)
-    order = np.lexsort((-sizes, code))
+    order = np.lexsort((-memory, code))
     first = order[np.searchsorted(code[order], np.arange(count), side="left")]
-
-    def total(where: NDArray[np.bool_] | None) -> list[int]:
-        # float64 is exact up to 8 PiB
-        summed = np.bincount(code, weights=sizes if where is None else sizes * where, minlength=count)
-        return [int(value) for value in summed]
-
-    rows = zip(table, np.bincount(code).tolist(), total(None), total(cold), total(used), first.tolist(), strict=True)
+    cold, used = usage.idle_by_region(snapshot, seconds), usage.in_use(snapshot)
+    # float64 is exact up to 8 PiB
+    totals = (np.rint(np.bincount(code, column, count)).astype(np.int64).tolist() for column in (memory, cold, used))
+    rows = zip(table, np.bincount(code).tolist(), *totals, first.tolist(), strict=True)
     return sorted((Holder(*row) for row in rows), key=lambda one: (-one.idle, -one.bytes, one.name))
+
+
+KIND_WORDS = {"anon": "anonymous", "file": "files", "shmem": "shared"}
+"""The kinds of a process's memory in words."""
+
+
+def by_kind(snapshot: Snapshot, seconds: float) -> list[Holder]:
+    """Memory by kind, most idle memory first; [] where kinds are not known.
+
+    ``regions`` are the mappings that have some of it, ``largest`` is the one that has most. A mapping of two kinds
+    shares out what was touched by their bytes, since the kernel tells only the sum.
+    """
+    measured = snapshot.measured
+    if measured is None or not len(snapshot):
+        return []
+    whole = np.maximum(snapshot.memory, 1)
+    cold, used = usage.idle_by_region(snapshot, seconds) / whole, usage.in_use(snapshot) / whole
+    found = []
+    for at, kind in enumerate(KINDS):
+        held = measured.kinds[:, at]
+        if held.any():
+            amounts = (int(held.sum()), round(float((held * cold).sum())), round(float((held * used).sum())))
+            found.append(Holder(KIND_WORDS[kind], int((held > 0).sum()), *amounts, int(held.argmax())))
+    return sorted(found, key=lambda one: (-one.idle, -one.bytes, one.name))

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.damon import metrics
-from damontui.damon.snapshot import KINDS, Ints, Measured, Snapshot
+from damontui.damon.snapshot import KINDS, Ints, Snapshot
 
 Floats = NDArray[np.float64]
 
@@ -46,11 +46,11 @@ def used_within(snapshot: Snapshot, seconds: float) -> Amount | None:
     """Bytes touched within the last ``seconds``; None where memory was not watched for so long."""
     measured = snapshot.measured
     if measured is not None:
-        if not len(snapshot) or seconds > measured.seconds[-1] * _NEAR:
+        if not reaches(snapshot, seconds):
             return None
         curves = np.stack((measured.least, measured.used.sum(axis=0), measured.most))
-        return Amount(*_on(measured, curves, seconds).tolist())
-    if not len(snapshot) or seconds > watched(snapshot) * _NEAR:
+        return Amount(*on_curve(measured.seconds, curves, seconds).tolist())
+    if not reaches(snapshot, seconds):
         return None
     used = float(used_by_region(snapshot, seconds).sum())
     return Amount(used, used, used)
@@ -69,9 +69,37 @@ def used_by_region(snapshot: Snapshot, seconds: float) -> Floats:
     """Bytes of each region touched within ``seconds``, shape ``(regions,)``; at most within the time watched."""
     measured = snapshot.measured
     if measured is not None:
-        return _on(measured, measured.used, seconds)
+        return on_curve(measured.seconds, measured.used, seconds)
     idle = metrics.idle_ms(snapshot)
     return np.where(idle >= seconds * 1000, 0.0, snapshot.memory)
+
+
+def reaches(snapshot: Snapshot, seconds: float) -> bool:
+    """Whether memory was watched for ``seconds``, so that it can be said to have been idle for so long."""
+    return len(snapshot) > 0 and seconds <= watched(snapshot) * _NEAR
+
+
+def idle_by_region(snapshot: Snapshot, seconds: float) -> Floats:
+    """Bytes of each region not touched for at least ``seconds``, shape ``(regions,)``; 0 where that is not known."""
+    if not reaches(snapshot, seconds):
+        return np.zeros(len(snapshot))
+    return snapshot.memory - used_by_region(snapshot, seconds)
+
+
+def idle_ms_by_region(snapshot: Snapshot) -> Floats:
+    """Idle time of each region in milliseconds, negative where in use, shape ``(regions,)``.
+
+    Sampled: the kernel's (`metrics.idle_ms`). Measured: the time within which half of its bytes were touched, as its
+    curve tells; in use is a region of which half was touched within the shortest time, for as long as its age says.
+    """
+    held = metrics.idle_ms(snapshot).astype(np.float64)
+    measured = snapshot.measured
+    if measured is None:
+        return held
+    reached = measured.used * 2 >= np.maximum(snapshot.memory, 1)[:, None]
+    first = np.where(reached.any(axis=1), reached.argmax(axis=1), len(measured.seconds) - 1)
+    idle = np.array(measured.seconds)[first] * 1000
+    return np.where(reached[:, 0], -np.minimum(np.abs(held), watched(snapshot) * 1000), idle)
 
 
 def in_use(snapshot: Snapshot) -> Floats:
@@ -142,9 +170,8 @@ def curve(snapshot: Snapshot, seconds: Sequence[float]) -> list[Amount | None]:
     return [used_within(snapshot, one) for one in seconds]
 
 
-def _on(measured: Measured, curves: Ints, seconds: float) -> Floats:
+def on_curve(times: Sequence[float], curves: Ints, seconds: float) -> Floats:
     """Curves (``(…, times)``) at a time: linear in the logarithm of time between two measured ones."""
-    times = measured.seconds
     at = int(np.searchsorted(times, seconds, side="left"))
     if at == 0 or at == len(times):
         return curves[..., min(at, len(times) - 1)].astype(np.float64)

@@ -18,14 +18,14 @@ from damontui import config, units
 from damontui.commands.endings import Endings, held
 from damontui.errors import UsageError
 from damontui.sources.base import Source
-from damontui.sources.choose import Options, choose
+from damontui.sources.choose import Options, by_name, choose, named
 
 if TYPE_CHECKING:
     from damontui.sources.active import ActiveSource
     from damontui.sources.catalog import Entry
 
 MONITORING = tuple(s.name for s in config.SETTINGS if s.table == "monitoring" and s.metavar)
-TIME = ("seed", "speed")
+TIME = ("seed", "speed", "memory")
 OWN = ("children", "take", "ranges", "via")
 """Options of a source that no configuration file sets."""
 SCREEN = ("theme", "span", "mode", "history", "screenshots")
@@ -72,7 +72,10 @@ class Call:
         given = {
             name: value for name, value in vars(self.words).items() if name in config.BY_NAME and value is not None
         }
-        return config.settings(given, self.environ, self.words.config)
+        found = config.settings(given, self.environ, self.words.config)
+        for sentence in found.left_out:
+            print(f"damontui: {sentence}", file=sys.stderr)
+        return found
 
     @cached_property
     def options(self) -> Options:
@@ -80,10 +83,21 @@ class Call:
         given = {name: value for name, value in vars(self.words).items() if name in OWN and value is not None}
         return replace(self.settings.options(self.words.rootfs, self.program), **given)
 
-    @property
+    @cached_property
     def target(self) -> str:
-        """The target's word."""
-        return str(self.settings["target"])
+        """The target's word; a process that was named stands in it by its PID. Raises `UsageError`."""
+        from damontui.commands.ask import which
+        from damontui.sources.names import SeveralProcesses
+
+        word: str | None = getattr(self.words, "process", None)
+        try:
+            if word is None:
+                return by_name(str(self.settings["target"]), self.options)
+            if self.words.target is not None:
+                raise UsageError(f"-p {word}, {self.words.target}: one target is enough")
+            return word if set(word) <= set("0123456789,") else named(word, self.options)
+        except SeveralProcesses as several:
+            return which(several)
 
     @contextmanager
     def open(self, word: str | None = None) -> Iterator[Source]:
@@ -97,7 +111,7 @@ class Call:
         from damontui.sources.active import ActiveSource
 
         # what was insisted on was for the first target: DAMON_STAT, picked later, has attributes of its own
-        first = replace(self.options, whole=True)
+        first = replace(self.options, whole=True, scene=True)
         later = replace(first, insisted=(), disabled=False)
         active = ActiveSource(choose(self.target, first), lambda word: choose(word, later), self._catalog)
         with held(active, self.endings):
@@ -128,6 +142,12 @@ def add_target(parser: Parser) -> None:
     forms = "\n".join(f"{kind.form:<{width}}{kind.what}" for kind in KINDS)
     parser.add_argument_group("targets", forms).add_argument(
         "target", metavar="TARGET", nargs="?", help="auto where left out"
+    )
+    parser.add_argument(
+        "-p",
+        "--process",
+        metavar="PID|NAME",
+        help="the process of that PID (several with commas) or name, whatever else is called so",
     )
     group = parser.add_argument_group("monitoring (DAMON_STAT's attributes are fixed in the kernel)")
     add_settings(group, *MONITORING)

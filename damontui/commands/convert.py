@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
 from damontui.commands.call import Call, Parser, add_settings
 from damontui.commands.progress import Progress
 from damontui.config import one_of
-from damontui.errors import SourceError, UsageError
+from damontui.errors import UsageError
+from damontui.files import refuse_there
 from damontui.records import files
-from damontui.records.table import Table
+from damontui.records.sound import MEMORY
 
 WRITABLE = ("damontui", "json", "json-compressed", "trace")
 
@@ -46,6 +45,7 @@ def arguments(parser: Parser) -> None:
     group.add_argument("--force", action="store_true", help="overwrite a file that is there")
     group = parser.add_argument_group("intervals, where the record has none")
     add_settings(group, "sample", "aggr")
+    add_settings(parser.add_argument_group("reading"), "memory")
 
 
 def run(call: Call) -> int:
@@ -58,43 +58,15 @@ def run(call: Call) -> int:
         )
     attrs = call.options.attrs() if call.options.insisted else None
     output = Path(words.output)
-    if output.exists():
-        with suppress(OSError):
-            if os.path.samefile(output, words.input):
-                raise UsageError(f"OUT {output}: this is the file that is read; use another name")
-        if not words.force:
-            raise SourceError(f"cannot write {output}", "the file is there already", "use another name, or --force")
+    refuse_there(output, force=words.force, source=words.input)
     progress = Progress()
     try:
         progress.show(f"reading {words.input} …")
-        table = files.read(words.input, attrs=attrs)
+        table = files.read(words.input, attrs=attrs, memory=call.settings["memory"] or MEMORY)
         progress.show(f"writing {output}: {len(table):,} snapshots, {len(table.start):,} regions …")
-        left = _write(table, output, cast(files.Format, kind), force=words.force)
+        left = files.write(table, output, cast(files.Format, kind), force=words.force)
     finally:
         progress.clear()
     for sentence in (*table.notes, *left):
         print(f"damontui: {sentence}", file=sys.stderr)
     return 0
-
-
-def _write(table: Table, output: Path, kind: files.Format, *, force: bool) -> list[str]:
-    """Write beside the file and move it into place, so that what is there stays until the new one is whole."""
-    if output.exists() and not output.is_file():
-        return files.write(table, output, kind, force=True)  # a device or a pipe, which no file may replace
-    beside, sidecar = Path(f"{output}.kdamonds"), kind == "trace" and table.intervals_known
-    if sidecar and beside.exists() and not force:
-        raise SourceError(f"cannot write {beside}", "the file is there already", "use another name, or --force")
-    part = output.with_name(f".{output.name}.{os.getpid()}.part")
-    try:
-        left = files.write(table, part, kind)
-        os.replace(part, output)
-        if sidecar:
-            os.replace(f"{part}.kdamonds", beside)
-    except SourceError as error:
-        raise SourceError(f"cannot write {output}", error.why, error.remedy) from error
-    except OSError as error:
-        raise SourceError(f"cannot write {output}", (error.strerror or str(error)).lower()) from error
-    finally:
-        part.unlink(missing_ok=True)
-        Path(f"{part}.kdamonds").unlink(missing_ok=True)
-    return left

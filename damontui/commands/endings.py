@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 _Held = TypeVar("_Held", bound=AbstractContextManager[object])
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+_NO_END = {
+    *(signal.SIGKILL, signal.SIGSTOP),  # nobody is asked
+    *(signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL),  # a fault of the machine's: there is no way on
+    *(signal.SIGCHLD, signal.SIGCONT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGURG, signal.SIGWINCH),
+    signal.SIGALRM,  # ours, see below
+}
+_SIGNALS = tuple(sorted(signal.valid_signals() - _NO_END))
+"""Every signal that would end a process and that a process may do something about: real-time ones, too."""
 
 
 class Ended(SystemExit):
@@ -21,39 +30,59 @@ class Ended(SystemExit):
 
 
 class Endings:
-    """Turns SIGINT, SIGTERM, SIGHUP and SIGQUIT into one orderly end, while it is entered (in the main thread only).
+    """Turns every signal that can be caught into one orderly end, while it is entered (in the main thread only).
 
     The first signal raises `Ended` in the main thread, or calls ``polite`` where a screen has set it; further ones are
     ignored, so that what was taken is given back undisturbed. A signal that was ignored at the start (``nohup``)
-    stays ignored.
+    stays ignored, but for SIGCHLD: who ignores it never hears how a child ended.
+
+    Args:
+        clock: seconds, monotonic, as the kernel's timer counts them.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.signum = 0
         """The signal that ended the run, 0 while none did."""
         self.polite: Callable[[], None] | None = None
         """Asks a screen to end; where it does not within ``patience`` seconds, `Ended` is raised after all."""
         self.patience = 3.0
+        self._clock = clock
+        self._due = math.inf
         self._deferred = False
+        self._bounded = False
         self._limit: Callable[[], BaseException] | None = None
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> Endings:
         for number in _SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:
-                self._before[number] = signal.signal(number, self._end)
+            before = signal.getsignal(number)
+            if before is not None and before is not signal.SIG_IGN:
+                self._before[number] = before
+                with suppress(OSError, ValueError):  # the C library keeps some of the real-time signals for itself
+                    signal.signal(number, self._end)
+        if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+            self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._alarm)
         return self
 
     def __exit__(self, *_: object) -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        self._arm(0)
         for number, handler in self._before.items():
-            signal.signal(number, handler if callable(handler) or isinstance(handler, int) else signal.SIG_DFL)
+            with suppress(OSError, ValueError):
+                signal.signal(number, handler if callable(handler) or isinstance(handler, int) else signal.SIG_DFL)
         self._before.clear()
 
-    def defer(self) -> None:
-        """From now on a first signal is only remembered."""
+    def defer(self, *, bounded: bool = True) -> None:
+        """From now on a first signal is only remembered.
+
+        Args:
+            bounded: for ``patience`` seconds after it, so that nothing that blocks keeps it waiting for ever; without
+                this, what is under way (giving back) is not disturbed at all.
+        """
         self._deferred = True
+        self._bounded = bounded
+        if not bounded:
+            self._arm(0)
 
     def resume(self) -> None:
         """Signals count again; raises `Ended` where one came meanwhile."""
@@ -64,19 +93,30 @@ class Endings:
     def limit(self, seconds: float, error: Callable[[], BaseException]) -> None:
         """Raise ``error()`` in the main thread after ``seconds``, whatever it waits in. Zero lifts the limit."""
         self._limit = error
-        signal.setitimer(signal.ITIMER_REAL, seconds)
+        self._arm(seconds)
+
+    def _arm(self, seconds: float, every: float = 0.0) -> None:
+        self._due = self._clock() + seconds if seconds else math.inf
+        signal.setitimer(signal.ITIMER_REAL, seconds, every)
 
     def _end(self, signum: int, _: FrameType | None) -> None:
         if self.signum:
             return
         self.signum = signum
         if self.polite is not None:
-            signal.setitimer(signal.ITIMER_REAL, self.patience, 0.5)
+            self._arm(self.patience, 0.5)
             self.polite()
         elif not self._deferred:
             raise Ended(signum)
+        elif self._bounded:
+            self._arm(self.patience)
 
-    def _alarm(self, _: int, __: FrameType | None) -> NoReturn:
+    def _alarm(self, _: int, frame: FrameType | None) -> None:
+        if self._clock() < self._due - 0.01:  # somebody else's: one more way to ask for the end
+            self._end(signal.SIGALRM, frame)
+            return
+        if self._deferred and not self._bounded:
+            return
         if self.signum or self._limit is None:
             raise Ended(self.signum or signal.SIGALRM)
         raise self._limit()
@@ -86,18 +126,24 @@ class Endings:
 def held(source: _Held, endings: Endings) -> Iterator[_Held]:
     """A source, or the holder of one, entered, and left whatever happens.
 
-    Signals during entering and leaving wait until that is done.
+    Signals during leaving wait until that is done; during entering, which may have much to read, for a few seconds.
     """
     endings.defer()
-    source.__enter__()
+    try:
+        source.__enter__()
+    except BaseException as error:
+        endings.defer(bounded=False)
+        if not isinstance(error, Exception):
+            with suppress(Exception):  # it was cut short: what was begun by then is given back as far as it can be told
+                source.__exit__(type(error), error, error.__traceback__)
+        raise
     # two levels: a signal may raise while the inner one is on its way to ``defer``, and only the first signal raises
     try:
         try:
             endings.resume()
             yield source
         finally:
-            endings.defer()
+            endings.defer(bounded=False)
             endings.polite = None
-            signal.setitimer(signal.ITIMER_REAL, 0)
     finally:
         source.__exit__(*sys.exc_info())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import threading
 from contextlib import ExitStack, suppress
@@ -13,7 +14,8 @@ from damontui.commands.call import Call, Parser, add_target
 from damontui.commands.progress import Progress
 from damontui.config import parse_seconds
 from damontui.damon.snapshot import Description, Interim, Snapshot, Status
-from damontui.errors import SourceError, UsageError
+from damontui.errors import SourceError
+from damontui.files import refuse_there
 from damontui.records.own import RecordWriter
 
 EXAMPLES = """\
@@ -47,7 +49,8 @@ def arguments(parser: Parser) -> None:
 def run(call: Call) -> int:
     """Record until the time is over, the target ends or a signal comes."""
     path = Path(call.words.output)
-    overwrites = refuse_overwriting(path, call.target, force=call.words.force)
+    overwrites = refuse_there(path, force=call.words.force, source=call.target)
+    refuse_unwritable(path)
     with call.open() as source, _Recording(path, source.describe(), overwrites) as recording:
         if source.describe().reason:
             print(f"damontui: {source.describe().reason}", file=sys.stderr)
@@ -73,21 +76,15 @@ def run(call: Call) -> int:
     return 0
 
 
-def refuse_overwriting(path: Path, source: str, *, force: bool) -> bool:
-    """Whether a file will be overwritten.
-
-    Raises:
-        SourceError: there is one and ``force`` was not given.
-        UsageError: it is the very file that is read.
-    """
-    if not path.exists():
-        return False
-    with suppress(OSError):
-        if os.path.samefile(path, source):
-            raise UsageError(f"-o {path}: this is the file that is read; use another name")
-    if not force:
-        raise SourceError(f"cannot write {path}", "the file is there already", "use another name, or --force")
-    return True
+def refuse_unwritable(path: Path) -> None:
+    """Say what is in the way of a file before anything is begun or stopped for it. Raises `SourceError`."""
+    what, folder = f"cannot record to {path}", path.parent
+    if path.is_dir():
+        raise SourceError(what, "it is a folder", "name a file")
+    if not folder.is_dir():
+        raise SourceError(what, f"no such file or directory: {folder}", f"mkdir -p {shlex.quote(str(folder))}")
+    if not os.access(path if path.exists() else folder, os.W_OK):
+        raise SourceError(what, "permission denied", "choose another file or folder")
 
 
 class _Recording:

@@ -18,9 +18,12 @@ from damontui.commands.progress import Progress
 from damontui.config import one_of, parse_count, parse_seconds
 from damontui.damon.snapshot import Interim, Snapshot
 from damontui.errors import SourceError, UsageError
+from damontui.files import refuse_there, whole
 from damontui.output.reports import numbers, results, select, text
 from damontui.records import files
+from damontui.records.sound import MEMORY
 from damontui.records.table import Table, table_of
+from damontui.safe_text import coloured, escaped, write_bytes
 
 FORMATS = ("text", "json", "svg", "png")
 PICTURES = ("svg", "png")
@@ -93,11 +96,8 @@ def run(call: Call) -> int:
     words = call.words
     form = words.format or _form_of(words.output)
     output = Path(words.output) if words.output is not None else None
-    if output is not None and output.exists():
-        if os.path.exists(call.target) and os.path.samefile(output, call.target):
-            raise UsageError(f"-o {output}: this is the file that is read; use another name")
-        if not words.force:
-            raise SourceError(f"cannot write {output}", "the file is there already", "use another name, or --force")
+    if output is not None:
+        refuse_there(output, force=words.force, source=call.target)
     if form in PICTURES:
         from damontui.output.reports import pictures
 
@@ -133,7 +133,9 @@ def _read(call: Call, progress: Progress) -> Table:
         raise UsageError("--for, --count: a record is reported whole; choose a part with --time")
     path = Path(call.target)
     progress.show(f"reading {path} ({units.size(path.stat().st_size)}) …")
-    table = files.read(path, attrs=call.options.attrs() if call.options.insisted else None)
+    table = files.read(
+        path, attrs=call.options.attrs() if call.options.insisted else None, memory=call.settings["memory"] or MEMORY
+    )
     if not len(table):
         raise SourceError(f"nothing to report of {path}", "it holds no snapshot")
     if why := numbers.unsound(table):
@@ -201,11 +203,11 @@ def _made(call: Call, table: Table, form: str) -> bytes:
     result = results.make(words.style, table, intervals, options)
     head = results.head_of(words.style, table, intervals, filters.words())
     if form == "text":
-        return (text.report(head, result, look) + "\n").encode(sys.stdout.encoding or "utf-8", "replace")
+        return (coloured(text.report(head, result, look)) + "\n").encode(sys.stdout.encoding or "utf-8", "replace")
     if form == "json":
         from damontui.output.reports import data
 
-        return (data.report(head, result) + "\n").encode()
+        return (escaped(data.report(head, result)) + "\n").encode()
     from damontui.output.reports import pictures
     from damontui.tui.palette import LEVELS, ramp
 
@@ -253,11 +255,7 @@ def _sgr(red: int, green: int, blue: int, depth: int) -> str:
 def _put(data: bytes, output: Path | None, *, force: bool) -> None:
     if output is None:
         sys.stdout.flush()
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        write_bytes(sys.stdout, data)
         return
-    try:
-        with files.create(output, force=force) as file:
-            file.write(data)
-    except OSError as error:
-        raise SourceError(f"cannot write {output}", (error.strerror or str(error)).lower()) from error
+    with whole(output, force=force) as file:
+        file.write(data)

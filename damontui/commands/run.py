@@ -15,6 +15,7 @@ from typing import Any
 from damontui.commands.call import MONITORING, SCREEN, Call, Parser, add_settings, flag
 from damontui.commands.endings import Ended, held
 from damontui.commands.live import need_terminal
+from damontui.commands.terminal import keyboard_beside_input
 from damontui.damon.snapshot import Event, Snapshot
 from damontui.errors import SourceError, UsageError
 from damontui.sources.active import ActiveSource
@@ -31,6 +32,9 @@ On a terminal: the screen stays when the command has ended (not so with --close)
 ends the command: SIGTERM, and SIGKILL after 5 s. Without a terminal, and with --json: the command's output goes to
 standard error (or --log), and to standard output goes one JSON object for each aggregation, or without --json a summary
 of the last one when the command has ended. A reader that goes away ends the monitoring, not the command.
+
+The command reads what standard input brings: cat data | damontui run -- sort. From the terminal it reads only where
+there is no screen; then it has the terminal for itself, Ctrl-C and Ctrl-Z too.
 
 Signals are passed on to the command. Exit status: the command's, 128 and the number for a signal that ended it; as in a
 shell 127 where there is no such command, and 126 where it cannot be executed; 1 where it cannot be watched."""
@@ -62,6 +66,7 @@ def run(call: Call) -> int:
         raise UsageError("run: the command is missing; write it after --: damontui run -- COMMAND")
     if os.path.realpath(words.rootfs) != "/":
         raise UsageError(f"--rootfs: {words.rootfs!r}: a command started here is seen in this machine's own /proc only")
+    given = None if words.json else keyboard_beside_input()
     screen = not words.json and _has_terminal(call)
     size = shutil.get_terminal_size()
     source = launch(
@@ -70,6 +75,7 @@ def run(call: Call) -> int:
         log=words.log,
         output="keep" if screen else "stderr",
         screen=screen,
+        given=given,
         size=(max(20, size.columns - 4), 24),
         budget=BUDGET if call.options.budget is None else call.options.budget,
         children=not words.no_children,

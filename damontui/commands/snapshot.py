@@ -4,32 +4,49 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable
 
+from damontui import units
 from damontui.commands.call import Call, Parser, add_target
 from damontui.commands.progress import Progress
 from damontui.config import parse_count, parse_seconds
+from damontui.damon import metrics
 from damontui.damon.snapshot import Description, Interim, Snapshot, Status
 from damontui.errors import SourceError
-from damontui.sources.base import Source
+from damontui.sources.base import Leading, Source
+
+SETTLED_S = 10.0
+"""Memory watched for so long says something, whatever the intervals are."""
+_WORTH_SAYING_S = 2.0  # a shorter wait is over before anybody has read of it
 
 EXAMPLES = """\
 examples:
   sudo damontui snapshot stat               one whole aggregation of the machine's memory
-  damontui snapshot demo --json --count 60  one JSON object a line
-  damontui snapshot demo --seed 1 --speed max --count 100   the same numbers every time, at once"""
+  sudo damontui snapshot stat --now         what the kernel knows at once
+  damontui snapshot demo --json -n 60       one JSON object a line
+  damontui snapshot demo --seed 1 --speed max -n 100   the same numbers every time, at once"""
 
 
 def arguments(parser: Parser) -> None:
     """The options of ``snapshot``."""
     add_target(parser)
     group = parser.add_argument_group("output")
-    group.add_argument(
+    many = group.add_mutually_exclusive_group()
+    many.add_argument(
+        "-n",
         "--count",
         metavar="N",
         type=lambda text: parse_count(text, "--count"),
         default=1,
         help="how many aggregations (1); 0: until stopped",
+    )
+    many.add_argument("--once", dest="count", action="store_const", const=1, help="one, as without --count")
+    group.add_argument(
+        "--now",
+        action="store_true",
+        help="do not wait until what was just started says something (10 s, or its intervals are tuned); of stat, the "
+        "first is what the module says while an aggregation is under way",
     )
     group.add_argument("--json", action="store_true", help="one JSON object a line")
     group.add_argument(
@@ -44,84 +61,195 @@ def arguments(parser: Parser) -> None:
 def run(call: Call) -> int:
     """Print ``--count`` snapshots."""
     words = call.words
-    call.endings.limit(words.timeout, lambda: _too_late(words.timeout, ""))  # entering a source reads files, too
+    call.endings.limit(words.timeout, lambda: _time_up(words.timeout, ""))  # entering a source reads files, too
     with call.open() as source:
         description = source.describe()
-        if words.json:
-            _count(call, source, lambda snapshot: _print_json(snapshot, description.target))
-            return 0
-        first = True
-
-        def show(snapshot: Snapshot) -> None:
-            nonlocal first
-            _print_text(snapshot, source.describe(), first)  # only now does it know what it has to do without
-            first = False
-
-        if description.reason:
+        if description.reason and not words.json:
             print(f"damontui: {description.reason}", file=sys.stderr)
-        _count(call, source, show)
+        if not words.now and isinstance(source, Leading):
+            source.lead = SETTLED_S
+        _Counting(call, source, _printer(source, as_json=words.json)).run()
     return 0
 
 
-def _print_json(snapshot: Snapshot, word: str) -> None:
-    from damontui.output import json
-
-    print(json.dump(snapshot, word), flush=True)
-
-
-def _print_text(snapshot: Snapshot, description: Description, first: bool) -> None:
-    from damontui.output import text
-
-    print("" if first else "\n", text.summary(snapshot, description), sep="", flush=True)
-
-
-def _count(call: Call, source: Source, show: Callable[[Snapshot], None]) -> None:
-    """Hand ``--count`` snapshots to ``show``. Raises `SourceError` where the source has none to give."""
-    wanted, timeout = call.words.count, call.words.timeout
-    progress = Progress()
-    seen = 0
-    waiting = ""
-
-    def too_late() -> SourceError:
-        return _too_late(timeout, waiting)
-
-    call.endings.limit(timeout, too_late)
-    try:
-        for event in source.snapshots(threading.Event()):
-            if isinstance(event, Snapshot):
-                progress.clear()
-                if not seen and source.describe().notice:
-                    print(f"damontui: {source.describe().notice}", file=sys.stderr)
-                show(event)
-                seen += 1
-                if seen == wanted:
-                    return
-                call.endings.limit(timeout, too_late)
-            elif isinstance(event, Interim):
-                continue
-            elif event.state == "ended" and seen:
-                return
-            elif event.state in ("off", "gone", "ended"):
-                raise _refusal(event, source.describe(), call.program)
-            else:
-                waiting = event.text
-                progress.show(event.text)
-    finally:
-        progress.clear()
-        call.endings.limit(0, too_late)
-    if not seen:
-        raise SourceError("no snapshot came", "the source ended", "try the live monitor: damontui")
-
-
-def _too_late(timeout: float, waiting: str) -> SourceError:
+def _time_up(timeout: float, waiting: str) -> SourceError:
     why = f"{timeout:g} s are over" + (f" ({waiting})" if waiting else "")
     return SourceError("no snapshot came", why, "give it longer with --timeout")
 
 
+def _printer(source: Source, *, as_json: bool) -> Callable[[Snapshot | Interim], None]:
+    """What prints one of them, flushed."""
+    word = source.describe().target
+    first = True
+
+    def show(event: Snapshot | Interim) -> None:
+        nonlocal first
+        from damontui.output import interim, json, text
+
+        if as_json:
+            said = json.dump(event, word) if isinstance(event, Snapshot) else interim.dump(event, word)
+        else:
+            about = source.describe()  # only now does it know what it has to do without
+            said = text.summary(event, about) if isinstance(event, Snapshot) else interim.summary(event, about)
+            said = said if first else f"\n{said}"
+        first = False
+        print(said, flush=True)
+
+    return show
+
+
+def says_something(snapshot: Snapshot) -> bool:
+    """Whether a snapshot is more than the picture of a first moment.
+
+    So it is once the memory was watched for 10 s, or the intervals are tuned: a tuning step left them within a tenth,
+    and what was observed is within a factor of 2 of the goal. Where it is not known how long memory was watched, it is
+    taken as it comes.
+    """
+    if snapshot.watched is None or snapshot.watched >= SETTLED_S - 1e-6:
+        return True
+    goal = snapshot.attrs.goal
+    if goal is None or snapshot.until_tuning != goal.aggrs:  # else a step has just been taken
+        return False
+    change = snapshot.next_attrs.sample_us / snapshot.attrs.sample_us
+    observed = metrics.observed_access_bp(snapshot) / goal.access_bp
+    return 0.9 <= change <= 1.1 and 0.5 <= observed <= 2.0
+
+
+class _Counting:
+    """Hands ``--count`` snapshots of a source to ``show``, and says meanwhile what is waited for."""
+
+    def __init__(self, call: Call, source: Source, show: Callable[[Snapshot | Interim], None]) -> None:
+        self._call = call
+        self._source = source
+        self._show = show
+        self._wanted: int = call.words.count
+        self._timeout: float = call.words.timeout
+        self._now: bool = call.words.now
+        self._seen = 0
+        self._young: Snapshot | None = None
+        """What came before it says something: better than nothing, should nothing else come."""
+        self._late = False
+        self._waiting = _Waiting(source.describe())
+
+    def run(self) -> None:
+        """Raises `SourceError` where the source has none to give."""
+        self._call.endings.limit(self._timeout, self._too_late)
+        try:
+            for event in self._source.snapshots(self._waiting):
+                if isinstance(event, Status):
+                    if self._ends(event):
+                        return
+                elif self._takes(event):
+                    self._hand_out(event)
+                    if self._seen == self._wanted:
+                        return
+                    self._call.endings.limit(self._timeout, self._too_late)
+        except SourceError:
+            if not self._late or not self._gave_the_young():
+                raise
+            return
+        finally:
+            self._waiting.progress.clear()
+            self._call.endings.limit(0, self._too_late)
+        if not self._seen and not self._gave_the_young():
+            raise SourceError("no snapshot came", "the source ended", "try the live monitor: damontui")
+
+    def _takes(self, event: Snapshot | Interim) -> bool:
+        if isinstance(event, Interim):
+            # after the first, whole aggregations; before the module computed anything, there is nothing to print
+            return self._now and not self._seen and (event.in_use is not None or event.module.bandwidth is not None)
+        if self._now or self._seen or self._source.describe().origin == "record" or says_something(event):
+            return True
+        self._young = event
+        self._waiting.settle(event)
+        return False
+
+    def _hand_out(self, event: Snapshot | Interim) -> None:
+        self._waiting.progress.clear()
+        notice = self._source.describe().notice
+        if not self._seen and notice:
+            print(f"damontui: {notice}", file=sys.stderr)
+        self._young = None
+        self._show(event)
+        self._seen += 1
+
+    def _gave_the_young(self) -> bool:
+        """Whether there was a snapshot that had been passed over as too young, which is shown now."""
+        young = self._young
+        if young is not None:
+            self._hand_out(young)
+        return young is not None
+
+    def _ends(self, status: Status) -> bool:
+        """Whether nothing more is to come, and that is in order. Raises `SourceError` where it is not."""
+        if status.state not in ("off", "gone", "ended"):
+            if status.state == "waiting":
+                self._waiting.await_first(status, now=self._now)
+            return False
+        self._gave_the_young()
+        if self._seen and (status.state == "ended" or self._seen == self._wanted):
+            return True
+        raise _refusal(status, self._source.describe(), self._call.program)
+
+    def _too_late(self) -> SourceError:
+        self._late = True
+        return _time_up(self._timeout, self._waiting.text)
+
+
+class _Waiting(threading.Event):
+    """The event that would stop a source: whenever the source waits on it, it tells how long that will go on."""
+
+    def __init__(self, description: Description) -> None:
+        super().__init__()
+        self.progress = Progress()
+        self.text = ""
+        """What is waited for, "" for nothing yet."""
+        self._speed = description.speed
+        self._led = description.origin == "simulated"
+        self._until: float | None = None
+        self._hint = ""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Tell, and wait as any event."""
+        self._tell()
+        return super().wait(timeout)
+
+    def await_first(self, status: Status, *, now: bool) -> None:
+        """The source waits for its first aggregation."""
+        self.text = status.text
+        self._hint = "" if now else "; --now prints what is known at once"
+        self._begin(None if status.due is None else (status.due - status.time) / self._speed)
+
+    def settle(self, young: Snapshot) -> None:
+        """It is watched until it says something."""
+        if self._led:
+            return
+        self.text = f"memory is watched until that says something, at most {SETTLED_S:g} s"
+        self._hint = "; --now takes the first aggregation"
+        left = SETTLED_S - (young.watched or 0.0)
+        # it ends with the aggregation in which that time is over
+        self._begin(max(left, young.next_attrs.aggr_us / 1e6) / self._speed)
+
+    def _begin(self, seconds: float | None) -> None:
+        self._until = None if seconds is None else time.monotonic() + seconds
+        if seconds is None or seconds >= _WORTH_SAYING_S:
+            self.progress.once(f"waiting: {self.text}{self._hint}")
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.text:
+            left = "" if self._until is None else f": {units.duration(max(0.0, self._until - time.monotonic()))} left"
+            self.progress.show(f"{self.text}{left}{self._hint}", often=True)
+
+
 def _refusal(status: Status, description: Description, program: str) -> SourceError:
     if status.state == "off":
+        from damontui.kernel import handback
+
         remedy = "leave out --disabled, or set enabled"
-        if description.origin == "kernel":
+        if handback.COMMAND in status.text:
+            remedy = ""
+        elif description.origin == "kernel":
             remedy = f"switch it on with e in: sudo {program} {description.target}"
         return SourceError(f"no snapshot of {description.title}", status.text or "it is switched off", remedy)
     return SourceError(f"no more snapshots of {description.title}", status.text)

@@ -77,6 +77,36 @@ class Measured:
             array.flags.writeable = False
 
 
+FRAME_KINDS = ("free", "file", "shmem", "anon", "slab", "page_tables", "kernel", "hugetlb", "hole")
+"""What a page frame of physical memory can hold; ``kernel`` is what the kernel uses otherwise, a hole is no memory."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frames:
+    """What randomly chosen page frames held: counts by region and kind, drawn evenly over all frames of the regions.
+
+    Arrays are int64 and read-only. A frame drawn twice counts twice (with replacement).
+    """
+
+    counts: Ints
+    """Frames of each kind (`FRAME_KINDS`) in each region, shape ``(regions, 9)``."""
+    unevictable: Ints
+    """Frames in each region that cannot be reclaimed (mlock and the like), of any kind, shape ``(regions,)``."""
+    huge: Ints
+    """Frames in each region that are part of a transparent huge page, shape ``(regions,)``."""
+    cpu: float = 0.0
+    """Share of one CPU that drawing took lately."""
+
+    def __post_init__(self) -> None:
+        for array in (self.counts, self.unevictable, self.huge):
+            array.flags.writeable = False
+
+    @property
+    def drawn(self) -> int:
+        """How many frames were looked at."""
+        return int(self.counts.sum())
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """The regions of one whole aggregation.
@@ -128,6 +158,10 @@ class Snapshot:
     they are, or where it is not known."""
     measured: Measured | None = None
     """What was touched, in bytes, where the source counts instead of sampling (a process through /proc)."""
+    frames: Frames | None = None
+    """What page frames held, of physical memory; None where it cannot be had."""
+    free: int | None = None
+    """Bytes that the kernel says are free (``MemFree``), of physical memory; None where unknown."""
     watched: float | None = None
     """Seconds for which this memory had been watched without a gap when the snapshot was taken; None where unknown."""
 
@@ -228,12 +262,12 @@ class Interim:
 
     @property
     def in_use(self) -> float | None:
-        """Share of memory that was found in use so far, 0 … 1; None where the kernel does not tell (before 6.18)."""
+        """Share of memory that was found in use so far, 0 … 1; None before the module computed anything."""
         idle = self.module.idle_ms_percentiles
         if idle is None:
             return None
         # percentile p is the first region at which p % is reached, so that n negative values are between n - 1 and n %
-        negative = sum(value < 0 for value in idle)
+        negative = sum(value <= 0 for value in idle)  # 0 on 6.17: what is idle is so for an aggregation at least
         return max(0, negative - 1) / 100
 
 

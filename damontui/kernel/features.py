@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from damontui.errors import SourceError
-from damontui.kernel import procfs
+from damontui.kernel import handback, procfs
 from damontui.kernel.damon_stat import MODULE, PARAMETERS, DamonStat
 from damontui.kernel.root import KernelError, Root
 
@@ -79,6 +79,10 @@ class Survey:
     """``none``, ``integrity``, ``confidentiality``; "" where the kernel has no lockdown or it cannot be read."""
     container: tuple[str, ...]
     """Hints that this is a container, and what it hides."""
+    left: str = ""
+    """What a run of this program that was killed left behind, as one clause; "" where nothing."""
+    remedy: str = ""
+    """The command that gives it back."""
     obstacles: tuple[Obstacle, ...] = field(default=())
 
 
@@ -94,6 +98,7 @@ def survey(root: Root, *, program: str = "damontui", uid: int | None = None) -> 
     release = procfs.kernel_release(root)
     config_file, options = _build_options(root, release)
     tracefs = next((folder for folder in TRACEFS if root.exists(f"{folder}/instances")), "")
+    left = handback.survey(root)
     found = Survey(
         release=release,
         host=procfs.hostname(root),
@@ -105,8 +110,10 @@ def survey(root: Root, *, program: str = "damontui", uid: int | None = None) -> 
         holders=_holders(root, program),
         lockdown=_lockdown(root),
         container=_container(root),
+        left=left.words if left else "",
+        remedy=f"sudo {program} {handback.COMMAND}" if left else "",
     )
-    obstacles = _Obstacles(root, found, program, tracefs)
+    obstacles = _Obstacles(root, found, program, tracefs, left)
     return Survey(**{name: getattr(found, name) for name in Survey.__slots__} | {"obstacles": obstacles.all()})
 
 
@@ -237,12 +244,12 @@ def _build_options(root: Root, release: str) -> tuple[str, dict[str, str]]:
         ("proc/config.gz", lambda data: zlib.decompressobj(31).decompress(data, _CONFIG_LARGEST)),
         (f"boot/config-{release}", lambda data: data),
         (f"lib/modules/{release}/config", lambda data: data),
+        (f"usr/lib/modules/{release}/config", lambda data: data),  # where /lib is a link, and no link is followed
     )
     for name, opened in readers:
         try:
-            with open(root.path(name), "rb") as file:
-                text = opened(file.read(_CONFIG_LARGEST)).decode("utf-8", "replace")
-        except (OSError, ValueError, zlib.error):  # ValueError: a name that no file can have
+            text = opened(root.read_bytes(name, _CONFIG_LARGEST)).decode("utf-8", "replace")
+        except (SourceError, zlib.error):
             continue
         values = dict(re.findall(r"^(CONFIG_\w+)=([ym])$", text, re.MULTILINE))
         if values:
@@ -260,8 +267,9 @@ def _text(root: Root, name: str) -> str:
 class _Obstacles:
     """What is in the way of each target, from what was found."""
 
-    def __init__(self, root: Root, found: Survey, program: str, tracefs: str) -> None:
+    def __init__(self, root: Root, found: Survey, program: str, tracefs: str, left: handback.Left) -> None:
         self._root = root
+        self._left = left
         self._found = found
         self._program = program
         self._tracefs = tracefs
@@ -320,6 +328,9 @@ class _Obstacles:
         if on:
             return
         path = root.path(f"{PARAMETERS}/enabled")
+        if self._left.stat:
+            self._add("stat", f"DAMON_STAT is off: {handback.KILLED}", self._found.remedy)
+            return
         if others:
             self._add("stat", f"DAMON_STAT is off, and DAMON is held by {', '.join(others)}", "stop that first")
         self._add(
@@ -371,8 +382,18 @@ class _Obstacles:
         for module, title in MODULES.items():
             if any(holder.startswith(title) for holder in self._found.holders):
                 path = root.path(f"sys/module/{module}/parameters/enabled")
-                self._add(target, f"{title} holds DAMON, and shares it with nobody", f"echo N | sudo tee {path}")
-        if _kdamond_folders(root):
+                way = f"echo N | sudo tee {path}"
+                if title == "DAMON_STAT":
+                    word = target if target == "paddr" else "PID"
+                    way = f"to switch it off meanwhile and on again at the end: sudo {self._program} {word} --take"
+                self._add(target, f"{title} holds DAMON, and shares it with nobody", way)
+        if self._left.kdamond > 0:
+            return  # the next run takes it away
+        noted = handback.noted(root)
+        if noted is not None and noted.kdamond > 0 and handback.left_behind(root) is None:
+            who = f"another {self._program.rpartition('/')[2]} (PID {noted.pid}) monitors with a kdamond of its own"
+            self._add(target, who, f"end it first; or watch with it: sudo {self._program} kdamond:{noted.kdamond}")
+        elif _kdamond_folders(root):
             self._add(
                 target,
                 f"somebody else has set up kdamonds in {root.path(ADMIN)}, and adding one would wipe them",

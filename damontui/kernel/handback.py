@@ -1,7 +1,7 @@
 """What this program has to give back while it runs: its own kdamond to take away, DAMON_STAT to switch on again.
 
 Every orderly end does it. A note in ``/run`` (gone with the machine's next start, like what it tells of) lets the
-next run notice that one was killed before it could.
+next run notice that one was killed before it could; ``damontui doctor --give-back`` gives it back without another run.
 """
 
 from __future__ import annotations
@@ -10,13 +10,21 @@ import json
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from damontui.errors import SourceError
-from damontui.kernel import damon_sysfs, procfs
+from damontui.files import whole
+from damontui.kernel import damon_sysfs, procfs, tracefs
+from damontui.kernel.damon_stat import DamonStat
 from damontui.kernel.root import Root
 
 NOTE = "run/damontui.json"
+KILLED = "an earlier run of this program was killed before it could switch it on again"
+"""Why DAMON_STAT is off."""
+COMMAND = "doctor --give-back"
+"""What gives everything back, after the program's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +49,22 @@ def ours(root: Root, *, kdamond: int = -1, stat: bool = False) -> Handback:
 
 def note(root: Root, taken: Handback) -> None:
     """Write it down; where that is not possible (no /run), a kill leaves it unnoticed."""
-    path = root.path(NOTE)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(asdict(taken), file)
-    except OSError:
-        return
+    with suppress(SourceError, OSError), whole(_path(root), force=True) as file:
+        file.write(json.dumps(asdict(taken)).encode())
 
 
 def done(root: Root) -> None:
     """All is given back: nothing is left to note."""
     try:
-        root.path(NOTE).unlink()
-    except OSError:
+        _path(root).unlink()
+    except (SourceError, OSError):
         return
+
+
+def _path(root: Root) -> Path:
+    """Where the note is. Raises `SourceError` where a link below the root folder would lead elsewhere."""
+    root.list(os.path.dirname(NOTE))
+    return root.path(NOTE)
 
 
 def noted(root: Root) -> Handback | None:
@@ -94,3 +103,86 @@ def take_away_kdamond(root: Root, taken: Handback, pause: Callable[[float], None
             damon_sysfs.patiently(lambda: root.write(f"{damon_sysfs.ADMIN}/nr_kdamonds", "0"), pause)
             return True
     return False
+
+
+def remedy(program: str) -> str:
+    """The one command that gives everything back, as one clause."""
+    return f"to give back what it left: sudo {program} {COMMAND}"
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What runs of this program that are gone left behind, as it stands now."""
+
+    kdamond: int = -1
+    """A kdamond that still runs, -1 for none."""
+    stat: bool = False
+    """Whether DAMON_STAT is still off because of it."""
+    traces: tuple[str, ...] = ()
+    """Trace instances."""
+
+    def __bool__(self) -> bool:
+        return self.kdamond > 0 or self.stat or bool(self.traces)
+
+    @property
+    def words(self) -> str:
+        """All of it, as one clause."""
+        parts = [f"a kdamond (PID {self.kdamond})"] if self.kdamond > 0 else []
+        if self.stat:
+            parts.append("DAMON_STAT switched off")
+        if self.traces:
+            parts.append(f"the trace instance{'s' * (len(self.traces) > 1)} {', '.join(self.traces)}")
+        return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def survey(root: Root) -> Left:
+    """Look at what is left; nothing where this user may not. It only reads, and never raises."""
+    taken = left_behind(root)
+    kdamond, off = -1, False
+    if taken is not None:
+        try:
+            running = damon_sysfs.survey(root, lambda _: None) if damon_sysfs.supported(root) else []
+            kdamond = taken.kdamond if taken.kdamond in [one.pid for one in running] and taken.kdamond > 0 else -1
+        except SourceError:
+            kdamond = taken.kdamond  # it is busy, or cannot be read: as noted
+        off = taken.stat and _stat_is_off(root)
+    try:
+        traces = tuple(tracefs.stale(root, tracefs.find_tracefs(root)))
+    except SourceError:
+        traces = ()
+    return Left(kdamond, off, traces)
+
+
+def give_back(root: Root, *, program: str = "damontui", pause: Callable[[float], None] = time.sleep) -> list[str]:
+    """Give back all that runs that are gone left; what a run that goes on has taken is its own to give back.
+
+    Returns:
+        What was done, one clause each; empty where nothing was left.
+
+    Raises:
+        SourceError: the system says no. What could not be given back stays noted.
+    """
+    left, taken = survey(root), left_behind(root)
+    if (left or taken is not None) and root.read_only:
+        root.refuse_write(NOTE)
+    done_so_far = []
+    if taken is not None:
+        if take_away_kdamond(root, taken, pause):
+            done_so_far.append(f"the kdamond (PID {taken.kdamond}) is taken away")
+            note(root, replace(taken, kdamond=-1))
+        if left.stat:
+            DamonStat(root, program=program, pause=pause).switch(True)
+            done_so_far.append("DAMON_STAT is switched on")
+        done(root)
+    if left.traces:
+        removed = tracefs.remove_stale(root, tracefs.find_tracefs(root))
+        done_so_far += [f"the trace instance {name} is removed" for name in removed]
+    return done_so_far
+
+
+def _stat_is_off(root: Root) -> bool:
+    stat = DamonStat(root, pause=lambda _: None)
+    try:
+        return stat.present() and not stat.state().on
+    except SourceError:
+        return True

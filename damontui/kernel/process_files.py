@@ -12,15 +12,22 @@ import pwd
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 
 from damontui.damon.snapshot import Ints, ints
 from damontui.errors import SourceError
-from damontui.kernel.root import KernelError, Root
+from damontui.kernel.beneath import open_beneath
+from damontui.kernel.root import KernelError, Root, read_whole, refuse_odd
+from damontui.safe_text import shown
 
 GONE = (errno.ENOENT, errno.ESRCH)
 """What the files of a process that has ended answer."""
+
+MOST = 1 << 30
+"""Bytes of one file of a process, at most: ``smaps`` has 800 for each of up to a million mappings."""
 
 _PF_KTHREAD = 0x0020_0000
 _HEADER = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) ([-rwxsp]{4}) [0-9a-f]+ [0-9a-f]+:[0-9a-f]+ \d+(?: +(.*))?")
@@ -28,7 +35,6 @@ _REFERENCED = b"\nReferenced:"
 _RSS = b"\nRss:"
 _MOST_THREADS = 256
 _THREAD_STACK = re.compile(r"\[anon: ?(?:glibc: pthread (?:user )?stack: |stack_and_tls:)(\d+)\]")
-_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,28 +104,123 @@ class Stat:
 
 def read(root: Root, name: str) -> bytes:
     """A file's bytes. Raises `KernelError`."""
-    try:
-        with open(root.path(name), "rb", buffering=0) as file:
-            return file.read()
-    except OSError as error:
-        raise KernelError(f"cannot read {root.path(name)}", error) from error
+    return root.read_bytes(name, MOST)
+
+
+class ProcessFolder:
+    """The files of one process, by its folder that is held open: a PID that is given again is never mistaken for it.
+
+    The kernel ties an open ``/proc/PID`` to the process that had the number then: once it has ended, every file below
+    answers ``ENOENT`` or ``ESRCH`` (`GONE`), whoever has the number by then. A context manager; `close` may be called
+    again.
+
+    Args:
+        root: where /proc is.
+        pid: the process.
+
+    Raises:
+        KernelError: there is no such process, or /proc hides it.
+    """
+
+    def __init__(self, root: Root, pid: int) -> None:
+        self.pid = pid
+        self._root = root
+        self._folder = -1
+        try:
+            self._folder = root.open_folder(f"proc/{pid}")
+        except OSError as error:
+            raise KernelError(f"cannot open {self.path()}", error) from error
+
+    def path(self, name: str = "") -> str:
+        """The path of one of its files, to show."""
+        return str(self._root.path(f"proc/{self.pid}/{name}".rstrip("/")))
+
+    def open(self, name: str, flags: int = os.O_RDONLY) -> int:
+        """A descriptor of one of its files (``smaps``, ``task/12/stat``), for who reads at an offset (``pagemap``).
+
+        No link is followed. What is opened for writing is on the kernel's own file system, as in `Root.open`.
+
+        Raises:
+            OSError: as ``open(2)`` says; ``ENOENT`` or ``ESRCH`` where the process has ended.
+        """
+        if self._folder < 0:
+            raise OSError(errno.EBADF, "it was closed")
+        descriptor = open_beneath(self._folder, name, flags | os.O_NONBLOCK | os.O_NOCTTY)
+        try:
+            refuse_odd(descriptor)
+            if flags & os.O_ACCMODE != os.O_RDONLY:
+                self._root.refuse_foreign(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def read(self, name: str, most: int = MOST) -> bytes:
+        """The bytes of one of its files, at most ``most``. Raises `KernelError`."""
+        try:
+            descriptor = self.open(name)
+            try:
+                return read_whole(descriptor, most)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise KernelError(f"cannot read {self.path(name)}", error) from error
+
+    def write(self, name: str, text: str) -> None:
+        """Write to one of its files in one call. Raises `KernelError`."""
+        try:
+            descriptor = self.open(name, os.O_WRONLY)
+            try:
+                os.write(descriptor, text.encode())
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise KernelError(f"cannot write {self.path(name)}", error) from error
+
+    def clear_refs(self) -> None:
+        """Clear the accessed bits of all its pages, in a read-only session too (`clear_refs`). Raises `KernelError`."""
+        self.write("clear_refs", "1")
+
+    def smaps(self) -> Smaps:
+        """See `smaps`. Raises `SourceError`."""
+        return parse_smaps(self.read("smaps"), self.path("smaps"))
+
+    def maps(self) -> tuple[Mapping, ...]:
+        """See `maps`. Raises `SourceError`."""
+        return tuple(_mapping(line) for line in self.read("maps").splitlines() if line)
+
+    def stat(self) -> Stat | None:
+        """Who it is; None once it has ended and was asked after."""
+        try:
+            return parse_stat(self.pid, self.read("stat"))
+        except KernelError:
+            return None
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        if self._folder >= 0:
+            folder, self._folder = self._folder, -1
+            os.close(folder)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
 
 
 def clear_refs(root: Root, pid: int) -> None:
     """Clear the accessed bits of all pages of a process. Raises `KernelError`.
 
-    Done in a read-only session too, so not through `Root.write`: read-only means that nothing below /sys is written
-    (the command line says so), and this changes nothing that the process could notice.
+    Done in a read-only session too: read-only means that nothing below /sys is written (the command line says so), and
+    this changes nothing that the process could notice.
     """
-    path = root.path(f"proc/{pid}/clear_refs")
-    try:
-        descriptor = os.open(path, os.O_WRONLY)
-        try:
-            os.write(descriptor, b"1")
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise KernelError(f"cannot write {path}", error) from error
+    root.write(f"proc/{pid}/clear_refs", "1")
 
 
 def smaps(root: Root, pid: int) -> Smaps:
@@ -176,11 +277,15 @@ def rollup(root: Root, pid: int) -> Rollup:
 def stat(root: Root, pid: int) -> Stat | None:
     """Who that is; None where there is no such process."""
     try:
-        text = read(root, f"proc/{pid}/stat").decode("utf-8", "replace")
+        return parse_stat(pid, read(root, f"proc/{pid}/stat"))
     except KernelError:
         return None
+
+
+def parse_stat(pid: int, content: bytes) -> Stat | None:
+    """Who ``/proc/PID/stat`` tells of; None where it is no such file."""
     # the name may hold blanks and brackets
-    head, _, tail = text.rpartition(")")
+    head, _, tail = content.decode("utf-8", "replace").rpartition(")")
     fields = tail.split()
     try:
         return Stat(
@@ -198,8 +303,8 @@ def stat(root: Root, pid: int) -> Stat | None:
 def owner(root: Root, pid: int) -> str:
     """The user that a process belongs to, as a name or a number; "" where unknown."""
     try:
-        uid = os.stat(root.path(f"proc/{pid}")).st_uid
-    except OSError:
+        uid = root.stat(f"proc/{pid}").st_uid
+    except KernelError:
         return ""
     try:
         return pwd.getpwuid(uid).pw_name
@@ -322,7 +427,7 @@ def names_in(mappings: Sequence[Mapping], names: Sequence[str], start: Ints, end
 
 def printable(text: str) -> str:
     """``text`` without what would move a terminal's cursor: a file's name may hold anything."""
-    return _UNPRINTABLE.sub("?", text)
+    return shown(text)
 
 
 def _kilobytes(body: bytes, field: bytes) -> int:

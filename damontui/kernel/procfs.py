@@ -1,8 +1,10 @@
-"""/proc: who runs, since when, at what cost; the kernel's name; and where physical memory is."""
+"""/proc: who runs, since when, at what cost, how large; the kernel's name; where physical memory is, what is free."""
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterable
 
 from damontui.errors import SourceError
 from damontui.kernel.root import Root
@@ -10,6 +12,7 @@ from damontui.kernel.root import Root
 _KDAMOND = re.compile(r"kdamond\.\d+")
 _PF_KTHREAD = 0x0020_0000
 _SYSTEM_RAM = re.compile(r"([0-9a-fA-F]+)-([0-9a-fA-F]+) : System RAM")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = 100  # USER_HZ, the unit of /proc/PID/stat on every architecture that Linux still runs on
 
 
@@ -31,8 +34,8 @@ def comm(root: Root, pid: int) -> str:
 def own_pid(root: Root, otherwise: int) -> int:
     """Our PID as the /proc below ``root`` counts (a container may see its host's); else ``otherwise``."""
     try:
-        return int(root.path("proc/self").readlink().name)
-    except (OSError, ValueError):
+        return int(root.link("proc/self").rpartition("/")[2])
+    except (SourceError, ValueError):
         return otherwise
 
 
@@ -124,6 +127,55 @@ def system_ram(root: Root) -> list[tuple[int, int]]:
     if all(end <= 1 for _, end in ranges):
         raise SourceError(what, "the kernel shows them to root only", "run it as root")
     return sorted(ranges)
+
+
+def damon_stat_bytes(root: Root) -> int | None:
+    """Bytes that DAMON_STAT covers: the largest System RAM resource, from Linux 7.1 on all of them and what is between.
+
+    Told by ``/proc/iomem`` and the kernel's version, which is all there is before an aggregation names its regions;
+    None where they are hidden.
+    """
+    try:
+        ranges = system_ram(root)
+    except SourceError:
+        return None
+    version = re.match(r"(\d+)\.(\d+)", kernel_release(root))
+    if version is not None and (int(version[1]), int(version[2])) >= (7, 1):
+        return ranges[-1][1] - ranges[0][0]
+    return max(end - start for start, end in ranges)
+
+
+def free_bytes(root: Root) -> int | None:
+    """``MemFree`` in bytes; None where unknown."""
+    match = re.search(r"^MemFree:\s*(\d+) kB", _or_nothing(root, "proc/meminfo"), re.MULTILINE)
+    return int(match[1]) * 1024 if match else None
+
+
+def largest(root: Root, count: int, among: Iterable[int] | None = None) -> tuple[tuple[int, str, int], ...]:
+    """The processes with most resident memory: PID, name as it stands, bytes (shared pages count whole), largest first.
+
+    Args:
+        root: where the kernel is.
+        count: how many at most.
+        among: only these PIDs; every process of this /proc where None. Whoever is gone is left out.
+    """
+    if among is None:
+        try:
+            among = [int(name) for name in root.list("proc") if name.isdigit()]
+        except SourceError:
+            return ()
+    found = []
+    for pid in among:
+        head, _, tail = _or_nothing(root, f"proc/{pid}/stat").rpartition(")")
+        fields = tail.split()
+        try:
+            if int(fields[6]) & _PF_KTHREAD or fields[0] in "ZX":
+                continue
+            found.append((pid, head.partition("(")[2], int(fields[21]) * _PAGE))
+        except (IndexError, ValueError):
+            continue  # it ended while it was looked at
+    found.sort(key=lambda row: (-row[2], row[0]))
+    return tuple(found[:count])
 
 
 def _or_nothing(root: Root, name: str) -> str:

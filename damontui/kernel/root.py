@@ -1,15 +1,30 @@
-"""The one way to the files of a kernel: below a root folder, with errors as sentences, and a guard for writing."""
+"""The one way to the files of a kernel: below a root folder, with errors as sentences, and a guard for writing.
+
+Nothing below another root folder than ``/`` leads out of it: links are not followed. What is written to is a file of
+procfs, sysfs, tracefs or cgroupfs. Reading has an end in bytes and in time, and never waits for a pipe's other side.
+"""
 
 from __future__ import annotations
 
 import builtins
 import errno
 import os
-from collections.abc import Sequence
+import stat
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from damontui.errors import SourceError
+from damontui.kernel.beneath import file_system, open_beneath
 
+MOST = 4 << 20
+"""Bytes of a file of the kernel that are read, at most, unless a caller knows of a larger kind."""
+PATIENCE = 20.0
+"""Seconds that reading one file may take."""
+MADE_UP = "DAMONTUI_MADE_UP_KERNEL"
+"""The environment variable of tests: files below another root folder may be written to, whatever they are on."""
+
+_CHUNK = 1 << 14
 _WORDS = {
     errno.ENOENT: "there is no such file",
     errno.EACCES: "permission denied",
@@ -20,12 +35,15 @@ _WORDS = {
     errno.ESRCH: "there is no such process",
     errno.ENODEV: "there is no such device",
     errno.EROFS: "the file system is read-only",
+    errno.ELOOP: "a symbolic link is in the way, and is not followed",
+    errno.EXDEV: "the path leads out of its folder",
 }
 
 
 def why(error: OSError) -> str:
     """The reason in an ``OSError``, in plain words."""
-    return _WORDS.get(error.errno or 0) or (error.strerror or str(error)).lower()
+    words = _WORDS.get(error.errno or 0) or error.strerror or str(error)
+    return words[:1].lower() + words[1:]
 
 
 class KernelError(SourceError):
@@ -34,6 +52,53 @@ class KernelError(SourceError):
     def __init__(self, what: str, error: OSError, remedy: str = "") -> None:
         super().__init__(what, why(error), remedy)
         self.errno = error.errno or 0
+
+
+def read_whole(
+    descriptor: int, most: int = MOST, patience: float = PATIENCE, clock: Callable[[], float] = time.monotonic
+) -> bytes:
+    """All that a descriptor has to read.
+
+    Args:
+        descriptor: of a file of the kernel; seeks nowhere.
+        most: bytes at most.
+        patience: seconds at most.
+        clock: seconds, monotonic.
+
+    Raises:
+        OSError: ``EFBIG`` or ``ETIMEDOUT`` with words of ours, and what ``read(2)`` says.
+    """
+    buffer = bytearray(_CHUNK)
+    filled = 0
+    until = clock() + patience
+    while True:
+        # the kernel hands out a page or so at a time, whatever one asks for: no new buffer for each
+        with memoryview(buffer) as view:
+            count = os.readv(descriptor, [view[filled:]])
+        if not count:
+            return bytes(buffer[:filled])
+        filled += count
+        if filled > most:
+            raise OSError(errno.EFBIG, f"it holds more than {most >> 20} MiB, which no such file of a kernel does")
+        if clock() > until:
+            raise OSError(errno.ETIMEDOUT, f"it was not read within {patience:g} s")
+        if len(buffer) - filled < _CHUNK // 2:
+            buffer.extend(bytes(len(buffer)))
+
+
+def refuse_odd(descriptor: int, *, pipe: bool = False) -> None:
+    """Raise ``OSError`` where an open file is no regular one (or no pipe, where that is allowed)."""
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode) and not (pipe and stat.S_ISFIFO(mode)):
+        raise OSError(errno.ENOTSUP, f"it is {_kind(mode)}, not a file of a kernel")
+
+
+def _kind(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    if stat.S_ISFIFO(mode):
+        return "a pipe"
+    return "a socket" if stat.S_ISSOCK(mode) else "a device"
 
 
 class Root:
@@ -46,39 +111,158 @@ class Root:
 
     def __init__(self, folder: str | Path = "/", *, read_only: bool = False) -> None:
         self.folder = Path(folder)
+        self.whole = os.path.realpath(folder) == "/"
+        """Whether it is the machine's own root, whose links are its owner's."""
         # said in the environment, it holds for the machine itself whoever made this object
         said = os.environ.get("DAMONTUI_READ_ONLY", "").strip().lower() in ("1", "y", "yes", "true", "on")
-        self.read_only = read_only or (said and self.folder == Path("/"))
+        self.read_only = read_only or (said and self.whole)
+        self._made_up = os.environ.get(MADE_UP) == "1" and not self.whole
 
     def path(self, name: str) -> Path:
-        """The path of ``sys/…`` or ``proc/…`` below the root."""
+        """The path of ``sys/…`` or ``proc/…`` below the root: to show. What is opened goes through `open`."""
         return self.folder / name.lstrip("/")
 
+    # -- asking
+
     def exists(self, name: str) -> bool:
-        """Whether the file is there; False also where one may not look."""
+        """Whether the file is there; False also where one may not look, or would have to follow a link below it."""
         try:
-            return self.path(name).exists()
+            if self.whole:
+                return self.path(name).exists()
+            os.close(self._beneath(name, os.O_PATH))
         except OSError:
             return False
+        return True
 
     def readable(self, name: str) -> bool:
         """Whether the file could be opened for reading by this user."""
-        return os.access(self.path(name), os.R_OK)
+        return self._access(name, os.R_OK)
 
     def writable(self, name: str) -> bool:
         """Whether the file could be opened for writing by this user, and writing is allowed at all."""
-        return not self._refused(name) and os.access(self.path(name), os.W_OK)
+        return not self._refused(name) and self._access(name, os.W_OK)
+
+    def stat(self, name: str) -> os.stat_result:
+        """Of a file or folder. Raises `KernelError`."""
+        try:
+            descriptor = self._open(name, os.O_PATH)
+            try:
+                return os.fstat(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise KernelError(f"cannot look at {self.path(name)}", error) from error
+
+    def link(self, name: str) -> str:
+        """Where a symbolic link points. Raises `KernelError`."""
+        try:
+            return self._link(name)
+        except OSError as error:
+            raise KernelError(f"cannot read {self.path(name)}", error) from error
+
+    def _link(self, name: str) -> str:
+        folder, last = self._parent(name)
+        try:
+            return os.readlink(last, dir_fd=folder)
+        finally:
+            os.close(folder)
+
+    def _access(self, name: str, mode: int) -> bool:
+        # a question only: what is opened afterwards is resolved anew
+        if not self.whole:
+            try:
+                if stat.S_ISLNK(self.stat(name).st_mode):
+                    return False
+            except KernelError:
+                return False
+        return os.access(self.path(name), mode)
 
     def _refused(self, name: str) -> bool:
         # what is below /proc concerns one process, and is its owner's to allow
         return self.read_only and name.lstrip("/").startswith("sys/")
 
-    def read(self, name: str) -> str:
-        """The file's text without the last newline. Raises `KernelError`."""
+    # -- opening
+
+    def open(self, name: str, flags: int = os.O_RDONLY, *, pipe: bool = False) -> int:
+        """A descriptor of a file, which is a regular one.
+
+        Opening does not wait (``O_NONBLOCK``), and so that whatever holds for `write` holds here too, nothing is ever
+        created.
+
+        Args:
+            name: ``sys/…`` or ``proc/…``.
+            flags: as of ``open(2)``.
+            pipe: whether it may be a pipe, as a made-up ``trace_pipe`` is.
+
+        Raises:
+            OSError: for what `KernelError` is to be made of, the caller knows the words.
+            SourceError: for writing where the session is read-only.
+        """
+        writing = flags & os.O_ACCMODE != os.O_RDONLY
+        if writing and self._refused(name):
+            self.refuse_write(name)
+        descriptor = self._open(name, flags | os.O_NONBLOCK | os.O_NOCTTY | (os.O_NOFOLLOW if writing else 0))
         try:
-            return self.path(name).read_bytes().decode("utf-8", "replace").rstrip("\n")
+            refuse_odd(descriptor, pipe=pipe)
+            if writing:
+                self.refuse_foreign(descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def open_folder(self, name: str) -> int:
+        """A descriptor of a folder, to open files relative to it. Raises ``OSError``."""
+        return self._open(name, os.O_RDONLY | os.O_DIRECTORY)
+
+    def refuse_foreign(self, descriptor: int) -> None:
+        """Raise ``OSError`` where an open file is on no file system of the kernel's (and no test says otherwise)."""
+        if not self._made_up and not file_system(descriptor):
+            raise OSError(errno.ENOTSUP, "it is on no file system of the kernel's, so nothing is written to it")
+
+    def _open(self, name: str, flags: int) -> int:
+        path = self.path(name)
+        return os.open(path, flags | os.O_CLOEXEC) if self.whole else self._beneath(name, flags)
+
+    def _beneath(self, name: str, flags: int) -> int:
+        name = name.strip("/")
+        if name.startswith("proc/self/"):
+            # the one link that is the kernel's own way to say a number
+            name = f"proc/{self._self()}/{name[len('proc/self/') :]}"
+        folder = os.open(self.folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            return open_beneath(folder, name, flags)
+        finally:
+            os.close(folder)
+
+    def _self(self) -> str:
+        try:
+            pid = self._link("proc/self")
+        except OSError:
+            return "self"  # a folder of a made-up tree
+        return pid if pid.isascii() and pid.isdigit() else "self"
+
+    def _parent(self, name: str) -> tuple[int, str]:
+        """A descriptor of the folder that holds ``name``, and its name in there. Raises ``OSError``."""
+        above, _, last = name.strip("/").rpartition("/")
+        return self._open(above, os.O_PATH | os.O_DIRECTORY), last
+
+    # -- reading
+
+    def read_bytes(self, name: str, most: int = MOST) -> bytes:
+        """The file's bytes, at most ``most`` of them. Raises `KernelError`."""
+        try:
+            descriptor = self.open(name)
+            try:
+                return read_whole(descriptor, most)
+            finally:
+                os.close(descriptor)
         except OSError as error:
             raise KernelError(f"cannot read {self.path(name)}", error) from error
+
+    def read(self, name: str) -> str:
+        """The file's text without the last newline. Raises `KernelError`."""
+        return self.read_bytes(name).decode("utf-8", "replace").rstrip("\n")
 
     def read_int(self, name: str) -> int:
         """The file's only number. Raises `SourceError` where it is none."""
@@ -97,12 +281,17 @@ class Root:
         found = []
         name = ""
         try:
-            for name in names:
-                descriptor = os.open(base + name, os.O_RDONLY)
-                try:
-                    found.append(int(os.read(descriptor, 64)))
-                finally:
-                    os.close(descriptor)
+            above = self.open_folder(folder)
+            try:
+                for name in names:
+                    # a folder of the kernel's has neither links nor pipes; in any other, neither is followed
+                    descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+                    try:
+                        found.append(int(os.read(descriptor, 64)))
+                    finally:
+                        os.close(descriptor)
+            finally:
+                os.close(above)
         except OSError as error:
             raise KernelError(f"cannot read {base}{name}", error) from error
         except ValueError:
@@ -112,9 +301,15 @@ class Root:
     def list(self, name: str) -> list[str]:
         """The names in a folder, sorted. Raises `KernelError`."""
         try:
-            return sorted(os.listdir(self.path(name)))
+            descriptor = self.open_folder(name)
+            try:
+                return sorted(os.listdir(descriptor))
+            finally:
+                os.close(descriptor)
         except OSError as error:
             raise KernelError(f"cannot list {self.path(name)}", error) from error
+
+    # -- writing
 
     def refuse_write(self, name: str) -> None:
         """Raise the sentence of a read-only session."""
@@ -126,11 +321,9 @@ class Root:
 
     def write(self, name: str, text: str) -> None:
         """Write ``text`` in one call, as sysfs wants it. Raises `KernelError`; `SourceError` where read-only."""
-        if self._refused(name):
-            self.refuse_write(name)
         try:
             # never created: a file that the kernel does not have is an error, not a new file
-            descriptor = os.open(self.path(name), os.O_WRONLY)
+            descriptor = self.open(name, os.O_WRONLY)
             try:
                 os.write(descriptor, text.encode())
             finally:
@@ -143,7 +336,12 @@ class Root:
         if self.read_only:
             self.refuse_write(name)
         try:
-            os.mkdir(self.path(name))
+            folder, last = self._parent(name)
+            try:
+                self.refuse_foreign(folder)
+                os.mkdir(last, dir_fd=folder)
+            finally:
+                os.close(folder)
         except OSError as error:
             raise KernelError(f"cannot make {self.path(name)}", error) from error
 
@@ -152,6 +350,11 @@ class Root:
         if self.read_only:
             self.refuse_write(name)
         try:
-            os.rmdir(self.path(name))
+            folder, last = self._parent(name)
+            try:
+                self.refuse_foreign(folder)
+                os.rmdir(last, dir_fd=folder)
+            finally:
+                os.close(folder)
         except OSError as error:
             raise KernelError(f"cannot remove {self.path(name)}", error) from error

@@ -59,13 +59,20 @@ def find_tracefs(root: Root) -> str:
     )
 
 
+def stale(root: Root, tracefs: str) -> list[str]:
+    """The names of instances that runs of this program left that are gone."""
+    found = []
+    for name in _names(root, f"{tracefs}/instances"):
+        match = _NAME.fullmatch(name)
+        if match is not None and not _in_use(root, int(match[1])):
+            found.append(name)
+    return found
+
+
 def remove_stale(root: Root, tracefs: str) -> list[str]:
     """Remove the instances of runs that are gone; returns their names. Never raises: it is only tidying up."""
     removed = []
-    for name in _names(root, f"{tracefs}/instances"):
-        match = _NAME.fullmatch(name)
-        if match is None or _in_use(root, int(match[1])):
-            continue
+    for name in stale(root, tracefs):
         try:
             root.remove_folder(f"{tracefs}/instances/{name}")  # EBUSY where somebody still reads it
         except SourceError:
@@ -210,7 +217,7 @@ class Trace:
         # opened before anything is switched on: an instance that is read cannot be taken for a stale one
         path = self._root.path(f"{self._folder}/trace_pipe")
         try:
-            self._pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            self._pipe = self._root.open(f"{self._folder}/trace_pipe", pipe=True)
         except OSError as error:
             raise KernelError(f"cannot read {path}", error) from error
         for event in reversed(self._events):  # tuning first: no aggregation without the line before it

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from damontui.kernel.features import Survey
+from damontui.safe_text import shown
 
 _TARGETS = {
     "stat": "DAMON_STAT",
@@ -58,6 +59,8 @@ def doctor_object(found: Survey, screen: Mapping[str, Any], targets: tuple[str, 
         "container": list(found.container),
         "terminal": dict(screen),
         "targets": list(targets),
+        "left_behind": found.left or None,
+        "give_back": found.remedy or None,
         "obstacles": [{"target": o.target, "what": o.what, "remedy": o.remedy} for o in found.obstacles],
     }
 
@@ -66,6 +69,8 @@ def report(found: Survey, screen: Mapping[str, Any]) -> str:
     """The findings for people: what works, what is in the way, what to do."""
     who = "root" if found.uid == 0 else f"user {found.uid}"
     lines = [f"{found.host or 'this machine'}: Linux {found.release or '(unknown)'}, as {who}", ""]
+    if found.left:
+        lines += [f"An earlier run of damontui was killed and left {found.left}", f"       → {found.remedy}", ""]
     for target, title in _TARGETS.items():
         obstacles = [o for o in found.obstacles if o.target == target]
         if target == "regions" and not _has_damon(found):
@@ -87,7 +92,7 @@ def report(found: Survey, screen: Mapping[str, Any]) -> str:
         rights = f"{_MARK[file.readable]:<6}{_MARK[file.writable]:<6}" if file.present else "not there"
         lines.append(f"  {rights:<14}{file.path}")
     lines += ["", "The terminal", f"  {_screen(screen)}"]
-    return "\n".join(lines)
+    return "\n".join(shown(line) for line in lines)
 
 
 def _has_damon(found: Survey) -> bool:

@@ -2,6 +2,13 @@
 
 Keys may be added, never renamed. Sizes are bytes, times say their unit in the name; null is "not known". What is
 computed (bandwidth, percentiles) is null where a snapshot has no regions, rather than a zero that looks measured.
+
+``working_set_bytes`` and ``idle_ms_percentiles`` are of this aggregation, by the kernel's rule: a region with an access
+is in use, all of it. ``estimate`` says what was used within a time and idle for at least a time, with the ends of the
+interval that holds it (`damontui.analysis.savings`), only for times for which memory was watched. Where bytes were
+counted (``measured``) all of them are those counts: the working set is then what was touched within the shortest time
+measured, and each region says how many of its bytes are in memory (``resident``), were touched so (``used``), and were
+touched within each of ``measured.seconds`` (``used_within``).
 """
 
 from __future__ import annotations
@@ -10,23 +17,30 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from damontui.analysis import frames, savings, usage
+from damontui.analysis.headline import THRESHOLD, within
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs, IntervalsGoal
-from damontui.damon.snapshot import ModuleValues, Snapshot, Truth, ints
+from damontui.damon.snapshot import KINDS, Ints, Measured, ModuleValues, Snapshot, Truth, ints
 from damontui.errors import UsageError
 
 SCHEMA = 1
+SECONDS = (0.1, 0.2, 0.5, *savings.THRESHOLDS)
+"""Times of the estimate."""
 
 
-def snapshot_object(snapshot: Snapshot, word: str) -> dict[str, Any]:
+def snapshot_object(snapshot: Snapshot, word: str, threshold: float = THRESHOLD) -> dict[str, Any]:
     """The JSON object of a snapshot.
 
     Args:
         snapshot: what to write.
         word: the target's word on the command line.
+        threshold: seconds after which ``memory`` calls memory idle, or less where it was not watched for so long.
     """
     attrs, after = snapshot.attrs, snapshot.next_attrs
-    known = len(snapshot) > 0
+    known, measured = len(snapshot) > 0, snapshot.measured
     result: dict[str, Any] = {
         "schema": SCHEMA,
         "time": round(snapshot.time, 6),
@@ -48,13 +62,27 @@ def snapshot_object(snapshot: Snapshot, word: str) -> dict[str, Any]:
         "min_regions": attrs.min_regions,
         "max_regions": attrs.max_regions,
         "observed_access_bp": metrics.observed_access_bp(snapshot) if known else None,
-        "bandwidth_bytes_per_s": metrics.bandwidth(snapshot) if known else None,
-        "idle_ms_percentiles": list(metrics.idle_percentiles(snapshot)) if known else None,
+        "bandwidth_bytes_per_s": usage.bandwidth(snapshot) if known else None,
+        "idle_ms_percentiles": list(usage.idle_percentiles(snapshot)) if known else None,
         "total_bytes": snapshot.total_bytes if known else None,
-        "working_set_bytes": metrics.working_set(snapshot) if known else None,
+        "mapped_bytes": _mapped(snapshot),
+        "free_bytes": snapshot.free,
+        "working_set_bytes": round(float(usage.in_use(snapshot).sum())) if known else None,
+        "watched_s": None if snapshot.watched is None else round(snapshot.watched, 6),
+        "longest_pause_ms": None if measured is None else round(measured.longest_pause * 1000, 3),
+        "memory": _memory(snapshot, within(snapshot, threshold)),
+        "estimate": _estimate(snapshot) if known else None,
         "regions": _regions(snapshot),
         "overhead_cpu": None if snapshot.cpu is None else round(snapshot.cpu, 6),
     }
+    if measured is not None:
+        result["measured"] = {
+            "seconds": [round(one, 6) for one in measured.seconds],
+            "least": measured.least.tolist(),
+            "most": measured.most.tolist(),
+            "swapped_bytes": measured.swapped,
+            "huge_bytes": measured.huge,
+        }
     if snapshot.module is not None:
         module = snapshot.module
         result["kernel"] = {
@@ -77,7 +105,7 @@ def snapshot_object(snapshot: Snapshot, word: str) -> dict[str, Any]:
 
 def dump(snapshot: Snapshot, word: str) -> str:
     """The JSON object of a snapshot in one line of ASCII."""
-    return json.dumps(snapshot_object(snapshot, word))
+    return json.dumps(snapshot_object(snapshot, word), allow_nan=False)
 
 
 def _intervals(attrs: Attrs) -> dict[str, int]:
@@ -95,6 +123,50 @@ def _goal(goal: IntervalsGoal | None) -> dict[str, int] | None:
     }
 
 
+def _mapped(snapshot: Snapshot) -> int | None:
+    if snapshot.measured is not None:
+        return snapshot.measured.mapped
+    return int(snapshot.sizes.sum()) if snapshot.resident is not None else None
+
+
+def _memory(snapshot: Snapshot, seconds: float) -> dict[str, Any] | None:
+    """Memory by kind, and how much of it is idle for at least ``seconds``; null where kinds are not known."""
+    if snapshot.measured is not None:
+        return {
+            kind: {"bytes": held, "used_bytes": round(used), "idle_bytes": held - round(used), "seconds": seconds}
+            for kind, (held, used) in usage.by_kind(snapshot, seconds).items()
+        }
+    parts = frames.composition(snapshot, seconds)
+    if not parts:
+        return None
+    return {
+        kind: {**_amount(part.bytes), **_amount(part.idle, "idle_"), "seconds": seconds} for kind, part in parts.items()
+    }
+
+
+def _amount(amount: usage.Amount, name: str = "") -> dict[str, int]:
+    shown = {"bytes": amount.bytes, "least": amount.least, "most": amount.most}
+    return {f"{name}{key}": round(value) for key, value in shown.items()}
+
+
+def _estimate(snapshot: Snapshot) -> dict[str, Any]:
+    """Idle memory and the working set at each time that was watched."""
+    shortest = snapshot.measured.seconds[0] if snapshot.measured is not None else snapshot.next_attrs.aggr_us / 1e6
+    idle, used = [], []
+    for seconds in SECONDS:
+        if shortest * 0.98 <= seconds and usage.reaches(snapshot, seconds):
+            found, total = savings.idle(snapshot, seconds), snapshot.total_bytes
+            idle.append({"seconds": seconds, **_amount(usage.Amount(found.least, found.found, found.most))})
+            rest = usage.Amount(total - found.most, total - found.found, total - found.least)
+            used.append({"seconds": seconds, **_amount(rest)})
+    return {
+        "idle_ms_percentiles": list(usage.idle_percentiles(snapshot)),
+        "idle": idle,
+        "working_set": used,
+        "watched_s": round(usage.watched(snapshot), 6),
+    }
+
+
 def _regions(snapshot: Snapshot) -> list[dict[str, Any]]:
     columns = (snapshot.target, snapshot.start, snapshot.end, snapshot.nr_accesses, snapshot.age)
     regions = [
@@ -104,6 +176,14 @@ def _regions(snapshot: Snapshot) -> list[dict[str, Any]]:
     for region, name in zip(regions, snapshot.names, strict=False):
         if name:
             region["name"] = name
+    if snapshot.resident is not None:
+        used = np.rint(usage.in_use(snapshot)).astype(np.int64).tolist()
+        for region, *both in zip(regions, snapshot.resident.tolist(), used, strict=True):
+            region["resident"], region["used"] = both
+    if (measured := snapshot.measured) is not None:
+        for region, within_each, kinds in zip(regions, measured.used.tolist(), measured.kinds.tolist(), strict=True):
+            region["used_within"] = within_each
+            region["kinds"] = dict(zip(KINDS, kinds, strict=True))
     return regions
 
 
@@ -136,6 +216,7 @@ def snapshot_of(value: Mapping[str, Any]) -> Snapshot:
         targets = tuple(value["targets"])
         regions = value["regions"]
         index = {identifier: position for position, identifier in enumerate(targets)}
+        resident = ints([region["resident"] for region in regions]) if _any(regions, "resident") else None
         return Snapshot(
             time=value["time"],
             began=value["began"],
@@ -148,9 +229,7 @@ def snapshot_of(value: Mapping[str, Any]) -> Snapshot:
             age=ints([region["age"] for region in regions]),
             target=ints([index[region["target"]] for region in regions]),
             targets=targets,
-            names=tuple(region.get("name", "") for region in regions)
-            if any("name" in region for region in regions)
-            else (),
+            names=tuple(region.get("name", "") for region in regions) if _any(regions, "name") else (),
             origin=value["origin"],
             complete=value["complete"],
             lost=value["lost"],
@@ -160,11 +239,45 @@ def snapshot_of(value: Mapping[str, Any]) -> Snapshot:
             cpu=value["overhead_cpu"],
             module=_module(value.get("kernel")),
             truth=_truth(value.get("truth")),
+            free=value.get("free_bytes"),
+            watched=value.get("watched_s"),
+            resident=resident,
+            measured=_measured(value, regions),
         )
     except KeyError as error:
         raise UsageError(f"snapshot: {error.args[0]!r} is missing or unknown") from None
     except (TypeError, ValueError, OverflowError) as error:
         raise UsageError(f"snapshot: {error}") from None
+
+
+def _any(regions: list[dict[str, Any]], name: str) -> bool:
+    return any(name in region for region in regions)
+
+
+def _measured(value: Mapping[str, Any], regions: list[dict[str, Any]]) -> Measured | None:
+    found = value.get("measured")
+    if found is None:
+        return None
+    seconds = tuple(float(one) for one in found["seconds"])
+    shape = (len(regions), len(seconds))
+    return Measured(
+        seconds,
+        _numbers([region["used_within"] for region in regions], shape),
+        _numbers(found["least"], shape[1:]),
+        _numbers(found["most"], shape[1:]),
+        _numbers([[region["kinds"][kind] for kind in KINDS] for region in regions], (len(regions), len(KINDS))),
+        found["swapped_bytes"],
+        found["huge_bytes"],
+        value["mapped_bytes"],
+        value["longest_pause_ms"] / 1000,
+    )
+
+
+def _numbers(value: object, shape: tuple[int, ...]) -> Ints:
+    found = ints(value)
+    if found.shape != shape and found.size:
+        raise ValueError(f"counted bytes have the shape {found.shape}, not {shape}")
+    return found.reshape(shape)
 
 
 def _module(value: Mapping[str, Any] | None) -> ModuleValues | None:

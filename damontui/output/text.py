@@ -12,6 +12,7 @@ import numpy as np
 from damontui import units
 from damontui.damon import metrics
 from damontui.damon.snapshot import Description, Snapshot
+from damontui.safe_text import shown
 
 ROWS = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100)
 """Percentiles that are printed."""
@@ -27,7 +28,7 @@ def summary(snapshot: Snapshot, description: Description) -> str:
     """The snapshot in about 40 lines of text, and then what its source cannot tell."""
     lines = [_title(snapshot, description), ""]
     if snapshot.note:
-        lines += [*textwrap.wrap(snapshot.note, WIDTH), ""]
+        lines += [*textwrap.wrap(shown(snapshot.note), WIDTH), ""]
     if not snapshot.complete:
         lines += [f"INCOMPLETE: {snapshot.lost} trace events were lost; regions are missing", ""]
     # as fast as it goes, the engine takes what CPU there is: no measure of its cost
@@ -39,7 +40,7 @@ def summary(snapshot: Snapshot, description: Description) -> str:
     if description.limits:
         lines += ["", "what this cannot tell:"]
         for limit in description.limits:
-            lines += textwrap.wrap(limit, WIDTH, initial_indent="  ", subsequent_indent="    ")
+            lines += textwrap.wrap(shown(limit), WIDTH, initial_indent="  ", subsequent_indent="    ")
     return "\n".join(lines)
 
 
@@ -50,7 +51,7 @@ def _title(snapshot: Snapshot, description: Description) -> str:
     parts = [description.title, description.host, description.kernel, at]
     if snapshot.origin == "simulated":
         parts.append("SIMULATED")
-    return " · ".join(part for part in parts if part)
+    return " · ".join(shown(part) for part in parts if part)
 
 
 def _facts(snapshot: Snapshot, *, cost: bool) -> list[str]:
@@ -145,7 +146,7 @@ def _regions(snapshot: Snapshot) -> list[str]:
             f"  {title}, {len(chosen)} of {int((touched > 0).sum() if chosen is hot else (touched == 0).sum())}:"
         )
         for i in sorted(chosen):
-            name = f"  {snapshot.names[i]}" if snapshot.names and snapshot.names[i] else ""
+            name = f"  {shown(snapshot.names[i])}" if snapshot.names and snapshot.names[i] else ""
             where = f"{int(snapshot.start[i]):#x} … {int(snapshot.end[i]):#x}"
             size = units.size(int(snapshot.sizes[i]))
             lines.append(

@@ -20,7 +20,9 @@ import numpy as np
 from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.snapshot import Description, Ints
 from damontui.errors import DamontuiError, SourceError, UsageError
+from damontui.files import open_file, read_small
 from damontui.kernel.trace_parser import TracedAggregation, TraceParser
+from damontui.records.sound import MEMORY, Budget, sound
 from damontui.records.table import Beside, Table
 from damontui.units import parse_duration
 
@@ -29,6 +31,13 @@ MOST = 8 << 30
 MOST_SKELETON = 512 << 20
 """Bytes of JSON beside regions in damo's usual layout, at most."""
 _CHUNK = 8 << 20
+_MOST_SIDECAR = 1 << 20
+_TRACE_CHUNK = 1 << 20
+# what things take in bytes while a table is made, at most: measured by tests/records/test_memory.py
+_SCAN_COST = 64 << 20
+_REGION_COST = 200
+_TRACED_COST = 300
+_AGGREGATION_COST = 1_600
 
 # A region as damo writes it, without white space: nothing unknown but "percent" and "usec". One group, since each
 # further one costs a tuple; no digit in it but those of its four numbers.
@@ -41,13 +50,15 @@ _SPACE = b" \t\r\n"
 _DIGITS = bytes(c if 48 <= c < 58 else 32 for c in range(256))
 
 
-def read_json(path: Path) -> Table:
-    """The table of a damo JSON file, plain or compressed. Raises `SourceError` where it is none."""
-    with open(path, "rb") as file:
+def read_json(path: Path, memory: int = MEMORY) -> Table:
+    """The table of a damo JSON file, plain or compressed, read within some bytes of memory. Raises `SourceError`."""
+    budget = Budget(path, memory)
+    budget.take(_SCAN_COST)
+    with open_file(path) as file:
         compressed = file.read(1) == b"\x78"
         file.seek(0)
         pieces = _inflate(file, path) if compressed else iter(lambda: file.read(_CHUNK), b"")
-        skeleton, numbers = _scan(_ahead(pieces), path)
+        skeleton, numbers = _scan(_ahead(pieces), path, budget)
     try:
         records = json.loads(skeleton)
     except (ValueError, RecursionError) as error:
@@ -57,8 +68,8 @@ def read_json(path: Path) -> Table:
     if not isinstance(records, list):
         raise _not_damo(path)
     try:
-        return _Reader(path, numbers).table(records)
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError):
+        return sound(_Reader(path, numbers).table(records))
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError, RecursionError):
         raise _not_damo(path) from None
 
 
@@ -87,7 +98,7 @@ def _inflate(file: BinaryIO, path: Path) -> Iterator[bytes]:
         raise SourceError(f"cannot read {path}", f"it does not unpack ({error})") from None
 
 
-def _scan(pieces: Iterator[bytes], path: Path) -> tuple[bytes, Ints]:
+def _scan(pieces: Iterator[bytes], path: Path, budget: Budget) -> tuple[bytes, Ints]:
     """Cut the regions out of the text: the JSON without them, each run a number, and their numbers ``(regions, 4)``.
 
     A region object becomes a number in the list where it stood, so that the rest can be parsed as a whole.
@@ -107,21 +118,31 @@ def _scan(pieces: Iterator[bytes], path: Path) -> tuple[bytes, Ints]:
         if len(parts) > 1:
             digits = b" ".join(parts[1::2]).translate(_DIGITS, b",")
             tables.append(np.fromstring(digits, dtype=np.int64, sep=" ").reshape(-1, 4))
+            budget.take(len(tables[-1]) * _REGION_COST)
             between = b"0".join(parts[0:-1:2]) + b"0"
+            budget.take(_json_cost(between))
             skeleton.append(between)
             size += len(between)
         elif left:
             # nothing that was looked at in vain is looked at again: a region begun is the last one
             cut = left.rfind(b'{"start":')
             cut = cut if cut >= 0 else max(0, len(left) - 16)
+            budget.take(_json_cost(left[:cut]))
             skeleton.append(left[:cut])
             size += cut
             left = left[cut:]
         if size + len(left) > MOST_SKELETON:
             raise SourceError(f"cannot read {path}", "its JSON is not laid out as damo lays it out, and is too large")
+    budget.take(_json_cost(left))
     skeleton.append(left)
     numbers = np.concatenate(tables) if tables else np.empty((0, 4), np.int64)
     return b"".join(skeleton), numbers
+
+
+def _json_cost(text: bytes) -> int:
+    """Bytes that JSON takes as text, twice, and as the objects that Python makes of it."""
+    objects = 72 * text.count(b"[") + 240 * text.count(b"{") + 30 * text.count(b'"') + 10 * text.count(b",")
+    return 2 * len(text) + objects
 
 
 def number(value: object) -> int | None:
@@ -313,16 +334,23 @@ def _assemble(path: Path, attrs: Attrs, known: bool, wholes: list[_Whole], rows:
     )
 
 
-def read_trace(path: Path, stream: BinaryIO) -> Table:
-    """The table of trace text (``perf script``, ``trace-cmd report``, tracefs). Raises `SourceError`."""
+def read_trace(path: Path, stream: BinaryIO, memory: int = MEMORY) -> Table:
+    """The table of trace text (``perf script``, ``trace-cmd report``, tracefs), read within some bytes of memory.
+
+    Raises `SourceError`.
+    """
+    budget = Budget(path, memory)
+    budget.take(_SCAN_COST)
     parser = TraceParser()
     found: list[TracedAggregation] = []
     total = 0
-    while data := stream.read(_CHUNK):
+    while data := stream.read(_TRACE_CHUNK):
         total += len(data)
         if total > MOST:
             raise SourceError(f"cannot read {path}", f"it holds more than {MOST >> 30} GiB of text")
-        found += parser.feed(data)
+        more = parser.feed(data)
+        budget.take(sum(_AGGREGATION_COST + _TRACED_COST * len(one) for one in more))
+        found += more
     found += parser.close()
     if not found:
         raise SourceError(f"cannot read {path}", "it holds no line of DAMON's trace")
@@ -336,16 +364,19 @@ def read_trace(path: Path, stream: BinaryIO) -> Table:
     if lost:
         notes.append(f"{lost} aggregations are incomplete")
     attrs, known = _sidecar(path)
-    return _traced(path, found, attrs, known, tuple(notes))
+    return sound(_traced(path, found, attrs, known, tuple(notes)))
 
 
 def _sidecar(path: Path) -> tuple[Attrs, bool]:
     """The attributes in ``FILE.kdamonds``, and whether there are any."""
     try:
-        kdamonds = json.loads(Path(f"{path}.kdamonds").read_bytes())
+        kdamonds = json.loads(read_small(f"{path}.kdamonds", _MOST_SIDECAR))
         context = kdamonds[0]["contexts"][0]
         return attrs_of(context["intervals"], context.get("nr_regions")), True
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, RecursionError, DamontuiError):
+    except (
+        *(OSError, ValueError, KeyError, TypeError, IndexError, AttributeError),
+        *(OverflowError, RecursionError, DamontuiError),
+    ):
         return Attrs(goal=None), False
 
 
@@ -544,9 +575,17 @@ def _left_out(table: Table, *, names_tuning: bool) -> list[str]:
         "complete": "which snapshots are incomplete",
         "late": "missed deadlines",
         "note": "notes",
+        "resident": "how much of each region is in memory",
+        "measured": "counted bytes (each region becomes a share of samples)",
+        "frames": "what page frames held",
+        "free": "how much memory was free",
+        "watched": "how long memory had been watched",
     }
-    left = [f"{text} are left out" if text.endswith("s") else f"{text} is left out"
-            for name, text in words.items() if name in fields]  # fmt: skip
+    left = [
+        f"{text} {'are' if text.split(' (')[0].endswith('s') else 'is'} left out"
+        for name, text in words.items()
+        if name in fields
+    ]
     if not names_tuning and any(b.next_attrs != b.attrs for b in table.beside):
         left.append("an age after a tuning step is kept, but not that its unit has already changed")
     return left

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 import numpy as np
 
 from damontui.damon.attrs import Attrs
 from damontui.errors import SourceError
+from damontui.files import open_file, refuse_there, whole
 from damontui.records import damo
 from damontui.records.own import MAGIC, Record, RecordWriter
+from damontui.records.sound import MEMORY
 from damontui.records.table import Beside, Table
 
 Format = Literal["damontui", "json", "json-compressed", "trace", "perf"]
@@ -31,11 +32,8 @@ FORMATS: dict[str, Format] = {
 
 def sniff(path: Path) -> Format | None:
     """The format of a file by its first bytes; None where it is none of ours. Raises `SourceError`."""
-    try:
-        with open(path, "rb") as file:
-            head = file.read(4096)
-    except OSError as error:
-        raise SourceError(f"cannot read {path}", (error.strerror or str(error)).lower()) from error
+    with open_file(path) as file:
+        head = file.read(4096)
     if head.startswith(MAGIC):
         return "damontui"
     if head.startswith(b"PERFILE2"):
@@ -47,34 +45,35 @@ def sniff(path: Path) -> Format | None:
     return "trace" if b"damon_" in head or b"# tracer" in head or b"kdamond" in head else None
 
 
-def read(path: str | Path, *, attrs: Attrs | None = None) -> Table:
+def read(path: str | Path, *, attrs: Attrs | None = None, memory: int = MEMORY) -> Table:
     """The table of a record in any format.
 
     Args:
         path: the file.
         attrs: intervals to use where the file has none.
+        memory: bytes of memory that reading it may take.
 
     Raises:
-        SourceError: the file cannot be read, or is no record.
+        SourceError: the file cannot be read, is no record, or takes more than that.
     """
     path = Path(path)
     kind = sniff(path)
     if kind is None:
         raise SourceError(f"cannot read {path}", "it is no record: neither damontui's, nor damo's, nor trace text")
     if kind == "damontui":
-        with Record(path) as record:
+        with Record(path, memory) as record:
             table = record.table()
             if record.pending_bytes:
                 note = f"the last {record.pending_bytes} bytes are no whole snapshot (still being written, or cut off)"
                 table.notes = (*table.notes, note)
         table.description = replace(table.description, title=f"record {path.name}")
     elif kind == "perf":
-        table = _read_perf(path)
+        table = _read_perf(path, memory)
     elif kind == "trace":
-        with open(path, "rb") as file:
-            table = damo.read_trace(path, file)
+        with open_file(path) as file:
+            table = damo.read_trace(path, file, memory)
     else:
-        table = damo.read_json(path)
+        table = damo.read_json(path, memory)
     return with_attrs(table, attrs) if attrs is not None and not table.intervals_known else table
 
 
@@ -86,7 +85,7 @@ def with_attrs(table: Table, attrs: Attrs) -> Table:
     return replace(table, description=description, beside=beside, intervals_known=True, notes=notes)
 
 
-def _read_perf(path: Path) -> Table:
+def _read_perf(path: Path, memory: int) -> Table:
     perf = shutil.which("perf")
     if perf is None:
         raise SourceError(
@@ -97,7 +96,7 @@ def _read_perf(path: Path) -> Table:
         assert run.stdout is not None
         assert run.stderr is not None
         try:
-            return damo.read_trace(path, run.stdout)  # type: ignore[arg-type]
+            return damo.read_trace(path, run.stdout, memory)  # type: ignore[arg-type]
         except SourceError:
             run.kill()
             said = run.stderr.read(2000).decode("utf-8", "replace").strip().splitlines()
@@ -114,37 +113,24 @@ def write(table: Table, path: str | Path, kind: Format, *, force: bool = False) 
     """
     path = Path(path)
     if kind == "damontui":
-        with RecordWriter(path, table.description, force=force) as writer:
+        with whole(path, force=force) as file, RecordWriter(path, table.description, into=file.fileno()) as writer:
             for index, snapshot in enumerate(table):
                 writer.append(snapshot, table.ns(index))
         return []
     if kind == "perf":
         raise SourceError(f"cannot write {path}", "perf's binary format is read only", "choose another format")
-    file = create(path, force=force)
-    try:
-        with file:
-            if kind == "trace":
-                left = damo.write_trace(table, file)
-            else:
-                left = damo.write_json(table, file, compress=kind == "json-compressed")
-        if kind == "trace" and table.intervals_known and len(table):
-            path = Path(f"{path}.kdamonds")
-            with create(path, force=force) as file:
-                file.write(damo.sidecar_text(table.beside[int(table.beside_of[0])].attrs).encode())
-    except OSError as error:  # the last bytes are written when the file is closed
-        raise SourceError(f"cannot write {path}", (error.strerror or str(error)).lower()) from error
+    beside = Path(f"{path}.kdamonds") if kind == "trace" and table.intervals_known and len(table) else None
+    if beside is not None:
+        refuse_there(beside, force=force)
+    with whole(path, force=force) as file:
+        if kind == "trace":
+            left = damo.write_trace(table, file)
+        else:
+            left = damo.write_json(table, file, compress=kind == "json-compressed")
+    if beside is not None:
+        with whole(beside, force=force) as file:
+            file.write(damo.sidecar_text(table.beside[int(table.beside_of[0])].attrs).encode())
     return left
-
-
-def create(path: Path, *, force: bool) -> BinaryIO:
-    """A new file for writing, mode 0600; never over another one unless ``force``. Raises `SourceError`."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if force else os.O_EXCL)
-    try:
-        return os.fdopen(os.open(path, flags, 0o600), "wb")
-    except FileExistsError:
-        raise SourceError(f"cannot write {path}", "the file is there already", "use another name, or --force") from None
-    except OSError as error:
-        raise SourceError(f"cannot write {path}", (error.strerror or str(error)).lower()) from error
 
 
 def same(one: Table, other: Table) -> bool:

@@ -14,7 +14,6 @@ import json
 import math
 import mmap
 import os
-import stat
 import struct
 import zlib
 from dataclasses import dataclass
@@ -24,9 +23,12 @@ from typing import Any, Self
 
 import numpy as np
 
-from damontui.damon.attrs import Attrs, IntervalsGoal
-from damontui.damon.snapshot import Description, ModuleValues, Snapshot, Truth
+from damontui.damon.attrs import Attrs
+from damontui.damon.snapshot import Description, Frames, Measured, Snapshot
 from damontui.errors import DamontuiError, SourceError
+from damontui.files import begin, open_file
+from damontui.records import counted
+from damontui.records.sound import FIELDS, MEMORY, Budget, attrs_of, description_of, listed, sound, whole
 from damontui.records.table import Beside, Table, extra_of, json_text
 
 VERSION = 1
@@ -39,6 +41,15 @@ _MEMBER = struct.Struct("<4sIBBH2sHId")  # gzip's fixed head, then the extra fie
 _HEAD = struct.Struct("<8sddd4qq")  # mark, time, began, wall; sample, aggr, next sample, next aggr; regions
 _MARK = b"snapshot"
 _COLUMNS = 5
+_DEFLATE_MOST = 1032
+"""Bytes that one packed byte can stand for (zlib's own figure)."""
+_PLACE_COST = 200
+"""Bytes that the place of a snapshot takes."""
+_SNAPSHOT_COST = 1_000
+"""Bytes that a snapshot without regions takes in a table while it is made."""
+_TABLE_COST = 4
+"""Bytes that a table takes while it is made, for each byte of the snapshots unpacked: the pieces joined, the columns
+cut from them, and where in them each value is."""
 
 
 def _member(payload: bytes, time: float, level: int) -> bytes:
@@ -51,16 +62,29 @@ def _member(payload: bytes, time: float, level: int) -> bytes:
 
 def _rest(snapshot: Snapshot, usual: Attrs) -> dict[str, Any]:
     """What the head and the arrays do not hold, as far as it is not usual."""
-    rest: dict[str, Any] = {
-        name: dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
-        for name, value in extra_of(snapshot).items()
-    }
+    rest: dict[str, Any] = {name: _plain(value) for name, value in extra_of(snapshot).items()}
     if snapshot.targets != (0,):
         rest["targets"] = snapshot.targets
     for name, attrs in (("attrs", snapshot.attrs), ("next_attrs", snapshot.next_attrs)):
-        if dataclasses.replace(attrs, sample_us=usual.sample_us, aggr_us=usual.aggr_us) != usual:
+        if _but_intervals(attrs) != _but_intervals(usual):
             rest[name] = dataclasses.asdict(attrs)
     return rest
+
+
+def _plain(value: object) -> object:
+    """A field of a snapshot as JSON has it."""
+    if isinstance(value, Measured):
+        return counted.measured_object(value)
+    if isinstance(value, Frames):
+        return counted.frames_object(value)
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
+
+
+def _but_intervals(attrs: Attrs) -> tuple[object, ...]:
+    """All but the intervals, which may lie outside of another snapshot's goal: compared, never put together."""
+    return attrs.update_us, attrs.min_regions, attrs.max_regions, attrs.goal, attrs.aggr_samples
 
 
 def _payload(snapshot: Snapshot, usual: Attrs, nanoseconds: tuple[int, int] | None) -> bytes:
@@ -94,14 +118,23 @@ class RecordWriter:
     Args:
         path: the file; made with mode 0600.
         description: of the source.
-        force: overwrite a file that is there.
+        force: replace a file that is there.
         level: of compression, 1…9.
+        into: a descriptor to write to instead of making the file; it stays open.
 
     Raises:
         SourceError: the file is there already, or cannot be made or written.
     """
 
-    def __init__(self, path: str | Path, description: Description, *, force: bool = False, level: int = 4) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        description: Description,
+        *,
+        force: bool = False,
+        level: int = 4,
+        into: int | None = None,
+    ) -> None:
         self.path = Path(path)
         self.description = description
         self.bytes = 0
@@ -109,17 +142,7 @@ class RecordWriter:
         self.count = 0
         """Snapshots written so far."""
         self._level = level
-        flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if force else os.O_EXCL)
-        try:
-            self._file = os.open(self.path, flags, 0o600)
-        except FileExistsError:
-            raise SourceError(
-                f"cannot record to {self.path}", "the file is there already", "use another name, or --force"
-            ) from None
-        except OSError as error:
-            raise SourceError(f"cannot record to {self.path}", (error.strerror or str(error)).lower()) from error
-        if stat.S_ISREG(os.fstat(self._file).st_mode):  # a device's mode is not ours
-            os.fchmod(self._file, 0o600)
+        self._file = begin(self.path, force=force, what="record to") if into is None else os.dup(into)
         header = {"damontui_record": VERSION, **dataclasses.asdict(description)}
         if math.isinf(description.speed):
             header["speed"] = 0  # JSON has no infinity
@@ -173,21 +196,24 @@ class _Place:
 class Record:
     """A record file being read; also while it is still being written.
 
+    Args:
+        path: the file.
+        memory: bytes that reading it may take.
+
     Raises:
-        SourceError: not such a file, or of a later version.
+        SourceError: not such a file, of a later version, or too large.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, memory: int = MEMORY) -> None:
         self.path = Path(path)
+        self._memory = memory
+        self._index = Budget(self.path, memory)
         self.damaged = 0
         """Members that did not unpack to a snapshot."""
         self.times: list[float] = []
         """When each snapshot ended, source's clock."""
         self._places: list[_Place] = []
-        try:
-            self._file = open(self.path, "rb")  # noqa: SIM115 - closed by close()
-        except OSError as error:
-            raise SourceError(f"cannot read {self.path}", (error.strerror or str(error)).lower()) from error
+        self._file = open_file(self.path)
         self._scanned = 0
         self._data: mmap.mmap | bytes = b""
         self._map()
@@ -197,7 +223,7 @@ class Record:
             if header is None:
                 raise ValueError
             self.description = _description(header)
-        except (ValueError, TypeError, KeyError, DamontuiError):
+        except (ValueError, TypeError, KeyError, OverflowError, DamontuiError):
             self.close()
             raise SourceError(f"cannot read {self.path}", "it is not a damontui record") from None
         self.refresh()
@@ -225,6 +251,7 @@ class Record:
         self._map()
         before = len(self._places)
         while (place := self._next()) is not None:
+            self._index.take(_PLACE_COST)
             self._places.append(place)
             self.times.append(_MEMBER.unpack_from(self._data, place.offset)[8])
         return len(self._places) - before
@@ -241,7 +268,11 @@ class Record:
 
     def table(self, low: int = 0, high: int | None = None) -> Table:
         """Snapshots ``low:high`` as a table; damaged ones are left out and counted in ``notes``."""
-        return _Builder(self).build(self._places[low:high])
+        places = self._places[low:high]
+        budget = Budget(self.path, self._memory)
+        for place in places:
+            budget.take(_SNAPSHOT_COST + _TABLE_COST * self._unpacked_size(place))
+        return sound(_Builder(self).build(places))
 
     def _map(self) -> None:
         size = os.fstat(self._file.fileno()).st_size
@@ -271,11 +302,17 @@ class Record:
             return None
         return _Place(offset, length)
 
+    def _unpacked_size(self, place: _Place) -> int:
+        """As the member says at its end, and `_unpack` holds it to; no more than it can pack."""
+        size: int = struct.unpack_from("<I", self._data, place.offset + place.length - 4)[0]
+        return min(size, MOST, place.length * _DEFLATE_MOST)
+
     def _unpack(self, place: _Place) -> bytes | None:
+        most = self._unpacked_size(place)
         raw = self._data[place.offset + _MEMBER.size : place.offset + place.length]
         unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
-            payload = unpacker.decompress(raw, MOST)
+            payload = unpacker.decompress(raw, most + 1)
         except zlib.error:
             return None
         checks = unpacker.unused_data
@@ -315,6 +352,9 @@ class _Builder:
                     beside, more = _beside(rest, head, self.usual)
                     if (ns := more.pop("ns", None)) is not None:
                         fine[len(heads)] = ns  # type: ignore[assignment]
+                    names = more.get("names", ())
+                    if names and len(names) != regions:  # type: ignore[arg-type]
+                        raise ValueError("names of other regions")
                     if more:
                         extra[len(heads)] = more
                     number = known.setdefault(beside, len(known))
@@ -324,7 +364,7 @@ class _Builder:
                         seen = known.setdefault(Beside(*_pair(times, self.usual)), len(known))
                         intervals[times] = seen
                     number = seen
-            except (ValueError, TypeError, KeyError, DamontuiError):
+            except (ValueError, TypeError, KeyError, OverflowError, DamontuiError):
                 damaged += 1
                 continue
             beside_of.append(number)
@@ -395,24 +435,26 @@ def _with_intervals(usual: Attrs, sample: int, aggr: int) -> Attrs:
 
 def _beside(rest: bytes, head: tuple[Any, ...], usual: Attrs) -> tuple[Beside, dict[str, object]]:
     fields = _object(rest)
-    named = {name: _attrs(fields.pop(name)) for name in ("attrs", "next_attrs") if name in fields}
+    named = {name: attrs_of(fields.pop(name)) for name in ("attrs", "next_attrs") if name in fields}
     sample, aggr, next_sample, next_aggr = head[4:8]
     attrs = named["attrs"] if "attrs" in named else _with_intervals(usual, sample, aggr)
     after = named["next_attrs"] if "next_attrs" in named else _with_intervals(usual, next_sample, next_aggr)
-    targets = tuple(int(t) for t in fields.pop("targets", (0,)))
+    targets = tuple(whole(t, 0, 1 << 64) for t in listed(fields.pop("targets", (0,))))
     more: dict[str, object] = {}
     for name, value in fields.items():
-        if name == "module":
-            more[name] = ModuleValues(**_tupled(value))
-        elif name == "truth":
-            more[name] = Truth(**_tupled(value))
-        elif name == "names":
-            more[name] = tuple(str(n) for n in value)
-        elif name == "ns":
-            began, ended = value
-            more[name] = (int(began), int(ended))
-        elif name in ("complete", "lost", "late", "until_tuning", "tuned_here", "cpu", "note"):
-            more[name] = value
+        if name == "ns":
+            began, ended = listed(value)
+            more[name] = (whole(began), whole(ended))
+        elif name == "resident":
+            more[name] = counted.numbers(value, head[8])
+        elif name == "measured":
+            more[name] = counted.measured_of(value, head[8])
+        elif name == "frames":
+            more[name] = counted.frames_of(value, head[8])
+        elif name in FIELDS:
+            more[name] = FIELDS[name](value)
+    if "measured" in more and "resident" not in more:
+        raise ValueError("counted bytes of memory whose bytes are not told")
     return Beside(attrs, after, targets), more
 
 
@@ -426,23 +468,9 @@ def _object(text: bytes) -> dict[str, Any]:
     return value
 
 
-def _tupled(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
-
-
-def _attrs(fields: dict[str, Any]) -> Attrs:
-    fields = dict(fields)
-    goal = fields.pop("goal", None)
-    return Attrs(**fields, goal=IntervalsGoal(**goal) if goal is not None else None)
-
-
 def _description(header: bytes) -> Description:
     fields = _object(header)
     version = fields.pop("damontui_record")
     if version != VERSION:
         raise ValueError(f"version {version}")
-    fields["attrs"] = _attrs(fields["attrs"])
-    fields["limits"] = tuple(fields.get("limits", ()))
-    fields["speed"] = fields.get("speed") or math.inf
-    names = {f.name for f in dataclasses.fields(Description)}
-    return Description(**{name: value for name, value in fields.items() if name in names})
+    return description_of(fields)

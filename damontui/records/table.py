@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Description, Ints, Snapshot
+from damontui.safe_text import escaped
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +131,21 @@ _EXTRA = {
     "truth": None,
     "cpu": None,
     "note": "",
+    "resident": None,
+    "measured": None,
+    "frames": None,
+    "free": None,
+    "watched": None,
 }
 
 
 def extra_of(snapshot: Snapshot) -> dict[str, object]:
     """The fields of a snapshot that have a default and differ from it."""
-    return {name: value for name, usual in _EXTRA.items() if (value := getattr(snapshot, name)) != usual}
+    values = {name: getattr(snapshot, name) for name in _EXTRA}
+    # an array is compared by what it is, not by its numbers
+    return {n: v for n, v in values.items() if v is not _EXTRA[n] and (isinstance(v, np.ndarray) or v != _EXTRA[n])}
 
 
 def json_text(value: object) -> bytes:
     """Compact JSON in UTF-8."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    return escaped(json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)).encode()

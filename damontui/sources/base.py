@@ -53,6 +53,13 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class Leading(Protocol):
+    """A source of which the first seconds need not be waited for, since it computes them (synthetic memory)."""
+
+    lead: float
+
+
+@runtime_checkable
 class Taking(Protocol):
     """A source that may switch DAMON_STAT off for the time being, where the user says so."""
 

@@ -13,6 +13,7 @@ from typing import Literal
 
 from damontui import units
 from damontui.errors import SourceError, UsageError
+from damontui.files import open_file
 from damontui.kernel import features, handback, procfs
 from damontui.kernel import process_files as files
 from damontui.kernel.damon_stat import DamonStat
@@ -90,6 +91,32 @@ def catalog(root: Root, *, folder: str | Path = ".", program: str = "damontui") 
         *_scenes(),
         *_files(Path(folder)),
     )
+
+
+def offers(root: Root, *, program: str = "damontui") -> tuple[tuple[Entry, str], ...]:
+    """What is real and can be had here by this user, without a question: DAMON_STAT, physical memory, a process.
+
+    Each with a few words on it: ``python3, 1.8 GiB``. The process is the largest of one's own, else the largest that
+    may be watched; never this program itself.
+    """
+    found = features.survey(root, program=program)
+    stat, on = _stat(root, found, program)
+    paddr = _paddr(root, found, on)
+    given = [(stat, "the whole machine")] if on and stat.available else []
+    if paddr.available and not on:
+        given.append((paddr, "the whole machine, by a kdamond of our own"))
+    ours = {procfs.own_pid(root, os.getpid())}
+    own = _user(os.geteuid(), {})
+    processes = [
+        (entry.process.user != own, entry)
+        for entry in _processes(root, program)
+        if entry.available and entry.process is not None and entry.process.pid not in ours
+    ]
+    if processes:
+        largest = min(processes, key=lambda pair: pair[0])[1]
+        size = units.size(largest.process.rss if largest.process is not None else 0)
+        given.insert(0, (largest, f"{largest.name}, {size}"))
+    return tuple(given)
 
 
 def as_tree(entries: Iterable[Entry]) -> tuple[Entry, ...]:
@@ -225,7 +252,7 @@ def _process(root: Root, pid: int, program: str, by_damon: bool, users: dict[int
         return None
     try:
         fields = root.read(f"proc/{pid}/stat").rpartition(")")[2].split()
-        uid = os.stat(root.path(f"proc/{pid}")).st_uid
+        uid = root.stat(f"proc/{pid}").st_uid
         process = Process(pid, who.ppid, _user(uid, users), int(fields[21]) * _PAGE, int(fields[17]))
     except (SourceError, OSError, IndexError, ValueError):
         return None  # it ended while it was looked at
@@ -240,7 +267,7 @@ def _process(root: Root, pid: int, program: str, by_damon: bool, users: dict[int
             remedy=f"it needs a kernel with CONFIG_PROC_PAGE_MONITOR=y, or DAMON: {program} doctor",
         )
     # smaps lets anybody open it as far as its mode goes; clear_refs is its owner's
-    if not os.access(root.path(clear), os.W_OK):
+    if not root.writable(clear):
         return replace(entry, reason=f"belongs to {process.user}", remedy=f"run: sudo {program} {pid}")
     return entry
 
@@ -281,9 +308,10 @@ def _files(folder: Path) -> list[Entry]:
             continue
         try:
             kind = _kind(path)
-        except OSError as error:
+        except (OSError, SourceError) as error:
             if name.endswith(_RECORDS):
-                entries.append(Entry("files", path, shown, f"record, {size}", reason=why(error)))
+                reason = error.why if isinstance(error, SourceError) else why(error)
+                entries.append(Entry("files", path, shown, f"record, {size}", reason=reason))
             continue
         if kind:
             entries.append(Entry("files", path, shown, f"{kind}, {size}"))
@@ -296,7 +324,7 @@ _HEAD = 4096
 
 def _kind(path: str) -> str:
     """What kind of record a file is, "" for none. Stricter than opening one: not every JSON file is to be offered."""
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         head = file.read(_HEAD)
     if head.startswith(MAGIC):
         return "record"

@@ -13,6 +13,7 @@ from damontui.errors import SourceError, UsageError
 from damontui.kernel import procfs
 from damontui.kernel.root import Root
 from damontui.sources.base import Source
+from damontui.sources.names import is_name, pids_of
 
 STAT = "sys/module/damon_stat/parameters"
 ADMIN = "sys/kernel/mm/damon/admin"
@@ -44,12 +45,17 @@ class Options:
     read_only: bool = False
     whole: bool = False
     """Whether a record is handed over at once, for a screen, and one that is still being written is followed."""
+    scene: bool = False
+    """Whether ``auto`` may open with synthetic memory where nothing real can be had: a screen that says so may, and
+    nothing that a script reads."""
     rootfs: str = "/"
     seed: int | None = None
     speed: float = 1.0
     """Seconds of simulated or replayed time to one of ours; inf for as fast as it goes."""
     budget: float | None = None
     """Share of one CPU that looking at processes through /proc may take."""
+    memory: int | None = None
+    """Bytes of memory that reading a record may take."""
     children: bool = False
     """Whether the children of a process are watched, too."""
     take: bool = False
@@ -150,10 +156,38 @@ def choose(word: str, options: Options) -> Source:
     for kind in KINDS:
         if kind.matches(word):
             return kind.make(word, options)
-    known = ", ".join(kind.form for kind in KINDS)
+    raise _not_understood(word)
+
+
+def by_name(word: str, options: Options) -> str:
+    """The same target without a process's name: where a name is all that ``word`` can be, the PIDs that it means.
+
+    Raises:
+        UsageError: no process is called so; `names.SeveralProcesses` where more than one is.
+    """
+    if any(kind.matches(word) for kind in KINDS if kind.form != NAME) or not is_name(word):
+        return word
+    try:
+        return named(word, options)
+    except SourceError:
+        raise _not_understood(word) from None
+
+
+def named(word: str, options: Options) -> str:
+    """The PIDs of the processes of that name, whatever else the word might mean, as a target's word.
+
+    Raises:
+        SourceError: there is none.
+        UsageError: `names.SeveralProcesses` where there is more than one.
+    """
+    return ",".join(map(str, pids_of(options.root(), word, children=options.children)))
+
+
+def _not_understood(word: str) -> UsageError:
     if os.sep in word:
-        raise UsageError(f"target: there is no file {word!r}")
-    raise UsageError(f"target: {word!r} is not understood and no such file exists; write one of: {known}")
+        return UsageError(f"target: there is no file {word!r}")
+    known = ", ".join(kind.form for kind in KINDS)
+    return UsageError(f"target: {word!r} is not understood, and no file or process is called so; write one of: {known}")
 
 
 def auto_reason(options: Options) -> str:
@@ -180,11 +214,30 @@ def auto_reason(options: Options) -> str:
 
 def _auto(word: str, options: Options) -> Source:
     reason = auto_reason(options)
-    if reason:
+    if reason and options.scene:
         return _demo("demo", options, reason)
+    if reason:
+        raise _nothing_real(options)
     from damontui.sources.damon_stat import DamonStatSource
 
     return DamonStatSource(options.root(), target=word, program=options.program)
+
+
+def _nothing_real(options: Options) -> SourceError:
+    """Why nothing is measured where no target was named, and what can be had here; it takes a look at all of /proc."""
+    from damontui.kernel.features import survey
+    from damontui.sources.catalog import offers
+
+    root = options.root()
+    against = [one for one in survey(root, program=options.program).obstacles if one.target == "stat"]
+    why = "; ".join(one.what for one in against) or "DAMON_STAT cannot be read"
+    here = [f"{entry.word} ({said})" for entry, said in offers(root, program=options.program)]
+    rest = "any process by its PID or name, demo (synthetic memory, only by this name)"
+    remedy = f"name a target: {', '.join((*here, rest))}; all there is: {options.program} doctor"
+    for one in against:
+        if one.remedy.startswith("sudo "):
+            remedy = f"run: {one.remedy}; or {remedy}"
+    return SourceError("nothing is measured without a target here", why, remedy)
 
 
 def _stat(word: str, options: Options) -> Source:
@@ -308,6 +361,10 @@ def _process(word: str, options: Options) -> Source:
     )
 
 
+def _name(word: str, options: Options) -> Source:
+    return _process(by_name(word, options), options)
+
+
 def _kdamond(word: str, options: Options) -> Source:
     from damontui.sources.watch import WatchSource
 
@@ -324,11 +381,12 @@ def _file(word: str, options: Options) -> Source:
     _has_no_switch_of_ours(options, "a record cannot be switched off")
     # a record has its own intervals; old ones have none, and then the options fill in
     attrs = options.attrs() if options.insisted else None
-    return ReplaySource(word, attrs=attrs, speed=options.speed, whole=options.whole)
+    return ReplaySource(word, attrs=attrs, speed=options.speed, whole=options.whole, memory=options.memory)
 
 
+NAME = "NAME"
 KINDS: list[Kind] = [
-    Kind("auto", "DAMON_STAT where it can be read, else demo", lambda word: word == "auto", _auto),
+    Kind("auto", "DAMON_STAT where it can be read; else, on the screen only, demo", lambda word: word == "auto", _auto),
     Kind("stat", "the kernel's DAMON_STAT", lambda word: word == "stat", _stat),
     Kind("paddr", "physical memory, by an own kdamond", lambda word: word == "paddr", _paddr),
     Kind("PID[,PID…]", "processes: by an own kdamond where one may be started, else /proc", _is_process, _process),
@@ -336,5 +394,7 @@ KINDS: list[Kind] = [
     Kind("demo[:SCENE]", "synthetic memory", lambda word: word == "demo" or word.startswith("demo:"), _demo),
     Kind("FILE.cfg", "a masim configuration, simulated", lambda word: word.endswith(".cfg"), _masim),
     Kind("FILE", "a record, replayed", os.path.isfile, _file),
+    Kind(NAME, "the process of that name; several are listed", is_name, _name),
 ]
-"""In the order in which a word is tried; the help and the errors list them."""
+"""In the order in which a word is tried: a file goes before a process of the same name, and what goes before a file is
+written with a path (``./stat``). The help and the errors list them."""

@@ -13,16 +13,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from damontui.damon.attrs import Attrs, IntervalsGoal
-from damontui.damon.snapshot import Description, Event, ModuleValues, Snapshot, State, Status, ints
-from damontui.damon.tuning import tuned
+from damontui.damon.attrs import Attrs
+from damontui.damon.snapshot import Description, Event, Interim, ModuleValues, Snapshot, State, Status, ints
 from damontui.errors import SourceError
 from damontui.kernel import handback, procfs
 from damontui.kernel.damon_stat import PARAMETERS, REFRESH_S, DamonStat, ModuleState
 from damontui.kernel.root import KernelError, Root
 from damontui.kernel.tracefs import Trace, TracedAggregation
+from damontui.sources.between import Between
+from damontui.sources.composition import Composition
 from damontui.sources.cost import KdamondCost
-from damontui.sources.traced import Listener
+from damontui.sources.intervals import LAG_S, Intervals, with_sample
+from damontui.sources.traced import Listener, TracedRun
 
 _PAUSE_S = 0.1  # between two looks at an empty trace; a stop ends it at once
 _CHECK_S = 0.5  # between two looks at the switch
@@ -32,7 +34,6 @@ _LONGEST_S = 200.0  # 20 samples of at most 10 s
 _UNKNOWN = ModuleState(on=False, pid=-2)  # not looked at yet
 _GONE = ModuleState(on=False, pid=-3)
 _GUESSED = "the intervals are an estimate until the next tuning step, since"
-_KILLED = "an earlier run of this program was killed before it could switch it on again"
 
 
 class DamonStatSource:
@@ -68,6 +69,8 @@ class DamonStatSource:
         self._program = program or _program()
         self._module = DamonStat(root, program=self._program, pause=pause)
         self._cost = KdamondCost(root, clock)
+        self._between = Between(root, clock, wall)
+        self._composition = Composition(root, clock=clock)
         self._entered = False
         self._trace: Trace | None = None
         self._without = ""
@@ -83,6 +86,7 @@ class DamonStatSource:
     def __enter__(self) -> Self:
         self._module.check()
         self._open_trace()
+        self._composition.open()
         self._entered = True
         return self
 
@@ -90,6 +94,7 @@ class DamonStatSource:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._entered = False
+        self._composition.close()
         self._close_trace()
 
     def describe(self) -> Description:
@@ -104,11 +109,13 @@ class DamonStatSource:
             limits = [f"no regions: {self._without}"] if self._without else []
             if not root.exists(f"{PARAMETERS}/aggr_interval_us"):
                 limits.append("this kernel does not tell the intervals before the first tuning step")
+            if self._composition.reason:
+                limits.append(self._composition.reason)
             self._description = Description(
                 target=self._target,
                 title="DAMON_STAT",
                 origin="kernel",
-                attrs=_attrs(self._told_sample_us() or Attrs().sample_us),
+                attrs=with_sample(Attrs(), self._told_sample_us() or Attrs().sample_us),
                 host=procfs.hostname(root),
                 kernel=procfs.kernel_release(root),
                 reason=self._reason,
@@ -185,8 +192,10 @@ class DamonStatSource:
                     strays = [*strays, traced][-_STRAYS:]
                 elif run.pid is None or traced.pid == run.pid:
                     yield from self._found(run, traced)
-            if run is not None and self._trace is None:
-                yield from self._numbers_alone(run)
+            if run is not None:
+                if self._trace is None:
+                    yield from self._numbers_alone(run)
+                yield from self._news(run)
             if listener.quiet:
                 stop.wait(_PAUSE_S)
 
@@ -220,17 +229,21 @@ class DamonStatSource:
     def _left_off(self) -> str:
         """That a killed run of ours switched it off, as one clause; "" where none did."""
         old = handback.left_behind(self._root)
-        return f"DAMON_STAT is off: {_KILLED}" if old is not None and old.stat and not self.enabled else ""
+        if old is None or not old.stat or self.enabled:
+            return ""
+        return f"DAMON_STAT is off: {handback.KILLED}; {handback.remedy(self._program)}"
 
     def _start(self, state: ModuleState, seen_off: bool) -> _Run:
         age = procfs.age(self._root, state.pid) if state.pid is not None else None
         # younger than its first aggregation: none of them can have been missed
         fresh = seen_off or (age is not None and age < 0.8 * Attrs().aggr_us / 1e6)
         self._forget_former_run(0.0 if fresh else age)
+        self._between.restart()
         self._cost.follow(state.pid)
         if self._trace is not None and state.pid is not None:
             self._trace.only(state.pid)
-        return _Run(self._root, state.pid, fresh, self._clock())
+        now = self._clock()
+        return _Run(self, state.pid, fresh, now - age if age is not None else now if fresh else None)
 
     def _rest(self) -> None:
         self._cost.follow(None)
@@ -239,13 +252,14 @@ class DamonStatSource:
 
     def _waiting(self, run: _Run) -> Status:
         now = self._clock()
-        sample_us = Attrs().sample_us if run.fresh else self._told_sample_us()
+        sample_us = Attrs().sample_us if run.whole else self._told_sample_us()
         if self._trace is None:
             return self._status("waiting", "the module's first numbers, at most 5 s", now + REFRESH_S)
         if sample_us is None:
             return self._status("waiting", f"first aggregation, at most {_LONGEST_S:.0f} s", now + _LONGEST_S)
-        seconds = _attrs(sample_us).aggr_us / 1e6
-        return self._status("waiting", f"first aggregation, at most {seconds:.3g} s", now + seconds)
+        seconds = with_sample(Attrs(), sample_us).aggr_us / 1e6
+        run.expected = now + seconds
+        return self._status("waiting", f"first aggregation, at most {seconds:.3g} s", run.expected)
 
     def _status(self, state: State, text: str, due: float | None = None) -> Status:
         return Status(state=state, text=text, time=self._clock(), wall=self._wall(), due=due)
@@ -278,57 +292,35 @@ class DamonStatSource:
 
     def _found(self, run: _Run, traced: TracedAggregation) -> Iterator[Event]:
         """The events that a traced aggregation makes: itself, held back while its intervals are unknown."""
-        if run.last is None and not traced.complete and run.held is None and not run.fresh:
-            return  # the trace began in the middle of it
-        note = ""
-        if not traced.complete:
-            note = f"{traced.lost} events lost" if traced.lost else "events lost"
+        # what is new now was counted in the aggregation that just ended
+        run.module = self._module_values(now=run.last is None or _long(run))
+        self._between.pass_over(run.module)
+        lost = ""
+        if not traced.complete and (run.whole or run.began is not None):
+            lost = f"{traced.lost} events lost" if traced.lost else "events lost"
             if self._trace is not None and self._trace.enlarge():
-                note += f", so the trace buffer was enlarged to {self._trace.buffer_kb} KiB a CPU"
-        values = self._module_values()
-        attrs = run.attrs_of(traced, values.aggr_interval_us if values is not None else None, self._clock())
-        if attrs is None:
-            run.held = traced
+                lost += f", so the trace buffer was enlarged to {self._trace.buffer_kb} KiB a CPU"
+        found = run.take(traced, lost)
+        yield from (self._composition.of(one) for one in found)
+        if not found and run.holding:
             yield self._status("waiting", f"one more aggregation, since {self._untold('its intervals')}")
-            return
-        if run.held is not None:
-            held, run.held = run.held, None
-            yield self._snapshot(run, held, attrs, values, "")
-        yield self._snapshot(run, traced, attrs, values, note)
-
-    def _snapshot(
-        self, run: _Run, traced: TracedAggregation, attrs: Attrs, values: ModuleValues | None, note: str
-    ) -> Snapshot:
-        now = self._clock()
-        following = _attrs(traced.next_sample_us) if traced.next_sample_us is not None else attrs
-        began = traced.time - attrs.aggr_us / 1e6
-        if run.last is not None and (traced.complete or traced.time - run.last < 1.9 * attrs.aggr_us / 1e6):
-            began = run.last  # a kernel oversleeps by up to a half; where events were lost, an aggregation may be
-        guessed = f"{_GUESSED} {self._untold('them')}" if run.guessed else ""
-        notes = [text for text in (note, guessed, self._trouble) if text]
-        run.advance(traced, following)
-        return Snapshot(
-            time=traced.time,
-            began=began,
-            wall=self._wall() - (now - traced.time),
-            attrs=attrs,
-            start=traced.start,
-            end=traced.end,
-            nr_accesses=traced.nr_accesses,
-            age=traced.age,
-            target=traced.target,
-            origin="kernel",
-            next_attrs=following,
-            targets=traced.targets,
-            complete=traced.complete,
-            lost=traced.lost,
-            until_tuning=run.until_tuning,
-            module=values,
-            cpu=self._cost.share(),
-            note="; ".join(notes),
-        )
 
     # The module's own numbers
+
+    def _news(self, run: _Run) -> Iterator[Interim]:
+        """What is known while an aggregation is under way, where that is news."""
+        if self._trace is not None and run.last is not None and not _long(run):
+            return  # whole aggregations come as often as the module computes
+        values = self._module_values()
+        if values is None:
+            if run.asked:
+                return
+            values = ModuleValues(enabled=True, kdamond_pid=run.pid)  # what /proc knows is known all the same
+        run.asked = True
+        due = run.due if run.last is not None else run.expected
+        news = self._between.news(values, total=run.total, began=run.began, due=due)
+        if news is not None:
+            yield news
 
     def _untold(self, what: str) -> str:
         """Why ``what`` (the intervals) is not known."""
@@ -344,11 +336,15 @@ class DamonStatSource:
             return None
         return aggr_us // Attrs().aggr_samples or None
 
-    def _module_values(self) -> ModuleValues | None:
+    def _recent_sample_us(self) -> int | None:
+        """The same, of the numbers that were read last."""
+        values = self._values
+        return (values.aggr_interval_us or 0) // Attrs().aggr_samples or None if values is not None else None
+
+    def _module_values(self, *, now: bool = False) -> ModuleValues | None:
         """As of now, or of a second ago; None where they cannot be read (`_trouble` says why)."""
-        now = self._clock()
-        if now >= self._values_due:
-            self._values_due = now + _VALUES_S
+        if now or self._clock() >= self._values_due:
+            self._values_due = self._clock() + _VALUES_S
             try:
                 values, self._trouble = self._module.read()
                 self._values = self._refreshed(values)
@@ -390,7 +386,8 @@ class DamonStatSource:
             return  # nothing computed yet
         if values == run.shown and now - (run.last or now) < REFRESH_S:
             return
-        attrs = _attrs((values.aggr_interval_us or 0) // Attrs().aggr_samples or Attrs().sample_us)
+        sample_us = (values.aggr_interval_us or 0) // Attrs().aggr_samples or Attrs().sample_us
+        attrs = with_sample(Attrs(), sample_us)
         nothing = ints([])
         began = run.last if run.last is not None else now - attrs.aggr_us / 1e6
         run.shown = values
@@ -410,115 +407,43 @@ class DamonStatSource:
             module=values,
             cpu=self._cost.share(),
             note="; ".join(text for text in (f"no regions: {self._without}", self._trouble) if text),
+            watched=run.watched(now),
         )
 
 
-class _Run:
+class _Run(TracedRun):
     """DAMON_STAT from one switching on to the next: its kdamond and what is known of its intervals."""
 
-    def __init__(self, root: Root, pid: int | None, fresh: bool, now: float) -> None:
-        self.pid = pid
-        self.fresh = fresh
-        self.last: float | None = None
-        """When the last aggregation ended."""
-        self.held: TracedAggregation | None = None
-        self.shown: ModuleValues | None = None
-        self.guessed = False
-        self.until_tuning: int | None = None
-        self._root = root
-        self._joined = now
-        self._sleeps = procfs.sleeps(root, pid) if pid is not None else None
-        self._attrs: Attrs | None = Attrs() if fresh else None
-        self._sure = fresh
-        self._lossy = False
-        self._since_tuning: int | None = 0 if fresh else None
-
-    def attrs_of(self, traced: TracedAggregation, told_aggr_us: int | None, now: float) -> Attrs | None:
-        """The attributes in force while ``traced`` was counted; None where one more aggregation is needed to tell."""
-        if traced.sample_us is not None and not self._lossy:
-            self._attrs, self._sure = _attrs(traced.sample_us), True
-        elif not self._sure:
-            self._estimate(traced, told_aggr_us, now)
-        if self._sure:
-            self.guessed = False
-        if not traced.complete:  # a tuning line may be among what was lost
-            self._lossy, self._sure = True, False
-        elif traced.tuned:
-            self._lossy = False
-        return self._attrs
-
-    def _estimate(self, traced: TracedAggregation, told_aggr_us: int | None, now: float) -> None:
-        before = self.last if self.held is None else self.held.time
-        seconds = traced.time - before if before is not None else self._by_sleeps(now)
-        if traced.tuned:
-            exact = _before_tuning(traced)
-            if exact is not None:
-                self._attrs, self._sure = exact, True
-                return
-        if told_aggr_us:
-            told = _attrs(told_aggr_us // Attrs().aggr_samples)
-            # the file is as of the last refresh: right where no tuning came since, likely so where the pace agrees
-            settled = now - self._joined > REFRESH_S + 1.5 and not self._lossy
-            if settled or seconds is None or _agree(told, seconds):
-                self._attrs, self._sure, self.guessed = told, settled, False
-                return
-        if seconds is not None and (self._attrs is None or not _agree(self._attrs, seconds)):
-            self._attrs, self.guessed = _attrs(round(seconds * 1e6) // Attrs().aggr_samples), True
-
-    def _by_sleeps(self, now: float) -> float | None:
-        """An aggregation's seconds by how often the kdamond slept since we watch: once in a sampling interval."""
-        slept = procfs.sleeps(self._root, self.pid) if self.pid is not None else None
-        if slept is None or self._sleeps is None or slept - self._sleeps < 3:
-            return None
-        return (now - self._joined) / (slept - self._sleeps) * Attrs().aggr_samples
-
-    def advance(self, traced: TracedAggregation, following: Attrs) -> None:
-        """An aggregation was handed on."""
-        self.last = traced.time
-        self.fresh = False
-        if traced.tuned:
-            self._attrs, self._sure = following, True
-            self._since_tuning = 0
-        elif self._since_tuning is not None:
-            self._since_tuning += 1
-        if not traced.complete:
-            self._since_tuning = 0 if traced.tuned else None
-        every = (following.goal or IntervalsGoal()).aggrs
-        # a step that changes nothing leaves no line, hence the remainder
-        self.until_tuning = None if self._since_tuning is None else every - self._since_tuning % every
-
-
-def _attrs(sample_us: int) -> Attrs:
-    """DAMON_STAT's attributes with this sampling interval, whatever bounds the kernel's own goal has."""
-    base = Attrs()
-    goal = base.goal or IntervalsGoal()
-    sample_us = max(1, sample_us)
-    if not goal.min_sample_us <= sample_us <= goal.max_sample_us:
-        goal = replace(
-            goal,
-            min_sample_us=min(goal.min_sample_us, sample_us),
-            max_sample_us=max(goal.max_sample_us, sample_us),
+    def __init__(self, source: DamonStatSource, pid: int | None, fresh: bool, born: float | None) -> None:
+        root, base = source._root, Attrs()
+        intervals = Intervals(
+            base,
+            attrs=base if fresh else None,
+            sure=fresh,
+            told=source._recent_sample_us,
+            lag=LAG_S,
+            sleeps=lambda: procfs.sleeps(root, pid) if pid is not None else None,
+            clock=source._clock,
         )
-    return replace(base, sample_us=sample_us, aggr_us=sample_us * base.aggr_samples, goal=goal)
+        super().__init__(intervals, source._cost, clock=source._clock, wall=source._wall, born=born, whole=fresh)
+        self.pid = pid
+        self.expected: float | None = None
+        """When the first aggregation is due, None where unknown."""
+        self.shown: ModuleValues | None = None
+        """The numbers of the last snapshot without regions."""
+        self.asked = False
+        """Whether the module's numbers were asked for."""
+        self._source = source
+
+    def notes(self) -> tuple[str, ...]:
+        """What to say beside a snapshot."""
+        guessed = f"{_GUESSED} {self._source._untold('them')}" if self.intervals.guessed else ""
+        return (*super().notes(), guessed, self._source._trouble)
 
 
-def _agree(attrs: Attrs, seconds: float) -> bool:
-    """Whether aggregations that far apart can have this interval: steps of the tuning are about a factor of 2."""
-    return 0.6 < attrs.aggr_us / 1e6 / seconds < 1.7 if seconds > 0 else False
-
-
-def _before_tuning(traced: TracedAggregation) -> Attrs | None:
-    """The attributes that the kernel's tuning turned into the traced ones; None where its bounds hide them."""
-    sizes, wanted = traced.end - traced.start, traced.next_sample_us or 0
-    goal = Attrs().goal or IntervalsGoal()
-    if not goal.min_sample_us < wanted < goal.max_sample_us:
-        return None
-    factor = tuned(_attrs(1_000_000), sizes, traced.nr_accesses).sample_us / 1_000_000
-    middle = round(wanted / factor)
-    for sample_us in sorted(range(max(1, middle - 3), middle + 4), key=lambda us: abs(us - middle)):
-        if tuned(_attrs(sample_us), sizes, traced.nr_accesses).sample_us == wanted:
-            return _attrs(sample_us)
-    return None
+def _long(run: TracedRun) -> bool:
+    """Whether the module computes its numbers at least once while an aggregation is under way."""
+    return run.length is not None and run.length >= REFRESH_S
 
 
 def _program() -> str:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
@@ -37,6 +38,9 @@ class EngineSource:
     one of ours; each aggregation is computed at the moment when it is due. Else time is ``clock`` and every sampling
     interval is really waited for. Either way deadlines are absolute: one that is missed is counted in
     ``Snapshot.late``, and what follows is not shifted by it.
+
+    ``lead`` may be set before iterating: of a model, the aggregations that begin in the first so many seconds are
+    computed without waiting, and only then does its time pass at ``speed``. What is watched in real time has no lead.
 
     Subclasses may override `open`, `close`, `observed` and `gone`.
 
@@ -74,6 +78,7 @@ class EngineSource:
         cpu_clock: Callable[[], float] = time.thread_time,
         wait: Callable[[threading.Event, float], object] = _wait,
     ) -> None:
+        self.lead = 0.0
         self._make = make_operations
         self._attrs = attrs
         self._seed = seed
@@ -187,21 +192,26 @@ class EngineSource:
         context = Context(operations, self._attrs, rng, origin=self._description.origin)
         began = self._clock()
         self._now = 0.0
-        yield self._first(context, self._speed)
+        led = self.lead > 0
+        yield self._first(context, math.inf if led else self._speed)
         while True:
             model_due = context.aggregation_due
-            due = began + model_due / self._speed
+            if led and context.time >= self.lead:  # from here on it is as if the model had begun so long ago
+                led = False
+                began = self._clock() - context.time / self._speed
+                self._spent.clear()  # what the lead cost is not what observing costs
+            due = -math.inf if led or math.isinf(self._speed) else began + model_due / self._speed
             behind = self._clock() - due
-            if behind > 0 and not math.isinf(self._speed):
+            if behind > 0 and not math.isinf(due):
                 sample = context.attrs.sample_us / 1e6 / self._speed
                 context.late += min(context.samples_left, math.ceil(behind / sample))
-            if not self._wait_until(due if not math.isinf(self._speed) else -math.inf, stop, start):
+            if not self._wait_until(due, stop, start):
                 return
             context.wall = self._wall() - (model_due - context.time)  # it ends now, however fast the model's time goes
-            context.cpu = self._share()
+            context.cpu = self._share() if not led else None
             snapshot = context.aggregate()
             self._now = context.time
-            yield snapshot
+            yield replace(snapshot, watched=context.time)
             if not operations.valid():
                 yield self._last_word(operations)
                 return
@@ -210,9 +220,8 @@ class EngineSource:
         self, operations: Operations, rng: np.random.Generator, stop: threading.Event, start: int
     ) -> Iterator[Event]:
         self._now = self._clock()
-        context = Context(
-            operations, self._attrs, rng, origin=self._description.origin, time=self._now, wall=self._wall()
-        )
+        since = self._now
+        context = Context(operations, self._attrs, rng, origin=self._description.origin, time=since, wall=self._wall())
         yield self._first(context, 1.0)
         due = self._clock()
         while True:
@@ -235,7 +244,7 @@ class EngineSource:
                 snapshot = context.check(self._now, self._wall())
             self.observed(context, self._cpu_clock() - before)
             if snapshot is not None:
-                yield snapshot
+                yield replace(snapshot, watched=snapshot.time - since)
             if not operations.valid():
                 yield self._last_word(operations)
                 return

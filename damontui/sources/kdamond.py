@@ -31,6 +31,7 @@ from damontui.kernel.tracefs import Trace
 from damontui.kernel.zones import zones
 from damontui.operations.process import identify
 from damontui.sources.cost import KdamondCost
+from damontui.sources.intervals import Intervals
 from damontui.sources.traced import Listener, Namer, TracedRun
 
 _PAUSE_S = 0.1  # between two looks at an empty trace; a stop ends it at once
@@ -102,6 +103,8 @@ class KdamondSource:
         self._took = False
         self._without = ""
         self._notice = ""
+        self._born = 0.0
+        """When the kdamond was started."""
 
     def __enter__(self) -> Self:
         root = self._root
@@ -229,6 +232,7 @@ class KdamondSource:
                 raise self._refused(error) from error
             self._take_stat(running)
             kdamond.start()
+        self._born = self._clock()
         running.callback(self._take_away, kdamond)
         self._note(kdamond)
         self._cost.follow(kdamond.pid)
@@ -288,7 +292,7 @@ class KdamondSource:
                 if traced.pid == kdamond.pid:
                     if not traced.complete:
                         trace.enlarge()
-                    yield run.snapshot(traced)
+                    yield from run.take(traced)
             if self._clock() - checked >= _CHECK_S:
                 checked = self._clock()
                 if not kdamond.running():
@@ -313,6 +317,7 @@ class KdamondSource:
             kdamond.stop()
             kdamond.targets = targets
             kdamond.start()
+            self._born = self._clock()
             self._cost.follow(kdamond.pid)
             self._note(kdamond)
         return True
@@ -375,6 +380,7 @@ class KdamondSource:
             names=self._names(start, end, target) if self._names is not None else (),
             cpu=self._cost.share(),
             note=f"counts are the kernel's moving sums, from tried_regions: {self._without}",
+            watched=now - self._born,
         )
 
     # Words
@@ -391,29 +397,36 @@ class _Run(TracedRun):
     """Tunes the intervals where this kernel cannot."""
 
     def __init__(self, source: KdamondSource, kdamond: Kdamond) -> None:
+        attrs, kernel_tunes = kdamond.attrs, kdamond.kernel_tunes
         super().__init__(
-            kdamond.attrs,
+            Intervals(attrs, attrs=attrs, sure=True, kernel_tunes=kernel_tunes, clock=source._clock),
             source._cost,
             clock=source._clock,
             wall=source._wall,
+            born=source._born,
+            whole=True,
             names=source._names,
             identifiers=lambda traced: _identifiers(kdamond.targets, len(traced.targets)),
         )
         self._kdamond = kdamond
-        self.tuned_here = kdamond.attrs.goal is not None and not kdamond.kernel_tunes
+        self.tuned_here = attrs.goal is not None and not kernel_tunes
+        self._since = 0
 
-    def following(self, traced: TracedAggregation) -> tuple[Attrs, Ints]:
+    def following(self, traced: TracedAggregation, attrs: Attrs) -> tuple[Attrs, Ints]:
         """The attributes in force from now on, and the ages in their unit."""
-        attrs, age = super().following(traced)
-        goal = self.attrs.goal
-        if goal is None or not self.tuned_here or self.since_tuning < goal.aggrs or not traced.complete:
-            return attrs, age
-        self.since_tuning = 0
-        attrs = tuned(self.attrs, traced.end - traced.start, traced.nr_accesses)
-        if attrs != self.attrs:
-            self._kdamond.commit(attrs)
-            age = converted_ages(age, self.attrs.aggr_us, attrs.aggr_us)
-        return attrs, age
+        following, age = super().following(traced, attrs)
+        goal = attrs.goal
+        if goal is None or not self.tuned_here:
+            return following, age
+        self._since += 1
+        if self._since < goal.aggrs or not traced.complete:
+            return following, age
+        self._since = 0
+        following = tuned(attrs, traced.end - traced.start, traced.nr_accesses)
+        if following != attrs:
+            self._kdamond.commit(following)
+            age = converted_ages(age, attrs.aggr_us, following.aggr_us)
+        return following, age
 
 
 def _identifiers(targets: tuple[SysfsTarget, ...], count: int) -> tuple[int, ...]:

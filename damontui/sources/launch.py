@@ -27,6 +27,7 @@ from damontui.damon.attrs import Attrs
 from damontui.damon.operations import Operations
 from damontui.damon.snapshot import Event, State
 from damontui.errors import SourceError
+from damontui.files import append
 from damontui.kernel.process_files import printable
 from damontui.kernel.root import Root, why
 from damontui.operations.process import ProcessOperations
@@ -84,13 +85,15 @@ class Launched:
     """A command that runs as our child, in a process group of its own.
 
     Its output goes to a pseudo terminal whose last lines are kept, so that it is as lively as in a terminal; or to a
-    file; or to our standard error. It cannot ask: its standard input is ours where that is no terminal, else empty.
+    file; or to our standard error. Its standard input is ours. A terminal it has for itself, as a shell would give it,
+    until it ends or is suspended; where a screen has the terminal, its standard input is empty instead.
 
     Args:
         command: the words of the command.
         log: a file that its output is appended to; nothing is kept then.
         output: what happens to the output without ``log``.
-        screen: whether a screen has the terminal, so that nothing may be read from standard input.
+        screen: whether a screen has the terminal, so that nothing may be read from it.
+        given: the descriptor of what it reads, where that is not our standard input; closed when it was started.
         size: columns and rows of the pseudo terminal.
     """
 
@@ -101,12 +104,15 @@ class Launched:
         log: str | None = None,
         output: Output = "keep",
         screen: bool = False,
+        given: int | None = None,
         size: tuple[int, int] = (80, 24),
     ) -> None:
         self.command = tuple(command)
         self._log = log
         self._output = output
         self._screen = screen
+        self._given = given
+        self._terminal: int | None = None
         self._size = size
         self._process: subprocess.Popen[bytes] | None = None
         self._held = False
@@ -136,7 +142,7 @@ class Launched:
         """Start it, stopped right after the program was loaded: `go` lets it run. Raises `SourceError`."""
         if not self.command:
             raise SourceError("cannot start the command", "there is none", "write it after --: damontui run -- COMMAND")
-        stdin = None if not self._screen and sys.stdin is not None and not sys.stdin.isatty() else subprocess.DEVNULL
+        stdin, terminal = self._input()
         opened: list[int] = []
         try:
             target, master = self._open_output(opened)
@@ -148,6 +154,10 @@ class Launched:
         # Popen returns when the new program is loaded: it has hardly touched a page of its own
         self._send_to_leader(signal.SIGSTOP)
         self._held = True
+        if self._given is not None:
+            os.close(self._given)
+        if terminal is not None:
+            self._hand_over(terminal)
         if master is None:
             for descriptor in opened:
                 os.close(descriptor)
@@ -182,6 +192,7 @@ class Launched:
             status = self._process.wait(_FOREVER if timeout is None else timeout)
         except subprocess.TimeoutExpired:
             return None
+        self._take_back()
         if self._reader is not None:
             self._reader.join(0.5)  # a grandchild may hold the terminal for as long as it likes
         return _status(status)
@@ -195,6 +206,7 @@ class Launched:
     def close(self, patience: float = PATIENCE) -> None:
         """Ask it to end, and make it end where it has not after ``patience`` seconds."""
         if self._process is None or self.poll() is not None:
+            self._take_back()
             return
         self.send(signal.SIGTERM)
         self._held = False
@@ -202,13 +214,66 @@ class Launched:
         if self.wait(patience) is None:
             self.send(signal.SIGKILL)
             self.wait(patience)
+        self._take_back()
 
     # -- ours
+
+    def _input(self) -> tuple[int | None, int | None]:
+        """What the command reads, and the terminal that is given to it, where there is one for it."""
+        if self._given is not None:
+            return self._given, None
+        try:
+            number = sys.stdin.fileno()
+            if not os.isatty(number):
+                return None, None
+            # somebody else may have the terminal (run in the background of a shell): then it is not ours to give
+            if not self._screen and os.tcgetpgrp(number) == os.getpgrp():
+                return None, number
+        except (OSError, ValueError, AttributeError):
+            pass
+        return subprocess.DEVNULL, None
+
+    def _hand_over(self, terminal: int) -> None:
+        """The command gets the terminal: its keys, Ctrl-C and Ctrl-Z among them, are the command's."""
+        self._terminal = terminal
+        if self._foreground(self.pid):
+            threading.Thread(target=self._suspend_with, name="suspend", daemon=True).start()
+
+    def _take_back(self) -> None:
+        if self._terminal is not None:
+            self._foreground(os.getpgrp())
+            self._terminal = None
+
+    def _foreground(self, group: int) -> bool:
+        """Whose the terminal is from now on. From the background, asking would stop us, if that were not blocked."""
+        if self._terminal is None:
+            return False
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
+        try:
+            os.tcsetpgrp(self._terminal, group)
+        except OSError:
+            return False
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return True
+
+    def _suspend_with(self) -> None:
+        """Stop where the command was stopped by a key, so that the shell that waits for us is told."""
+        with suppress(ChildProcessError):
+            while (stopped := os.waitid(os.P_PID, self.pid, os.WSTOPPED)) is not None:
+                if stopped.si_status in (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU) and self._terminal is not None:
+                    self._foreground(os.getpgrp())
+                    # stops all of us, and to this very thread, so that what follows waits until we are continued
+                    signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)
+                    with suppress(OSError):
+                        if os.tcgetpgrp(self._terminal) == os.getpgrp():  # not so where we go on in the background
+                            self._foreground(self.pid)
+                    self.send(signal.SIGCONT)
 
     def _open_output(self, opened: list[int]) -> tuple[int | IO[Any], int | None]:
         """Where the command writes, and where that can be read; ``opened`` gets every descriptor that is ours."""
         if self._log is not None:
-            opened.append(os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644))
+            opened.append(append(self._log))
             return opened[0], None
         if self._output == "stderr":
             return sys.stderr, None
@@ -223,8 +288,6 @@ class Launched:
 
     def _raise(self, error: OSError) -> None:
         what = f"cannot start {self.text}"
-        if self._log is not None and error.filename == self._log:
-            raise SourceError(f"cannot write {self._log}", why(error), "choose another file for --log") from error
         reasons = {
             errno.ENOENT: ("there is no such command", "check its spelling, or give its full path"),
             errno.EACCES: ("it may not be executed", f"chmod +x {self.command[0]}"),
@@ -349,6 +412,7 @@ def launch(
     log: str | None = None,
     output: Output = "keep",
     screen: bool = False,
+    given: int | None = None,
     size: tuple[int, int] = (80, 24),
     **options: Any,
 ) -> LaunchSource:
@@ -361,10 +425,11 @@ def launch(
         log: see `Launched`, and so ``output``, ``screen`` and ``size``.
         output: "stderr" for a run without a screen whose standard output is ours.
         screen: whether a screen has the terminal.
+        given: the descriptor of what the command reads, where that is not standard input.
         size: columns and rows that the command sees.
         options: what else `ProcessSource` takes (budget, children, program, seed, enabled).
     """
-    launched = Launched(command, log=log, output=output, screen=screen, size=size)
+    launched = Launched(command, log=log, output=output, screen=screen, given=given, size=size)
     return LaunchSource(Root() if root is None else root, launched, attrs, **options)
 
 

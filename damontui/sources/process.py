@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -264,6 +263,6 @@ def available(root: Root, pid: int) -> str:
     if not root.exists(f"proc/{pid}/clear_refs"):
         return "no clear_refs (CONFIG_PROC_PAGE_MONITOR)"
     # smaps lets anybody open it as far as its mode goes; clear_refs is its owner's
-    if not os.access(root.path(f"proc/{pid}/clear_refs"), os.W_OK):
+    if not root.writable(f"proc/{pid}/clear_refs"):
         return f"belongs to {files.owner(root, pid) or 'another user'}"
     return ""

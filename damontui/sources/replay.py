@@ -16,6 +16,7 @@ from damontui.damon.snapshot import Description, Event, Snapshot, Status
 from damontui.errors import SourceError
 from damontui.records import files
 from damontui.records.own import Record
+from damontui.records.sound import MEMORY
 from damontui.records.table import Table
 
 _LOOK = 0.5
@@ -32,6 +33,7 @@ class ReplaySource:
     Args:
         path: the record.
         attrs: intervals to use where the file has none.
+        memory: bytes of memory that reading it may take; None for the usual.
         speed: seconds of the record to one of ours; inf for as fast as it goes.
         whole: hand all of it over at once, whatever the speed (which is then what a screen plays it at); a file that
             is still being written is followed as long as that seems so.
@@ -45,6 +47,7 @@ class ReplaySource:
         path: str | Path,
         *,
         attrs: Attrs | None = None,
+        memory: int | None = None,
         speed: float = 1.0,
         whole: bool = False,
         clock: Callable[[], float] = time.monotonic,
@@ -55,6 +58,7 @@ class ReplaySource:
         self.speed = speed
         self.whole = whole
         self._attrs = attrs
+        self._memory = MEMORY if memory is None else memory
         self._clock = clock
         self._wall = wall
         self._wait = wait
@@ -63,9 +67,9 @@ class ReplaySource:
 
     def __enter__(self) -> Self:
         if files.sniff(self.path) == "damontui":
-            self._record = Record(self.path)
+            self._record = Record(self.path, self._memory)
         else:
-            self._table = files.read(self.path, attrs=self._attrs)
+            self._table = files.read(self.path, attrs=self._attrs, memory=self._memory)
         return self
 
     def __exit__(

@@ -6,22 +6,25 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from damontui.damon.attrs import Attrs, IntervalsGoal
-from damontui.damon.snapshot import Description, Event, Ints, State, Status
+from damontui.damon.snapshot import Description, Event, State, Status
 from damontui.errors import SourceError, UsageError
-from damontui.kernel import damon_sysfs, procfs
+from damontui.kernel import damon_sysfs, handback, procfs
+from damontui.kernel.damon_stat import PARAMETERS, DamonStat
 from damontui.kernel.root import Root
-from damontui.kernel.trace_parser import TracedAggregation
 from damontui.kernel.tracefs import Trace
 from damontui.sources.cost import KdamondCost
+from damontui.sources.intervals import LAG_S, Intervals, with_sample
 from damontui.sources.traced import Listener, TracedRun
 
 _PAUSE_S = 0.1
 _CHECK_S = 0.5
+_LONGEST_S = 200.0  # 20 samples of at most 10 s
 _MODULES = ("damon_reclaim", "damon_lru_sort")
 
 
@@ -49,7 +52,7 @@ class WatchSource:
         self._cost = KdamondCost(root, clock)
         self._entered = ExitStack()
         self._trace: Trace | None = None
-        self._attrs: Attrs | None = None
+        self._told = _Told(None)
         self._whose = ""
 
     def __enter__(self) -> Self:
@@ -64,7 +67,7 @@ class WatchSource:
             )
         with ExitStack() as entered:
             self._trace = entered.enter_context(Trace(root, pid=self._pid, pause=self._pause))
-            self._whose, self._attrs = self._look_up()
+            self._whose, self._told = self._look_up()
             self._cost.follow(self._pid)
             self._entered = entered.pop_all()
         return self
@@ -76,14 +79,17 @@ class WatchSource:
 
     def describe(self) -> Description:
         """See `Source`."""
-        limits = [] if self._attrs is not None else ["its intervals are estimated from when its aggregations end"]
+        told = self._told
+        limits = [] if told.attrs is not None else ["its intervals are estimated from when its aggregations end"]
+        attrs, sample_us = told.attrs or Attrs(), told.sample_us() if told.lag is not None else None
         return Description(
             target=self._target,
             title=f"kdamond {self._pid}" + (f" of {self._whose}" if self._whose else ""),
             origin="kernel",
-            attrs=self._attrs or Attrs(),
+            attrs=attrs if sample_us is None else with_sample(attrs, sample_us),
             host=procfs.hostname(self._root),
             kernel=procfs.kernel_release(self._root),
+            notice=f"its program was killed; {handback.remedy(self._program)}" if self._left() else "",
             locked="it is somebody else's, and only watched",
             limits=tuple(limits),
         )
@@ -110,20 +116,20 @@ class WatchSource:
         trace = self._trace
         if trace is None:
             raise RuntimeError("the source was not entered")
-        listener = Listener(trace.read, self._clock)
+        listener = Listener(trace.read, self._clock, targets=self._told.targets)
         listener.forget(stop)
-        run = _Run(self._attrs, self._cost, self._clock, self._wall)
+        run = self._run()
         checked = self._clock()
-        seconds = 200.0 if self._attrs is None or self._attrs.goal is not None else self._attrs.aggr_us / 1e6
-        yield self._status("waiting", f"first aggregation, at most {seconds:.3g} s", checked + seconds)
-        begun = False
+        yield self._waiting()
         while not stop.is_set():
             for traced in listener.look():
-                if traced.pid == self._pid and (traced.complete or begun):
-                    begun = True  # before, the trace began in the middle of an aggregation
+                if traced.pid == self._pid:
                     if not traced.complete:
                         trace.enlarge()
-                    yield run.snapshot(traced)
+                    found = run.take(traced)
+                    yield from found
+                    if not found and run.holding:
+                        yield self._status("waiting", "one more aggregation, since nothing tells how long one takes")
             if self._clock() - checked >= _CHECK_S:
                 checked = self._clock()
                 if not self.enabled:
@@ -132,80 +138,135 @@ class WatchSource:
             if listener.quiet:
                 stop.wait(_PAUSE_S)
 
+    def _run(self) -> _Run:
+        told = self._told
+        pid, clock = self._pid, self._clock
+        age = procfs.age(self._root, pid)
+        intervals = Intervals(
+            told.attrs,
+            attrs=told.attrs if told.fixed else None,
+            told=told.sample_us,
+            lag=told.lag,
+            sleeps=lambda: procfs.sleeps(self._root, pid),
+            clock=clock,
+        )
+        born = None if age is None else clock() - age
+        return _Run(intervals, self._cost, clock=clock, wall=self._wall, born=born, whole=False)
+
+    def _waiting(self) -> Status:
+        """What is waited for: the intervals that files tell, where they are those in force, say for how long."""
+        told, now = self._told, self._clock()
+        sample_us = told.sample_us() if told.lag is not None else None
+        if told.attrs is None:
+            return self._status("waiting", "two aggregations, since nothing tells how long one takes")
+        if sample_us is not None:
+            seconds = with_sample(told.attrs, sample_us).aggr_us / 1e6
+        else:
+            seconds = told.attrs.aggr_us / 1e6 if told.fixed else _LONGEST_S
+        return self._status("waiting", f"first aggregation, at most {seconds:.3g} s", now + seconds)
+
     def _status(self, state: State, text: str, due: float | None = None) -> Status:
         return Status(state=state, text=text, time=self._clock(), wall=self._wall(), due=due)
 
-    def _look_up(self) -> tuple[str, Attrs | None]:
-        """Whose it is, and its attributes as far as files tell them."""
-        root = self._root
+    def _look_up(self) -> tuple[str, _Told]:
+        """Whose it is, and what files tell of its attributes."""
+        stat = self._damon_stat()
+        if stat is not None:
+            return "DAMON_STAT", stat
         for module in _MODULES:
             folder = f"sys/module/{module}/parameters"
-            if _number(root, f"{folder}/kdamond_pid") == self._pid:
-                sample, aggr = _number(root, f"{folder}/sample_interval"), _number(root, f"{folder}/aggr_interval")
-                least, most = _number(root, f"{folder}/min_nr_regions"), _number(root, f"{folder}/max_nr_regions")
-                return module.upper(), _attrs(sample, aggr, least, most, None)
+            if _number(self._root, f"{folder}/kdamond_pid") == self._pid:
+                return module.upper(), self._module(folder)
+        return self._sysfs() or ("", _Told(None))
+
+    def _left(self) -> bool:
+        """Whether it is what a killed run of this program left."""
+        left = handback.left_behind(self._root)
+        return left is not None and left.kdamond == self._pid
+
+    def _damon_stat(self) -> _Told | None:
+        root = self._root
+        stat = DamonStat(root, program=self._program, pause=self._pause)
+        try:
+            if not stat.present() or stat.state().pid != self._pid:
+                return None
+        except SourceError:
+            return None
+
+        def sample_us() -> int | None:
+            return (_number(root, f"{PARAMETERS}/aggr_interval_us") or 0) // Attrs().aggr_samples or None
+
+        # 6.17 has no such file: then nothing but the trace tells
+        return _Told(Attrs(), sample_us, lag=LAG_S if sample_us() is not None else None, targets=1)
+
+    def _module(self, folder: str) -> _Told:
+        root = self._root
+        sample, aggr = _number(root, f"{folder}/sample_interval"), _number(root, f"{folder}/aggr_interval")
+        least, most = _number(root, f"{folder}/min_nr_regions"), _number(root, f"{folder}/max_nr_regions")
+        try:
+            tuned = root.read(f"{folder}/autotune_monitoring_intervals") in ("Y", "1")
+        except SourceError:
+            tuned = False
+        goal = (400, 3, 5_000, 10_000_000) if tuned else None  # as DAMON_STAT's
+        return _Told(_attrs(sample, aggr, least, most, goal), lambda: sample, targets=1)
+
+    def _sysfs(self) -> tuple[str, _Told] | None:
+        root = self._root
         try:
             kdamonds = damon_sysfs.survey(root, self._pause) if damon_sysfs.supported(root) else []
         except SourceError:
-            kdamonds = []
+            return None
         for kdamond in kdamonds:
             if kdamond.pid == self._pid:
                 folder = f"{damon_sysfs.ADMIN}/{kdamond.index}/contexts/0"
                 intervals, bounds = (f"{folder}/monitoring_attrs/{name}" for name in ("intervals", "nr_regions"))
-                goal = [
+                goal = tuple(
                     _number(root, f"{intervals}/intervals_goal/{name}")
                     for name in ("access_bp", "aggrs", "min_sample_us", "max_sample_us")
-                ]
+                )
                 sample, aggr = _number(root, f"{intervals}/sample_us"), _number(root, f"{intervals}/aggr_us")
                 least, most = _number(root, f"{bounds}/min"), _number(root, f"{bounds}/max")
-                return f"sysfs, {root.path(f'{damon_sysfs.ADMIN}/{kdamond.index}')}", _attrs(
-                    sample, aggr, least, most, goal
-                )
-        return "", None
+                attrs = _attrs(sample, aggr, least, most, goal)
+                whose = f"sysfs, {root.path(f'{damon_sysfs.ADMIN}/{kdamond.index}')}"
+                if self._left():
+                    whose = "an earlier run of this program, which was killed"
+                return whose, _Told(attrs, partial(_number, root, f"{intervals}/sample_us"))
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What files tell of a kdamond's attributes."""
+
+    attrs: Attrs | None
+    """What was set, None where nothing tells; where they are tuned, the intervals may be long out of date."""
+    sample_us: Callable[[], int | None] = lambda: None
+    """The sampling interval that a file tells now."""
+    lag: float | None = None
+    """Seconds after which that is the one in force; None where it is what was set."""
+    targets: int | None = None
+    """How many targets it has, which tells when an aggregation is whole; None where unknown."""
+
+    @property
+    def fixed(self) -> bool:
+        """Whether nothing is tuned, so that what was set is in force."""
+        return self.attrs is not None and self.attrs.goal is None
 
 
 class _Run(TracedRun):
-    """Corrects the attributes by what is seen: tuning may have changed them long before we came."""
+    """Says where the intervals are an estimate."""
 
-    def __init__(
-        self, attrs: Attrs | None, cost: KdamondCost, clock: Callable[[], float], wall: Callable[[], float]
-    ) -> None:
-        super().__init__(attrs or Attrs(goal=None), cost, clock=clock, wall=wall)
-        self._sure = attrs is not None and attrs.goal is None
-        self._before: float | None = None
-
-    def following(self, traced: TracedAggregation) -> tuple[Attrs, Ints]:
-        """The attributes in force from now on; what came before is corrected by when the aggregations ended."""
-        before, self._before = self._before, traced.time
-        if traced.sample_us is not None:
-            self._sure = True
-            self.attrs = self.attrs if traced.sample_us == self.attrs.sample_us else _with(self.attrs, traced.sample_us)
-        elif not self._sure and before is not None and traced.complete:
-            seconds = traced.time - before
-            if not 0.6 < self.attrs.aggr_us / 1e6 / seconds < 1.7:
-                self.attrs = _with(self.attrs, round(seconds * 1e6) // self.attrs.aggr_samples)
-        self.note = "" if self._sure else "the intervals are an estimate until the next tuning step"
-        if traced.tuned and traced.next_sample_us is not None:
-            self.since_tuning = 0
-            return _with(self.attrs, traced.next_sample_us), traced.age
-        return self.attrs, traced.age
-
-
-def _with(attrs: Attrs, sample_us: int) -> Attrs:
-    """``attrs`` with this sampling interval, whatever its goal's bounds are."""
-    sample_us = max(1, sample_us)
-    goal = attrs.goal
-    if goal is not None:
-        goal = replace(
-            goal,
-            min_sample_us=min(goal.min_sample_us, sample_us),
-            max_sample_us=max(goal.max_sample_us, sample_us),
-        )
-    return replace(attrs, sample_us=sample_us, aggr_us=sample_us * attrs.aggr_samples, goal=goal)
+    def notes(self) -> tuple[str, ...]:
+        """What to say beside a snapshot."""
+        attrs = self.intervals.attrs
+        guess = "the intervals are an estimate, by how far its aggregations are apart"
+        if attrs is None or attrs.goal is not None:
+            guess += ", until the next tuning step"
+        return (*super().notes(), guess if self.intervals.guessed else "")
 
 
 def _attrs(
-    sample: int | None, aggr: int | None, least: int | None, most: int | None, goal: list[int | None] | None
+    sample: int | None, aggr: int | None, least: int | None, most: int | None, goal: tuple[int | None, ...] | None
 ) -> Attrs | None:
     if not sample or not aggr:
         return None

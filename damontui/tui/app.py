@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -17,20 +17,23 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.containers import Container
+from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
 
-from damontui import units
+from damontui import files, units
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Description, Event, Interim, Snapshot, Status
 from damontui.errors import DamontuiError, SourceError, UsageError
 from damontui.history import History
 from damontui.monitor import Monitor
 from damontui.recorder import Recorder, free_name
+from damontui.safe_text import shown
 from damontui.sources.active import ActiveSource
 from damontui.sources.base import Source, Taking
 from damontui.tui import keys
+from damontui.tui.draw import ShownFilter
 from damontui.tui.explore import Exploring
 from damontui.tui.frame import Frame, Mode
 from damontui.tui.panes.bandwidth import BandwidthPane
@@ -89,6 +92,9 @@ class _Switched:
 
     on: bool
     error: DamontuiError | None = None
+
+
+_SHOWN = ShownFilter()
 
 
 class _Finished:
@@ -726,19 +732,28 @@ class DamontuiApp(Exploring):
     def action_shot(self) -> None:
         """The screen as an SVG file."""
         folder = Path(self.options.screenshots or ".")
-        name = time.strftime("damontui-%Y-%m-%d-%H%M%S.svg", time.localtime(self.clock()))
+        stem = time.strftime("damontui-%Y-%m-%d-%H%M%S", time.localtime(self.clock()))
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            path = Path(self.save_screenshot(name, str(folder)))
-        except OSError as error:
+            path = files.free_path(folder, stem, ".svg")
+            with files.whole(path) as file:
+                file.write(self.export_screenshot().encode("utf-8", "replace"))
+        except (OSError, SourceError) as error:
+            why = error.why if isinstance(error, SourceError) else (error.strerror or str(error)).lower()
             self.notice = SourceError(
-                f"cannot save the screenshot in {folder.resolve()}",
-                (error.strerror or str(error)).lower(),
-                "choose another folder with --screenshots",
+                f"cannot save the screenshot in {folder.resolve()}", why, "choose another folder with --screenshots"
             )
             self.paint()
             return
         self.notify(str(path.resolve()), title="Screenshot saved", markup=False)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Textual's own, and then the one that lets nothing through that a terminal would obey."""
+        return [*super().get_line_filters(), _SHOWN]
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """What may be shown of it: a shell obeys what is pasted."""
+        super().copy_to_clipboard(shown(text, lines=True))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The table of keys as commands, and themes."""

@@ -12,10 +12,13 @@ from collections.abc import Iterable, Sequence
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
+from textual.color import Color
+from textual.filter import LineFilter
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from damontui.safe_text import STAND_IN, is_shown, shown
 from damontui.tui.frame import Frame
 from damontui.tui.themes import mixed
 
@@ -74,10 +77,14 @@ def width_of(line: Iterable[Span]) -> int:
 
 
 def fit(line: Iterable[Span], width: int, fill: str = "") -> Line:
-    """The line cut (with an ellipsis) or filled with spaces of style ``fill`` to exactly ``width`` columns."""
+    """The line cut (with an ellipsis) or filled with spaces of style ``fill`` to exactly ``width`` columns.
+
+    What may not be shown has a stand-in before anything is measured.
+    """
     out: list[Span] = []
     left = width
     for text, style in line:
+        text = shown(text)
         taken = cell_len(text)
         if taken <= left:
             if text:
@@ -133,6 +140,23 @@ def sparkline(
     return ["".join(ramp[min(8, max(0, height - (rows - 1 - row) * 8))] for height in heights) for row in range(rows)]
 
 
+class ShownFilter(LineFilter):
+    """The last thing before the terminal, for every widget, a toast, a border's title and an input's too.
+
+    What may not be shown is replaced column by column, since everything has been measured by then.
+    """
+
+    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
+        if is_shown("".join([segment.text for segment in segments])):
+            return segments
+        return [
+            segment
+            if segment.control
+            else Segment("".join(c if is_shown(c) else STAND_IN * cell_len(c) for c in segment.text), segment.style)
+            for segment in segments
+        ]
+
+
 class Pane(Widget):
     """A widget that shows a `Frame` as lines of text; repaints only the lines that changed."""
 
@@ -164,7 +188,7 @@ class Pane(Widget):
         width, height = self.size
         if self.frame is None or width <= 0 or height <= 0:
             return
-        title, subtitle = self.caption(self.frame)
+        title, subtitle = (shown(part) for part in self.caption(self.frame))
         lines = [fit(line, width) for line in list(self.draw(self.frame, width, height))[:height]]
         if self.frame.ascii:
             lines = [to_ascii(line) for line in lines]

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from damontui.analysis import heatmap
 from damontui.analysis.heatmap import IDLE, SHOWN, VOID, Axis, Mode, Place, Raster
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Snapshot, ints
+from damontui.damon.snapshot import Measured, Snapshot, ints
+from tests import make
 
 PAGE = 4096
+MIB = 1 << 20
 GIB = 1 << 30
 Row = tuple[int, int, int, int]
 """Start, end, nr_accesses and target."""
@@ -382,3 +384,93 @@ def test_nothing_is_hotter_where_all_is_idle() -> None:
     assert heatmap.hotter(snapshot(1.0, [(0, GIB, 0, 0)]), None) is None
     assert heatmap.hotter(snapshot(1.0, []), None) is None
     assert heatmap.bounds(snapshot(1.0, [])) is None
+
+
+# --- counted bytes --------------------------------------------------------------------------------------------------
+
+
+def process() -> Snapshot:
+    """8 MiB of which 4 are in memory and 1 is touched; 1 MiB, all touched; and a mapping that is no memory."""
+    used = ints([[1, 1, 3], [1, 1, 1], [0, 0, 0]]) * MIB
+    return make.snapshot(
+        [(0, 8 * MIB, 5, 0), (8 * MIB, 9 * MIB, 20, 7), (9 * MIB, 16 * MIB, 0, 0)],
+        resident=ints([4, 1, 0]) * MIB,
+        measured=Measured((1.0, 2.0, 10.0), used, used.sum(axis=0), used.sum(axis=0), ints([[4, 1, 0]] * 3).T * MIB),
+        targets=(7,),
+    )
+
+
+def axis_over(rows: int, lo: int = 0, hi: int = 16 * MIB) -> Axis:
+    return heatmap.make_axis((ints([0]), ints([16 * MIB])), rows, stride=heatmap.stride_for(1), lo=lo, hi=hi, ids=(7,))
+
+
+def test_cells_of_counted_memory_are_weighted_by_what_is_in_memory() -> None:
+    values, weights = heatmap.binned(process(), axis_over(16), "rate")
+    assert weights.tolist() == [*[MIB / 2] * 8, MIB, *[0] * 7]
+    assert values.tolist() == [*[0.25] * 8, 1.0, *[0] * 7]
+    # 1 of 2 MiB in the upper row that both mappings are in: a quarter of one and all of the other
+    values, weights = heatmap.binned(process(), axis_over(4), "rate")
+    assert weights.tolist() == [2 * MIB, 2 * MIB, MIB, 0]
+    assert values.tolist() == [0.25, 0.25, 1.0, 0]
+    values, weights = heatmap.binned(process(), axis_over(1), "rate")
+    assert (weights.tolist(), values.tolist()) == ([5 * MIB], [0.4])
+    hottest, _ = heatmap.binned(process(), axis_over(1), "rate", hottest=True)
+    assert hottest.tolist() == [1.0]
+
+
+def test_idle_time_of_counted_memory_is_that_of_half_its_bytes() -> None:
+    assert heatmap.values_of(process(), "idle").tolist() == [-10.0, 8.0, -10.0]
+    cold, hot, _ = heatmap.values_of(process(), "temperature").tolist()
+    assert cold < 0 < hot
+
+
+def test_no_memory_covers_nothing() -> None:
+    low, high = heatmap.extent(process(), heatmap.stride_for(1))
+    assert list(zip(low.tolist(), high.tolist(), strict=True)) == [(0, 9 * MIB)]
+    sampled = make.snapshot([(0, MIB, 5, 0), (MIB, 4 * MIB, 0, 0), (4 * MIB, 5 * MIB, 0, 0)], resident=ints([9, 0, 9]))
+    low, high = heatmap.extent(sampled, heatmap.stride_for(1))
+    assert list(zip(low.tolist(), high.tolist(), strict=True)) == [(0, MIB), (4 * MIB, 5 * MIB)]
+    assert [len(part) for part in heatmap.extent(sampled, heatmap.stride_for(1), used=True)] == [1, 1]
+
+
+def test_rows_of_a_mapping_that_goes_beyond_them_say_nothing_alone() -> None:
+    assert heatmap.unplaced(process(), axis_over(16)).tolist() == [*[True] * 8, *[False] * 8]
+    assert heatmap.unplaced(process(), axis_over(1)).tolist() == [False]
+    assert heatmap.unplaced(process(), axis_over(2)).tolist() == [False, False]  # 8 MiB in a row of 8 MiB
+    # one row of a mapping that begins before what is shown
+    assert heatmap.unplaced(process(), axis_over(1, 4 * MIB, 8 * MIB)).tolist() == [True]
+    assert not heatmap.unplaced(make.snapshot([(0, 8 * MIB, 5, 0)]), axis_over(16)).any()
+    assert not heatmap.unplaced(make.snapshot([]), axis_over(4)).any()
+
+
+def test_targets_put_in_another_order_keep_their_bytes() -> None:
+    two = replace(process(), target=ints([0, 1, 1]), targets=(7, 9), names=("a", "b", "c"))
+    swapped = heatmap.placed(two, (9, 7))
+    assert swapped.measured is not None
+    assert swapped.memory.tolist() == [MIB, 0, 4 * MIB]
+    assert swapped.measured.used[:, 2].tolist() == [MIB, 0, 3 * MIB]
+    alone = heatmap.placed(two, (9,))
+    assert alone.measured is not None
+    assert alone.measured.least.tolist() == alone.measured.most.tolist() == [MIB] * 3
+
+
+def test_columns_of_a_process_keep_the_share_that_is_in_use() -> None:
+    raster = Raster(axis_over(16), 1.0)
+    raster.update(Past([replace(process(), time=float(t), began=t - 1.0) for t in range(1, 9)]), 0, 8)
+    found = raster.values(0, 8)
+    np.testing.assert_allclose(found[:, :8], 0.25)
+    assert np.isnan(found[:, 9:]).all()
+
+
+def test_the_hottest_of_counted_memory_has_most_touched_bytes() -> None:
+    one = process()
+    # 3 of 4 MiB in ten seconds are no more than 1 of 1 MiB in the last one
+    both = replace(one, measured=replace(measured(one), used=ints([[2, 2, 3], [1, 1, 1], [0, 0, 0]]) * MIB))
+    assert heatmap.hotter(both, None) == Place(0, 1.0)
+    assert heatmap.hotter(both, Place(0, 1.0), -1) == Place(8 * MIB, 1.0)
+    assert heatmap.hotter(one, None) == Place(8 * MIB, 1.0)  # as many bytes: the smaller is denser
+
+
+def measured(one: Snapshot) -> Measured:
+    assert one.measured is not None
+    return one.measured

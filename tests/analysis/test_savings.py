@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from damontui.analysis import savings
 from damontui.analysis.savings import THRESHOLDS, Estimate, Ledger
 from damontui.damon import metrics
-from damontui.damon.snapshot import Snapshot, Truth
+from damontui.damon.snapshot import Measured, Snapshot, Truth, ints
 from damontui.history import History
 from damontui.sources.choose import Options, choose
 from tests import make
@@ -229,3 +229,64 @@ def test_the_truth_of_synthetic_memory_is_within_the_bar(name: str) -> None:
                 break
     assert len(inside) > 100
     assert sum(inside) / len(inside) >= 0.95
+
+
+# --- counted bytes --------------------------------------------------------------------------------------------------
+
+
+def counted(time: float = 60.0, cold: int = 200) -> Snapshot:
+    """80 MiB of 424 touched all the time; 120 within 10 s, 12 of a file; the rest never in 10 s."""
+    used = ints([[80, 80, 400 - cold], [12, 12, 12]]) * MIB
+    total = used.sum(axis=0)
+    kinds = ints([[400, 0, 0], [8, 16, 0]]) * MIB
+    return make.snapshot(
+        [(0, 1024 * MIB, 4, 0), (2048 * MIB, 2072 * MIB, 10, 0)],
+        time,
+        names=("[heap]", "data"),
+        resident=ints([400 * MIB, 24 * MIB]),
+        measured=Measured((0.1, 1.0, 10.0), used, total - 4 * MIB, total + 4 * MIB, kinds),
+    )
+
+
+def test_counted_idle_memory_is_what_was_counted() -> None:
+    assert savings.idle(counted(), 10) == Estimate(208 * MIB, 212 * MIB, 216 * MIB)
+    # not watched for so long: nothing for certain, and no more than was idle all the time
+    assert savings.idle(counted(), 60) == Estimate(0, 0, 216 * MIB)
+
+
+def test_the_ledger_does_not_take_what_was_not_watched_for_nothing() -> None:
+    ledger = Ledger()
+    ledger.update(kept([counted(t, cold=200 if t <= 90 else 100) for t in range(1, 101)]))
+    saving = ledger.saving(10, 0, 100)
+    assert saving is not None
+    # the tenth part of the time in which half of the cold memory was used is left out by p90
+    assert (saving.total, saving.working_set, saving.saved) == (424 * MIB, 212 * MIB, 212 * MIB)
+    assert (saving.least, saving.most) == (208 * MIB, 216 * MIB)
+    assert ledger.accessed(0, 100) == (92 * MIB,) * 4
+    # a curve of 10 s tells nothing of a minute, however long the process was watched
+    assert ledger.saving(60, 0, 100) is None
+    assert ledger.used_within(60, 0, 100) == ()
+    assert all(math.isnan(one) for one in ledger.idle_columns(60, 100, 100, 4))
+    assert ledger.idle_columns(10, 100, 20, 2) == pytest.approx([212 / 424, 112 / 424])
+
+
+def test_owners_of_counted_bytes_are_exact() -> None:
+    heap, data = savings.holders(counted(), 10)
+    assert (heap.name, heap.bytes, heap.idle, heap.used) == ("[heap]", 400 * MIB, 200 * MIB, 80 * MIB)
+    assert (data.name, data.bytes, data.idle, data.used) == ("data", 24 * MIB, 12 * MIB, 12 * MIB)
+    assert [one.idle for one in savings.holders(counted(), 60)] == [0, 0]
+
+
+def test_owners_by_kind() -> None:
+    anonymous, files = savings.by_kind(counted(), 10)
+    # half of the file's mapping is idle, so half of what of it is anonymous
+    assert anonymous == savings.Holder("anonymous", 2, 408 * MIB, 204 * MIB, 84 * MIB, 0)
+    assert files == savings.Holder("files", 1, 16 * MIB, 8 * MIB, 8 * MIB, 1)
+    assert savings.by_kind(make.snapshot(ROWS), 10) == []
+
+
+def test_what_is_not_in_memory_is_not_idle() -> None:
+    rows = [(0, GIB, 20, 9), (2 * GIB, 3 * GIB, 0, 59)]
+    shown = make.snapshot(rows, resident=ints([GIB, 300 * MIB]))
+    assert savings.idle(shown, 60).found == 300 * MIB
+    assert [one.idle for one in savings.holders(shown, 60)] == [300 * MIB]

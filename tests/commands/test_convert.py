@@ -98,13 +98,42 @@ def test_what_is_there_stays_until_the_new_file_is_whole(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["damon.data", "mine.json"]
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
-def test_a_full_disk_is_a_sentence(damon: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for kind in ("damontui", "json", "json-compressed", "trace"):
-        status, said = convert(capsys, damon, "/dev/full", "--to", kind, "--force")
-        assert status == 1
-        assert "no space left" in said
-    assert os.path.exists("/dev/full")
+@pytest.mark.parametrize("kind", ["damontui", "json", "json-compressed", "trace"])
+def test_a_full_disk_is_a_sentence(
+    damon: Path, tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str], small_disk: None
+) -> None:
+    status, said = convert(capsys, damon, tmp_path / "out", "--to", kind)
+    assert status == 1
+    assert "file too large" in said
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".*.part"))
+
+
+@pytest.mark.parametrize("words", [(), ("--force",)])
+def test_only_files_are_read_and_written(
+    damon: Path, tmp_path: Path, words: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for name, odd in (("/dev/full", "a device"), (tmp_path / "pipe", "a pipe"), (tmp_path, "a folder")):
+        status, said = convert(capsys, damon, name, "--to", "json", *words)
+        assert (status, f"it is {odd}, not a file" in said) == (1, True)
+        status, said = convert(capsys, name, tmp_path / "out", "--to", "json", *words)
+        assert (status, f"it is {odd}, not a file" in said) == (1, True)
+
+
+def test_what_is_replaced_is_the_link_and_not_what_it_leads_to(
+    damon: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    victim, link = tmp_path / "victim", tmp_path / "link.json"
+    victim.write_text("precious")
+    victim.chmod(0o644)
+    link.symlink_to(victim)
+    assert convert(capsys, damon, link)[0] == 1
+    assert convert(capsys, damon, link, "--force")[0] == 0
+    assert victim.read_text() == "precious"
+    assert victim.stat().st_mode & 0o777 == 0o644
+    assert not link.is_symlink()
+    assert link.stat().st_mode & 0o777 == 0o600
 
 
 def test_intervals_for_a_record_that_has_none(damon: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,7 +44,7 @@ def test_the_file_holds_what_snapshot_shows(tmp_path: Path, capsys: pytest.Captu
     capsys.readouterr()
     shown = []
     for words in ([*FAST, "--count", "5"], [str(path), "--speed", "max", "--count", "5"]):
-        assert cli.main(["snapshot", *words, "--json"]) == 0
+        assert cli.main(["snapshot", *words, "--json", "--now"]) == 0
         keys = ("time", "intervals", "bandwidth_bytes_per_s", "idle_ms_percentiles", "regions", "truth", "complete")
         shown.append([{k: json.loads(line)[k] for k in keys} for line in capsys.readouterr().out.splitlines()])
     assert len(shown[0]) == 5
@@ -101,11 +101,25 @@ def test_a_folder_that_cannot_be_written_to_is_said_at_once(tmp_path: Path, caps
     assert "no such file" in refused(capsys, 1, "record", *FAST, "-o", str(tmp_path / "no" / "a"))
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
-def test_a_full_disk_is_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    before = os.stat("/dev/full").st_mode
-    assert "no space left" in refused(capsys, 1, "record", *FAST, "-o", "/dev/full", "--force")
-    assert os.stat("/dev/full").st_mode == before
+@pytest.mark.parametrize(("name", "part"), [("no/a", "mkdir -p"), (".", "it is a folder")])
+def test_what_cannot_be_begun_is_said_before_anything_is_touched(tmp_path: Path, name: str, part: str) -> None:
+    log = tmp_path / "log"
+    done = run(str(log), "record", "fake:steady", "-o", str(tmp_path / name), "--force", program=FAKE)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert part in done.stderr
+    assert not log.exists(), "the source was not even entered"
+
+
+def test_a_full_disk_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str], small_disk: None) -> None:
+    assert "file too large" in refused(capsys, 1, "record", *FAST, "-o", str(tmp_path / "out"))
+
+
+def test_a_device_or_a_pipe_is_no_file_to_record_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in ("/dev/full", str(tmp_path / "pipe")):
+        before = os.stat(path).st_mode
+        assert "not a file" in refused(capsys, 1, "record", *FAST, "-o", path, "--force")
+        assert os.stat(path).st_mode == before
 
 
 @pytest.mark.parametrize(("number", "status"), SIGNALS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import re
 import signal
 import struct
@@ -332,9 +331,11 @@ def test_a_file_is_not_overwritten_unasked(record: str, tmp_path: Path, capsys: 
     assert Path(record).read_bytes() == before
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
-def test_a_full_disk_is_a_sentence(record: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "no space left" in refused(capsys, 1, record, "-o", "/dev/full", "--force")
+def test_a_full_disk_is_a_sentence(
+    record: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], small_disk: None
+) -> None:
+    assert "file too large" in refused(capsys, 1, record, "-o", str(tmp_path / "out"))
+    assert "not a file" in refused(capsys, 1, record, "-o", "/dev/full", "--force")
 
 
 def test_a_terminal_gets_colour_and_progress(record: str) -> None:

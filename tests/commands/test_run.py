@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -46,7 +47,7 @@ def needs_clear_refs() -> None:
         (["--json"], ["the command is missing"]),
         (["--frobnicate", "--", "true"], ["--frobnicate", "no such option"]),
         (["--rootfs", "/proc", "--", "true"], ["--rootfs", "/proc", "own /proc"]),
-        (["--sample", "5", "--", "true"], ["--sample", "'5'"]),
+        (["--sample", "5x", "--", "true"], ["--sample", "'5x'"]),
         (["--take", "--", "true"], ["--take", "no such option"]),
     ],
 )
@@ -134,6 +135,14 @@ def test_standard_input_is_the_commands() -> None:
     assert done.returncode == 0
 
 
+def test_a_file_is_the_commands_input(tmp_path: Path) -> None:
+    needs_clear_refs()
+    (tmp_path / "data").write_text("one\ntwo\n")
+    with open(tmp_path / "data") as data:
+        done = run("--json", "--", "sh", "-c", "read a; read b; test $b = two && exit 9", stdin=data)
+    assert done.returncode == 9
+
+
 def test_a_reader_that_goes_away_does_not_end_the_command(tmp_path: Path) -> None:
     needs_clear_refs()
     said = tmp_path / "said"
@@ -215,6 +224,94 @@ def test_the_screen_shows_the_output_and_q_ends_with_the_commands_status() -> No
     status, text = in_terminal([*PROGRAM, *QUICK, "--", "sh", "-c", "echo last words of the command; exit 7"], react)
     assert status == 7
     assert "Output" in text
+
+
+def test_a_pipe_is_the_commands_input_and_the_keys_come_from_the_terminal() -> None:
+    needs_clear_refs()
+
+    def react(text: str, terminal: int, _: int) -> bool:
+        if "exit status 7" in text and "it came through the pipe" in text:
+            os.write(terminal, b"q")
+            return True
+        return False
+
+    inner = "read word && echo it came through the $word; exit 7"
+    words = " ".join(map(shlex.quote, [*PROGRAM, *QUICK, "--", "sh", "-c", inner]))
+    status, text = in_terminal(["sh", "-c", f"echo pipe | {words}"], react)
+    assert status == 7
+    assert "Output" in text
+
+
+# a command that asks when it has the terminal: no key is typed before that
+_ASKS = (
+    "import os, sys, time; [time.sleep(0.01) for _ in iter(lambda: os.tcgetpgrp(0), os.getpgrp())];"
+    "print('asks', file=sys.stderr, flush=True)"
+)
+
+
+def test_without_a_screen_the_terminal_is_the_commands() -> None:
+    needs_clear_refs()
+
+    def react(text: str, terminal: int, _: int) -> bool:
+        if "asks" in text:
+            os.write(terminal, b"an answer\n")
+            return True
+        return False
+
+    script = f"{_ASKS}; sys.exit(9 if input() == 'an answer' else 1)"
+    status, _ = in_terminal([*PROGRAM, "--json", *QUICK, "--", sys.executable, "-c", script], react)
+    assert status == 9
+
+
+def test_ctrl_c_is_the_commands_where_it_has_the_terminal() -> None:
+    needs_clear_refs()
+
+    def react(text: str, terminal: int, _: int) -> bool:
+        if "asks" in text:
+            os.write(terminal, b"\x03")
+            return True
+        return False
+
+    ends = "import signal, sys; signal.signal(2, lambda *_: sys.exit(43))"
+    script = f"{ends}; {_ASKS}; [time.sleep(0.01) for _ in iter(int, 1)]"
+    status, _ = in_terminal([*PROGRAM, "--json", *QUICK, "--", sys.executable, "-c", script], react)
+    assert status == 43
+
+
+# a shell's part in job control: a job in a group of its own that has the terminal, told when it stops, continued
+_SHELL = """
+import os, signal, sys
+signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+child = os.fork()
+if child == 0:
+    os.setpgid(0, 0)
+    os.tcsetpgrp(0, os.getpid())
+    signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+    os.execvp(sys.argv[1], sys.argv[1:])
+_, status = os.waitpid(child, os.WUNTRACED)
+print("shell: stopped", os.WIFSTOPPED(status), flush=True)
+os.tcsetpgrp(0, child)
+os.killpg(child, signal.SIGCONT)
+_, status = os.waitpid(child, 0)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def test_ctrl_z_stops_both_and_both_go_on() -> None:
+    needs_clear_refs()
+    typed: list[bytes] = []
+
+    def react(text: str, terminal: int, _: int) -> bool:
+        for said, keys in (("asks", b"\x1a"), ("shell: stopped True", b"an answer\n")):
+            if said in text and keys not in typed:
+                typed.append(keys)
+                os.write(terminal, keys)
+        return len(typed) == 2
+
+    script = f"{_ASKS}; sys.exit(9 if input() == 'an answer' else 1)"
+    words = [sys.executable, "-c", _SHELL, *PROGRAM, "--json", *QUICK, "--", sys.executable, "-c", script]
+    status, text = in_terminal(words, react)
+    assert status == 9, text
 
 
 def test_close_leaves_with_the_command() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from damontui.damon.snapshot import ints
 from damontui.errors import SourceError
 from damontui.kernel import process_files as files
-from damontui.kernel.process_files import Mapping
+from damontui.kernel.process_files import Mapping, ProcessFolder
 from damontui.kernel.root import KernelError, Root
 from tests.fake_process import Area, FakeProcess, smaps_text
 
@@ -179,3 +180,45 @@ def test_clear_refs_is_written_in_a_read_only_session_too(tmp_path: Path) -> Non
 def test_arrays_are_bytes_in_int64() -> None:
     found = files.smaps(HERE, os.getpid())
     assert found.rss.dtype == found.referenced.dtype == np.int64
+
+
+def test_a_folder_held_open_is_of_one_process_only() -> None:
+    with subprocess.Popen(["sleep", "60"]) as child, ProcessFolder(HERE, child.pid) as folder:
+        stat = folder.stat()
+        assert stat is not None
+        assert stat.comm == "sleep"
+        assert folder.smaps().headers
+        assert folder.maps()
+        folder.clear_refs()
+        child.kill()
+        child.wait()
+        assert folder.stat() is None
+        for attempt in (folder.clear_refs, folder.smaps, folder.maps):
+            with pytest.raises(KernelError) as caught:
+                attempt()
+            assert caught.value.errno in files.GONE
+    with pytest.raises(KernelError):
+        ProcessFolder(HERE, child.pid)
+
+
+def test_a_folder_held_open_does_not_follow_its_number_to_another(tmp_path: Path) -> None:
+    process = FakeProcess(tmp_path, 10)
+    with ProcessFolder(process.root, 10) as folder:
+        process.end()
+        again = FakeProcess(tmp_path, 10, comm="stranger")
+        with pytest.raises(KernelError) as caught:
+            folder.clear_refs()
+        assert caught.value.errno in files.GONE
+        assert not again.cleared
+    with pytest.raises(KernelError, match="closed"):
+        folder.read("stat")
+
+
+def test_a_folder_held_open_follows_no_link(tmp_path: Path) -> None:
+    process = FakeProcess(tmp_path, 10)
+    (tmp_path / "victim").write_text("precious")
+    (process.folder / "clear_refs").unlink()
+    (process.folder / "clear_refs").symlink_to(tmp_path / "victim")
+    with ProcessFolder(process.root, 10) as folder, pytest.raises(KernelError, match="symbolic link"):
+        folder.clear_refs()
+    assert (tmp_path / "victim").read_text() == "precious"

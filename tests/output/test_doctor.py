@@ -133,7 +133,9 @@ def test_damon_stat_on(tmp_path: Path, kernel: str) -> None:
     for target in ("paddr", "vaddr"):
         ((what, remedy),) = obstacles(found, target)
         assert "DAMON_STAT holds DAMON" in what
-        assert remedy == f"echo N | sudo tee {tmp_path}/{STAT}/enabled"
+        word = "paddr" if target == "paddr" else "PID"
+        assert remedy == f"to switch it off meanwhile and on again at the end: sudo {PROGRAM} {word} --take"
+    assert "echo N" not in report(found, COLOURS)
 
 
 def test_damon_stat_off(tmp_path: Path) -> None:

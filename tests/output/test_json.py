@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 
 import numpy as np
 import pytest
@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import ModuleValues, Snapshot, Truth
+from damontui.damon.snapshot import Frames, Measured, ModuleValues, Snapshot, Truth, ints
 from damontui.errors import UsageError
 from damontui.output.json import dump, snapshot_object, snapshot_of
+from tests import make
 from tests.make import snapshot
 
 ROWS = [(4096, 8192, 0, 7), (8192, 1 << 30, 20, 0), (1 << 40, 1 << 47, 3, 1 << 20)]
@@ -31,6 +32,11 @@ def assert_same(one: Snapshot, other: Snapshot) -> None:
         if isinstance(mine, np.ndarray):
             assert mine.dtype == theirs.dtype
             assert mine.tolist() == theirs.tolist()
+        elif isinstance(mine, Measured):
+            assert asdict(mine).keys() == asdict(theirs).keys()
+            assert all(
+                np.array_equal(a, b) for a, b in zip(asdict(mine).values(), asdict(theirs).values(), strict=True)
+            )
         else:
             assert mine == theirs, field.name
 
@@ -77,6 +83,83 @@ def test_what_was_not_measured_is_null_not_zero() -> None:
     assert value["regions"] == []
     assert value["note"] == "tracefs is hidden"
     assert_same(snapshot_of(json.loads(dump(taken, "stat"))), taken)
+
+
+def test_a_process_says_its_bytes() -> None:
+    taken = make.process(60.0, mappings=5)
+    value = json.loads(dump(taken, "1234"))
+    measured = taken.measured
+    assert measured is not None
+    assert value["mapped_bytes"] == measured.mapped
+    assert value["total_bytes"] == int(taken.memory.sum()) < value["mapped_bytes"]
+    assert value["longest_pause_ms"] == 12.0
+    assert value["watched_s"] == 60.0
+    assert value["measured"]["swapped_bytes"] == 3 * make.MIB
+    assert value["working_set_bytes"] == measured.used[:, 0].sum()
+    held = {kind: part["bytes"] for kind, part in value["memory"].items()}
+    assert held == dict(zip(("anon", "file", "shmem"), measured.kinds.sum(axis=0).tolist(), strict=True))
+    assert {part["seconds"] for part in value["memory"].values()} == {60.0}
+    assert all(part["used_bytes"] + part["idle_bytes"] == part["bytes"] for part in value["memory"].values())
+    estimate = value["estimate"]
+    assert [row["seconds"] for row in estimate["idle"]] == [0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60]
+    for idle, used in zip(estimate["idle"], estimate["working_set"], strict=True):
+        assert idle["bytes"] + used["bytes"] == value["total_bytes"]
+        assert idle["least"] <= idle["bytes"] <= idle["most"]
+        assert used["least"] <= used["bytes"] <= used["most"]
+    assert estimate["working_set"][-1]["bytes"] == measured.used[:, -1].sum()
+    assert estimate["watched_s"] == 60.0
+    assert max(estimate["idle_ms_percentiles"]) == 60_000
+    for region, resident, used in zip(value["regions"], taken.memory.tolist(), measured.used.tolist(), strict=True):
+        assert (region["resident"], region["used"], region["used_within"]) == (resident, used[0], used)
+    assert_same(snapshot_of(value), taken)
+
+
+def test_kinds_are_of_the_time_that_was_watched() -> None:
+    value = snapshot_object(make.process(20.0, seconds=(0.1, 1.0, 12.0)), "1234")
+    assert {part["seconds"] for part in value["memory"].values()} == {10.0}
+    assert value["estimate"]["idle"][-1]["seconds"] == 10
+
+
+def test_what_is_resident_of_sampled_memory() -> None:
+    taken = snapshot(ROWS[:2], resident=ints([4096, 1 << 20]), watched=3.5, free=None)
+    value = snapshot_object(taken, "1234")
+    assert (value["total_bytes"], value["mapped_bytes"]) == (4096 + (1 << 20), (1 << 30) - 4096)
+    assert [(region["resident"], region["used"]) for region in value["regions"]] == [(4096, 0), (1 << 20, 1 << 20)]
+    assert value["working_set_bytes"] == 1 << 20
+    assert value["memory"] is None
+    assert_same(snapshot_of(json.loads(dump(taken, "1234"))), taken)
+
+
+def test_sampled_estimates_say_how_sure_they_are() -> None:
+    value = snapshot_object(snapshot([(0, 1 << 30, 20, 9), (1 << 30, 1 << 31, 0, 59)], watched=60.0), "stat")
+    rows = {row["seconds"]: row for row in value["estimate"]["idle"]}
+    assert min(rows) == 1  # nothing is known of less than an aggregation
+    assert rows[60] == {"seconds": 60, "bytes": 1 << 30, "least": round((1 << 30) * 0.95), "most": 1 << 30}
+    assert value["estimate"]["working_set"][-1]["least"] == 1 << 30
+
+
+def test_physical_memory_by_kind() -> None:
+    counts = np.zeros((2, 9), dtype=np.int64)
+    counts[:, 0], counts[:, 3] = 30, 70
+    taken = snapshot([(0, 1 << 30, 20, 9), (1 << 30, 1 << 31, 0, 59)], free=5 << 20)
+    value = snapshot_object(replace(taken, frames=Frames(counts, ints([0, 0]), ints([0, 0]))), "stat")
+    assert value["free_bytes"] == 5 << 20
+    anon = value["memory"]["anon"]
+    assert anon["bytes"] == pytest.approx(0.7 * (2 << 30), rel=1e-6)
+    assert anon["idle_bytes"] == pytest.approx(0.35 * (2 << 30), rel=1e-6)
+    assert anon["least"] < anon["bytes"] < anon["most"]
+
+
+@pytest.mark.parametrize("name", ["seconds", "least", "swapped_bytes"])
+def test_damaged_counts_are_refused(name: str) -> None:
+    value = json.loads(dump(make.process(), "1234"))
+    del value["measured"][name]
+    with pytest.raises(UsageError, match=name):
+        snapshot_of(value)
+    value = json.loads(dump(make.process(), "1234"))
+    value["measured"]["least"] = [1]
+    with pytest.raises(UsageError, match="shape"):
+        snapshot_of(value)
 
 
 @given(

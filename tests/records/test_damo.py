@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ from damontui.damon import metrics
 from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.errors import SourceError
 from damontui.records import damo, files
+from damontui.records.table import table_of
+from tests import make
 
 DATA = Path(__file__).parents[1] / "data" / "damo-vaddr"
 
@@ -63,6 +66,18 @@ def test_a_conversion_keeps_everything(kind: files.Format, folder: Path) -> None
     assert files.same(record, back)
     with pytest.raises(SourceError, match="--force"):
         files.write(record, folder / "out", kind)
+
+
+def test_what_has_no_place_is_named(tmp_path: Path) -> None:
+    table = table_of(make.description("process"), [replace(make.process(t), names=()) for t in (60.0, 61.0)])
+    left = files.write(table, tmp_path / "out", "json")
+    assert left == [
+        "the observer's CPU share is left out",
+        "how much of each region is in memory is left out",
+        "counted bytes (each region becomes a share of samples) are left out",
+        "how long memory had been watched is left out",
+    ]
+    assert files.read(tmp_path / "out").nr_accesses.tolist() == table.nr_accesses.tolist()
 
 
 def test_trace_text_names_what_it_cannot_keep(folder: Path) -> None:

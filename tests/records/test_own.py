@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import os
 import stat
 from pathlib import Path
@@ -14,9 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from damontui.damon.attrs import Attrs, IntervalsGoal
-from damontui.damon.snapshot import Description, ModuleValues, Snapshot, Truth, ints
+from damontui.damon.snapshot import FRAME_KINDS, Description, Frames, Measured, ModuleValues, Snapshot, Truth, ints
 from damontui.errors import SourceError
+from damontui.records import files, own
 from damontui.records.own import Record, RecordWriter
+from damontui.records.table import extra_of, table_of
+from tests import make as by_hand
+from tests.make import process as of_process
 
 USUAL = Attrs()
 ABOUT = Description("stat", "DAMON_STAT", "kernel", USUAL, host="lab", kernel="7.2.13", limits=("one", "two"))
@@ -36,10 +41,12 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     cuts = sorted(draw(st.sets(st.integers(0, 2**50), max_size=12)))
     pairs = [(a, b) for a, b in itertools.pairwise(cuts) if draw(st.booleans())]
     count = len(pairs)
-    numbers = st.lists(st.integers(0, 2**31), min_size=count, max_size=count)
+    # what they stand for in bytes and microseconds fits 64 bits: anything else is no snapshot (see test_sound)
+    numbers = st.lists(st.integers(0, 2**11), min_size=count, max_size=count)
+    began, ended = sorted((draw(st.floats(0, 1e9)), draw(st.floats(0, 1e9))))
     return Snapshot(
-        time=draw(st.floats(0, 1e9)),
-        began=draw(st.floats(0, 1e9)),
+        time=ended,
+        began=began,
         wall=draw(st.floats(0, 4e9)),
         attrs=draw(ATTRS),
         start=ints([a for a, _ in pairs]),
@@ -50,7 +57,7 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
         origin="record",
         next_attrs=draw(ATTRS),
         targets=draw(st.sampled_from([(0,), (7,), (18446623438842320000, 3)])),
-        names=draw(st.sampled_from([(), ("[heap]", "é") * count])),
+        names=draw(st.sampled_from([(), (("[heap]", "é") * count)[:count]])),
         complete=draw(st.booleans()),
         lost=draw(st.integers(0, 9)),
         until_tuning=draw(st.none() | st.integers(0, 3)),
@@ -61,11 +68,12 @@ def snapshots(draw: st.DrawFn) -> Snapshot:
     )
 
 
-def same(one: Snapshot, other: Snapshot) -> bool:
-    return all(
-        np.array_equal(a, b) if isinstance(a, np.ndarray) else a == b
-        for a, b in ((getattr(one, f.name), getattr(other, f.name)) for f in dataclasses.fields(Snapshot))
-    )
+def same(one: object, other: object) -> bool:
+    if isinstance(one, np.ndarray) and isinstance(other, np.ndarray):
+        return one.dtype == other.dtype and np.array_equal(one, other)
+    if isinstance(one, Snapshot | Measured | Frames) and type(one) is type(other):
+        return all(same(getattr(one, f.name), getattr(other, f.name)) for f in dataclasses.fields(one))
+    return one == other
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -83,6 +91,91 @@ def test_a_round_trip_is_exact(many: list[Snapshot], tmp_path: Path) -> None:
         assert all(same(a, b) for a, b in zip(many, back, strict=True))
         one = [record.snapshot(i) for i in range(len(record))]
         assert all(b is not None and same(a, b) for a, b in zip(many, one, strict=True))
+
+
+def counted() -> list[Snapshot]:
+    """A process whose bytes were counted, and physical memory whose frames were looked at."""
+    process = [dataclasses.replace(of_process(60.0 + t, mappings=40), origin="record", wall=1e9) for t in range(3)]
+    frames = Frames(ints(range(27)).reshape(3, len(FRAME_KINDS)), ints([1, 0, 2]), ints([0, 0, 9]), 0.25)
+    return [
+        *process,
+        dataclasses.replace(make(1)[0], frames=frames, free=1 << 40, watched=12.5, resident=ints([1, 0, 7])),
+    ]
+
+
+def test_counted_bytes_come_back_exactly(tmp_path: Path) -> None:
+    path = tmp_path / "record"
+    many = counted()
+    with RecordWriter(path, ABOUT) as writer:
+        for snapshot in many:
+            writer.append(snapshot)
+        size = writer.bytes
+    assert all(same(a, b) for a, b in zip(many, files.read(path), strict=True))
+    # the same through a table of snapshots in memory
+    assert all(same(a, b) for a, b in zip(many, table_of(ABOUT, many), strict=True))
+    assert size < 3 * 40 * 5 * 16  # of 40 regions with five columns and a curve of four times
+
+
+def test_unknown_keys_are_ignored_and_old_records_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "record"
+    usual = own.extra_of
+    monkeypatch.setattr(own, "extra_of", lambda one: usual(one) | {"of_another_time": [1, 2]})
+    with RecordWriter(path, ABOUT) as writer:
+        writer.append(counted()[0])
+    assert same(counted()[0], Record(path).snapshot(0))
+    monkeypatch.setattr(own, "extra_of", lambda one: {})
+    with RecordWriter(path, ABOUT, force=True) as writer:
+        writer.append(counted()[0])
+    back = Record(path).snapshot(0)
+    assert back is not None
+    assert (back.resident, back.measured, back.watched, back.frames) == (None, None, None, None)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"resident": [1]},
+        {"resident": [-1] * 40},
+        {"resident": [1 << 63] * 40},
+        {"resident": [[1]] * 40},
+        {"resident": "many"},
+        {"measured": {}},
+        {"measured": []},
+        {"measured": {"seconds": [2.0, 1.0]}},
+        {"measured": {"seconds": []}},
+        {"measured": {"seconds": [float("nan")]}},
+        {"measured": {"used": [[0] * 40]}},
+        {"measured": {"used": [[0] * 40, [-1] * 40, [0] * 40, [0] * 40]}},
+        {"measured": {"kinds": {"anon": [1]}}},
+        {"measured": {"least": [1, 2]}},
+        {"measured": {"mapped": -5}},
+        {"measured": {"longest_pause": float("inf")}},
+        {"frames": {"counts": {"free": [0]}, "unevictable": [0], "huge": [0]}},
+    ],
+)
+def test_numbers_that_nobody_counted_are_a_damaged_snapshot(
+    change: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "record"
+    usual = own._plain
+
+    def broken(value: object) -> object:
+        made = usual(value)
+        if isinstance(value, Measured) and isinstance(change.get("measured"), dict):
+            return made | change["measured"] if change["measured"] else {}  # type: ignore[operator]
+        return made
+
+    extra = {name: value for name, value in change.items() if name != "measured" or not isinstance(value, dict)}
+    monkeypatch.setattr(own, "_plain", broken)
+    monkeypatch.setattr(
+        own, "json_text", lambda value: json.dumps(value).encode()
+    )  # ours writes no NaN; another program's might
+    monkeypatch.setattr(own, "extra_of", lambda one: extra_of(one) | extra)
+    with RecordWriter(path, ABOUT) as writer:
+        writer.append(counted()[0])
+    with Record(path) as record:
+        assert record.snapshot(0) is None
+        assert record.damaged == 1
 
 
 def make(count: int, regions: int = 3) -> list[Snapshot]:
@@ -183,3 +276,20 @@ def test_a_bomb_stays_within_bounds(tmp_path: Path) -> None:
     with Record(path) as record:
         assert len(record.table()) == 1
         assert record.damaged == 1
+
+
+def test_a_slowed_source_is_kept_exactly(tmp_path: Path) -> None:
+    """A budget moves both interval and goal: a snapshot need not fit the intervals of the description."""
+    path = tmp_path / "slowed"
+    goal = IntervalsGoal(min_sample_us=946_737, max_sample_us=1_000_000)
+    slowed = Attrs(sample_us=946_737, aggr_us=9_467_370, goal=goal)
+    usual = Attrs(sample_us=100_000, aggr_us=1_000_000, goal=IntervalsGoal(max_sample_us=1_000_000))
+    many = [
+        by_hand.snapshot([(0, 4096, 1, 1)], 1.0, attrs=a, next_attrs=b) for a, b in ((usual, slowed), (slowed, slowed))
+    ]
+    with RecordWriter(path, dataclasses.replace(ABOUT, attrs=usual)) as writer:
+        for snapshot in many:
+            writer.append(snapshot)
+    with Record(path) as record:
+        found = list(record.table())
+    assert [(s.attrs, s.next_attrs) for s in found] == [(usual, slowed), (slowed, slowed)]

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from damontui.damon.attrs import Attrs, IntervalsGoal
-from damontui.errors import UsageError
+from damontui.errors import SourceError, UsageError
 from damontui.sources.choose import KINDS, Options, auto_reason, choose
 from damontui.sources.damon_stat import DamonStatSource
 from damontui.sources.engine import EngineSource
 from damontui.sources.kdamond import KdamondSource
 from damontui.sources.process import ProcessSource
 from damontui.sources.replay import ReplaySource
+from tests.output.test_doctor import tree as made_up
+from tests.sources.test_catalog import process
 
 
 def tree(folder: Path, *files: str) -> Path:
@@ -42,11 +45,42 @@ def test_auto_is_damon_stat_where_it_can_be_read(tmp_path: Path) -> None:
 
 def test_auto_without_rights_names_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # as root would be allowed everything
-    source = choose("auto", options(tree(tmp_path, STAT)))
+    asked = replace(options(tree(tmp_path, STAT)), scene=True)
+    source = choose("auto", asked)
     assert isinstance(source, EngineSource)
     reason = source.describe().reason
     assert "synthetic" in reason
     assert "sudo /opt/bin/damontui" in reason
+
+
+@pytest.mark.parametrize(
+    ("kernel", "parts"),
+    [
+        ("6.1", ["this kernel has no DAMON_STAT", "20 (python3, 1.95 GiB)", "demo (synthetic memory, only"]),
+        ("6.12", ["this kernel has no DAMON_STAT", "20 (python3, 1.95 GiB)", "paddr (the whole machine"]),
+    ],
+)
+def test_without_a_screen_nothing_is_made_up(
+    kernel: str, parts: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    root = made_up(tmp_path, kernel)
+    process(tmp_path, 10, "small", pages=10)
+    process(tmp_path, 20, "python3", pages=512_000)
+    with pytest.raises(SourceError) as refused:
+        choose("auto", Options(rootfs=str(root.folder), program="/opt/bin/damontui"))
+    for part in (*parts, "all there is: /opt/bin/damontui doctor"):
+        assert part in str(refused.value)
+    assert "stat (" not in str(refused.value)
+
+
+def test_what_only_root_may_read_names_the_command_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = made_up(tmp_path, "7.2")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # as root would be allowed everything
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(SourceError) as refused:
+        choose("auto", Options(rootfs=str(root.folder), program="/opt/bin/damontui"))
+    assert "only root may read DAMON_STAT; run: sudo /opt/bin/damontui stat; or name a target" in str(refused.value)
 
 
 def test_auto_says_what_the_kernel_has(tmp_path: Path) -> None:
@@ -63,6 +97,8 @@ def test_auto_writes_nothing(tmp_path: Path) -> None:
     folder = tree(tmp_path, STAT, ADMIN)
     before = {path: (path.stat().st_mtime_ns, path.is_dir() or path.read_text()) for path in folder.rglob("*")}
     choose("auto", options(folder)).describe()
+    with pytest.raises(SourceError):
+        choose("auto", options(tmp_path / "nothing"))
     after = {path: (path.stat().st_mtime_ns, path.is_dir() or path.read_text()) for path in folder.rglob("*")}
     assert before == after
 

@@ -94,7 +94,7 @@ def test_output_to_our_standard_error(capfd: pytest.CaptureFixture[str], started
     [
         (("/nowhere/at-all",), {}, "cannot start /nowhere/at-all: there is no such command"),
         (("/etc/passwd",), {}, "cannot start /etc/passwd: it may not be executed; chmod +x /etc/passwd"),
-        (("true",), {"log": "/nowhere/log"}, "cannot write /nowhere/log: there is no such file"),
+        (("true",), {"log": "/nowhere/log"}, "cannot write /nowhere/log: no such file"),
         ((), {}, "cannot start the command: there is none"),
     ],
 )

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from damontui.damon import metrics
 from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.snapshot import Event, Snapshot, Status
 from damontui.errors import SourceError
+from damontui.sources.damon_stat import DamonStatSource
 from damontui.sources.watch import WatchSource
-from tests.fake_kernel import ADMIN, TRACING, FakeKernel, Stop, replay
+from tests.fake_kernel import ADMIN, TRACING, FakeKernel, Stop, capture, replay
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def test_a_tuned_one_is_estimated_until_a_tuning_line(kernel: FakeKernel) -> Non
     kernel.at(kernel.now + 8.0, lambda: lines(kernel, 300, "damon_monitor_intervals_tune: sample_us=150000", region))
     kernel.at(kernel.now + 11.0, lambda: lines(kernel, 300, region))
     found = [e for e in events(kernel, make(kernel), 12.0) if isinstance(e, Snapshot)]
-    assert [s.attrs.sample_us for s in found] == [20_000, 100_000, 100_000, 100_000, 150_000]
+    assert [s.attrs.sample_us for s in found] == [100_000, 100_000, 100_000, 100_000, 150_000]
     assert [bool(s.note) for s in found] == [True, True, True, True, False]
     assert found[3].next_attrs.sample_us == 150_000
     assert found[3].next_attrs.goal == IntervalsGoal()
@@ -131,3 +133,140 @@ def test_without_tracefs_it_cannot_be_watched(kernel: FakeKernel) -> None:
     kernel.remove(TRACING)
     with pytest.raises(SourceError, match="cannot trace"):
         make(kernel).__enter__()
+
+
+# Whose intervals nobody tells, or tells late
+
+
+REGION = "damon_aggregated: target_id=0 nr_regions=1 0-4096: 3 7"
+
+
+def found(kernel: FakeKernel, source: WatchSource, seconds: float) -> list[Snapshot]:
+    return [e for e in events(kernel, source, seconds) if isinstance(e, Snapshot)]
+
+
+def every(kernel: FakeKernel, pid: int, seconds: float, count: int) -> None:
+    """So many aggregations so far apart."""
+    for index in range(count):
+        kernel.at(kernel.now + seconds * (index + 1), lambda: lines(kernel, pid, REGION))
+
+
+def sleeping(kernel: FakeKernel, pid: int, sample: float, seconds: float) -> None:
+    """The kdamond sleeps once in a sampling interval."""
+    kernel.put(f"proc/{pid}/status", "voluntary_ctxt_switches:\t900")
+    for number in range(1, round(seconds / sample)):
+        text = f"voluntary_ctxt_switches:\t{900 + number}"
+        kernel.at(kernel.now + number * sample, lambda text=text: kernel.put(f"proc/{pid}/status", text))  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("flavour", ["6.18", "7.2"])
+def test_damon_stats_own_tells_by_the_modules_file(tmp_path: Path, flavour: str) -> None:
+    kernel = FakeKernel(tmp_path, flavour)
+    kernel.say(aggr_interval_us=60_000_000)
+    every(kernel, 124, 60.0, 2)
+    source = make(kernel, 124)
+    one, two = found(kernel, source, 130.0)
+    assert source.describe().title == "kdamond 124 of DAMON_STAT"
+    assert source.describe().attrs.aggr_us == 60_000_000
+    assert (one.attrs.sample_us, one.attrs.aggr_us, one.note) == (3_000_000, 60_000_000, "")
+    assert two.attrs == one.attrs
+    assert one.watched == pytest.approx(3660, abs=1)
+    assert one.until_tuning is None  # no step was seen
+
+
+def test_damon_stats_own_before_its_file_tells_waits_for_a_second_aggregation(tmp_path: Path) -> None:
+    kernel = FakeKernel(tmp_path, "6.17")
+    every(kernel, 124, 60.0, 3)
+    said = events(kernel, make(kernel, 124), 190.0)
+    times = [(e.time, e.attrs.aggr_us) for e in said if isinstance(e, Snapshot)]
+    assert times == [(1060.0, 60_000_000), (1120.0, 60_000_000), (1180.0, 60_000_000)]
+    assert [e.text for e in said if isinstance(e, Status)] == [
+        "first aggregation, at most 200 s",
+        "one more aggregation, since nothing tells how long one takes",
+    ]
+    assert all("estimate" in e.note for e in said if isinstance(e, Snapshot))
+
+
+def test_its_sleeps_tell_before_a_second_aggregation_does(tmp_path: Path) -> None:
+    kernel = FakeKernel(tmp_path, "6.17")
+    sleeping(kernel, 124, 3.0, 100)
+    every(kernel, 124, 60.0, 1)
+    (snapshot,) = found(kernel, make(kernel, 124), 70.0)
+    assert snapshot.attrs.aggr_us == pytest.approx(60_000_000, rel=0.06)
+    assert "estimate" in snapshot.note
+
+
+def test_what_was_set_is_not_taken_for_what_was_tuned(kernel: FakeKernel) -> None:
+    sysfs(kernel, access_bp=400, aggrs=3, min_sample_us=5_000, max_sample_us=10_000_000)
+    every(kernel, 300, 0.4, 3)  # nothing was tuned yet: the distance agrees with the file
+    assert {(s.attrs.sample_us, s.note) for s in found(kernel, make(kernel), 2.0)} == {(20_000, "")}
+    every(kernel, 300, 0.5, 3)  # tuned by a quarter: nearer to the file than a step, and yet not what is in force
+    snapshots = found(kernel, make(kernel), 3.0)
+    assert [s.attrs.sample_us for s in snapshots] == [25_000] * 3
+    assert all("estimate" in s.note for s in snapshots)
+
+
+def test_a_file_that_was_written_and_not_committed_is_found_out(kernel: FakeKernel) -> None:
+    sysfs(kernel)
+    every(kernel, 300, 4.0, 3)
+    snapshots = found(kernel, make(kernel), 13.0)
+    assert [s.attrs.aggr_us for s in snapshots] == [400_000, 4_000_000, 4_000_000]
+    assert [bool(s.note) for s in snapshots] == [False, True, True]
+
+
+def test_a_module_that_tunes(kernel: FakeKernel) -> None:
+    kernel.task(300, "kdamond.0")
+    folder = "sys/module/damon_lru_sort/parameters"
+    for name, value in {"kdamond_pid": 300, "sample_interval": 5_000, "aggr_interval": 100_000}.items():
+        kernel.put(f"{folder}/{name}", str(value))
+    kernel.put(f"{folder}/autotune_monitoring_intervals", "Y")
+    every(kernel, 300, 2.0, 2)
+    source = make(kernel)
+    snapshots = found(kernel, source, 5.0)
+    assert source.describe().title == "kdamond 300 of DAMON_LRU_SORT"
+    assert [(s.attrs.sample_us, s.attrs.goal) for s in snapshots] == [(100_000, IntervalsGoal())] * 2
+
+
+def test_nobodys_shows_nothing_before_it_is_known_how_many_samples_it_takes(kernel: FakeKernel) -> None:
+    kernel.task(300, "kdamond.0")
+    every(kernel, 300, 1.0, 4)
+    said = events(kernel, make(kernel), 5.0)
+    assert not any(isinstance(e, Snapshot) for e in said)
+    assert "nothing tells" in "".join(e.text for e in said if isinstance(e, Status))
+    every(kernel, 300, 1.0, 4)
+    sleeping(kernel, 300, 0.1, 5.0)
+    snapshots = found(kernel, make(kernel), 5.0)
+    assert len(snapshots) == 4
+    assert snapshots[0].attrs.max_nr_accesses == pytest.approx(10, abs=1)
+    assert snapshots[0].attrs.aggr_us == pytest.approx(1_000_000, rel=0.1)
+
+
+def test_nobodys_that_is_tuned_tells_its_samples_by_its_pace(kernel: FakeKernel) -> None:
+    kernel.task(300, "kdamond.0")
+    kernel.at(1001.0, lambda: lines(kernel, 300, "damon_monitor_intervals_tune: sample_us=50000", REGION))
+    for index in range(3):
+        kernel.at(1002.0 + index, lambda: lines(kernel, 300, REGION))
+    snapshots = found(kernel, make(kernel), 5.0)
+    assert [(s.attrs.sample_us, s.attrs.aggr_us) for s in snapshots] == [(50_000, 1_000_000)] * 3
+
+
+@pytest.mark.parametrize("name", ["kernel-7.2-steady", "kernel-6.18-short"])
+@pytest.mark.parametrize("offset", [0.5, 4.0, 9.0, 20.0])
+def test_both_ways_to_damon_stat_say_the_same(tmp_path: Path, name: str, offset: float) -> None:
+    shown = []
+    for way in ("stat", "kdamond"):
+        first = capture(name)[0]
+        pid = int(first[1].partition(b"-")[2].split()[0])
+        kernel = FakeKernel(tmp_path / way, name[7:].partition("-")[0], pid=pid)
+        kernel.now = first[0] + offset
+        kernel.advance(0.0)
+        replay(kernel, name, since=kernel.now)
+        stop = Stop(kernel)
+        kernel.at(kernel.now + 55.0, stop.set)
+        options = {"clock": kernel.clock, "wall": kernel.wall, "pause": kernel.advance}
+        source = DamonStatSource(kernel.root, **options) if way == "stat" else WatchSource(kernel.root, pid, **options)  # type: ignore[arg-type]
+        with source:
+            snapshots = [e for e in source.snapshots(stop) if isinstance(e, Snapshot)]
+        shown.append([(s.time, s.attrs, s.next_attrs, metrics.bandwidth(s), s.until_tuning) for s in snapshots])
+    assert len(shown[0]) > 5
+    assert shown[0] == shown[1]

@@ -63,7 +63,7 @@ def test_what_people_write_chooses_regions(text: str, rows: list[int]) -> None:
     [
         ("speed>3", "no 'speed' to compare; known are size, rate, idle, used"),
         ("size>much", "size: 'much' is not a size"),
-        ("idle>5", "idle: '5' is not a duration"),
+        ("idle>soon", "idle: 'soon' is not a duration"),
         ("<5", "'<5' compares nothing; write such as size>64M"),
     ],
 )

@@ -7,6 +7,7 @@ import itertools
 import logging
 import shlex
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib import util
 from typing import Any
@@ -65,7 +66,10 @@ def report(head: Head, result: Result, form: str, ramps: Mapping[str, Sequence[s
     from matplotlib.figure import Figure
 
     settings: Any = {"svg.hashsalt": "damontui", "svg.fonttype": "path", "font.size": 9, "axes.titlesize": 9}
-    with matplotlib.rc_context(settings):
+    # a title is no formula, and a font that lacks a character is no news
+    settings["text.parse_math"] = False
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing")
         rows = len(result.lines) if isinstance(result, Series) else 1
         figure = Figure(
             figsize=(_INCHES[0], _INCHES[1] if rows == 1 else 2.4 * rows + 1), dpi=_DPI, layout="constrained"

@@ -17,6 +17,7 @@ from damontui.errors import SourceError, UsageError
 from damontui.output.reports import numbers
 from damontui.output.reports.numbers import Intervals
 from damontui.records.table import Table
+from damontui.safe_text import shown
 
 Unit = Literal["bytes", "bytes/s", "seconds", "share"]
 
@@ -374,13 +375,13 @@ def head_of(style: str, table: Table, intervals: Intervals, filters: dict[str, s
     lost = sum(1 for extra in table.extra.values() if extra.get("complete") is False)
     if lost:
         notes.append(f"{lost:,} snapshots are incomplete: trace events were lost")
-    title = description.title
+    title = shown(description.title)
     return Head(
         style,
-        description.target,
+        shown(description.target),
         title,
-        description.host,
-        description.kernel,
+        shown(description.host),
+        shown(description.kernel),
         description.origin,
         len(table),
         len(table.start),
@@ -388,7 +389,7 @@ def head_of(style: str, table: Table, intervals: Intervals, filters: dict[str, s
         float(table.time[-1]),
         float(table.wall[-1]),
         filters,
-        tuple(notes),
+        tuple(shown(note) for note in notes),
     )
 
 

@@ -99,13 +99,7 @@ def parse_rate(text: str) -> Span:
 
 
 def _seconds(text: str, name: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        return units.parse_duration(text, name) / 1e6
-    if not 0 <= seconds < math.inf:
-        raise UsageError(f"{name}: {text!r} is not a time; write seconds, such as 30, or 5m")
-    return seconds
+    return units.parse_duration(text, name) / 1e6
 
 
 def parse_age(text: str) -> Span:

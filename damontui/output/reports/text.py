@@ -31,6 +31,7 @@ from damontui.output.reports.results import (
     wall_known,
 )
 from damontui.output.text import idle_words
+from damontui.safe_text import shown
 
 Kind = Literal["heat", "signed"]
 ROWS = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100)
@@ -168,7 +169,7 @@ def _regions(result: Regions, look: Look) -> list[str]:
                     line += f"{(heat if accesses else -heat):>12.3g}"
             else:
                 line += f"{accesses:>9}{age:>7}"
-            name = snapshot.names[i] if i < len(snapshot.names) else ""
+            name = shown(snapshot.names[i]) if i < len(snapshot.names) else ""
             lines.append(f"{line}  {name}".rstrip())
         used = metrics.working_set(snapshot)
         total = units.share(used / max(1, snapshot.total_bytes))

@@ -38,7 +38,7 @@ def measured() -> dict[str, Any]:
             switch_stat(False)
             switch_stat(True)  # afresh: the kernel's intervals have grown long since it booted
             with as_found():
-                ended = program.run(folder, "snapshot", "stat", "--json", "--count", str(COUNT), limit=150)
+                ended = program.run(folder, "snapshot", "stat", "--json", "--now", "--count", str(COUNT), limit=150)
             assert ended.status == 0, f"exit status {ended.status}: {ended.err}"
             answer = {
                 "snapshots": [json.loads(line) for line in ended.out.splitlines()],
@@ -224,7 +224,7 @@ def switched_off_meanwhile_is_said(guest: Guest) -> None:
     switch_stat(False)
     switch_stat(True)
     before = system.state()
-    run = program.Background(guest.folder, "snapshot", "stat", "--json", "--count", "0")
+    run = program.Background(guest.folder, "snapshot", "stat", "--json", "--now", "--count", "0")
     wait(lambda: len(run.lines()) >= 2, 60, "two snapshots")
     switch_stat(False)
     ended = run.wait(30)
@@ -319,7 +319,7 @@ def read_only_writes_nothing(guest: Guest) -> None:
     """`--read-only` makes no trace instance and writes no parameter, and says what is missing for it"""
     seen = set()
     before = system.state()
-    run = program.Background(guest.folder, "snapshot", "stat", "--json", "--count", "2", "--read-only")
+    run = program.Background(guest.folder, "snapshot", "stat", "--json", "--now", "--count", "2", "--read-only")
     while run.status is None and len(run.lines()) < 2:
         seen.update(os.listdir(system.TRACING / "instances"))
         with contextlib.suppress(ChildProcessError):
@@ -340,7 +340,7 @@ def _ended_by(number: int) -> Callable[[Guest], None]:
         switch_stat(False)
         switch_stat(True)
         with as_found() as before:
-            run = program.Background(guest.folder, "snapshot", "stat", "--json", "--count", "0")
+            run = program.Background(guest.folder, "snapshot", "stat", "--json", "--now", "--count", "0")
             wait(run.lines, 60, "a snapshot")
             assert system.state()["trace instances"] != before["trace instances"], "no own trace instance was made"
             run.send(number)
@@ -366,7 +366,7 @@ def reader_goes_away(guest: Guest) -> None:
     switch_stat(False)
     switch_stat(True)
     with as_found():
-        run, reading = program.piped(guest.folder, "snapshot", "stat", "--json", "--count", "0")
+        run, reading = program.piped(guest.folder, "snapshot", "stat", "--json", "--now", "--count", "0")
         said = b""
         while b"\n" not in said:
             said += os.read(reading, 65536)
@@ -383,7 +383,7 @@ def killed_run_is_tidied_up(guest: Guest) -> None:
     switch_stat(False)
     switch_stat(True)
     before = system.state()
-    run = program.Background(guest.folder, "snapshot", "stat", "--json", "--count", "0")
+    run = program.Background(guest.folder, "snapshot", "stat", "--json", "--now", "--count", "0")
     wait(run.lines, 60, "a snapshot")
     run.send(signal.SIGKILL)
     assert run.wait(10).status == -signal.SIGKILL
@@ -400,7 +400,7 @@ def first_module_is_understood(guest: Guest) -> None:
     switch_stat(False)
     switch_stat(True)
     with as_found():
-        ended = program.run(guest.folder, "snapshot", "stat", "--json", "--count", "8", limit=100)
+        ended = program.run(guest.folder, "snapshot", "stat", "--json", "--now", "--count", "8", limit=100)
     assert ended.status == 0, ended.err
     snapshots = [json.loads(line) for line in ended.out.splitlines()]
     for snapshot in snapshots:

@@ -44,7 +44,7 @@ def paddr_is_true(guest: Guest) -> None:
     """`snapshot paddr`: an own kdamond, auto-tuned on every kernel, sees the hot area in use and the cold one idle"""
     free_damon()
     with Load(AREAS, guest.folder) as load, as_found():
-        ended = program.run(guest.folder, "snapshot", "paddr", "--json", "--count", "22", limit=120)
+        ended = program.run(guest.folder, "snapshot", "paddr", "--json", "--now", "--count", "22", limit=120)
         physical = {name: load.physical(name) for name in load.areas}
     assert ended.status == 0, ended.err
     snapshots = [json.loads(line) for line in ended.out.splitlines()]
@@ -83,7 +83,7 @@ def process_by_damon_is_true(guest: Guest) -> None:
         switch_stat(True)
     count = 16
     with Load(PROCESS, guest.folder, parent=True) as load, as_found():
-        words = ("--via", "damon", "--children", *take, "--json", "--count", str(count))
+        words = ("--via", "damon", "--children", *take, "--json", "--now", "--count", str(count))
         ended = program.run(guest.folder, "snapshot", str(load.pid), *words, *STEADY, limit=120)
         ranges = {name: load.virtual(name) for name in load.areas}
     assert ended.status == 0, ended.err
@@ -124,7 +124,7 @@ def without_tracefs_regions_come_from_sysfs(guest: Guest) -> None:
     free_damon()
     subprocess.run(["umount", str(TRACING)], check=True)
     with Load(PROCESS, guest.folder) as load, as_found():
-        common = ("--json", "--count", "14", *STEADY)
+        common = ("--json", "--now", "--count", "14", *STEADY)
         for word, place in ((str(load.pid), load.virtual), ("paddr", load.physical)):
             more = ("--via", "damon") if word != "paddr" else ()
             ended = program.run(guest.folder, "snapshot", word, *more, *common, limit=60)
@@ -154,7 +154,7 @@ def foreign_kdamond_is_untouched(guest: Guest) -> None:
         for words in (("paddr",), ("paddr", "--take")):
             ended = program.run(guest.folder, "snapshot", *words, "--json")
             guest.facts["says"] = ended.refused("kdamond", str(pid))
-        watched = program.run(guest.folder, "snapshot", f"kdamond:{pid}", "--json", "--count", "4")
+        watched = program.run(guest.folder, "snapshot", f"kdamond:{pid}", "--json", "--now", "--count", "4")
     assert watched.status == 0, watched.err
     for line in watched.out.splitlines():
         snapshot = json.loads(line)
@@ -172,7 +172,7 @@ def damon_stat_is_watched_by_its_kdamond(guest: Guest) -> None:
     switch_stat(True)
     (pid,) = system.kdamonds()
     with as_found():
-        ended = program.run(guest.folder, "snapshot", f"kdamond:{pid}", "--json", "--count", "4")
+        ended = program.run(guest.folder, "snapshot", f"kdamond:{pid}", "--json", "--now", "--count", "4")
         refused = program.run(guest.folder, "snapshot", "kdamond:1", "--json")
     assert ended.status == 0, ended.err
     assert len(ended.out.splitlines()) == 4
@@ -208,7 +208,7 @@ def is_taken() -> None:
 def _headless(number: signal.Signals) -> Callable[[Guest], None]:
     def ending(guest: Guest) -> None:
         with taken():
-            run = program.Background(guest.folder, "snapshot", "paddr", "--take", "--json", "--count", "0")
+            run = program.Background(guest.folder, "snapshot", "paddr", "--take", "--json", "--now", "--count", "0")
             wait(run.lines, 60, "a snapshot")
             is_taken()
             run.send(number)
@@ -233,7 +233,7 @@ def take_ends_by_itself(guest: Guest) -> None:
     assert ended.status == 0, ended.err
     whole(json.loads(ended.out))
     with taken():
-        run, reading = program.piped(guest.folder, "snapshot", "paddr", "--take", "--json", "--count", "0")
+        run, reading = program.piped(guest.folder, "snapshot", "paddr", "--take", "--json", "--now", "--count", "0")
         assert os.read(reading, 1)
         is_taken()
         os.close(reading)
@@ -268,7 +268,7 @@ _screen("terminal_closed", "The terminal's end", lambda terminal: terminal.hang_
 def killed_take_is_given_back(guest: Guest) -> None:
     """kill −9 of a run that took DAMON_STAT: the next, without --take, says so, works and gives DAMON_STAT back"""
     with taken():
-        run = program.Background(guest.folder, "snapshot", "paddr", "--take", "--json", "--count", "0")
+        run = program.Background(guest.folder, "snapshot", "paddr", "--take", "--json", "--now", "--count", "0")
         wait(run.lines, 60, "a snapshot")
         run.send(signal.SIGKILL)
         assert run.wait(10).status == -signal.SIGKILL
@@ -277,7 +277,7 @@ def killed_take_is_given_back(guest: Guest) -> None:
         stat = program.run(guest.folder, "snapshot", "stat", "--json")
         guest.facts["stat_says"] = stat.refused("killed", "DAMON_STAT")
         assert system.kdamonds() == left
-        ended = program.run(guest.folder, "snapshot", "paddr", "--json", "--count", "2")
+        ended = program.run(guest.folder, "snapshot", "paddr", "--json", "--now", "--count", "2")
         assert ended.status == 0, ended.err
         for line in ended.out.splitlines():
             whole(json.loads(line))
@@ -291,7 +291,7 @@ def killed_take_is_given_back(guest: Guest) -> None:
 def killed_take_is_given_back_by_the_switch(guest: Guest) -> None:
     """kill −9 of a run that took DAMON_STAT: the screen of `stat` says so, and `e` gives DAMON_STAT back"""
     with taken():
-        run = program.Background(guest.folder, "snapshot", "paddr", "--take", "--json", "--count", "0")
+        run = program.Background(guest.folder, "snapshot", "paddr", "--take", "--json", "--now", "--count", "0")
         wait(run.lines, 60, "a snapshot")
         run.send(signal.SIGKILL)
         assert run.wait(10).status == -signal.SIGKILL
@@ -393,7 +393,7 @@ def record_says_what_was_seen(guest: Guest) -> None:
     switch_stat(True)
     file = guest.folder / "stat.damontui"
     with as_found():
-        live = program.Background(guest.folder, "snapshot", "stat", "--json", "--count", "0")
+        live = program.Background(guest.folder, "snapshot", "stat", "--json", "--now", "--count", "0")
         wait(live.lines, 60, "a snapshot")
         ended = program.run(guest.folder, "record", "stat", "--for", "10", "-o", str(file), limit=60)
         live.send(signal.SIGTERM)

@@ -1,0 +1,141 @@
+"""What memory is made of, and which part of it is idle: estimated from frames drawn at random, with 95 % intervals.
+
+Frames are drawn evenly over all of a snapshot's memory, so the share of any property (free; anonymous and in a region
+idle for two minutes) is a binomial share, whatever the regions are. The interval is Wilson's score interval, which
+holds its level at small counts and at shares near 0 and 1, where the textbook's does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from damontui.analysis import usage
+from damontui.analysis.usage import Amount
+from damontui.damon.snapshot import FRAME_KINDS, Ints, Snapshot
+
+Floats = NDArray[np.float64]
+Z = 1.959964
+"""Normal quantile of a two-sided 95 % interval."""
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "free": ("free",),
+    "file": ("file",),
+    "shmem": ("shmem",),
+    "anon": ("anon",),
+    "kernel": ("slab", "page_tables", "kernel", "hugetlb"),
+}
+"""Kinds as people read them: all that the kernel uses itself is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Memory of one kind: bytes, and how many of them are idle for the threshold."""
+
+    bytes: Amount
+    idle: Amount
+
+
+def wilson(hits: float, draws: float, total: float) -> Amount:
+    """Bytes of ``total`` that have a property which ``hits`` of ``draws`` frames had, with Wilson's 95 % interval."""
+    if draws <= 0:
+        return Amount(0.0, 0.0, total)
+    share = hits / draws
+    middle = (share + Z * Z / (2 * draws)) / (1 + Z * Z / draws)
+    half = Z / (1 + Z * Z / draws) * sqrt(share * (1 - share) / draws + Z * Z / (4 * draws * draws))
+    least, most = min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half))
+    return Amount(total * least, total * share, total * most)
+
+
+def composition(snapshot: Snapshot, seconds: float) -> dict[str, Part]:
+    """Each kind of memory (`FRAME_KINDS`), ``unevictable`` and ``huge`` (of any kind); {} without frames.
+
+    Args:
+        snapshot: of physical memory.
+        seconds: the threshold; idle is what lies in regions not touched for at least so long. Free frames and holes are
+            no memory in use by anybody, and are never counted as idle.
+    """
+    frames = snapshot.frames
+    if frames is None:
+        return {}
+    columns = {name: frames.counts[:, at] for at, name in enumerate(FRAME_KINDS)}
+    return _parts(snapshot, columns | {"unevictable": frames.unevictable, "huge": frames.huge}, seconds)
+
+
+def grouped(snapshot: Snapshot, seconds: float) -> dict[str, Part]:
+    """`composition` in five groups (`GROUPS`), for people."""
+    frames = snapshot.frames
+    if frames is None:
+        return {}
+    at = {kind: number for number, kind in enumerate(FRAME_KINDS)}
+    columns = {name: frames.counts[:, [at[kind] for kind in kinds]].sum(axis=1) for name, kinds in GROUPS.items()}
+    return _parts(snapshot, columns, seconds)
+
+
+def _parts(snapshot: Snapshot, columns: Mapping[str, Ints], seconds: float) -> dict[str, Part]:
+    drawn = snapshot.frames.drawn if snapshot.frames is not None else 0
+    if not drawn:
+        return {}
+    total = float(snapshot.sizes.sum())
+    idle = _idle_share(snapshot, seconds)
+    return {
+        name: Part(
+            wilson(float(counts.sum()), drawn, total),
+            wilson(0.0 if name in ("free", "hole") else float((counts * idle).sum()), drawn, total),
+        )
+        for name, counts in columns.items()
+    }
+
+
+def _idle_share(snapshot: Snapshot, seconds: float) -> Floats:
+    """Share of each region that is idle for at least ``seconds``, shape ``(regions,)``."""
+    share: Floats = 1.0 - usage.used_by_region(snapshot, seconds) / np.maximum(snapshot.memory, 1)
+    return share
+
+
+def free_share(snapshot: Snapshot) -> Floats:
+    """Share of each region that is free or a hole, shape ``(regions,)``; NaN where under 8 frames were drawn."""
+    frames = snapshot.frames
+    if frames is None:
+        return np.full(len(snapshot), np.nan)
+    none = frames.counts[:, [FRAME_KINDS.index("free"), FRAME_KINDS.index("hole")]].sum(axis=1)
+    drawn = frames.counts.sum(axis=1)
+    return np.where(drawn >= 8, none / np.maximum(drawn, 1), np.nan)
+
+
+def taken(snapshot: Snapshot) -> Amount:
+    """Bytes of memory that hold something: all but free frames and holes; without frames, all but ``MemFree``.
+
+    Where neither is known it is all memory.
+    """
+    total = float(snapshot.total_bytes)
+    if snapshot.frames is not None and snapshot.frames.drawn:
+        counts = snapshot.frames.counts.sum(axis=0)
+        none = float(counts[FRAME_KINDS.index("free")] + counts[FRAME_KINDS.index("hole")])
+        gone = wilson(none, snapshot.frames.drawn, total)
+        return Amount(total - gone.most, total - gone.bytes, total - gone.least)
+    left = max(0.0, total - (snapshot.free or 0))
+    return Amount(left, left, left)
+
+
+def idle_taken(snapshot: Snapshot, seconds: float) -> Amount | None:
+    """Bytes that hold something and are idle for at least ``seconds``: what could be taken away, free memory aside.
+
+    None where memory was not watched for so long. Without frames, ``MemFree`` is subtracted, as if all of it looked
+    idle: it does, since DAMON sees no free page in use.
+    """
+    idle = usage.idle_for(snapshot, seconds)
+    if idle is None:
+        return None
+    frames = snapshot.frames
+    if frames is not None and frames.drawn:
+        share = _idle_share(snapshot, seconds)
+        holding = [at for at, kind in enumerate(FRAME_KINDS) if kind not in ("free", "hole")]
+        hits = float((frames.counts[:, holding].sum(axis=1) * share).sum())
+        return wilson(hits, frames.drawn, float(snapshot.sizes.sum()))
+    free = snapshot.free or 0
+    return Amount(*(max(0.0, value - free) for value in (idle.least, idle.bytes, idle.most)))

@@ -1,0 +1,91 @@
+"""What people come for in one sentence: how much memory was used within a time, and how much has been idle for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from damontui.analysis import frames, savings, usage
+from damontui.analysis.usage import Amount
+from damontui.damon.snapshot import Snapshot
+
+THRESHOLD = 60.0
+"""Seconds: what "in use" and "idle" mean where nothing else is said."""
+_TIMES = (0.1, 0.2, 0.5, *map(float, savings.THRESHOLDS))
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """The parts of the sentence. Bytes and seconds."""
+
+    within: float
+    """The time that "in use" means: the threshold, or less where memory was not watched for so long."""
+    watched: float
+    """How long memory has been watched, as far as the snapshot tells."""
+    shortened: bool
+    """Whether ``within`` is less than what was asked for."""
+    total: int
+    """Bytes of memory."""
+    used: Amount
+    """Bytes used within that time."""
+    idle: Amount
+    """Bytes idle for at least that time, free memory aside."""
+    free: int | None = None
+    """Bytes that are free, of physical memory; None where unknown."""
+    mapped: int | None = None
+    """Bytes of address space that a process has mapped; None where unknown."""
+    swapped: int = 0
+    """Bytes of a process that are in swap."""
+
+    @property
+    def absent(self) -> int:
+        """Bytes that are mapped and not in memory."""
+        return max(0, (self.mapped or 0) - self.total)
+
+
+def within(snapshot: Snapshot, threshold: float = THRESHOLD) -> float:
+    """The time nearest to the threshold for which it can be said what was used within it; seconds.
+
+    Less than the threshold where memory was not watched for so long: the longest round time, or all that was watched.
+    More where a single aggregation lasted longer: nobody knows when in it memory was used.
+    """
+    if not len(snapshot):
+        return threshold
+    wanted = threshold if snapshot.measured is not None else max(threshold, snapshot.attrs.aggr_us / 1e6)
+    if usage.reaches(snapshot, wanted):
+        return wanted
+    shorter = [one for one in _TIMES if one < wanted and usage.reaches(snapshot, one)]
+    return max(shorter, default=usage.watched(snapshot))
+
+
+def headline(snapshot: Snapshot, threshold: float = THRESHOLD) -> Headline | None:
+    """The parts of the headline; None where nothing of memory is known.
+
+    Args:
+        snapshot: what is told of.
+        threshold: seconds without an access after which memory is called idle.
+    """
+    if not len(snapshot):
+        return None
+    seconds = within(snapshot, threshold)
+    used, idle = usage.used_within(snapshot, seconds), frames.idle_taken(snapshot, seconds)
+    if used is None or idle is None:
+        return None
+    measured = snapshot.measured
+    mapped = measured.mapped if measured is not None else None
+    if mapped is None and snapshot.resident is not None:
+        mapped = int(snapshot.sizes.sum())
+    return Headline(
+        seconds,
+        usage.watched(snapshot),
+        seconds < threshold,
+        snapshot.total_bytes,
+        used,
+        idle,
+        round(snapshot.total_bytes - frames.taken(snapshot).bytes) if _physical(snapshot) else None,
+        mapped,
+        measured.swapped if measured is not None else 0,
+    )
+
+
+def _physical(snapshot: Snapshot) -> bool:
+    return snapshot.free is not None or snapshot.frames is not None

@@ -1,0 +1,260 @@
+"""What a record may say: types, finite numbers and ranges, looked at once for every reader.
+
+A record is a file that somebody made. A snapshot that is none is left out and counted; the rest is shown. What a record
+may make us hold is known before it is held: `Budget`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from damontui import units
+from damontui.damon.attrs import Attrs, IntervalsGoal
+from damontui.damon.snapshot import Description, ModuleValues, Origin, Truth
+from damontui.errors import SourceError
+from damontui.records.table import Beside, Table
+
+MEMORY = 512 << 20
+"""Bytes of memory that reading a record may take, where nobody says otherwise."""
+
+LONGEST_TIME = 1e11
+"""Seconds, 3,000 years: no clock is beyond."""
+LATEST_WALL = 253_402_300_799.0
+"""The last second of the year 9999, the last that a calendar of ours knows."""
+LONGEST_US = 1 << 48
+"""Microseconds of an interval, nine years; times an age it still fits an int64."""
+LONGEST_TEXT = 100_000
+"""Characters of one text beside the regions."""
+_LARGEST = 1 << 62
+_PERCENTILES = 101
+
+
+class Budget:
+    """Keeps what reading a file takes within some bytes; asked before they are taken.
+
+    Args:
+        path: of the file, for the sentence.
+        most: bytes.
+    """
+
+    def __init__(self, path: object, most: int = MEMORY) -> None:
+        self._path = path
+        self._most = most
+        self.taken = 0
+
+    def take(self, count: float) -> None:
+        """Count on ``count`` bytes more. Raises `SourceError` where that is over the budget."""
+        self.taken += math.ceil(count)
+        if self.taken > self._most:
+            raise SourceError(
+                f"cannot read {self._path}",
+                f"that takes more than {units.size(self._most)} of memory",
+                f"if it is to be trusted, allow more: --memory {max(1, self._most >> 20) * 4}M",
+            )
+
+
+def sound(table: Table) -> Table:
+    """The table without the snapshots that are none, which its notes count."""
+    good = _good(table)
+    if good.all():
+        return table
+    left_out = int(len(good) - good.sum())
+    kept = np.flatnonzero(good)
+    counts = np.diff(table.offsets)
+    rows = np.repeat(good, counts)
+    places = {int(old): new for new, old in enumerate(kept.tolist())}
+    words = "1 snapshot that is none was" if left_out == 1 else f"{left_out:,} snapshots that are none were"
+    return replace(
+        table,
+        time=table.time[kept],
+        began=table.began[kept],
+        wall=table.wall[kept],
+        offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(counts[kept])]),
+        start=table.start[rows],
+        end=table.end[rows],
+        nr_accesses=table.nr_accesses[rows],
+        age=table.age[rows],
+        target=table.target[rows],
+        beside_of=table.beside_of[kept],
+        extra={places[old]: extra for old, extra in table.extra.items() if old in places},
+        nanoseconds=None if table.nanoseconds is None else table.nanoseconds[kept],
+        notes=(*table.notes, f"{words} left out"),
+    )
+
+
+def _good(table: Table) -> NDArray[np.bool_]:
+    """Whether each snapshot is one, shape ``(snapshots,)``."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        good = (np.abs(table.time) <= LONGEST_TIME) & (np.abs(table.began) <= LONGEST_TIME)
+        good &= (table.wall >= 0) & (table.wall <= LATEST_WALL) & (table.began <= table.time)
+        good &= np.array([_plausible(beside) for beside in table.beside], dtype=bool)[table.beside_of]
+    counts = np.diff(table.offsets)
+    if not len(table.start):
+        return good
+    with np.errstate(over="ignore"):
+        size = table.end - table.start
+    bad = (table.start < 0) | (size < 0) | (table.nr_accesses < 0) | (table.age < 0)
+    targets = np.array([len(beside.targets) for beside in table.beside], dtype=np.int64)[table.beside_of]
+    bad |= (table.target < 0) | (table.target >= np.repeat(targets, counts))
+    # sorted by target, then address: what is drawn, and where a cursor is, is found by searching
+    bad[1:] |= ((table.target[1:] == table.target[:-1]) & (table.start[1:] < table.end[:-1]) & _inside(table)) | (
+        (table.target[1:] < table.target[:-1]) & _inside(table)
+    )
+    # what is computed from them later is computed in whole numbers of 64 bits
+    after = np.array([beside.next_attrs.aggr_us for beside in table.beside], dtype=np.float64)[table.beside_of]
+    bad |= table.age.astype(np.float64) * np.repeat(after, counts) >= _LARGEST
+    bad |= size.astype(np.float64) * table.nr_accesses >= _LARGEST
+    whole = np.zeros(len(counts))
+    some = counts > 0
+    whole[some] = np.add.reduceat(size.astype(np.float64), table.offsets[:-1][some])
+    good &= whole < _LARGEST
+    if bad.any():
+        good &= np.bincount(np.repeat(np.arange(len(counts)), counts)[bad], minlength=len(counts)) == 0
+    return good
+
+
+def _inside(table: Table) -> NDArray[np.bool_]:
+    """Whether a region is of the same snapshot as the one before it, shape ``(regions - 1,)``."""
+    inside = np.ones(len(table.start), dtype=bool)
+    first = table.offsets[:-1]
+    inside[first[first < len(inside)]] = False
+    return inside[1:]
+
+
+def _plausible(beside: Beside) -> bool:
+    return all(
+        attrs.aggr_us <= LONGEST_US and attrs.update_us <= LONGEST_US and attrs.max_regions <= LONGEST_US
+        for attrs in (beside.attrs, beside.next_attrs)
+    ) and len(set(beside.targets)) == len(beside.targets)
+
+
+# -- fields; each raises `ValueError` where a value is none
+
+
+def whole(value: object, least: int = 0, most: int = _LARGEST) -> int:
+    """A whole number."""
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError(f"{value!r:.40} is no whole number from {least} to {most}")
+    return value
+
+
+def real(value: object, least: float = 0.0, most: float = 1e18) -> float:
+    """A finite number."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
+        raise ValueError(f"{value!r:.40} is no number from {least:g} to {most:g}")
+    return value
+
+
+def words(value: object) -> str:
+    """A text."""
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT:
+        raise ValueError("no text")
+    return value
+
+
+def truth_value(value: object) -> bool:
+    """Yes or no."""
+    if not isinstance(value, bool):
+        raise ValueError("neither true nor false")
+    return value
+
+
+def listed(value: object) -> list[Any]:
+    """A list."""
+    if not isinstance(value, list | tuple):
+        raise ValueError("no list")
+    return list(value)
+
+
+def table_of_fields(value: object) -> dict[str, Any]:
+    """An object."""
+    if not isinstance(value, dict):
+        raise ValueError("no object")
+    return value
+
+
+def _or_none(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else check(value)
+
+
+def _signed(value: object) -> int:
+    return whole(value, -_LARGEST)
+
+
+def _percentiles(value: object) -> tuple[int, ...]:
+    found = tuple(_signed(one) for one in listed(value))
+    if len(found) != _PERCENTILES:
+        raise ValueError(f"{len(found)} percentiles")
+    return found
+
+
+def _module(value: object) -> ModuleValues:
+    fields = table_of_fields(value)
+    checks: Mapping[str, Callable[[Any], Any]] = {
+        "enabled": truth_value,
+        "bandwidth": _or_none(whole),
+        "idle_ms_percentiles": _or_none(_percentiles),
+        "aggr_interval_us": _or_none(whole),
+        "kdamond_pid": _or_none(_signed),
+    }
+    return ModuleValues(**{name: checks[name](given) for name, given in fields.items()})
+
+
+def _truth(value: object) -> Truth:
+    fields = table_of_fields(value)
+    return Truth(
+        working_set_bytes=whole(fields["working_set_bytes"]),
+        bandwidth=real(fields["bandwidth"]),
+        idle_ms_percentiles=_percentiles(fields["idle_ms_percentiles"]),
+    )
+
+
+FIELDS: Mapping[str, Callable[[Any], Any]] = {
+    "names": lambda value: tuple(words(name) for name in listed(value)),
+    "complete": truth_value,
+    "lost": whole,
+    "late": whole,
+    "until_tuning": _or_none(whole),
+    "tuned_here": truth_value,
+    "module": _module,
+    "truth": _truth,
+    "cpu": _or_none(real),
+    "note": words,
+    "free": _or_none(whole),
+    "watched": _or_none(real),
+}
+"""What a snapshot holds beside its regions, by name: what makes a value of it, or raises."""
+
+
+def attrs_of(value: object) -> Attrs:
+    """Attributes from an object with their names. Raises `ValueError`, `KeyError` or `UsageError`."""
+    fields = table_of_fields(value)
+    goal = fields.get("goal")
+    numbers = {name: whole(given, 0, LONGEST_US) for name, given in fields.items() if name != "goal"}
+    if goal is None:
+        return Attrs(**numbers, goal=None)
+    aims = {name: whole(given, 0, LONGEST_US) for name, given in table_of_fields(goal).items()}
+    return Attrs(**numbers, goal=IntervalsGoal(**aims))
+
+
+def description_of(fields: Mapping[str, Any]) -> Description:
+    """A description from an object with its fields; further ones are left out. Raises as `attrs_of` does."""
+    speed = fields.get("speed") or math.inf
+    origin = words(fields["origin"])
+    if origin not in get_args(Origin):
+        raise ValueError(f"{origin!r:.40} is no origin")
+    return Description(
+        target=words(fields["target"]),
+        title=words(fields["title"]),
+        origin=origin,  # type: ignore[arg-type]
+        attrs=attrs_of(fields["attrs"]),
+        speed=speed if speed == math.inf else real(speed, 1e-9),
+        limits=tuple(words(one) for one in listed(fields.get("limits", ()))),
+        **{name: words(fields[name]) for name in ("host", "kernel", "reason", "notice", "locked") if name in fields},
+    )

@@ -1,0 +1,81 @@
+"""What memory is made of: shares of drawn frames, their intervals, and idle memory without what is free."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from damontui.analysis import frames, usage
+from damontui.damon.snapshot import FRAME_KINDS, Frames, Snapshot, ints
+from tests import make
+
+MIB = 1 << 20
+FREE, FILE, ANON = (FRAME_KINDS.index(name) for name in ("free", "file", "anon"))
+
+
+def counted(*rows: dict[str, int]) -> Frames:
+    counts = np.zeros((len(rows), len(FRAME_KINDS)), dtype=np.int64)
+    for at, row in enumerate(rows):
+        for kind, count in row.items():
+            counts[at, FRAME_KINDS.index(kind)] = count
+    return Frames(counts, ints([0] * len(rows)), ints([0] * len(rows)))
+
+
+def machine(**changes: object) -> Snapshot:
+    """1,000 MiB: 600 idle for 30 s (400 of them free, 200 anonymous), 400 in use (300 of a file, 100 anonymous)."""
+    rows = [(0, 600 * MIB, 0, 29), (600 * MIB, 1000 * MIB, 8, 29)]
+    drawn = counted({"free": 400, "anon": 200}, {"file": 300, "anon": 100})
+    return make.snapshot(rows, frames=drawn, **changes)  # type: ignore[arg-type]
+
+
+def test_each_kind_in_bytes_with_an_interval() -> None:
+    parts = frames.grouped(machine(), 10.0)
+    assert parts["free"].bytes.bytes == pytest.approx(400 * MIB)
+    assert parts["anon"].bytes.bytes == pytest.approx(300 * MIB)
+    assert parts["anon"].idle.bytes == pytest.approx(200 * MIB)
+    assert parts["file"].idle.bytes == 0.0
+    for part in parts.values():
+        assert part.bytes.least <= part.bytes.bytes <= part.bytes.most
+    assert sum(part.bytes.bytes for part in parts.values()) == pytest.approx(1000 * MIB)
+
+
+def test_free_memory_is_not_idle_memory() -> None:
+    snapshot = machine()
+    idle = usage.idle_for(snapshot, 10.0)
+    assert idle is not None
+    assert idle.bytes == 600 * MIB
+    taken = frames.idle_taken(snapshot, 10.0)
+    assert taken is not None
+    assert taken.bytes == pytest.approx(200 * MIB)
+    assert frames.taken(snapshot).bytes == pytest.approx(600 * MIB)
+    assert frames.grouped(snapshot, 10.0)["free"].idle.bytes == 0.0
+
+
+def test_without_frames_memfree_is_subtracted() -> None:
+    snapshot = make.snapshot([(0, 600 * MIB, 0, 29), (600 * MIB, 1000 * MIB, 8, 29)], free=380 * MIB)
+    taken = frames.idle_taken(snapshot, 10.0)
+    assert taken is not None
+    assert taken.bytes == 220 * MIB
+    assert frames.taken(snapshot).bytes == 620 * MIB
+    assert frames.grouped(snapshot, 10.0) == {}
+
+
+def test_nothing_is_said_of_a_time_that_was_not_watched() -> None:
+    assert frames.idle_taken(machine(), 60.0) is None
+
+
+@pytest.mark.parametrize("share", [0.002, 0.1, 0.57, 0.98])
+def test_the_interval_holds_the_truth(share: float) -> None:
+    rng = np.random.default_rng(7)
+    held = 0
+    for hits in rng.binomial(1_000, share, 2_000):
+        amount = frames.wilson(float(hits), 1_000, 1.0)
+        held += amount.least <= share <= amount.most
+    assert held / 2_000 >= 0.93
+
+
+def test_the_share_that_is_free_is_unknown_where_little_was_drawn() -> None:
+    drawn = counted({"free": 4, "anon": 4}, {"free": 7})
+    shares = frames.free_share(make.snapshot([(0, 8, 0, 1), (8, 16, 0, 1)], frames=drawn))
+    assert shares[0] == 0.5
+    assert np.isnan(shares[1])

@@ -1,0 +1,48 @@
+"""What is known in the first second on kernels that have been up for a while: guests whose clock is hurried.
+
+Ten minutes on their clock are about eighty seconds of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.guests import guest, kernels
+from tests.guests.conftest import Notes
+from tests.guests.vm import Missing, Vm, requirements
+
+CHECKS = [check for name, check in guest.registered().items() if name.startswith("first.")]
+
+
+@pytest.fixture(scope="module")
+def hurried() -> Iterator[dict[str, Vm]]:
+    """The guest that runs now, by its series: one at a time."""
+    running: dict[str, Vm] = {}
+    yield running
+    for vm in running.values():
+        vm.close()
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
+@pytest.mark.parametrize("series", ["7.2", "6.18"])
+def test_in_hurried_guest(hurried: dict[str, Vm], series: str, check: guest.Check, note: Notes) -> None:
+    if series not in hurried:
+        for name in list(hurried):
+            hurried.pop(name).close()
+        try:
+            requirements()
+            kernels.get(series)
+        except (Missing, kernels.Unavailable) as reason:
+            pytest.skip(str(reason))
+        hurried[series] = Vm(series, hurried=True)
+    vm = hurried[series]
+    boots = vm.boots
+    result = vm.run(check.name, check.limit)
+    if vm.boots > boots and vm.kernel:
+        note.line(f"Linux {vm.kernel}, hurried, ready after {vm.boot_seconds:.1f} s")
+    note.result(check.name, result)
+    if result.outcome == "failed":
+        pytest.fail(f"{check.title}\n{result.text}", pytrace=False)

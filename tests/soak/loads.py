@@ -1,0 +1,106 @@
+"""What runs for hours, each in a process of its own: ``python -m tests.soak.loads NAME SECONDS``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from damontui.damon.snapshot import Snapshot
+from damontui.history import History
+from damontui.monitor import Monitor
+from damontui.records.own import RecordWriter
+from damontui.sources.active import ActiveSource
+from damontui.sources.choose import Options, choose
+from damontui.sources.damon_stat import DamonStatSource
+from damontui.tui.app import DamontuiApp, ScreenOptions
+from tests.fake_kernel import FakeKernel, Stop, replay
+
+BUDGET = 8 << 20
+"""Bytes for the past: small, so that it is full soon and whatever grows is no history."""
+DAY = 86_400.0
+_KEYS = ("m", "z", "space", "space", "n", "left", "right", "l", "l", "question_mark", "escape", "s", "s", "escape")
+
+
+def screen(until: float) -> None:
+    """The live monitor on simulated memory, sixty times as fast, with somebody at the keys."""
+
+    async def session() -> None:
+        source = choose("demo:server", Options(speed=60.0, seed=1))
+        with ActiveSource(source) as active:
+            app = DamontuiApp(Monitor(active.source, History(BUDGET)), options=ScreenOptions(), active=active)
+            async with app.run_test(size=(120, 36)) as pilot:
+                for key in itertools.cycle(_KEYS):
+                    if time.monotonic() > until:
+                        break
+                    await pilot.press(key)
+                    await asyncio.sleep(0.5)
+
+    asyncio.run(session())
+
+
+def _flap(kernel: FakeKernel, *, on: bool) -> None:
+    if not on:
+        kernel.end()
+    elif kernel.pid is None:
+        kernel.start()
+
+
+def flapping(until: float) -> None:
+    """DAMON_STAT on a made-up kernel whose switch goes on and off, entered and left again and again."""
+    while time.monotonic() < until:
+        with tempfile.TemporaryDirectory() as folder:
+            kernel = FakeKernel(Path(folder))
+            replay(kernel, "kernel-7.2-steady")
+            for number in range(60):
+                kernel.at(1000.0 + number * 0.7, partial(_flap, kernel, on=number % 2 == 0))
+            made = DamonStatSource(kernel.root, clock=kernel.clock, wall=kernel.wall, pause=kernel.advance)
+            history = History(BUDGET)
+            with made:
+                stop = Stop(kernel)
+                for event in made.snapshots(stop):
+                    if isinstance(event, Snapshot):
+                        history.append(event)
+                    if kernel.over or time.monotonic() > until:
+                        stop.set()
+        time.sleep(0.2)
+
+
+def day(until: float) -> None:
+    """A record of 24 simulated hours, replayed from its beginning again and again under a history of eight MiB."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "day.damontui"
+        source = choose("demo:server", Options(speed=float("inf"), seed=1))
+        with source, RecordWriter(path, source.describe()) as writer:
+            began: float | None = None
+            for event in source.snapshots(threading.Event()):
+                if isinstance(event, Snapshot):
+                    began = event.began if began is None else began
+                    writer.append(event)
+                    if event.time - began >= DAY or time.monotonic() > until:
+                        break
+        while time.monotonic() < until:
+            history = History(BUDGET)
+            with choose(str(path), Options(speed=float("inf"))) as source:
+                for number, event in enumerate(source.snapshots(threading.Event())):
+                    if isinstance(event, Snapshot):
+                        history.append(event)
+                    if number % 500 == 0:
+                        time.sleep(0.05)  # leave the machine to others
+                        if time.monotonic() > until:
+                            break
+            print("a day", flush=True)
+
+
+LOADS: dict[str, Callable[[float], None]] = {"screen": screen, "flapping": flapping, "day": day}
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        LOADS[sys.argv[1]](time.monotonic() + float(sys.argv[2]))
