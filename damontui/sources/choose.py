@@ -160,8 +160,8 @@ class Options:
     """The attributes' options that were given on the command line itself (``--sample``)."""
     disabled: bool = False
     """Whether the command line itself asked to start switched off."""
-    follow: bool = False
-    """Whether a record that is still being written is waited for at its end."""
+    whole: bool = False
+    """Whether a record is handed over at once, for a screen, and one that is still being written is followed."""
     scene: bool = False
     """Whether ``auto`` may open with synthetic memory where nothing real can be had: a screen that says so may, and
     nothing that a script reads."""
@@ -499,7 +499,7 @@ def _file(word: str, options: Options) -> Source:
     _has_no_switch_of_ours(options, "a record cannot be switched off")
     # a record has its own intervals; old ones have none, and then the options fill in
     attrs = options.attrs() if options.insisted else None
-    return ReplaySource(word, attrs=attrs, speed=options.speed, follow=options.follow, memory=options.memory)
+    return ReplaySource(word, attrs=attrs, speed=options.speed, whole=options.whole, memory=options.memory)
 
 
 NAME = "NAME"

@@ -38,7 +38,7 @@ class Frame:
     """The same moment, seconds since 1970."""
     enabled: bool = True
     live: bool = True
-    """False where the view is frozen or moved into the past while collecting goes on."""
+    """False where the view is paused or moved into the past while collecting goes on, and of every record."""
     dim: bool = False
     """Switched off: the last data at half brightness."""
     span: float = 240.0
@@ -54,7 +54,7 @@ class Frame:
     behind: float = 0.0
     """Seconds (source's clock) from ``now`` to the newest snapshot: what a frozen view does not show."""
     pending: int = 0
-    """Snapshots that came in since the view was frozen."""
+    """Snapshots that came in since the view was paused."""
     own_cpu: float | None = None
     """CPU share of this program, 1.0 is one CPU; None where not measured yet."""
     switching: bool = False
@@ -82,8 +82,15 @@ class Frame:
     """How the list of regions is sorted and filtered; None where it is closed."""
     interim: Interim | None = None
     """What is known of the aggregation under way, where the view is live; None where nothing is."""
+    playing: bool = False
+    """A record is being played: ``now`` moves on by itself."""
     recording: str = ""
     """How long and how much has been recorded; "" where nothing is."""
+
+    @property
+    def record(self) -> bool:
+        """Whether this was recorded: all of it is there, and none of it is live."""
+        return self.description.origin == "record"
 
     @property
     def right(self) -> float:
