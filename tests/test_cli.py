@@ -312,7 +312,7 @@ def test_the_limit_of_time(tmp_path: Path, behaviour: str) -> None:
     assert "no snapshot came" in done.stderr
     assert "--timeout" in done.stderr
     assert ("at most 10 s" in done.stderr) == (behaviour == "waiting")
-    assert "left _TimeUp" in log.read_text()
+    assert "left SourceError" in log.read_text()
 
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
