@@ -56,7 +56,7 @@ class Monitor:
             for event in self.source.snapshots(self._stop):
                 if isinstance(event, Snapshot):
                     _log.debug("%s: a snapshot of %d regions at %.3f s", word, len(event), event.time)
-                    self.history.append(event)
+                    self._keep(event)
                 elif not isinstance(event, Interim):  # which is no history
                     self.status = event
                     _log.info("%s is %s: %s", word, event.state, event.text)
@@ -88,14 +88,18 @@ class Monitor:
         self._stop.clear()
 
     def switch(self, on: bool) -> None:
-        """Turn the source's switch. Turning it on forgets the past, as monitoring starts afresh.
+        """Turn the source's switch. The past stays, with a gap, as where somebody else turns it.
 
         May block for a second. Raises `SourceError` where the switch does not take.
         """
         _log.info("switch %s: %s", self.source.describe().target, "on" if on else "off")
         self.source.enabled = on
-        if on:
-            self.history.clear()
+
+    def _keep(self, snapshot: Snapshot) -> None:
+        last = self.history.last
+        if last is not None and snapshot.time < last.time:
+            self.history.clear()  # its clock began anew (a record from its beginning): there is no past to it
+        self.history.append(snapshot)
 
     def _hand_on(self, event: Event | DamontuiError) -> None:
         for listener in tuple(self._listeners):

@@ -16,6 +16,9 @@ def arguments(parser: Parser) -> None:
         action="store_true",
         help="give back what a run that was killed left: its kdamond, its trace instance, DAMON_STAT",
     )
+    parser.add_argument(
+        "--paranoid", action="store_true", help="which files are read and written here, as whom, and what else is done"
+    )
     add_settings(parser, "read_only")
 
 
@@ -31,10 +34,24 @@ def _give_back(call: Call) -> int:
     return 0
 
 
+def _paranoid(call: Call) -> int:
+    from damontui import config
+    from damontui.kernel.root import Root
+    from damontui.output import permissions
+
+    file = call.words.config or config.find(call.environ)
+    root = Root(call.words.rootfs, read_only=call.settings["read_only"])
+    found = permissions.paranoid(root, call.environ, [str(file)] if file else [])
+    print(json.dumps(found) if call.words.json else permissions.text(found))
+    return 0
+
+
 def run(call: Call) -> int:
     """Print the findings; finding an obstacle is no failure."""
     if call.words.give_back:
         return _give_back(call)
+    if call.words.paranoid:
+        return _paranoid(call)
     from damontui.kernel.features import survey
     from damontui.kernel.root import Root
     from damontui.output.doctor import doctor_object, report, terminal

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 _log = logging.getLogger(__name__)
 _Held = TypeVar("_Held", bound=AbstractContextManager[object])
@@ -24,6 +24,10 @@ _SIGNALS = tuple(sorted(signal.valid_signals() - _NO_END))
 """Every signal that would end a process and that a process may do something about: real-time ones, too."""
 
 
+_AGAIN = 1.0
+"""Seconds until an end that came to nothing is asked for again."""
+
+
 class Ended(SystemExit):
     """A signal asked for the end; the exit status is the shell's convention, 128 and the signal's number."""
 
@@ -35,8 +39,9 @@ class Endings:
     """Turns every signal that can be caught into one orderly end, while it is entered (in the main thread only).
 
     The first signal raises `Ended` in the main thread, or calls ``polite`` where a screen has set it; further ones are
-    ignored, so that what was taken is given back undisturbed. A signal that was ignored at the start (``nohup``)
-    stays ignored, but for SIGCHLD: who ignores it never hears how a child ended.
+    ignored, so that what was taken is given back undisturbed. What is raised while Python is about to forget an object
+    is lost, so it is raised again every second until giving back begins. A signal that was ignored at the start
+    (``nohup``) stays ignored, but for SIGCHLD: who ignores it never hears how a child ended.
 
     Args:
         clock: seconds, monotonic, as the kernel's timer counts them.
@@ -50,6 +55,8 @@ class Endings:
         self.patience = 3.0
         self._clock = clock
         self._due = math.inf
+        self._raised: BaseException | None = None
+        self._hook = sys.unraisablehook
         self._deferred = False
         self._bounded = False
         self._limit: Callable[[], BaseException] | None = None
@@ -65,10 +72,12 @@ class Endings:
         if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
             self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._alarm)
+        self._hook, sys.unraisablehook = sys.unraisablehook, self._lost
         return self
 
     def __exit__(self, *_: object) -> None:
         self._arm(0)
+        sys.unraisablehook = self._hook
         for number, handler in self._before.items():
             with suppress(OSError, ValueError):
                 signal.signal(number, handler if callable(handler) or isinstance(handler, int) else signal.SIG_DFL)
@@ -109,7 +118,7 @@ class Endings:
             self._arm(self.patience, 0.5)
             self.polite()
         elif not self._deferred:
-            raise Ended(signum)
+            self._raise(Ended(signum))
         elif self._bounded:
             self._arm(self.patience)
 
@@ -120,8 +129,19 @@ class Endings:
         if self._deferred and not self._bounded:
             return
         if self.signum or self._limit is None:
-            raise Ended(self.signum or signal.SIGALRM)
-        raise self._limit()
+            self._raise(Ended(self.signum or signal.SIGALRM))
+        else:
+            self._raise(self._limit())
+
+    def _raise(self, error: BaseException) -> NoReturn:
+        self._raised = error
+        self._arm(_AGAIN, _AGAIN)
+        raise error
+
+    def _lost(self, unraisable: sys.UnraisableHookArgs) -> None:
+        """Called where an error came to nothing; ours comes again, and is nobody's to read about."""
+        if unraisable.exc_value is not self._raised or self._raised is None:
+            self._hook(unraisable)
 
 
 @contextmanager
@@ -150,4 +170,5 @@ def held(source: _Held, endings: Endings) -> Iterator[_Held]:
             endings.polite = None
     finally:
         _log.debug("leaving %s", type(source).__name__)
+        endings.defer(bounded=False)
         source.__exit__(*sys.exc_info())

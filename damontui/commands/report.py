@@ -106,7 +106,7 @@ def run(call: Call) -> int:
     """Read or measure, select, compute, show."""
     words = call.words
     form = words.format or _form_of(words.output)
-    output = Path(words.output) if words.output is not None else None
+    output = Path(words.output) if words.output not in (None, "-") else None
     if output is not None:
         refuse_there(output, force=words.force, source=call.target)
     if form in PICTURES:

@@ -27,7 +27,9 @@ COMMANDS: dict[str, Command] = {
     "record": Command("record", "[TARGET] -o FILE|- [--for TIME]", "keep what is seen"),
     "report": Command("report", "TARGET|FILE|- [--style S]", "what a record shows: text, JSON, pictures"),
     "convert": Command("convert", "IN OUT [--to FORMAT]", "between record formats"),
-    "doctor": Command("doctor", "[--json]", "what this machine can do, what is in the way, and the remedy"),
+    "doctor": Command(
+        "doctor", "[--json] [--give-back]", "what this machine can do, what is in the way, and the remedy"
+    ),
     "help": Command("manual", "[TOPIC]", "the manual"),
     "completion": Command("completion", "bash|zsh|fish", "what a shell needs to complete all this with the tab key"),
 }

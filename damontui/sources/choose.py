@@ -73,7 +73,7 @@ class Options:
         "write nothing below /sys",
         parse_switch,
         types=(bool,),
-        flags=(Flag("--read-only", True, "write nothing below /sys"),),
+        flags=(Flag("--read-only", True, "write nothing below /sys (a process's accessed bits are cleared)"),),
     )
     seed: int | None = setting(
         None, "seed", "of simulated memory; the same seed gives the same run", parse_count, types=(int,), metavar="N"

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.containers import Container
+from textual.css.query import NoMatches
 from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import Screen
@@ -37,6 +38,7 @@ from damontui.tui.draw import ShownFilter
 from damontui.tui.explore import Exploring
 from damontui.tui.frame import Frame, Mode
 from damontui.tui.panes.bandwidth import BandwidthPane
+from damontui.tui.panes.headline import Headline
 from damontui.tui.panes.idle import IdlePane
 from damontui.tui.panes.intervals import IntervalsPane
 from damontui.tui.panes.keyline import KeyLine
@@ -204,6 +206,7 @@ class DamontuiApp(Exploring):
 
     def compose(self) -> ComposeResult:
         yield TitleBar(id="title")
+        yield Headline(id="headline")
         yield Notice(id="notice")
         with Container(id="body"):
             yield RegionsPane(id="regions")
@@ -504,7 +507,7 @@ class DamontuiApp(Exploring):
         if self.output is not None:
             self.output.show(frame)
 
-    def _panes(self) -> tuple[TitleBar, Notice, RegionsPane, IntervalsPane, BandwidthPane, IdlePane, KeyLine]:
+    def _panes(self) -> tuple[TitleBar, Notice, RegionsPane, IntervalsPane, BandwidthPane, IdlePane, KeyLine, Headline]:
         screen = self.screen_stack[0]
         return (
             screen.query_one(TitleBar),
@@ -514,6 +517,7 @@ class DamontuiApp(Exploring):
             screen.query_one(BandwidthPane),
             screen.query_one(IdlePane),
             screen.query_one(KeyLine),
+            screen.query_one(Headline),
         )
 
     def _paint_soon(self) -> None:
@@ -535,11 +539,14 @@ class DamontuiApp(Exploring):
         if now - self._cpu[0] >= 2.0:
             self.own_cpu = (cpu - self._cpu[1]) / (now - self._cpu[0])
             self._cpu = (now, cpu)
-        if self.enabled and self.error is None:
+        if self.enabled and self.error is None and not self._exit:
             frame = self.frame()
-            title, _, _, intervals, *_ = self._panes()
-            title.show(frame)
-            intervals.show(frame)
+            try:
+                title, notice, regions, intervals, *_, headline = self._panes()
+            except NoMatches:  # the screen is being taken down
+                return
+            for pane in (title, notice, regions, intervals, headline):  # what counts on between snapshots
+                pane.show(frame)
 
     # -- what the keys do ------------------------------------------------------------------------------------------
 

@@ -75,7 +75,7 @@ def test_overhead_names_the_kdamond_and_us() -> None:
 def test_a_long_aggregation_says_when_it_is_due() -> None:
     attrs = Attrs(500_000, 10_000_000)
     made = make.snapshot(ROWS, 100.0, attrs=attrs)
-    assert "next in 4 s" in drawn(IntervalsPane(), frame([made], clock=made.wall + 6), 50, 6)[1]
+    assert "due in 4 s" in drawn(IntervalsPane(), frame([made], clock=made.wall + 6), 50, 6)[1]
     assert "due now" in drawn(IntervalsPane(), frame([made], clock=made.wall + 11), 50, 6)[1]
     assert "next in" not in drawn(IntervalsPane(), frame([made], clock=made.wall + 6, live=False), 50, 6)[1]
 
