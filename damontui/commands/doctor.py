@@ -40,7 +40,7 @@ def _paranoid(call: Call) -> int:
     from damontui.output import permissions
 
     file = call.words.config or config.find(call.environ)
-    root = Root(call.words.rootfs, read_only=call.settings["read_only"])
+    root = Root(call.words.rootfs, read_only=call.settings.read_only)
     found = permissions.paranoid(root, call.environ, [str(file)] if file else [])
     print(json.dumps(found) if call.words.json else permissions.text(found))
     return 0
