@@ -142,6 +142,14 @@ def parse_budget(text: str, name: str) -> float:
     return share
 
 
+def parse_window(text: str, name: str) -> int:
+    """Microseconds: 10 s to an hour."""
+    window = units.parse_duration(text, name)
+    if not 10_000_000 <= window <= 3_600_000_000:
+        raise UsageError(f"{name}: {text!r} is not within 10s … 1h")
+    return window
+
+
 def parse_history(text: str, name: str) -> int:
     """Bytes for the past: at least a megabyte, which is minutes whole and hours coarse."""
     count = units.parse_size(text, name)

@@ -20,7 +20,7 @@ from damontui.damon.snapshot import Event, Snapshot
 from damontui.errors import SourceError, UsageError
 from damontui.sources.active import ActiveSource
 from damontui.sources.launch import Launched, LaunchSource, launch, run_headless
-from damontui.sources.process import BUDGET, DEFAULTS
+from damontui.sources.process import BUDGET, DEFAULTS, MAX_PAUSE, WINDOW
 
 EXAMPLES = """\
 examples:
@@ -76,9 +76,10 @@ def run(call: Call) -> int:
         given=given,
         size=(max(20, size.columns - 4), 24),
         budget=BUDGET if call.options.budget is None else call.options.budget,
+        max_pause=MAX_PAUSE if call.options.max_pause_us is None else call.options.max_pause_us / 1e6,
+        window=WINDOW if call.options.window_us is None else call.options.window_us / 1e6,
         children=not words.no_children,
         program=call.program,
-        seed=call.options.seed,
         enabled=call.options.enabled,
     )
     return _on_screen(call, source) if screen else _headless(call, source)

@@ -22,6 +22,7 @@ from damontui.declare import (
     parse_ranges,
     parse_speed,
     parse_switch,
+    parse_window,
     setting,
 )
 from damontui.errors import SourceError, UsageError
@@ -117,6 +118,18 @@ class Options:
         None, "budget", "CPU share for looking through /proc (2%)", parse_budget, table=MONITORING, metavar="SHARE"
     )
     """Share of one CPU that looking at processes through /proc may take."""
+    max_pause_us: int | None = _duration("max_pause", "most that looking at a process may hold it up (20ms)")
+    """Microseconds that clearing the accessed bits of a process may hold it up."""
+    window_us: int | None = setting(
+        None,
+        "window",
+        "longest idle time through /proc (2m), 1h at most",
+        parse_window,
+        table=MONITORING,
+        types=NUMBER,
+        metavar="TIME",
+    )
+    """The longest time that a process's working set through /proc is told for, microseconds."""
 
     children: bool = setting(
         False,
@@ -422,7 +435,7 @@ def damon_is_free(root: Root) -> bool:
 
 
 def _process(word: str, options: Options) -> Source:
-    from damontui.sources.process import BUDGET, DEFAULTS, ProcessSource, parse_pids
+    from damontui.sources.process import BUDGET, DEFAULTS, MAX_PAUSE, WINDOW, ProcessSource, parse_pids
 
     root, pids = options.root(), parse_pids(word)
     if options.via == "damon" or (options.via is None and (options.take or damon_is_free(root))):
@@ -445,10 +458,11 @@ def _process(word: str, options: Options) -> Source:
         pids,
         options.attrs(DEFAULTS),
         budget=BUDGET if options.budget is None else options.budget,
+        max_pause=MAX_PAUSE if options.max_pause_us is None else options.max_pause_us / 1e6,
+        window=WINDOW if options.window_us is None else options.window_us / 1e6,
         children=options.children,
         target=word,
         program=options.program,
-        seed=options.seed,
         enabled=options.enabled,
     )
 
