@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from damontui.damon.snapshot import Ints, Snapshot
+from damontui.damon.snapshot import Snapshot
 
 Floats = NDArray[np.float64]
 HALF = 8.0
