@@ -232,7 +232,8 @@ class _Waiting(threading.Event):
 
     def _begin(self, seconds: float | None) -> None:
         self._until = None if seconds is None else time.monotonic() + seconds
-        if seconds is None or seconds >= _WORTH_SAYING_S:
+        # whoever asks for what there is now knows that there may be a wait
+        if self._hint and seconds is not None and seconds >= _WORTH_SAYING_S:
             self.progress.once(f"waiting: {self.text}{self._hint}")
         self._tell()
 
