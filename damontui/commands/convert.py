@@ -77,7 +77,7 @@ def run(call: Call) -> int:
             source = _from_standard_input(folder) if words.input == STANDARD else source
             output = folder / "out" if words.output == STANDARD else output
         progress.show(f"reading {words.input} …")
-        table = files.read(source, attrs=attrs, memory=call.settings["memory"] or MEMORY)
+        table = files.read(source, attrs=attrs, memory=call.settings.memory or MEMORY)
         progress.show(f"writing {words.output}: {len(table):,} snapshots, {len(table.start):,} regions …")
         left = files.write(table, output, cast(files.Format, kind), force=words.force)
         if words.output == STANDARD:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import signal
 import sys
@@ -11,6 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
 from typing import NoReturn, TypeVar
 
+_log = logging.getLogger(__name__)
 _Held = TypeVar("_Held", bound=AbstractContextManager[object])
 _NO_END = {
     *(signal.SIGKILL, signal.SIGSTOP),  # nobody is asked
@@ -149,6 +151,7 @@ def held(source: _Held, endings: Endings) -> Iterator[_Held]:
     Signals during leaving wait until that is done; during entering, which may have much to read, for a few seconds.
     """
     endings.defer()
+    _log.debug("entering %s", type(source).__name__)
     try:
         source.__enter__()
     except BaseException as error:
@@ -166,5 +169,6 @@ def held(source: _Held, endings: Endings) -> Iterator[_Held]:
             endings.defer(bounded=False)
             endings.polite = None
     finally:
+        _log.debug("leaving %s", type(source).__name__)
         endings.defer(bounded=False)
         source.__exit__(*sys.exc_info())

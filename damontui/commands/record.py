@@ -18,6 +18,9 @@ from damontui.errors import SourceError, UsageError
 from damontui.files import refuse_there
 from damontui.records.own import RecordWriter
 
+STDOUT = "-"
+"""The name that stands for standard output."""
+
 EXAMPLES = """\
 examples:
   sudo damontui record stat -o night.damontui           until Ctrl-C
@@ -25,6 +28,7 @@ examples:
   damontui record demo --seed 1 --speed max --for 1h -o demo.damontui
   damontui night.damontui                               replay it
   damontui report night.damontui --style wss            and see: damontui report --help
+  ssh root@HOST damontui record stat -o - | damontui -  another machine, live
 
 Every snapshot is in the file when its aggregation ends: a crash costs at most the one being written."""
 
@@ -34,7 +38,12 @@ def arguments(parser: Parser) -> None:
     add_target(parser)
     group = parser.add_argument_group("recording")
     group.add_argument(
-        "-o", "--output", dest="output", metavar="FILE", required=True, help="the new file, readable by its owner only"
+        "-o",
+        "--output",
+        dest="output",
+        metavar="FILE",
+        required=True,
+        help="the new file, readable by its owner only; - is standard output",
     )
     group.add_argument(
         "--for",
@@ -51,8 +60,12 @@ def run(call: Call) -> int:
     if call.words.output == "-":
         raise UsageError("-o -: a record is a file, and is read while it is written; name one, then: damontui convert")
     path = Path(call.words.output)
-    overwrites = refuse_there(path, force=call.words.force, source=call.target)
-    refuse_unwritable(path)
+    overwrites = False
+    if call.words.output != STDOUT:
+        overwrites = refuse_there(path, force=call.words.force, source=call.target)
+        refuse_unwritable(path)
+    elif sys.stdout is None or sys.stdout.isatty():
+        raise UsageError("-o -: standard output is a terminal, and a record is no text; write it into a pipe or a file")
     with call.open() as source, _Recording(path, source.describe(), overwrites) as recording:
         if source.describe().reason:
             print(f"damontui: {source.describe().reason}", file=sys.stderr)
@@ -99,6 +112,7 @@ class _Recording:
     def __init__(self, path: Path, description: Description, overwrites: bool) -> None:
         self.count = 0
         self._path = path
+        self._piped = str(path) == STDOUT
         self._description = description
         self._overwrites = overwrites
         self._writer: RecordWriter | None = None
@@ -107,7 +121,8 @@ class _Recording:
 
     def __enter__(self) -> _Recording:
         if not self._overwrites:
-            self._writer = RecordWriter(self._path, self._description)
+            into = sys.stdout.fileno() if self._piped else None
+            self._writer = RecordWriter(self._path, self._description, into=into)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -116,9 +131,10 @@ class _Recording:
                 stack.callback(self._writer.close)
             self._progress.clear()
             if self.count:
+                where = "standard output" if self._piped else self._path
                 with suppress(OSError):
-                    print(f"damontui: recorded {self._words()} to {self._path}", file=sys.stderr)
-            elif self._writer is not None:
+                    print(f"damontui: recorded {self._words()} to {where}", file=sys.stderr)
+            elif self._writer is not None and not self._piped:
                 self._path.unlink(missing_ok=True)  # ours, and nothing in it
 
     def append(self, snapshot: Snapshot) -> None:

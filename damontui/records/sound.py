@@ -51,7 +51,11 @@ class Budget:
     def take(self, count: float) -> None:
         """Count on ``count`` bytes more. Raises `SourceError` where that is over the budget."""
         self.taken += math.ceil(count)
-        if self.taken > self._most:
+        self.bear(0)
+
+    def bear(self, count: float) -> None:
+        """Ask for ``count`` bytes more that will be given back. Raises `SourceError` where that is over the budget."""
+        if self.taken + count > self._most:
             raise SourceError(
                 f"cannot read {self._path}",
                 f"that takes more than {units.size(self._most)} of memory",

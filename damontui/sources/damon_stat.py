@@ -193,9 +193,11 @@ class DamonStatSource:
                 elif run.pid is None or traced.pid == run.pid:
                     yield from self._found(run, traced)
             if run is not None:
-                if self._trace is None:
-                    yield from self._numbers_alone(run)
                 yield from self._news(run)
+                if self._trace is None:
+                    for event in self._numbers_alone(run):
+                        yield event
+                        self._between.restart()  # it takes the place of the news, which go on to be what is known
             if listener.quiet:
                 stop.wait(_PAUSE_S)
 
@@ -255,9 +257,14 @@ class DamonStatSource:
         sample_us = Attrs().sample_us if run.whole else self._told_sample_us()
         if self._trace is None:
             return self._status("waiting", "the module's first numbers, at most 5 s", now + REFRESH_S)
-        if sample_us is None:
+        age = run.watched(now)
+        if not run.whole and self._former is not None and age is not None:
+            # the file is the former run's; three aggregations to a step that doubles at most are longer than the next
+            seconds = max(Attrs().aggr_us / 1e6, age)
+        elif sample_us is None:
             return self._status("waiting", f"first aggregation, at most {_LONGEST_S:.0f} s", now + _LONGEST_S)
-        seconds = with_sample(Attrs(), sample_us).aggr_us / 1e6
+        else:
+            seconds = with_sample(Attrs(), sample_us).aggr_us / 1e6
         run.expected = now + seconds
         return self._status("waiting", f"first aggregation, at most {seconds:.3g} s", run.expected)
 

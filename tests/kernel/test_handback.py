@@ -18,6 +18,7 @@ from damontui.kernel import handback
 from damontui.kernel.damon_sysfs import SysfsTarget
 from damontui.kernel.features import survey
 from damontui.output.doctor import doctor_object, report, terminal
+from damontui.sources.catalog import catalog
 from damontui.sources.kdamond import KdamondSource
 from damontui.sources.watch import WatchSource
 from tests.fake_kernel import ADMIN, PARAMETERS, TRACING, Stop
@@ -83,6 +84,9 @@ def test_doctor_knows_it_as_ours_and_names_the_command(kernel: FakeSysfs) -> Non
     assert f"An earlier run of damontui was killed and left a kdamond (PID {kdamond(kernel)})" in text
     assert "→ sudo /opt/damontui doctor --give-back" in text
     assert "somebody else" not in text
+    assert found.holders == (f"an earlier run of this program, killed (kdamond {kdamond(kernel)})",)
+    entries = [entry for entry in catalog(kernel.root, folder=kernel.folder) if entry.section == "kdamonds"]
+    assert [entry.detail for entry in entries] == ["of an earlier run of this program, killed"]
     assert "nr_kdamonds" not in "".join(o.remedy for o in found.obstacles), "a remedy that wipes"
     (obstacle,) = (o for o in found.obstacles if o.target == "stat")
     assert obstacle.what.startswith("DAMON_STAT is off: an earlier run of this program was killed")

@@ -275,7 +275,10 @@ def killed_take_is_given_back(guest: Guest) -> None:
         is_taken()
         left = system.kdamonds()
         stat = program.run(guest.folder, "snapshot", "stat", "--json")
-        guest.facts["stat_says"] = stat.refused("killed", "DAMON_STAT")
+        guest.facts["stat_says"] = stat.refused("killed", "DAMON_STAT", "doctor --give-back")
+        watched = program.run(guest.folder, "snapshot", f"kdamond:{next(iter(left))}", "--now")
+        assert watched.status == 0, watched.err
+        assert "an earlier run of this program" in watched.out, watched.out
         assert system.kdamonds() == left
         ended = program.run(guest.folder, "snapshot", "paddr", "--json", "--now", "--count", "2")
         assert ended.status == 0, ended.err
@@ -285,6 +288,30 @@ def killed_take_is_given_back(guest: Guest) -> None:
         assert "DAMON_STAT" in ended.err, ended.err
         assert len(ended.err.strip().splitlines()) == 1, ended.err
         guest.facts["says"] = ended.err.strip()
+
+
+@check("7.2", "6.18", limit=120)
+def killed_take_is_given_back_by_the_command(guest: Guest) -> None:
+    """kill −9 of a run that took DAMON_STAT: doctor knows it as ours; `doctor --give-back` gives everything back"""
+    with taken():
+        run = program.Background(guest.folder, "snapshot", "paddr", "--take", "--json", "--now", "--count", "0")
+        wait(run.lines, 60, "a snapshot")
+        run.send(signal.SIGKILL)
+        assert run.wait(10).status == -signal.SIGKILL
+        is_taken()
+        (pid,) = system.kdamonds()
+        found = json.loads(program.run(guest.folder, "doctor", "--json").out)
+        assert f"a kdamond (PID {pid})" in found["left_behind"], found["left_behind"]
+        assert "DAMON_STAT switched off" in found["left_behind"], found["left_behind"]
+        assert "the trace instance damontui-" in found["left_behind"], found["left_behind"]
+        assert found["give_back"].endswith("doctor --give-back")
+        said = program.run(guest.folder, "doctor").out
+        assert "somebody else" not in said, said
+        ended = program.run(guest.folder, "doctor", "--give-back")
+        assert ended.status == 0, ended.err
+        guest.facts["given_back"] = ended.out.splitlines()
+        assert len(ended.out.splitlines()) == 3, ended.out
+        assert json.loads(program.run(guest.folder, "doctor", "--json").out)["left_behind"] is None
 
 
 @check("7.2", "6.18", limit=120)
