@@ -425,7 +425,8 @@ def _note(state: Floats, touched: Bools, column: _Column) -> None:
 
 def _sums(values: Floats, region: Ints, regions: int) -> Floats:
     """Sums over the pieces of each region, shape ``(regions,)``."""
-    return np.bincount(region.ravel(), values.ravel(), minlength=regions)
+    sums: Floats = np.bincount(region.ravel(), values.ravel(), minlength=regions).astype(np.float64)
+    return sums
 
 
 def _ratio(count: Floats, values: Floats, region: Ints) -> Floats:
