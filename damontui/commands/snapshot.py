@@ -72,7 +72,7 @@ def run(call: Call) -> int:
             print(f"damontui: {description.reason}", file=sys.stderr)
         if not words.now and isinstance(source, Leading):
             source.lead = SETTLED_S
-        estimator = _estimator() if words.json else None
+        estimator = _estimator()
         _Counting(call, source, _printer(source, estimator, as_json=words.json), estimator).run()
     return 0
 
@@ -88,7 +88,7 @@ def _estimator() -> Estimator:
     return Estimator()
 
 
-def _printer(source: Source, estimator: Estimator | None, *, as_json: bool) -> Callable[[Snapshot | Interim], None]:
+def _printer(source: Source, estimator: Estimator, *, as_json: bool) -> Callable[[Snapshot | Interim], None]:
     """What prints one of them, flushed."""
     word = source.describe().target
     first = True
@@ -101,7 +101,11 @@ def _printer(source: Source, estimator: Estimator | None, *, as_json: bool) -> C
             said = json.dump(event, word, estimator) if isinstance(event, Snapshot) else interim.dump(event, word)
         else:
             about = source.describe()  # only now does it know what it has to do without
-            said = text.summary(event, about) if isinstance(event, Snapshot) else interim.summary(event, about)
+            if isinstance(event, Snapshot):
+                known = estimator.estimate() if len(estimator) else None
+                said = text.summary(event, about, estimate=known)
+            else:
+                said = interim.summary(event, about)
             said = said if first else f"\n{said}"
         first = False
         print(said, flush=True)
