@@ -28,7 +28,7 @@ class Access:
 
 
 READ: tuple[Access, ...] = (
-    Access("proc/*/{stat,comm,cmdline,status,schedstat}", "who runs, whose it is, what it costs", "proc/self/stat"),
+    Access("proc/*/{,stat,statm,comm,cmdline,status,schedstat}", "who runs, whose it is, what it costs", "proc/self/stat"),
     Access(
         "proc/*/{maps,smaps,smaps_rollup,pagemap,task,task/*}",
         "of a process that is watched, and of its children",
@@ -73,6 +73,10 @@ WRITTEN: tuple[Access, ...] = (
     Access(handback.NOTE, "what a killed run would still have to give back"),
 )
 OF_YOURS: tuple[tuple[str, str], ...] = (
+    (
+        "damontui-PID-*.lock below $XDG_RUNTIME_DIR, /run or /tmp",
+        "a process through /proc: that nobody else watches it; removed at the end, no link followed",
+    ),
     (
         "FILE of -o, OUT of convert",
         "record, report, convert: new, mode 0600; replaced only with --force, and no link followed",
