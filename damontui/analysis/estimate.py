@@ -22,8 +22,8 @@ all of it. As an aggregation leaves the window the decision is final: the fixed 
 take back what looked touched.
 
 The interval. The same decisions are made with a stricter and with a more lenient pair of thresholds (`_DECISIONS`); the
-times of last touch that follow bound the idle time from above and below; since it is not known when in its aggregation
-a touch came, the bounds are one aggregation wider above and `_EARLY` below. From the lower end is taken what idle
+times of last touch that follow bound the idle time from above and below; since it is not known when in its
+aggregation a touch came, the bounds are one aggregation wider above and `_EARLY` below. From the lower end is taken what idle
 memory may hide: where ``m`` looks found nothing, at most the share ``3 / m`` of pages was in use, with 95 % confidence (the
 rule of three). The thresholds were set so that on the scenes and seeds that were tuned on the interval of all memory
 holds the truth in 95 of 100 moments; they are not derived from a likelihood (``python -m tests.bench accuracy`` says
@@ -67,8 +67,11 @@ _EARLY = 3
 _RULE_OF_THREE = 3.0
 """−ln 0.05, rounded: looks at a share of pages that would have found it with 95 % confidence."""
 _SIMILAR_RATE, _SIMILAR_IDLE = 1.5, 0.03
-_AT_ONCE = 16_384
-"""Pieces times aggregations that one solution may have at every snapshot; with more, it is made less often."""
+_AT_ONCE = 24_576
+"""Pieces times aggregations of a window: with more pieces the lag is shorter, down to `_LEAST_LAG`."""
+_LEAST_LAG = 4
+_A_SNAPSHOT = 6_144
+"""Pieces times aggregations shared out anew at each snapshot; with more, decisions become final several at once."""
 
 _PARTS, _LOOKED, _FELL, _BORN, _RESTED, _SEEN = range(6)
 _ROWS = _SEEN + len(_DECISIONS)
@@ -240,9 +243,10 @@ class Estimator:
         sample = snapshot.attrs.sample_us / 1e6
         self._columns.append(_Column(counts, looks, sizes, sample, snapshot.began, snapshot.time))
         self._solution = None
-        step = 1 + len(self) * self._lag // _AT_ONCE
-        if len(self._columns) >= self._lag + step:
-            self._settle(step)
+        lag = max(_LEAST_LAG, min(self._lag, _AT_ONCE // len(self)))
+        step = 1 + len(self) * lag // _A_SNAPSHOT
+        if len(self._columns) >= lag + step:
+            self._settle(len(self._columns) - lag)
             self._join(_SIMILAR_IDLE)
         self._bound()
 
@@ -366,17 +370,19 @@ class Estimator:
         self._state, self._end, self._bytes = joined, last, weights
 
     def _bound(self) -> None:
-        """Keep to the most pieces: join what is less and less alike, then shorten the window."""
-        similar = 2 * _SIMILAR_IDLE
+        """Keep to the most pieces: shorten the window, then join what is less and less alike."""
+        similar = _SIMILAR_IDLE
         while len(self) > self._most:
-            if similar < 1.0:
-                similar *= 2
-            elif len(self._columns) > 1:
-                self._settle(1 + len(self._columns) // 4)
+            if len(self._columns) > 1:
+                # half of them at once, so that the work is not due again at the next snapshot
+                self._settle(-(-len(self._columns) // 2))
+                self._join(similar)
+                similar = 0.5
             else:
-                self._join(np.inf)
-                return
-            self._join(similar)
+                self._join(similar)
+                similar = np.inf if similar >= 0.5 else 0.5
+                if len(self) <= self._columns[-1].count.size:
+                    return
 
     # -- what the window says
 
