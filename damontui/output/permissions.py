@@ -71,6 +71,9 @@ WRITTEN: tuple[Access, ...] = (
         "sys/kernel/tracing/instances",
     ),
     Access(handback.NOTE, "what a killed run would still have to give back"),
+    Access(
+        "{$XDG_RUNTIME_DIR,run,tmp}/damontui-*-*.lock", "one a watched process, so that two watchers know it; empty"
+    ),
 )
 OF_YOURS: tuple[tuple[str, str], ...] = (
     (
