@@ -113,6 +113,11 @@ class Estimate:
         return (self.most_s - self.least_s) / np.maximum(np.maximum(self.most_s, self.aggregation_s), 1e-9)
 
     @property
+    def bandwidth(self) -> float:
+        """Bytes a second that were touched lately, a page at most once in a sampling interval."""
+        return float((self.rate * self.bytes).sum())
+
+    @property
     def total_bytes(self) -> float:
         """Bytes of all pieces."""
         return float(self.bytes.sum())
@@ -128,7 +133,7 @@ class Estimate:
 
     @property
     def idle_ms_percentiles(self) -> tuple[int, ...]:
-        """101 idle times by bytes in milliseconds, as ``memory_idle_ms_percentiles``: negative is in use for so long."""
+        """101 idle times by bytes, milliseconds, as ``memory_idle_ms_percentiles``: negative is in use for so long."""
         seconds = np.where(self.idle_s > 0, self.idle_s, -np.maximum(self.used_s, 1e-3))
         return percentiles_of((seconds * 1000).astype(np.int64), self.bytes.astype(np.int64))
 
@@ -425,7 +430,8 @@ def _note(state: Floats, touched: Bools, column: _Column) -> None:
 
 def _sums(values: Floats, region: Ints, regions: int) -> Floats:
     """Sums over the pieces of each region, shape ``(regions,)``."""
-    return np.bincount(region.ravel(), values.ravel(), minlength=regions)
+    sums: Floats = np.bincount(region.ravel(), values.ravel(), minlength=regions).astype(np.float64)
+    return sums
 
 
 def _ratio(count: Floats, values: Floats, region: Ints) -> Floats:

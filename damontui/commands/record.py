@@ -57,8 +57,6 @@ def arguments(parser: Parser) -> None:
 
 def run(call: Call) -> int:
     """Record until the time is over, the target ends or a signal comes."""
-    if call.words.output == "-":
-        raise UsageError("-o -: a record is a file, and is read while it is written; name one, then: damontui convert")
     path = Path(call.words.output)
     overwrites = False
     if call.words.output != STDOUT:

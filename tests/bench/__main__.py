@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-BENCHES = ("engine", "screen", "trace", "update", "records", "process")
+BENCHES = ("engine", "screen", "trace", "update", "records", "process", "accuracy")
 
 
 def measure(name: str, smoke: bool) -> list[dict[str, Any]]:
