@@ -71,12 +71,11 @@ WRITTEN: tuple[Access, ...] = (
         "sys/kernel/tracing/instances",
     ),
     Access(handback.NOTE, "what a killed run would still have to give back"),
+    Access(
+        "{$XDG_RUNTIME_DIR,run,tmp}/damontui-*-*.lock", "one a watched process, so that two watchers know it; empty"
+    ),
 )
 OF_YOURS: tuple[tuple[str, str], ...] = (
-    (
-        "damontui-PID-*.lock below $XDG_RUNTIME_DIR, /run or /tmp",
-        "a process through /proc: that nobody else watches it; removed at the end, no link followed",
-    ),
     (
         "FILE of -o, OUT of convert",
         "record, report, convert: new, mode 0600; replaced only with --force, and no link followed",
