@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.containers import Container
+from textual.css.query import NoMatches
 from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import Screen
@@ -37,16 +38,17 @@ from damontui.tui.draw import ShownFilter
 from damontui.tui.explore import Exploring
 from damontui.tui.frame import Frame, Mode
 from damontui.tui.panes.bandwidth import BandwidthPane
+from damontui.tui.panes.headline import Headline
 from damontui.tui.panes.idle import IdlePane
 from damontui.tui.panes.intervals import IntervalsPane
 from damontui.tui.panes.keyline import KeyLine
 from damontui.tui.panes.notice import Notice
 from damontui.tui.panes.output import OutputPane
 from damontui.tui.panes.regions import RegionsPane
+from damontui.tui.panes.scrubber import Scrubber
 from damontui.tui.panes.title import TitleBar
 from damontui.tui.screens.help import HelpScreen
 from damontui.tui.themes import DARK, THEMES
-from damontui.tui.view import View
 
 if TYPE_CHECKING:
     from damontui.tui.screens.picker import PickerScreen
@@ -65,7 +67,7 @@ class ScreenOptions:
 
     Attributes:
         theme: ``damontui-dark``, ``damontui-light`` or one of Textual's.
-        span: seconds across the heatmap.
+        span: seconds across the heatmap, to which it grows; None is four minutes, and all of a record.
         mode: what the heatmap's colour means.
         keymap: name in the table of keys → keys, comma separated.
         ascii: only ASCII characters.
@@ -76,7 +78,7 @@ class ScreenOptions:
     """
 
     theme: str = DARK.name
-    span: float = 240.0
+    span: float | None = None
     mode: Mode = "rate"
     keymap: Mapping[str, str] = field(default_factory=dict)
     ascii: bool = False
@@ -102,11 +104,24 @@ class _Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class _Exchanged:
-    """Another source is in force; ``error`` is what the system said when the one before was left."""
+class _Left:
+    """The source before the one in force was left; ``error`` is what the system said to that."""
 
-    source: Source
     error: DamontuiError | None
+
+
+@dataclass(slots=True)
+class _Trial:
+    """Another target that was chosen: it takes the place of the one in force once it has said anything but no."""
+
+    monitor: Monitor
+    alone: bool
+    """Both need the kernel's DAMON: the one in force stands still meanwhile."""
+    paused: bool = False
+    """Whether it does."""
+
+
+_News = Event | DamontuiError | _Switched | _Finished | _Left
 
 
 class Arrived(Message, bubble=False):
@@ -181,7 +196,7 @@ class DamontuiApp(Exploring):
         self.error: DamontuiError | None = None
         self.notice: DamontuiError | None = None
         self.enabled = True
-        self.look = View(span=self.options.span)
+        self.look_anew(self.options.span)
         self.mode: Mode = self.options.mode
         self.all_percentiles = self.options.all_percentiles
         self.own_cpu: float | None = None
@@ -192,11 +207,15 @@ class DamontuiApp(Exploring):
         self._leaving = False
         self._by_others = False
         self._lost: Snapshot | None = None
-        self._mail: deque[Event | DamontuiError | _Switched | _Finished | _Exchanged] = deque()
+        self._mail: deque[tuple[Monitor | None, _News]] = deque()
+        self._trial: _Trial | None = None
+        self._offered: Source | None = None
+        """A source that was refused, and can be had with T."""
         self._unsubscribe: Callable[[], None] = lambda: None
         self.recorder: Recorder | None = None
         self._unrecord: Callable[[], None] = lambda: None
         self._painted = 0.0
+        self._played = time.monotonic()
         self._timer: Timer | None = None
         self._cpu = (time.monotonic(), time.process_time())
 
@@ -204,6 +223,7 @@ class DamontuiApp(Exploring):
 
     def compose(self) -> ComposeResult:
         yield TitleBar(id="title")
+        yield Headline(id="headline")
         yield Notice(id="notice")
         with Container(id="body"):
             yield RegionsPane(id="regions")
@@ -213,6 +233,7 @@ class DamontuiApp(Exploring):
                 yield IdlePane(id="idle")
         if self.output is not None:
             yield self.output
+        yield Scrubber(id="scrubber")
         yield KeyLine(self.keymap_in_force, id="keys")
 
     def refresh_css(self, animate: bool = True) -> None:
@@ -231,12 +252,18 @@ class DamontuiApp(Exploring):
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         if self.monitor is not None:
             self.enabled = self._reads_enabled()
-            self._unsubscribe = self.monitor.subscribe(self._receive)
+            self._unsubscribe = self.monitor.subscribe(partial(self._receive, self.monitor))
             self._start()
             self.set_interval(1.0, self._tick)
+            self.set_interval(0.1, self._play_on)
             if self.output is not None:
                 self.set_interval(0.25, self._follow_command)
         self.paint()
+
+    def _play_on(self) -> None:
+        now = time.monotonic()
+        self._played, seconds = now, now - self._played
+        self.advance(min(seconds, 1.0))  # after a suspension it goes on where it was
 
     def _follow_command(self) -> None:
         assert self.output is not None
@@ -249,6 +276,8 @@ class DamontuiApp(Exploring):
         self._unsubscribe()
         if self.monitor is not None:
             self.monitor.stop(timeout=2.0)
+        if self._trial is not None:
+            self._trial.monitor.stop(timeout=2.0)
         self._end_recording()
 
     def end(self, code: int) -> None:
@@ -256,6 +285,8 @@ class DamontuiApp(Exploring):
         self._leaving = True
         if self.monitor is not None:
             self.monitor.stop(timeout=0)
+        if self._trial is not None:
+            self._trial.monitor.stop(timeout=0)
         self.exit(code)
 
     async def action_quit(self) -> None:
@@ -283,17 +314,21 @@ class DamontuiApp(Exploring):
         self._take(event)
         self.paint()
 
-    def _receive(self, event: Event | DamontuiError | _Switched | _Finished | _Exchanged) -> None:
-        self._mail.append(event)
+    def _receive(self, sender: Monitor | None, event: _News) -> None:
+        self._mail.append((sender, event))
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
             self.post_message(Arrived())
 
     def on_arrived(self, message: Arrived) -> None:
         while self._mail:
-            self._take(self._mail.popleft())
+            sender, event = self._mail.popleft()
+            if self._trial is not None and sender is self._trial.monitor:
+                self._tried(self._trial, event)
+            if sender is None or sender is self.monitor:
+                self._take(event)
         self._paint_soon()
 
-    def _take(self, event: Event | DamontuiError | _Switched | _Finished | _Exchanged) -> None:
+    def _take(self, event: _News) -> None:
         if isinstance(event, Snapshot):
             self._again = False
             self.interim = None
@@ -321,8 +356,9 @@ class DamontuiApp(Exploring):
             self.error = event
         elif isinstance(event, _Switched):
             self._switched(event)
-        elif isinstance(event, _Exchanged):
-            self._exchanged(event)
+        elif isinstance(event, _Left):
+            self._switching = False
+            self.notice = event.error if event.error is not None else self.notice
         elif self._again and not self._leaving:
             # the run that ended was the one before the switch; its "off" is old news
             self.enabled, self.status = True, None
@@ -334,12 +370,14 @@ class DamontuiApp(Exploring):
         assert self.monitor is not None
         self._again = False
         self.monitor.rearm()
-        self.run_worker(self._watch, thread=True, group="monitor", exit_on_error=False, name="monitor")
+        self._run(partial(self._watch, self.monitor), "monitor")
 
-    def _watch(self) -> None:
-        assert self.monitor is not None
-        self.monitor.run()
-        self._receive(_Finished())
+    def _run(self, work: Callable[[], None], group: str) -> None:
+        self.run_worker(work, thread=True, group=group, exit_on_error=False, name=group)
+
+    def _watch(self, monitor: Monitor) -> None:
+        monitor.run()
+        self._receive(monitor, _Finished())
 
     def _turn(self, on: bool, *, switch: bool) -> None:
         assert self.monitor is not None
@@ -347,11 +385,11 @@ class DamontuiApp(Exploring):
             if switch:
                 self.monitor.switch(on)
         except DamontuiError as error:
-            self._receive(_Switched(on, error))
+            self._receive(None, _Switched(on, error))
         except Exception as error:  # a fault of ours, in the source: said, and the screen lives on
-            self._receive(_Switched(on, SourceError("cannot switch", f"{type(error).__name__}: {error}")))
+            self._receive(None, _Switched(on, SourceError("cannot switch", f"{type(error).__name__}: {error}")))
         else:
-            self._receive(_Switched(on))
+            self._receive(None, _Switched(on))
 
     def _switched(self, answer: _Switched) -> None:
         self._switching = False
@@ -391,47 +429,89 @@ class DamontuiApp(Exploring):
     def on_picker_screen_opened(self, message: PickerScreen.Opened) -> None:
         if message.picker.take(message.answer) or self.active is None or isinstance(message.answer, DamontuiError):
             return
-        self.run_worker(  # it came after the picker was closed
-            partial(self.active.leave, message.answer), thread=True, group="leave", exit_on_error=False
-        )
+        self._run(partial(self.active.leave, message.answer), "leave")  # it came after the picker was closed
 
     def _picked(self, source: Source | None) -> None:
+        """Try a source that was opened. Until it has said something the one in force stays, and goes on if it can."""
         if source is None:
             return
         self._switching = True
+        if self._offered is not source:
+            self._forget_offer()
+        before = self.monitor
+        monitor = Monitor(source, History(self.history.budget))
+        alone = (
+            before is not None and before.running and source.describe().origin == self.description.origin == "kernel"
+        )
+        self._trial = _Trial(monitor, alone)
+        monitor.subscribe(partial(self._receive, monitor))
+        self._run(partial(self._try, self._trial, before), "monitor")
+        self.paint()
+
+    def _try(self, trial: _Trial, before: Monitor | None) -> None:
+        if trial.alone and before is not None:
+            trial.paused = before.stop(timeout=PATIENCE)
+        if not self._leaving:
+            self._watch(trial.monitor)
+
+    def _tried(self, trial: _Trial, event: _News) -> None:
+        """The first that another target says decides."""
+        self._trial = None
+        source = trial.monitor.source
+        if not isinstance(event, (DamontuiError, _Finished)):
+            self._adopt(trial.monitor)
+            return
+        self._switching = False
+        if isinstance(event, DamontuiError):
+            self.notice = event
+        if isinstance(event, SourceError) and event.offer == "take" and isinstance(source, Taking):
+            self._offered = source
+        elif self.active is not None:
+            self._run(partial(self.active.leave, source), "leave")
+        if trial.paused and not self._leaving:  # back to the one before, with its past
+            self._start()
+
+    def _adopt(self, monitor: Monitor) -> None:
+        """Another target is in force; the one before is left."""
+        before, self.monitor = self.monitor, monitor
         self._end_recording()
         self._unsubscribe()
         self._unsubscribe = lambda: None
-        self.run_worker(partial(self._exchange, source), thread=True, group="switch", exit_on_error=False)
-        self.paint()
+        self._offered = None
+        self.history = monitor.history
+        self.description = monitor.source.describe()
+        self.status = self.error = self.interim = self._lost = self.view = self.notice = None
+        self._by_others = False
+        self.look_anew(self.options.span)
+        self.enabled = self._reads_enabled()
+        self._run(partial(self._leave, before, monitor.source), "switch")
 
-    def _exchange(self, source: Source) -> None:
+    def _leave(self, before: Monitor | None, source: Source) -> None:
         assert self.active is not None
-        if self.monitor is not None and not self.monitor.stop(timeout=PATIENCE):
-            self.monitor.history = History()  # it may come back some day, and is not to be seen then
+        if before is not None:
+            before.stop(timeout=PATIENCE)
         error: DamontuiError | None
         try:
             error = self.active.exchange(source)
         except Exception as fault:  # of ours, in the source that was left
             error = SourceError("the target before was not left in order", f"{type(fault).__name__}: {fault}")
-        self._receive(_Exchanged(source, error))
+        self._receive(None, _Left(error))
 
-    def _exchanged(self, answer: _Exchanged) -> None:
-        self._mail.clear()
-        self.history.clear()
-        self.monitor = Monitor(answer.source, self.history)
-        self.description = answer.source.describe()
-        self.status = self.error = self._lost = self.view = None
-        self.notice = answer.error
-        self._switching = self._by_others = False
-        self.look_anew()
-        self.enabled = self._reads_enabled()
-        if not self._leaving:
-            self._unsubscribe = self.monitor.subscribe(self._receive)
-            self._start()
+    def _forget_offer(self) -> None:
+        offered, self._offered = self._offered, None
+        if offered is not None and self.active is not None:
+            self._run(partial(self.active.leave, offered), "leave")
 
     def action_take(self) -> None:
         """Switch DAMON_STAT off for the time being, where it is in the way, and start afresh."""
+        if self._switching:
+            return
+        offered = self._offered
+        if isinstance(offered, Taking):
+            offered.take = True
+            self.notice = None
+            self._picked(offered)
+            return
         source = self.monitor.source if self.monitor is not None else None
         if not isinstance(source, Taking) or not isinstance(self.error, SourceError) or self.error.offer != "take":
             self.notice = SourceError("nothing to take", "DAMON_STAT is not in the way of this target")
@@ -463,7 +543,8 @@ class DamontuiApp(Exploring):
             now=now,
             wall=shown.wall if shown is not None else self.clock(),
             enabled=self.enabled,
-            live=self.view is None,
+            live=self.view is None and not self.is_record,
+            playing=self.playing,
             dim=shown is not None and (not self.enabled or self.error is not None or gone),
             span=self.span,
             mode=self.mode,
@@ -497,14 +578,16 @@ class DamontuiApp(Exploring):
         self._timer = None
         self._painted = time.monotonic()
         frame = self.frame()
-        self.screen_stack[0].query_one("#body").set_class(not frame.live, "-frozen")
+        self.screen_stack[0].query_one("#body").set_class(not frame.live and not frame.record, "-frozen")
         for pane in self._panes():
             pane.show(frame)
         self.show_extra(frame)
         if self.output is not None:
             self.output.show(frame)
 
-    def _panes(self) -> tuple[TitleBar, Notice, RegionsPane, IntervalsPane, BandwidthPane, IdlePane, KeyLine]:
+    def _panes(
+        self,
+    ) -> tuple[TitleBar, Notice, RegionsPane, IntervalsPane, BandwidthPane, IdlePane, Scrubber, KeyLine, Headline]:
         screen = self.screen_stack[0]
         return (
             screen.query_one(TitleBar),
@@ -513,7 +596,9 @@ class DamontuiApp(Exploring):
             screen.query_one(IntervalsPane),
             screen.query_one(BandwidthPane),
             screen.query_one(IdlePane),
+            screen.query_one(Scrubber),
             screen.query_one(KeyLine),
+            screen.query_one(Headline),
         )
 
     def _paint_soon(self) -> None:
@@ -535,11 +620,14 @@ class DamontuiApp(Exploring):
         if now - self._cpu[0] >= 2.0:
             self.own_cpu = (cpu - self._cpu[1]) / (now - self._cpu[0])
             self._cpu = (now, cpu)
-        if self.enabled and self.error is None:
+        if self.enabled and self.error is None and not self._exit:
             frame = self.frame()
-            title, _, _, intervals, *_ = self._panes()
-            title.show(frame)
-            intervals.show(frame)
+            try:
+                title, notice, regions, intervals, *_, headline = self._panes()
+            except NoMatches:  # the screen is being taken down
+                return
+            for pane in (title, notice, regions, intervals, headline):  # what counts on between snapshots
+                pane.show(frame)
 
     # -- what the keys do ------------------------------------------------------------------------------------------
 

@@ -14,6 +14,9 @@ from damontui.tui.listing import Listing
 Mode = Literal["rate", "temperature", "idle"]
 """What the heatmap's colour means."""
 
+WORTH_WAITING = 2.0
+"""Seconds: of an aggregation that is shorter nobody asks when it is due."""
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:
@@ -35,7 +38,7 @@ class Frame:
     """The same moment, seconds since 1970."""
     enabled: bool = True
     live: bool = True
-    """False where the view is frozen or moved into the past while collecting goes on."""
+    """False where the view is paused or moved into the past while collecting goes on, and of every record."""
     dim: bool = False
     """Switched off: the last data at half brightness."""
     span: float = 240.0
@@ -51,7 +54,7 @@ class Frame:
     behind: float = 0.0
     """Seconds (source's clock) from ``now`` to the newest snapshot: what a frozen view does not show."""
     pending: int = 0
-    """Snapshots that came in since the view was frozen."""
+    """Snapshots that came in since the view was paused."""
     own_cpu: float | None = None
     """CPU share of this program, 1.0 is one CPU; None where not measured yet."""
     switching: bool = False
@@ -79,10 +82,34 @@ class Frame:
     """How the list of regions is sorted and filtered; None where it is closed."""
     interim: Interim | None = None
     """What is known of the aggregation under way, where the view is live; None where nothing is."""
+    playing: bool = False
+    """A record is being played: ``now`` moves on by itself."""
     recording: str = ""
     """How long and how much has been recorded; "" where nothing is."""
 
     @property
+    def record(self) -> bool:
+        """Whether this was recorded: all of it is there, and none of it is live."""
+        return self.description.origin == "record"
+
+    @property
     def right(self) -> float:
-        """The moment at the heatmap's right edge."""
-        return self.now if self.edge is None else self.edge
+        """The moment at the heatmap's right edge; live, it goes on with our clock through a long aggregation."""
+        return self.now + self.under_way if self.edge is None else self.edge
+
+    @property
+    def under_way(self) -> float:
+        """Seconds for which the aggregation after ``snapshot`` has been under way; 0 where it is over in a moment.
+
+        Only of sources whose clock runs as ours does, and only while one is under way.
+        """
+        snapshot, status = self.snapshot, self.status
+        if snapshot is None or not self.live or not self.enabled or self.error is not None:
+            return 0.0
+        if self.description.origin not in ("kernel", "process"):
+            return 0.0
+        if status is not None and status.state not in ("on", "waiting"):
+            return 0.0
+        if snapshot.next_attrs.aggr_us < WORTH_WAITING * 1e6:
+            return 0.0
+        return max(0.0, self.clock - snapshot.wall)

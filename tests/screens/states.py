@@ -85,6 +85,10 @@ def _kernel() -> list[Snapshot]:
     return make.steady(module=make.module_values())
 
 
+def _recorded() -> list[Snapshot]:
+    return make.steady(origin="record")
+
+
 def _lost() -> list[Snapshot]:
     made = _kernel()
     made[-30] = replace(made[-30], complete=False, lost=5)
@@ -102,6 +106,13 @@ def _no_tracefs() -> list[Snapshot]:
     ]
 
 
+_RECORD = make.description(
+    "record",
+    target="night.damontui",
+    title="record night.damontui: DAMON_STAT",
+    locked="a record has no switch",
+    speed=10.0,
+)
 _DEMO = make.description("simulated", reason=REASON)
 _PROCESS = make.description("process", target="1234", title="process 1234 (postgres)")
 _PADDR = make.description(target="paddr", title="physical memory")
@@ -164,7 +175,7 @@ def _named_truth() -> list[Snapshot]:
 _EXPLORED = (
     State("past", _named, keys=("left",) * 14),
     State("past-oldest", _kernel, keys=("minus", "minus", "home"), size=(80, 24)),
-    State("clock", _kernel, keys=("slash", *"25:00", "enter")),
+    State("clock", _kernel, keys=("g", *"25:00", "enter")),
     State("coarse", lambda: make.steady(3600), keys=(*["plus"] * 4, "home"), history=100_000, seconds=3600.0),
     State("cursor", _named, keys=("n", "n", "n", "down", "down")),
     State("cursor-80x24", _named, keys=("n",), size=(80, 24)),
@@ -192,6 +203,11 @@ STATES = (
         seconds=captured.run()[2] - make.WALL,
     ),
     *_EXPLORED,
+    State("record", lambda: make.steady(1440, origin="record"), _RECORD, seconds=1e6),
+    State("record-playing", _recorded, _RECORD, keys=("home", *["shift+right"] * 4, "space"), seconds=1e6),
+    State("record-80x24", _recorded, _RECORD, keys=("left",) * 9, size=(80, 24), seconds=1e6),
+    State("record-60x15", _recorded, _RECORD, size=(60, 15), seconds=1e6),
+    State("seconds", lambda: make.steady(7), seconds=7.0),
     State("first-run", _simulated, _DEMO),
     State("steady", _kernel),
     State("off", _kernel, keys=("e",)),

@@ -15,7 +15,7 @@ from damontui.tui.panes.bandwidth import BandwidthPane
 from damontui.tui.panes.idle import IdlePane
 from damontui.tui.panes.intervals import IntervalsPane
 from damontui.tui.panes.notice import messages, wrapped
-from damontui.tui.panes.title import TitleBar
+from damontui.tui.panes.title import TitleBar, moment
 from tests import make
 from tests.make import GIB
 from tests.tui.frames import drawn, frame, text
@@ -75,7 +75,7 @@ def test_overhead_names_the_kdamond_and_us() -> None:
 def test_a_long_aggregation_says_when_it_is_due() -> None:
     attrs = Attrs(500_000, 10_000_000)
     made = make.snapshot(ROWS, 100.0, attrs=attrs)
-    assert "next in 4 s" in drawn(IntervalsPane(), frame([made], clock=made.wall + 6), 50, 6)[1]
+    assert "due in 4 s" in drawn(IntervalsPane(), frame([made], clock=made.wall + 6), 50, 6)[1]
     assert "due now" in drawn(IntervalsPane(), frame([made], clock=made.wall + 11), 50, 6)[1]
     assert "next in" not in drawn(IntervalsPane(), frame([made], clock=made.wall + 6, live=False), 50, 6)[1]
 
@@ -279,7 +279,17 @@ def test_state_is_never_in_doubt() -> None:
 def test_simulated_says_so_with_its_speed() -> None:
     assert "SIMULATED ×60" in title(description=make.description("simulated"))
     assert "SIMULATED ×max" in title(description=make.description("simulated", speed=float("inf")))
-    assert "REPLAY ×2" in title(description=make.description("record", speed=2.0))
+
+
+def test_a_record_says_so_with_its_date_and_whether_it_plays() -> None:
+    record = make.description("record", speed=2.0)
+    still = title(description=record, live=False, behind=30.0)
+    assert f" RECORD  {moment(make.WALL + 60)}" in still
+    assert not any(word in still for word in ("LIVE", "PAUSED", "REPLAY", "▶", "enabled"))
+    playing = title(description=record, live=False, playing=True, behind=30.0)
+    assert "▶ ×2" in playing
+    assert "PAUSED" not in playing
+    assert " READING…" in title(description=record, snapshots=[])
 
 
 @pytest.mark.parametrize("width", range(1, 121, 7))

@@ -6,7 +6,7 @@ from damontui.damon import metrics
 from damontui.damon.snapshot import Snapshot
 from damontui.tui.draw import Line, Pane, Span, bar, fit, sparkline, width_of
 from damontui.tui.frame import Frame
-from damontui.tui.panes.common import nothing, off_since
+from damontui.tui.panes.common import due_words, nothing, off_since, seconds_left
 from damontui.tui.series import Series
 from damontui.units import duration, share
 
@@ -89,11 +89,12 @@ class IntervalsPane(Pane):
     def _aggregation(self, frame: Frame, snapshot: Snapshot, width: int) -> Line:
         attrs = snapshot.next_attrs
         text = f"{attrs.aggr_samples} samples"
+        left = seconds_left(frame)
         return (
             ("aggregation".ljust(LABEL), "label"),
             (duration(attrs.aggr_us / 1e6).rjust(8), "value"),
             (f"  {text}", "muted"),
-            (due(frame, snapshot), "muted"),
+            (f" · {due_words(left)}" if left is not None else "", "muted"),
         )
 
     def _observed(self, frame: Frame, snapshot: Snapshot, width: int) -> Line:
@@ -162,15 +163,6 @@ class IntervalsPane(Pane):
         if frame.own_cpu is not None:
             parts += [(" · ours ", "muted"), (share(frame.own_cpu), "value")]
         return tuple(parts)
-
-
-def due(frame: Frame, snapshot: Snapshot) -> str:
-    """When the aggregation under way is due, where that is long enough to be waited for."""
-    length = snapshot.next_attrs.aggr_us / 1e6
-    if not frame.live or not frame.enabled or length < 2 or frame.description.origin not in ("kernel", "process"):
-        return ""
-    left = snapshot.wall + length - frame.clock
-    return f" · next in {left:.0f} s" if left >= 0.5 else " · due now"
 
 
 def _around(part: float, room: int, ascii: bool) -> list[Span]:

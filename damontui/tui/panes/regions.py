@@ -21,12 +21,12 @@ from damontui.analysis import heatmap
 from damontui.analysis.heatmap import SHOWN, VOID, Axis, Part, Place, Raster
 from damontui.damon.snapshot import Snapshot
 from damontui.tui import palette
-from damontui.tui.axes import address_labels, name_labels, place_labels, short, span_words, time_ticks, whole_seconds
+from damontui.tui.axes import address_labels, name_labels, place_labels, short, span_words, time_ticks
 from damontui.tui.draw import Line, Pane, Span, fit, spread, to_ascii
 from damontui.tui.frame import Frame, Mode
 from damontui.tui.ink import EMPTY, GAP, OFF, PENDING, Ink, Theme, run_of
 from damontui.tui.palette import LEVELS, RGB
-from damontui.tui.panes.common import nothing, off_since
+from damontui.tui.panes.common import due_words, nothing, off_since, seconds_left
 from damontui.tui.panes.title import clock
 from damontui.units import duration, share, size
 
@@ -216,7 +216,7 @@ class RegionsPane(Pane):
             frame.cursor,
             frame.snapshot if place.names else None,
             began,
-            self._under_way(frame, column),
+            _due(frame),
         )
         changed: set[int] = set()
         if picture_key != self._picture_key:
@@ -258,23 +258,6 @@ class RegionsPane(Pane):
             self.axis = axis
         self._axis_key, self._axis_edge = key, frame.edge
         return self.axis
-
-    def _under_way(self, frame: Frame, column: float) -> str:
-        """When the aggregation under way is due, where that is worth saying: it lasts over two seconds."""
-        newest = frame.history.last
-        if newest is None or not frame.live or not frame.enabled:
-            return ""
-        aggregation = newest.next_attrs.aggr_us / 1e6
-        if aggregation < 2 or (frame.status is not None and frame.status.state not in ("on", "waiting")):
-            return ""
-        left = newest.time + aggregation - frame.now
-        return (
-            f"due in {whole_seconds(left)}"
-            if left > 0
-            else f"overdue by {whole_seconds(-left)}"
-            if left < -1
-            else "due now"
-        )
 
     def _encode(self, frame: Frame, place: Layout, axis: Axis, first: int, stop: int, running: bool) -> set[int]:
         """Fill ``codes``; the lines that changed."""
@@ -343,7 +326,7 @@ class RegionsPane(Pane):
             else:  # idle memory is shown, with how much it is written over it
                 over[y] = (((place.columns - len(words)) // 2, words, "fold"),)
         pending = np.flatnonzero(image[0] == PENDING) if len(image) else np.empty(0)
-        due = self._under_way(frame, frame.span / place.columns)
+        due = _due(frame)
         if due and len(pending) >= len(due) + 4:
             y = place.lines // 2
             while y in over and y + 1 < place.lines:
@@ -442,7 +425,7 @@ class RegionsPane(Pane):
             facts.append(f"{'/' if frame.ascii else '╱'} events lost")
         if (self.codes == OFF).any():
             facts.append(f"{'x' if frame.ascii else '×'} not monitored")
-        due = self._under_way(frame, column)
+        due = _due(frame)
         if due:
             facts.append(due)
         if self.border_subtitle is None or not self._bordered():
@@ -694,6 +677,12 @@ class RegionsPane(Pane):
     def text(self) -> str:
         """What is drawn, as plain text."""
         return "\n".join(self.render_line(y).text.rstrip() for y in range(self.size.height))
+
+
+def _due(frame: Frame) -> str:
+    """When the aggregation under way is due, where that is worth saying."""
+    left = seconds_left(frame)
+    return "" if left is None else due_words(left)
 
 
 def _coarse(frame: Frame, left: float, columns: int) -> str:
