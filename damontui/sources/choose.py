@@ -296,7 +296,11 @@ def _not_understood(word: str) -> UsageError:
 
 
 def auto_reason(options: Options) -> str:
-    """Why ``auto`` does not show DAMON_STAT here: one sentence with the remedy; "" where it can be read."""
+    """Why ``auto`` does not show DAMON_STAT here: one sentence; "" where it can be read.
+
+    What can be had instead is not said here: that takes a look at all of /proc (`damontui.sources.catalog.offers`), and
+    the screen opens with it.
+    """
     root = options.root()
     if root.readable(f"{STAT}/enabled"):
         return ""
@@ -307,14 +311,8 @@ def auto_reason(options: Options) -> str:
         )
     release = f"Linux {procfs.kernel_release(root)}".strip()
     if root.exists(ADMIN):
-        return (
-            f"This is synthetic memory: {release} has DAMON but no DAMON_STAT (6.17 and later, where built in); "
-            f"for real data run: sudo {options.program} paddr"
-        )
-    return (
-        f"This is synthetic memory: {release} has no DAMON; "
-        f"for a process of yours run: {options.program} PID; what else there is: {options.program} doctor"
-    )
+        return f"This is synthetic memory: {release} has DAMON but no DAMON_STAT (6.17 and later, where built in)"
+    return f"This is synthetic memory: {release} has no DAMON"
 
 
 def _auto(word: str, options: Options) -> Source:

@@ -207,6 +207,7 @@ class DamontuiApp(Exploring):
         self._leaving = False
         self._by_others = False
         self._lost: Snapshot | None = None
+        self._offer = ""
         self._mail: deque[tuple[Monitor | None, _News]] = deque()
         self._trial: _Trial | None = None
         self._offered: Source | None = None
@@ -256,6 +257,8 @@ class DamontuiApp(Exploring):
             self._start()
             self.set_interval(1.0, self._tick)
             self.set_interval(0.1, self._play_on)
+            if self.description.reason and self.active is not None and self.active.exchangeable:
+                self.call_after_refresh(self.action_target)  # nobody came for the scene: what is real, in front of it
             if self.output is not None:
                 self.set_interval(0.25, self._follow_command)
         self.paint()
@@ -426,6 +429,11 @@ class DamontuiApp(Exploring):
             return
         self.push_screen(picker.PickerScreen(self.active, self.description.target, self.frame()), self._picked)
 
+    def on_picker_screen_listed(self, message: PickerScreen.Listed) -> None:
+        real = [entry for entry in message.entries if entry.section == "real"]
+        self._offer = f"{real[0].name}, {real[0].detail}" if real else ""
+        self.paint()
+
     def on_picker_screen_opened(self, message: PickerScreen.Opened) -> None:
         if message.picker.take(message.answer) or self.active is None or isinstance(message.answer, DamontuiError):
             return
@@ -567,6 +575,7 @@ class DamontuiApp(Exploring):
             edge=look.edge,
             threshold=self.threshold,
             listing=self.listing if self.list_open else None,
+            offer=self._offer,
             interim=self.interim if self.view is None else None,
             recording=_recording(self.recorder),
         )

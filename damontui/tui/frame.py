@@ -84,6 +84,8 @@ class Frame:
     """What is known of the aggregation under way, where the view is live; None where nothing is."""
     playing: bool = False
     """A record is being played: ``now`` moves on by itself."""
+    offer: str = ""
+    """The first real memory that can be watched here: ``process 77, python3, 1.8 GiB``; "" where none is known."""
     recording: str = ""
     """How long and how much has been recorded; "" where nothing is."""
 

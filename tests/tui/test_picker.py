@@ -350,6 +350,33 @@ async def test_a_process_that_ended_leaves_its_picture_and_the_notice_offers_the
         await opened(pilot)
 
 
+async def test_a_scene_that_nobody_asked_for_opens_with_what_is_real_in_front_of_it() -> None:
+    class Scene(Scripted):
+        def describe(self) -> Description:
+            return replace(super().describe(), reason="This is synthetic memory: Linux 6.1 has no DAMON")
+
+    real = Entry("real", "2211", "process 2211", "firefox, 1.8 GiB")
+    with picker.active(Scene("demo:steady"), there=lambda: (real, *picker.entries())) as active:
+        app = app_on(active)
+        async with app.run_test(size=(120, 36)) as pilot:
+            await until(pilot, lambda: isinstance(app.screen, PickerScreen) and app.screen.pane.entries is not None)
+            assert isinstance(app.screen, PickerScreen)
+            assert app.screen.pane.chosen is real
+            assert "▶ process 2211" in app.screen.pane.text().splitlines()[3]
+            await pilot.press("escape")
+            words = app.screen_stack[0].query_one(Notice).text()
+            assert "no DAMON. Press t for real memory: process 2211, firefox, 1.8 GiB" in " ".join(words.split())
+
+
+async def test_the_picker_does_not_open_scrolled_past_the_largest_processes() -> None:
+    active = picker.active(Scripted(), there=lambda: (*picker.many(300), *picker.entries()[-6:]))
+    app = DamontuiApp(None, description=make.description(target="demo:steady"), active=active)
+    async with app.run_test(size=(80, 24)) as pilot:
+        pane = await opened(pilot)
+        assert pane.top == 0
+        assert "▶ worker-1 " in pane.text()
+
+
 class Refusing(Scripted):
     """It can be entered, and says no when it is to begin."""
 

@@ -59,7 +59,8 @@ def messages(frame: Frame) -> list[tuple[str, str]]:
         out.append((frame.description.notice, "warn"))
     if frame.description.reason:
         reason = frame.description.reason
-        out.append((f"{reason}{'' if reason.endswith('.') else '.'} Press t for all that can be watched here", "label"))
+        real = f"Press t for real memory: {frame.offer}" if frame.offer else "Press t for all that can be watched here"
+        out.append((f"{reason}{'' if reason.endswith('.') else '.'} {real}", "label"))
     return out
 
 
