@@ -28,7 +28,9 @@ class Access:
 
 
 READ: tuple[Access, ...] = (
-    Access("proc/*/{,stat,statm,comm,cmdline,status,schedstat}", "who runs, whose it is, what it costs", "proc/self/stat"),
+    Access(
+        "proc/*/{,stat,statm,comm,cmdline,status,schedstat}", "who runs, whose it is, what it costs", "proc/self/stat"
+    ),
     Access(
         "proc/*/{maps,smaps,smaps_rollup,pagemap,task,task/*}",
         "of a process that is watched, and of its children",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from damontui import files, units
+from damontui.analysis.estimate import Estimate, Estimator
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Description, Event, Interim, Snapshot, Status
 from damontui.errors import DamontuiError, SourceError, UsageError
@@ -199,6 +201,10 @@ class DamontuiApp(Exploring):
         self.look_anew(self.options.span)
         self.mode: Mode = self.options.mode
         self.all_percentiles = self.options.all_percentiles
+        self.by_rule = False
+        self.estimator = Estimator()
+        self._estimate: Estimate | None = None
+        self._learned = -math.inf
         self.own_cpu: float | None = None
         self.only: str | None = None
         """The pane that is shown alone."""
@@ -335,6 +341,7 @@ class DamontuiApp(Exploring):
         if isinstance(event, Snapshot):
             self._again = False
             self.interim = None
+            self._learn(event)
             if self.recorder is not None and self.recorder.error is not None:
                 self.notice = self.recorder.error
                 self._end_recording()
@@ -366,6 +373,33 @@ class DamontuiApp(Exploring):
             # the run that ended was the one before the switch; its "off" is old news
             self.enabled, self.status = True, None
             self._start()
+
+    def _learn(self, snapshot: Snapshot) -> None:
+        """Let the estimate follow; counted bytes need none, and a record's past is not gone through again."""
+        if snapshot.measured is not None or not len(snapshot) or self.is_record:
+            return
+        if snapshot.time <= self._learned:  # a clock that began anew: another run of a model
+            self.estimator = Estimator()
+        self._learned = snapshot.time
+        self.estimator.add(snapshot)
+        self._estimate = None
+
+    def _known(self) -> Estimate | None:
+        """The estimate of now; None where there is none, or the past is shown."""
+        if self.view is not None or self.is_record or self._learned == -math.inf or not len(self.estimator):
+            return None
+        if self._estimate is None:
+            self._estimate = self.estimator.estimate()
+        return self._estimate
+
+    def _unlearn(self) -> None:
+        """Another target: nothing is known of it."""
+        self.estimator, self._estimate, self._learned = Estimator(), None, -math.inf
+
+    def action_rule(self) -> None:
+        """Idle times as estimated, or by the kernel's rule."""
+        self.by_rule = not self.by_rule
+        self.paint()
 
     # -- the monitor's thread --------------------------------------------------------------------------------------
 
@@ -489,6 +523,7 @@ class DamontuiApp(Exploring):
         self.history = monitor.history
         self.description = monitor.source.describe()
         self.status = self.error = self.interim = self._lost = self.view = self.notice = None
+        self._unlearn()
         self._by_others = False
         self.look_anew(self.options.span)
         self.enabled = self._reads_enabled()
@@ -557,6 +592,8 @@ class DamontuiApp(Exploring):
             span=self.span,
             mode=self.mode,
             all_percentiles=self.all_percentiles,
+            estimate=self._known(),
+            by_rule=self.by_rule,
             glyphs=bool(self._glyphs) or self.options.ascii,
             ascii=self.options.ascii,
             clock=self.clock(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from damontui.analysis.estimate import Estimate
 from damontui.analysis.heatmap import Place
 from damontui.damon.snapshot import Description, Interim, Snapshot, Status
 from damontui.errors import DamontuiError
@@ -80,6 +81,10 @@ class Frame:
     """Seconds: memory idle for so long counts as such that could be saved."""
     listing: Listing | None = None
     """How the list of regions is sorted and filtered; None where it is closed."""
+    estimate: Estimate | None = None
+    """What all snapshots so far say of now; None where the past is shown, of a record, and of counted bytes."""
+    by_rule: bool = False
+    """Idle times by the kernel's own rule, for whoever compares with its files."""
     interim: Interim | None = None
     """What is known of the aggregation under way, where the view is live; None where nothing is."""
     playing: bool = False

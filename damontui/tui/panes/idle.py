@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from textual import events
 
 from damontui.analysis import usage
+from damontui.analysis.estimate import Estimate
 from damontui.damon.snapshot import Snapshot
 from damontui.tui.draw import Line, Pane, Span, fit, width_of
 from damontui.tui.frame import Frame
@@ -44,11 +45,12 @@ class IdlePane(Pane):
             return "Idle time", off
         if not len(frame.snapshot):
             return "Idle time, the module's own", off
-        return f"Idle time of {size(frame.snapshot.total_bytes)}", off
+        how = "" if frame.snapshot.measured is not None else ", estimated" if _estimated(frame) else ", kernel's rule"
+        return f"Idle time of {size(frame.snapshot.total_bytes)}{how}", off
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Line]:
         snapshot = frame.snapshot
-        values = self._percentiles(snapshot) if snapshot is not None else _news(frame)
+        values = self._percentiles(frame, snapshot) if snapshot is not None else _news(frame)
         if values is None and snapshot is None:
             return nothing(frame, width, height, "idle times")
         if values is None:
@@ -73,7 +75,7 @@ class IdlePane(Pane):
     def _said(self, frame: Frame, values: Sequence[int], width: int) -> list[Line]:
         """What the table means, in words; and where its numbers are from, if not from whole aggregations."""
         if frame.snapshot is not None and len(frame.snapshot):
-            said = _in_words(values, width)
+            said = _in_words(values, width) + _by_rule(frame, frame.snapshot)
             if frame.interim is not None:
                 said += _so_far(frame)
             return said
@@ -91,7 +93,9 @@ class IdlePane(Pane):
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         self.scroll_rows(-3)
 
-    def _percentiles(self, snapshot: Snapshot) -> Sequence[int] | None:
+    def _percentiles(self, frame: Frame, snapshot: Snapshot) -> Sequence[int] | None:
+        if (estimate := _estimated(frame)) is not None:
+            return estimate.idle_ms_percentiles
         if self._known is None or self._known[0] is not snapshot:
             self._known = (snapshot, percentiles_of(snapshot))
         return self._known[1]
@@ -100,6 +104,19 @@ class IdlePane(Pane):
 def words(milliseconds: int) -> str:
     """``in use 12 s`` or ``idle 90 s``."""
     return f"{'in use' if milliseconds < 0 else 'idle'} {duration(abs(milliseconds) / 1000)}"
+
+
+def _estimated(frame: Frame) -> Estimate | None:
+    """The estimate, where idle times are shown by it."""
+    return None if frame.by_rule else frame.estimate
+
+
+def _by_rule(frame: Frame, snapshot: Snapshot) -> list[Line]:
+    """Beside the estimate, small, what the kernel's own rule says."""
+    if _estimated(frame) is None:
+        return []
+    rule = usage.idle_percentiles(snapshot)[75]
+    return [((f"kernel's rule: {words(rule)} (K: all of it)", "muted"),)]
 
 
 def _news(frame: Frame) -> Sequence[int] | None:
@@ -191,9 +208,17 @@ class _Table:
             parts.append((f" {_signed(self.truth[p])}".rjust(9), "truth"))
         parts += [(" ", ""), *self._bar(value)]
         if self.bytes and self.snapshot is not None:
-            idle = None if in_use else usage.idle_for(self.snapshot, value / 1000)
-            parts.append((f" {size(idle.bytes)}".rjust(10) if idle is not None else " " * 10, "value"))
+            parts.append((f" {self._so_long(value)}".rjust(10) if not in_use else " " * 10, "value"))
         return tuple(parts)
+
+    def _so_long(self, milliseconds: int) -> str:
+        """Bytes idle for at least that long; "" where unknown."""
+        assert self.snapshot is not None
+        estimate = _estimated(self.frame)
+        if estimate is not None:
+            return size(estimate.idle(max(milliseconds, 1) / 1000).found)
+        idle = usage.idle_for(self.snapshot, milliseconds / 1000)
+        return size(idle.bytes) if idle is not None else ""
 
     def _bar(self, value: int) -> list[Span]:
         if not self.left + self.right:
