@@ -38,7 +38,10 @@ def run(smoke: bool) -> list[dict[str, Any]]:
 def look(mib: int, seconds: float) -> dict[str, Any]:
     """A victim of ``mib`` MiB, a fifth of it hot, first alone and then watched for ``seconds``."""
     with subprocess.Popen(
-        [sys.executable, str(_VICTIM), str(mib), str(mib // 5)], stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
+        [sys.executable, str(_VICTIM), str(mib), str(mib // 5)],
+        stdout=subprocess.PIPE,
+        stdin=subprocess.PIPE,
+        text=True,
     ) as victim:
         assert victim.stdout is not None
         assert victim.stdin is not None
@@ -75,7 +78,7 @@ def _passes(victim: subprocess.Popen[str], seconds: float) -> list[float]:
 def _watch(
     pid: int, seconds: float, hot: dict[str, int]
 ) -> tuple[list[float], list[float], float, float | None, float]:
-    """CPU share of each second, errors of the hot bytes after 2 s, longest pause, error at 2 s, distance of snapshots."""
+    """CPU share of each second, errors after 2 s, longest pause, error at 2 s, distance of snapshots."""
     shares: list[float] = []
     errors: list[float] = []
     pause, first, last, times = 0.0, None, 0.0, []
