@@ -80,11 +80,11 @@ class Scripted:
                 monkeypatch.setattr(ProcessFolder, name, costly)
         self.cost = cost
 
-    def source(self, **options: Any) -> ProcessSource:
+    def source(self, pids: Sequence[int] = (12,), **options: Any) -> ProcessSource:
         """It as a source on its own clock."""
         return ProcessSource(
             self.root,
-            [12],
+            pids,
             clock=lambda: self.now,
             wall=lambda: 1e9 + self.now,
             cpu_clock=lambda: self.cpu,
