@@ -18,7 +18,7 @@ that fell there only as far as chance goes (two standard deviations); what is ov
 The decision. A piece counts as touched in an aggregation where its part is a good share of what its region has on the
 mean, ``A / n ≥ part · k / N``, and where its chance of a positive look, weighted over time, makes it likely enough that
 a page was touched within the aggregation, ``N Σ w A / Σ w n ≥ touches``: one stray look in a quiet area is no touch of
-all of it. As an aggregation leaves the window the decision is final: the fixed lag. Until then later snapshots still
+all of it. Of a small region less is asked, since a look there stands for less. As an aggregation leaves the window the decision is final: the fixed lag. Until then later snapshots still
 take back what looked touched.
 
 The interval. The same decisions are made with a stricter and with a more lenient pair of thresholds (`_DECISIONS`); the
@@ -62,6 +62,8 @@ _SLACK = 2.0
 _DECISIONS = ((0.005, 0.01), (0.2, 0.5), (0.8, 2.0))
 """``part`` and ``touches`` of the lenient, the plain and the strict decision."""
 _PLAIN = 1
+_LARGE = 30.0
+"""A region of a thirtieth of all memory is large: there the whole of `touches` is asked for."""
 _EARLY = 3
 """Aggregations by which a last touch may have been missed where it was seldom looked at."""
 _RULE_OF_THREE = 3.0
@@ -439,8 +441,10 @@ class Estimator:
             weights @ fell + before * self._state[_FELL] + 1e-12
         )
         touches = chance * looks[region]
+        # the larger a region, the more of its pages a single look stands for
+        large = np.minimum(1.0, _LARGE * sizes[region] / float((self._end - self._start).sum()))
         touched = np.stack(
-            [(parts > part * fell * mean) & (touches > least) & (mean > 0) for part, least in _DECISIONS]
+            [(parts > part * fell * mean) & (touches > least * large) & (mean > 0) for part, least in _DECISIONS]
         )
         self._solution = _Solution(parts, looked, fell, rate, touched)
         return self._solution
