@@ -18,16 +18,16 @@ that fell there only as far as chance goes (two standard deviations); what is ov
 The decision. A piece counts as touched in an aggregation where its part is a good share of what its region has on the
 mean, ``A / n ≥ part · k / N``, and where its chance of a positive look, weighted over time, makes it likely enough that
 a page was touched within the aggregation, ``N Σ w A / Σ w n ≥ touches``: one stray look in a quiet area is no touch of
-all of it. As an aggregation leaves the window the decision is final: the fixed lag. Until then later snapshots still
+all of it. Of a small region less is asked, since a look there stands for less. As an aggregation leaves the window the decision is final: the fixed lag. Until then later snapshots still
 take back what looked touched.
 
 The interval. The same decisions are made with a stricter and with a more lenient pair of thresholds (`_DECISIONS`); the
-times of last touch that follow bound the idle time from above and below; since it is not known when in its
-aggregation a touch came, the bounds are one aggregation wider above and `_EARLY` below. From the lower end is taken what idle
-memory may hide: where ``m`` looks found nothing, at most the share ``3 / m`` of pages was in use, with 95 % confidence (the
-rule of three). The thresholds were set so that on the scenes and seeds that were tuned on the interval of all memory
-holds the truth in 95 of 100 moments; they are not derived from a likelihood (``python -m tests.bench accuracy`` says
-how often it does on others).
+times of last touch that follow bound the idle time from above and below. When in its aggregation a touch came is not
+known, so the bounds are one aggregation wider above and `_EARLY` below. From the lower end is taken what idle memory may
+hide: where ``m`` looks found nothing, at most the share ``3 / m`` of pages was in use, with 95 % confidence (the rule of
+three). The thresholds were set so that on the scenes and seeds that were tuned on the interval of all memory holds the
+truth in 95 of 100 moments; they are not derived from a likelihood (``python -m tests.bench accuracy`` says how often it
+does on others).
 
 What is assumed: that samples fall evenly on a region's pages; that rates last for a few aggregations; that a piece is
 touched all over, if seldom. What cannot be seen: accesses in a part of a region that was joined and rounded down to a
@@ -62,6 +62,8 @@ _SLACK = 2.0
 _DECISIONS = ((0.005, 0.01), (0.2, 0.5), (0.8, 2.0))
 """``part`` and ``touches`` of the lenient, the plain and the strict decision."""
 _PLAIN = 1
+_LARGE = 30.0
+"""A region of a thirtieth of all memory is large: there the whole of `touches` is asked for."""
 _EARLY = 3
 """Aggregations by which a last touch may have been missed where it was seldom looked at."""
 _RULE_OF_THREE = 3.0
@@ -439,8 +441,10 @@ class Estimator:
             weights @ fell + before * self._state[_FELL] + 1e-12
         )
         touches = chance * looks[region]
+        # the larger a region, the more of its pages a single look stands for
+        large = np.minimum(1.0, _LARGE * sizes[region] / float((self._end - self._start).sum()))
         touched = np.stack(
-            [(parts > part * fell * mean) & (touches > least) & (mean > 0) for part, least in _DECISIONS]
+            [(parts > part * fell * mean) & (touches > least * large) & (mean > 0) for part, least in _DECISIONS]
         )
         self._solution = _Solution(parts, looked, fell, rate, touched)
         return self._solution
