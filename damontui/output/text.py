@@ -179,7 +179,9 @@ def _us(microseconds: int) -> str:
 
 
 def idle_words(milliseconds: int) -> str:
-    """One idle time in words; negative is memory in use."""
+    """One idle time in words; negative is memory in use, and so is 0, of which it is not known for how long."""
+    if milliseconds == 0:
+        return "in use"
     if milliseconds < 0:
         return f"in use for {units.duration(-milliseconds / 1000)}"
     return f"idle for {units.duration(milliseconds / 1000)}"
@@ -238,8 +240,9 @@ def _estimated(snapshot: Snapshot, estimate: Estimate) -> list[str]:
 def _over_times(snapshot: Snapshot) -> list[str]:
     """What was used within each time, and what was idle for longer."""
     lines = [f"{'time':<12}{'used within it':>16}{'idle for longer':>18}"]
-    times = [one for one in TIMES if usage.reaches(snapshot, one)]
-    for seconds in times or [usage.watched(snapshot)]:
+    shortest = snapshot.measured.seconds[0] if snapshot.measured is not None else 0.0
+    times = [shortest, *(one for one in TIMES if one > shortest * 1.02 and usage.reaches(snapshot, one))]
+    for seconds in times:
         used, idle = usage.used_within(snapshot, seconds), usage.idle_for(snapshot, seconds)
         if used is not None and idle is not None:
             sure = plus_minus(used)

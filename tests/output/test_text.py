@@ -75,7 +75,7 @@ def test_as_fast_as_it_goes_there_is_no_cost_to_tell() -> None:
 
 
 def test_idle_words() -> None:
-    assert [idle_words(n) for n in (-1500, 0, 96_000)] == ["in use for 1.5 s", "idle for 0 µs", "idle for 1:36"]
+    assert [idle_words(n) for n in (-1500, 0, 96_000)] == ["in use for 1.5 s", "in use", "idle for 1:36"]
 
 
 PROCESS = Description("1234", "process 1234: python3", "process", Attrs(), host="lab")
@@ -107,6 +107,10 @@ def test_a_process_by_its_bytes() -> None:
 def test_in_use_is_within_what_was_watched() -> None:
     text = summary(process(12.0, mappings=6, seconds=(0.1, 1.0, 12.0)), PROCESS)
     assert text.splitlines()[1] == "in use 16.2 MiB of 116 MiB within 10 s, watched for 12 s · idle 99.5 MiB"
+    assert "\n100 ms " in text
+    text = summary(process(1.0, mappings=6, seconds=(0.2, 1.0)), PROCESS)
+    assert "\n100 ms " not in text
+    assert "\n200 ms " in text
     text = summary(process(1.0, mappings=6, seconds=(0.04, 0.07)), PROCESS)
     assert " within 70.0 ms watched · " in text.splitlines()[1]
 
