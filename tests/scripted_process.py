@@ -53,6 +53,7 @@ class Scripted:
         self.now = 0.0
         self.cpu = 0.0
         self.clears: list[float] = []
+        self._mapped: list[Area] = []
         self.cost = 0.0
         self.foreign: list[float] = []
         """When somebody else clears the bits, rising."""
@@ -64,7 +65,10 @@ class Scripted:
         if self.process.cleared:
             self.clears.append(self.now)
         self.now += seconds
-        self.process.map(self._areas())
+        areas = self._areas()
+        if areas != self._mapped:
+            self._mapped = areas
+            self.process.map(areas)
 
     def charge(self, monkeypatch: pytest.MonkeyPatch, cost: float) -> None:
         """Each walk of its page tables costs so many CPU seconds from now on, and takes as long."""
