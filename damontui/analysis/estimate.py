@@ -12,8 +12,8 @@ that was looked at ``N`` times at random pages gave ``n = N size / S`` looks to 
 region's count is therefore ``A = k n q / Σ n q`` (the E step of expectation maximisation for a sum of counts). Given
 the parts, the rate is the ratio of parts to time looked at, ``Σ w A / Σ w n s``, weighted by ``w = 2^(-|t - t'|/8)``
 over the aggregations before *and* after (the M step; a rate is taken to change slowly). Four rounds of both are made
-over a window of the last `LAG` aggregations; what is older is in sums that decay alike. A piece can be given more than the looks
-that fell there only as far as chance goes (two standard deviations); what is over goes to the others.
+over a window of the last `LAG` aggregations; what is older is in sums that decay alike. A piece can be given more
+than the looks that fell there only as far as chance goes (two standard deviations); what is over goes to the others.
 
 The decision. A piece counts as touched in an aggregation where its part is a good share of what its region has on the
 mean, ``A / n ≥ part · k / N``, and where its chance of a positive look, weighted over time, makes it likely enough
