@@ -1,7 +1,7 @@
 """Since when has which memory not been touched: an estimate from snapshots alone, nearer to the truth than ages are.
 
-Why not the ages. A region's age begins anew whenever memory in use is joined to it and cut off again, and its count is
-spread over all its bytes. But the boundaries move at random from one aggregation to the next, so that consecutive
+Why not the ages. A region's age begins anew whenever memory in use is joined to it and cut off again, and its count
+is spread over all its bytes. But the boundaries move at random from one aggregation to the next, so that consecutive
 snapshots are many overlapping looks at the same bytes: a tomography.
 
 The model. Memory is a map of *pieces*, the parts between all boundaries of late, joined again where neighbours agree.
@@ -12,22 +12,22 @@ that was looked at ``N`` times at random pages gave ``n = N size / S`` looks to 
 region's count is therefore ``A = k n q / Σ n q`` (the E step of expectation maximisation for a sum of counts). Given
 the parts, the rate is the ratio of parts to time looked at, ``Σ w A / Σ w n s``, weighted by ``w = 2^(-|t - t'|/8)``
 over the aggregations before *and* after (the M step; a rate is taken to change slowly). Four rounds of both are made
-over a window of the last `LAG` aggregations; what is older is in two sums. A piece can be given more than the looks
-that fell there only as far as chance goes (two standard deviations); what is over goes to the others.
+over a window of the last `LAG` aggregations; what is older is in sums that decay alike. A piece can be given more
+than the looks that fell there only as far as chance goes (two standard deviations); what is over goes to the others.
 
 The decision. A piece counts as touched in an aggregation where its part is a good share of what its region has on the
-mean, ``A / n ≥ part · k / N``, and where its chance of a positive look, weighted over time, makes it likely enough that
-a page was touched within the aggregation, ``N Σ w A / Σ w n ≥ touches``: one stray look in a quiet area is no touch of
-all of it. Of a small region less is asked, since a look there stands for less. As an aggregation leaves the window the decision is final: the fixed lag. Until then later snapshots still
-take back what looked touched.
+mean, ``A / n ≥ part · k / N``, and where its chance of a positive look, weighted over time, makes it likely enough
+that a page was touched within the aggregation, ``N Σ w A / Σ w n ≥ touches``: one stray look in a quiet area is no
+touch of all of it. Of a small region less is asked, since a look there stands for less. As an aggregation leaves the
+window the decision is final: the fixed lag. Until then later snapshots still take back what looked touched.
 
-The interval. The same decisions are made with a stricter and with a more lenient pair of thresholds (`_DECISIONS`); the
-times of last touch that follow bound the idle time from above and below. When in its aggregation a touch came is not
-known, so the bounds are one aggregation wider above and `_EARLY` below. From the lower end is taken what idle memory may
-hide: where ``m`` looks found nothing, at most the share ``3 / m`` of pages was in use, with 95 % confidence (the rule of
-three). The thresholds were set so that on the scenes and seeds that were tuned on the interval of all memory holds the
-truth in 95 of 100 moments; they are not derived from a likelihood (``python -m tests.bench accuracy`` says how often it
-does on others).
+The interval. The same decisions are made with a stricter and with a more lenient pair of thresholds (`_DECISIONS`);
+the times of last touch that follow bound the idle time from above and below. When in its aggregation a touch came is
+not known, so the bounds are one aggregation wider above and `_EARLY` below. From the lower end is taken what idle
+memory may hide: where ``m`` looks found nothing, at most the share ``3 / m`` of pages was in use, with 95 %
+confidence (the rule of three). The thresholds were set so that on the scenes and seeds that were tuned on the
+interval of all memory holds the truth in 95 of 100 moments; they are not derived from a likelihood (``python -m
+tests.bench accuracy`` says how often it does on others).
 
 What is assumed: that samples fall evenly on a region's pages; that rates last for a few aggregations; that a piece is
 touched all over, if seldom. What cannot be seen: accesses in a part of a region that was joined and rounded down to a
