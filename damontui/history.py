@@ -12,6 +12,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from threading import Lock
 
 import numpy as np
@@ -29,6 +30,7 @@ COARSE_REGIONS = 256
 _PAGE = 4096
 _RAW_SHARE, _PACKED_SHARE = 4, 4
 """Level 0 holds at most a quarter of the budget; level 1 has four times the share of a coarser level."""
+_EPOCHS = count()
 _TOP_LEVEL = 40  # entries of 2^39 snapshots: the level after which pairs are joined in place
 
 
@@ -43,10 +45,10 @@ class History:
 
     def __init__(self, budget: int = BUDGET) -> None:
         self.budget = budget
-        self.generation = 0
+        self.epoch = next(_EPOCHS)
+        """Another one when everything was forgotten; no other history has the same."""
+        self.generation = self.epoch << 40
         """Grows with every change, so that a reader can tell whether its cached picture still holds."""
-        self.epoch = 0
-        """Grows when everything was forgotten."""
         self.total = 0
         """Snapshots appended since the last `clear`."""
         self._lock = Lock()
@@ -84,8 +86,8 @@ class History:
         with self._lock:
             self._levels = [_Level()]
             self._read = {}
-            self.generation += 1
-            self.epoch += 1
+            self.epoch = next(_EPOCHS)
+            self.generation = self.epoch << 40
             self.total = 0
 
     @property

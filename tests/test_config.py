@@ -28,7 +28,7 @@ def test_built_in_settings_are_the_packaged_file() -> None:
     assert settings.enabled is True
     assert settings.read_only is False
     assert settings.speed == 1.0
-    assert settings.span_us == 240_000_000
+    assert settings.span_us is None  # four minutes, or a whole record
     assert settings.sample_us is None
     assert settings.keys == {}
 

@@ -16,13 +16,18 @@ over a window of the last `LAG` aggregations; what is older is in two sums. A pi
 that fell there only as far as chance goes (two standard deviations); what is over goes to the others.
 
 The decision. A piece counts as touched in an aggregation where its part is a good share of what its region has on the
-mean, ``A / n ≥ part · k / N``, and where its rate, weighted over time, makes a touch of a page within the aggregation
-likely enough, ``r · aggregation ≥ touches``: one stray look in a quiet area is no touch of all of it. As an aggregation
-leaves the window the decision is final: the fixed lag. Until then later snapshots still take back what looked touched.
+mean, ``A / n ≥ part · k / N``, and where its chance of a positive look, weighted over time, makes it likely enough that
+a page was touched within the aggregation, ``N Σ w A / Σ w n ≥ touches``: one stray look in a quiet area is no touch of
+all of it. Of a small region less is asked, since a look there stands for less. As an aggregation leaves the window the decision is final: the fixed lag. Until then later snapshots still
+take back what looked touched.
 
 The interval. The same decisions are made with a stricter and with a more lenient pair of thresholds (`_DECISIONS`); the
-times of last touch that follow bound the idle time from above and below. The thresholds were set so that on the loads
-that were tuned on the interval of all memory holds the truth in 95 of 100 moments; it is not derived from a likelihood.
+times of last touch that follow bound the idle time from above and below. When in its aggregation a touch came is not
+known, so the bounds are one aggregation wider above and `_EARLY` below. From the lower end is taken what idle memory may
+hide: where ``m`` looks found nothing, at most the share ``3 / m`` of pages was in use, with 95 % confidence (the rule of
+three). The thresholds were set so that on the scenes and seeds that were tuned on the interval of all memory holds the
+truth in 95 of 100 moments; they are not derived from a likelihood (``python -m tests.bench accuracy`` says how often it
+does on others).
 
 What is assumed: that samples fall evenly on a region's pages; that rates last for a few aggregations; that a piece is
 touched all over, if seldom. What cannot be seen: accesses in a part of a region that was joined and rounded down to a
@@ -54,14 +59,23 @@ _ROUNDS = 4
 _FLOOR = 1e-3
 """Least chance of a positive look: what was never touched can still come into use."""
 _SLACK = 2.0
-_DECISIONS = ((0.05, 0.1), (0.25, 0.4), (0.8, 2.0))
+_DECISIONS = ((0.005, 0.01), (0.2, 0.5), (0.8, 2.0))
 """``part`` and ``touches`` of the lenient, the plain and the strict decision."""
 _PLAIN = 1
+_LARGE = 30.0
+"""A region of a thirtieth of all memory is large: there the whole of `touches` is asked for."""
+_EARLY = 3
+"""Aggregations by which a last touch may have been missed where it was seldom looked at."""
+_RULE_OF_THREE = 3.0
+"""−ln 0.05, rounded: looks at a share of pages that would have found it with 95 % confidence."""
 _SIMILAR_RATE, _SIMILAR_IDLE = 1.5, 0.03
-_AT_ONCE = 16_384
-"""Pieces times aggregations that one solution may have at every snapshot; with more, it is made less often."""
+_AT_ONCE = 24_576
+"""Pieces times aggregations of a window: with more pieces the lag is shorter, down to `_LEAST_LAG`."""
+_LEAST_LAG = 4
+_A_SNAPSHOT = 6_144
+"""Pieces times aggregations shared out anew at each snapshot; with more, decisions become final several at once."""
 
-_PARTS, _LOOKED, _BORN, _RESTED, _SEEN = range(5)
+_PARTS, _LOOKED, _FELL, _BORN, _RESTED, _SEEN = range(6)
 _ROWS = _SEEN + len(_DECISIONS)
 
 
@@ -87,6 +101,8 @@ class Estimate:
     """Seconds for which memory has been watched without a gap."""
     aggregation_s: float
     """Length of the last aggregation: what is younger than that is in use."""
+    looks: int
+    """Looks at each region in it."""
     start: Ints
     end: Ints
     target: Ints
@@ -113,13 +129,23 @@ class Estimate:
         return (self.most_s - self.least_s) / np.maximum(np.maximum(self.most_s, self.aggregation_s), 1e-9)
 
     @property
+    def bandwidth(self) -> float:
+        """Bytes a second that were touched lately, a page at most once in a sampling interval."""
+        return float((self.rate * self.bytes).sum())
+
+    @property
     def total_bytes(self) -> float:
         """Bytes of all pieces."""
         return float(self.bytes.sum())
 
     def idle(self, seconds: float) -> Interval:
         """Bytes not touched for at least ``seconds``, which must be over 0."""
-        return Interval(*(float(self.bytes[ages >= seconds - 1e-9].sum()) for ages in self._ages()))
+        least, found, most = (ages >= seconds - 1e-9 for ages in (self.least_s, self.idle_s, self.most_s))
+        hidden = (
+            _RULE_OF_THREE * self.aggregation_s / (self.looks * np.maximum(self.least_s[least], self.aggregation_s))
+        )
+        sure = float((self.bytes[least] * (1.0 - np.minimum(1.0, hidden))).sum())
+        return Interval(sure, float(self.bytes[found].sum()), float(self.bytes[most].sum()))
 
     def working_set(self, seconds: float) -> Interval:
         """Bytes touched within the last ``seconds``."""
@@ -128,12 +154,9 @@ class Estimate:
 
     @property
     def idle_ms_percentiles(self) -> tuple[int, ...]:
-        """101 idle times by bytes in milliseconds, as ``memory_idle_ms_percentiles``: negative is in use for so long."""
+        """101 idle times by bytes, milliseconds, as ``memory_idle_ms_percentiles``: negative is in use for so long."""
         seconds = np.where(self.idle_s > 0, self.idle_s, -np.maximum(self.used_s, 1e-3))
         return percentiles_of((seconds * 1000).astype(np.int64), self.bytes.astype(np.int64))
-
-    def _ages(self) -> tuple[Floats, Floats, Floats]:
-        return self.least_s, self.idle_s, self.most_s
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,6 +177,7 @@ class _Solution:
 
     parts: Floats
     looked_s: Floats
+    fell: Floats
     rate: Floats
     touched: Bools
 
@@ -221,9 +245,10 @@ class Estimator:
         sample = snapshot.attrs.sample_us / 1e6
         self._columns.append(_Column(counts, looks, sizes, sample, snapshot.began, snapshot.time))
         self._solution = None
-        step = 1 + len(self) * self._lag // _AT_ONCE
-        if len(self._columns) >= self._lag + step:
-            self._settle(step)
+        lag = max(_LEAST_LAG, min(self._lag, _AT_ONCE // len(self)))
+        step = 1 + len(self) * lag // _A_SNAPSHOT
+        if len(self._columns) >= lag + step:
+            self._settle(len(self._columns) - lag)
             self._join(_SIMILAR_IDLE)
         self._bound()
 
@@ -252,10 +277,14 @@ class Estimator:
         used = np.where(idle[_PLAIN] > 0, 0.0, now - np.maximum(state[_RESTED], state[_BORN]))
         start, end, target = self._start.copy(), self._end.copy(), self._target.copy()
         rate = solution.rate[len(columns) - 1].copy()
-        least, plain, most = (row.copy() for row in idle)
+        # when in an aggregation a touch came is not known either
+        known = np.maximum(now - state[_BORN], 0.0)
+        least, plain = np.maximum(idle[0] - _EARLY * length, 0.0), idle[_PLAIN].copy()
+        most = np.minimum(idle[-1] + length, known)
         weights = self._bytes.copy()
         watched = max(0.0, now - self._since)
-        return Estimate(now, watched, length, start, end, target, weights, plain, least, most, used, rate)
+        looks = int(columns[-1].looks[0])
+        return Estimate(now, watched, length, looks, start, end, target, weights, plain, least, most, used, rate)
 
     # -- the map
 
@@ -276,7 +305,7 @@ class Estimator:
         start, end = addresses[:-1][inside], addresses[1:][inside]
         size = (end - start).astype(np.float64)
         state = np.full((_ROWS, len(low)), -np.inf)
-        state[: _BORN + 1] = np.array([[0.0], [0.0], [snapshot.began]])
+        state[: _BORN + 1] = np.array([[0.0], [0.0], [0.0], [snapshot.began]])
         regions = np.full((len(self._columns) + 1, len(low)), -1)
         if len(old):
             piece = np.searchsorted(old, low, side="right") - 1
@@ -343,17 +372,19 @@ class Estimator:
         self._state, self._end, self._bytes = joined, last, weights
 
     def _bound(self) -> None:
-        """Keep to the most pieces: join what is less and less alike, then shorten the window."""
-        similar = 2 * _SIMILAR_IDLE
+        """Keep to the most pieces: shorten the window, then join what is less and less alike."""
+        similar = _SIMILAR_IDLE
         while len(self) > self._most:
-            if similar < 1.0:
-                similar *= 2
-            elif len(self._columns) > 1:
-                self._settle(1 + len(self._columns) // 4)
+            if len(self._columns) > 1:
+                # half of them at once, so that the work is not due again at the next snapshot
+                self._settle(-(-len(self._columns) // 2))
+                self._join(similar)
+                similar = 0.5
             else:
-                self._join(np.inf)
-                return
-            self._join(similar)
+                self._join(similar)
+                similar = np.inf if similar >= 0.5 else 0.5
+                if len(self) <= self._columns[-1].count.size:
+                    return
 
     # -- what the window says
 
@@ -366,12 +397,14 @@ class Estimator:
             self._state[:_BORN] *= 2.0 ** (-1.0 / _HALF_LIFE)
             self._state[_PARTS] += solution.parts[index]
             self._state[_LOOKED] += solution.looked_s[index]
+            self._state[_FELL] += solution.fell[index]
             _note(self._state, solution.touched[:, index], column)
         del self._columns[:columns]
         self._region = self._region[columns:]
         self._solution = _Solution(
             solution.parts[columns:],
             solution.looked_s[columns:],
+            solution.fell[columns:],
             solution.rate[columns:],
             solution.touched[:, columns:],
         )
@@ -404,11 +437,16 @@ class Estimator:
             parts = np.minimum(expected * _ratio(count, expected, region), most)
             room = most - parts
             parts += room * _ratio(count - _sums(parts, region, len(count)), room, region)
-        length = np.array([column.time - column.began for column in columns])[:, None]
-        touched = np.stack(
-            [(parts > part * fell * mean) & (rate * length > touches) & (mean > 0) for part, touches in _DECISIONS]
+        chance = (weights @ parts + before * self._state[_PARTS]) / (
+            weights @ fell + before * self._state[_FELL] + 1e-12
         )
-        self._solution = _Solution(parts, looked, rate, touched)
+        touches = chance * looks[region]
+        # the larger a region, the more of its pages a single look stands for
+        large = np.minimum(1.0, _LARGE * sizes[region] / float((self._end - self._start).sum()))
+        touched = np.stack(
+            [(parts > part * fell * mean) & (touches > least * large) & (mean > 0) for part, least in _DECISIONS]
+        )
+        self._solution = _Solution(parts, looked, fell, rate, touched)
         return self._solution
 
 
@@ -425,7 +463,8 @@ def _note(state: Floats, touched: Bools, column: _Column) -> None:
 
 def _sums(values: Floats, region: Ints, regions: int) -> Floats:
     """Sums over the pieces of each region, shape ``(regions,)``."""
-    return np.bincount(region.ravel(), values.ravel(), minlength=regions)
+    sums: Floats = np.bincount(region.ravel(), values.ravel(), minlength=regions).astype(np.float64)
+    return sums
 
 
 def _ratio(count: Floats, values: Floats, region: Ints) -> Floats:

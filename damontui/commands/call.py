@@ -126,7 +126,7 @@ class Call:
         from damontui.sources.active import ActiveSource
 
         # what was insisted on was for the first target: DAMON_STAT, picked later, has attributes of its own
-        first = replace(self.options, follow=True, scene=True, stdin=0 if stdin is None else stdin)
+        first = replace(self.options, whole=True, scene=True, stdin=0 if stdin is None else stdin)
         later = replace(first, insisted=(), disabled=False)
         active = ActiveSource(choose(self.target, first), lambda word: choose(word, later), self._catalog)
         with held(active, self.endings):

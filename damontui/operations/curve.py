@@ -37,6 +37,7 @@ _EARLY_S = 0.9
 _FIRST_QUIET_S = 10.0
 _LAST_QUIET_S = 60.0
 _MOST_READINGS = 240
+_FINE = 1.1
 _PAGES = 16 * 1024
 """Bytes of a mapping that are never news."""
 
@@ -64,7 +65,8 @@ class Curve:
         """When the epoch's clear was done."""
         self.foreign = 0
         """How often somebody else cleared the bits."""
-        self._grid = np.array([one for one in GRID if one < window] + [window])
+        # finer than what is told: it is handed on from epoch to epoch, at other times
+        self._grid = np.geomspace(0.1, window, 2 + int(np.log(window / 0.1) / np.log(_FINE)))
         self._quiet = min(_FIRST_QUIET_S, max(_SOONEST_S, window / 2))
         self._last_quiet = min(_LAST_QUIET_S, max(_SOONEST_S, window / 2))
         self._former: Used | None = None
@@ -279,10 +281,12 @@ class Curve:
             )
 
     def _thin(self) -> None:
-        """Forget every second reading of the older half."""
-        for at in range(_MOST_READINGS // 2, 3, -2):
-            self._excess[at] = self._excess[at] + self._excess[at - 1]
-            del self._times[at - 1], self._read[at - 1], self._excess[at - 1]
+        """Forget the reading that is missed least: both the clear's time and the latest have fine ones near them."""
+        times = np.array(self._times)
+        near = np.minimum(times[2:], times[-1] - times[:-2])
+        at = 1 + int(np.argmin(((times[2:] - times[:-2]) / near)[:-1]))
+        self._excess[at + 1] = self._excess[at + 1] + self._excess[at]
+        del self._times[at], self._read[at], self._excess[at]
 
 
 def _at(times: Floats, values: Floats, wanted: Floats) -> Floats:

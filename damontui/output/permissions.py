@@ -28,7 +28,9 @@ class Access:
 
 
 READ: tuple[Access, ...] = (
-    Access("proc/*/{stat,comm,cmdline,status,schedstat}", "who runs, whose it is, what it costs", "proc/self/stat"),
+    Access(
+        "proc/*/{,stat,statm,comm,cmdline,status,schedstat}", "who runs, whose it is, what it costs", "proc/self/stat"
+    ),
     Access(
         "proc/*/{maps,smaps,smaps_rollup,pagemap,task,task/*}",
         "of a process that is watched, and of its children",
@@ -71,6 +73,9 @@ WRITTEN: tuple[Access, ...] = (
         "sys/kernel/tracing/instances",
     ),
     Access(handback.NOTE, "what a killed run would still have to give back"),
+    Access(
+        "{$XDG_RUNTIME_DIR,run,tmp}/damontui-*-*.lock", "one a watched process, so that two watchers know it; empty"
+    ),
 )
 OF_YOURS: tuple[tuple[str, str], ...] = (
     (

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from damontui import units
-from damontui.analysis import usage
+from damontui.analysis import savings, usage
+from damontui.analysis.estimate import Estimate
 from damontui.analysis.headline import THRESHOLD, Headline, headline
 from damontui.analysis.savings import by_kind
 from damontui.analysis.usage import Amount
@@ -30,15 +31,18 @@ WIDTH = 80
 _WALL = 1e9  # a record may know the time since the machine's start only: no date then
 
 
-def summary(snapshot: Snapshot, description: Description, threshold: float = THRESHOLD) -> str:
+def summary(
+    snapshot: Snapshot, description: Description, threshold: float = THRESHOLD, estimate: Estimate | None = None
+) -> str:
     """The snapshot in about 40 lines of text, and then what its source cannot tell.
 
     Args:
         snapshot: what is told of.
         description: its source.
         threshold: seconds that "in use" and "idle" mean, or less where memory was not watched for so long.
+        estimate: of that moment, from all snapshots so far; None where there was none before.
     """
-    said = headline(snapshot, threshold)
+    said = headline(snapshot, threshold, estimate)
     lines = [_title(snapshot, description)]
     if said is not None:
         lines += textwrap.wrap(headline_words(said), WIDTH) + textwrap.wrap(beside_words(said), WIDTH)
@@ -53,7 +57,10 @@ def summary(snapshot: Snapshot, description: Description, threshold: float = THR
         lines += ["", *_over_times(snapshot), "", *_kinds(snapshot, snapshot.measured, said.within)]
         lines += ["", *_idle(snapshot), "", *_mappings(snapshot, said.within)]
     elif len(snapshot):
-        lines += ["", *_idle(snapshot), "", *_regions(snapshot)]
+        if estimate is not None and (rows := _estimated(snapshot, estimate)):
+            lines += ["", *rows]
+        lines += ["", "by the kernel's rule, which begins anew where regions are joined:"]
+        lines += [*_idle(snapshot), "", *_regions(snapshot)]
     elif snapshot.module is not None and snapshot.module.idle_ms_percentiles:
         lines += ["", *_table(snapshot.module.idle_ms_percentiles, None, None)]
     if description.limits:
@@ -206,6 +213,25 @@ def _table(values: Sequence[int], truth: Sequence[int] | None, snapshot: Snapsho
         if truth is not None:
             line += idle_words(truth[row])
         lines.append(line.rstrip())
+    return lines
+
+
+def _estimated(snapshot: Snapshot, estimate: Estimate) -> list[str]:
+    """Idle memory at each time that was watched, by the estimate, beside the kernel's rule and the truth."""
+    shown = [one for one in TIMES if estimate.aggregation_s <= one <= estimate.watched_s]
+    if not shown:
+        return []
+    rule = "kernel's rule"
+    head = f"{'idle for at least':<20}{'estimated':>12}{'at least':>12}{'at most':>12}{rule:>16}"
+    lines = [head + (f"{'truth':>12}" if snapshot.truth else "")]
+    for seconds in shown:
+        found = estimate.idle(seconds)
+        sizes = (found.found, found.least, found.most, metrics.idle_at_least(snapshot, seconds * 1000))
+        line = f"{units.span(seconds):<20}" + "".join(f"{units.size(one):>12}" for one in sizes[:3])
+        line += f"{units.size(sizes[3]):>16}"
+        if snapshot.truth:
+            line += f"{units.size(savings.true_share(snapshot.truth, seconds) * snapshot.total_bytes):>12}"
+        lines.append(line)
     return lines
 
 

@@ -23,8 +23,9 @@ from damontui.operations.scenes import SCENES
 from damontui.records.own import MAGIC
 from damontui.sources.choose import damon_is_free
 
-Section = Literal["machine", "kdamonds", "processes", "scenes", "files"]
+Section = Literal["real", "machine", "kdamonds", "processes", "scenes", "files"]
 SECTIONS: dict[Section, str] = {
+    "real": "Real memory that can be watched here, now",
     "machine": "This machine's memory",
     "kdamonds": "Kdamonds of others, only watched",
     "processes": "Processes",
@@ -84,10 +85,18 @@ def catalog(root: Root, *, folder: str | Path = ".", program: str = "damontui") 
         program: the command for remedies, with its full path.
     """
     found = features.survey(root, program=program)
+    stat, on = _stat(root, found, program)
+    paddr, processes = _paddr(root, found, on), _processes(root, program)
+    given = _offered(root, stat, on, paddr, processes)
     return (
-        *_machine(root, found, program),
+        *(
+            Entry("real", entry.word, f"process {entry.word}" if entry.process else entry.name, said)
+            for entry, said in given
+        ),
+        stat,
+        paddr,
         *_kdamonds(root, found, program),
-        *_processes(root, program),
+        *processes,
         *_scenes(),
         *_files(Path(folder)),
     )
@@ -101,7 +110,10 @@ def offers(root: Root, *, program: str = "damontui") -> tuple[tuple[Entry, str],
     """
     found = features.survey(root, program=program)
     stat, on = _stat(root, found, program)
-    paddr = _paddr(root, found, on)
+    return tuple(_offered(root, stat, on, _paddr(root, found, on), _processes(root, program)))
+
+
+def _offered(root: Root, stat: Entry, on: bool, paddr: Entry, found: Iterable[Entry]) -> list[tuple[Entry, str]]:
     given = [(stat, "the whole machine")] if on and stat.available else []
     if paddr.available and not on:
         given.append((paddr, "the whole machine, by a kdamond of our own"))
@@ -109,14 +121,14 @@ def offers(root: Root, *, program: str = "damontui") -> tuple[tuple[Entry, str],
     own = _user(os.geteuid(), {})
     processes = [
         (entry.process.user != own, entry)
-        for entry in _processes(root, program)
+        for entry in found
         if entry.available and entry.process is not None and entry.process.pid not in ours
     ]
     if processes:
         largest = min(processes, key=lambda pair: pair[0])[1]
         size = units.size(largest.process.rss if largest.process is not None else 0)
         given.insert(0, (largest, f"{largest.name}, {size}"))
-    return tuple(given)
+    return given
 
 
 def as_tree(entries: Iterable[Entry]) -> tuple[Entry, ...]:
@@ -160,11 +172,6 @@ def _searched(entry: Entry) -> str:
 
 
 # -- the machine's memory
-
-
-def _machine(root: Root, found: features.Survey, program: str) -> list[Entry]:
-    stat, on = _stat(root, found, program)
-    return [stat, _paddr(root, found, on)]
 
 
 def _stat(root: Root, found: features.Survey, program: str) -> tuple[Entry, bool]:

@@ -160,8 +160,8 @@ class Options:
     """The attributes' options that were given on the command line itself (``--sample``)."""
     disabled: bool = False
     """Whether the command line itself asked to start switched off."""
-    follow: bool = False
-    """Whether a record that is still being written is waited for at its end."""
+    whole: bool = False
+    """Whether a record is handed over at once, for a screen, and one that is still being written is followed."""
     scene: bool = False
     """Whether ``auto`` may open with synthetic memory where nothing real can be had: a screen that says so may, and
     nothing that a script reads."""
@@ -296,7 +296,11 @@ def _not_understood(word: str) -> UsageError:
 
 
 def auto_reason(options: Options) -> str:
-    """Why ``auto`` does not show DAMON_STAT here: one sentence with the remedy; "" where it can be read."""
+    """Why ``auto`` does not show DAMON_STAT here: one sentence; "" where it can be read.
+
+    What can be had instead is not said here: that takes a look at all of /proc (`damontui.sources.catalog.offers`), and
+    the screen opens with it.
+    """
     root = options.root()
     if root.readable(f"{STAT}/enabled"):
         return ""
@@ -307,14 +311,8 @@ def auto_reason(options: Options) -> str:
         )
     release = f"Linux {procfs.kernel_release(root)}".strip()
     if root.exists(ADMIN):
-        return (
-            f"This is synthetic memory: {release} has DAMON but no DAMON_STAT (6.17 and later, where built in); "
-            f"for real data run: sudo {options.program} paddr"
-        )
-    return (
-        f"This is synthetic memory: {release} has no DAMON; "
-        f"for a process of yours run: {options.program} PID; what else there is: {options.program} doctor"
-    )
+        return f"This is synthetic memory: {release} has DAMON but no DAMON_STAT (6.17 and later, where built in)"
+    return f"This is synthetic memory: {release} has no DAMON"
 
 
 def _auto(word: str, options: Options) -> Source:
@@ -499,7 +497,7 @@ def _file(word: str, options: Options) -> Source:
     _has_no_switch_of_ours(options, "a record cannot be switched off")
     # a record has its own intervals; old ones have none, and then the options fill in
     attrs = options.attrs() if options.insisted else None
-    return ReplaySource(word, attrs=attrs, speed=options.speed, follow=options.follow, memory=options.memory)
+    return ReplaySource(word, attrs=attrs, speed=options.speed, whole=options.whole, memory=options.memory)
 
 
 NAME = "NAME"

@@ -1,4 +1,4 @@
-"""A record as a source: its snapshots at the pace at which they were made, or faster."""
+"""A record as a source: its snapshots at the pace at which they were made, or faster; or, for a screen, all at once."""
 
 from __future__ import annotations
 
@@ -23,19 +23,20 @@ _LOOK = 0.5
 """Seconds between two looks at a file that is still being written."""
 _STILL = 10.0
 """Seconds without a change after which a file is taken for finished, beside three of its aggregations."""
-_SLICE = 0.2
-"""Seconds that are waited at once, so that another pace or a skip takes effect soon."""
+_CHUNK = 256
+"""Snapshots that are decoded at once."""
 
 
 class ReplaySource:
-    """Replays a record file in any format; follows one of ours while it is still being written.
+    """Replays a record file in any format.
 
     Args:
         path: the record.
         attrs: intervals to use where the file has none.
         memory: bytes of memory that reading it may take; None for the usual.
         speed: seconds of the record to one of ours; inf for as fast as it goes.
-        follow: at the end, wait for more as long as the file seems to be written.
+        whole: hand all of it over at once, whatever the speed (which is then what a screen plays it at); a file that
+            is still being written is followed as long as that seems so.
         clock: seconds, monotonic.
         wall: seconds since 1970, the clock of the file's own time stamp.
         wait: waits that many seconds or until the event is set, and tells whether it is.
@@ -48,16 +49,14 @@ class ReplaySource:
         attrs: Attrs | None = None,
         memory: int | None = None,
         speed: float = 1.0,
-        follow: bool = False,
+        whole: bool = False,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         wait: Callable[[threading.Event, float], bool] = lambda stop, seconds: stop.wait(seconds),
     ) -> None:
         self.path = Path(path)
-        self._speed = speed
-        self._base: tuple[float, float] | None = None
-        """A moment of our clock, and the record's time that is due then."""
-        self.follow = follow
+        self.speed = speed
+        self.whole = whole
         self._attrs = attrs
         self._memory = MEMORY if memory is None else memory
         self._clock = clock
@@ -102,46 +101,26 @@ class ReplaySource:
     @enabled.setter
     def enabled(self, on: bool) -> None:
         if not on:
-            raise SourceError("cannot switch a record off", "it is the past", "press space to freeze the view")
-
-    @property
-    def speed(self) -> float:
-        """Seconds of the record to one of ours; may be set from another thread while it plays."""
-        return self._speed
-
-    @speed.setter
-    def speed(self, speed: float) -> None:
-        if self._base is not None and not math.isinf(self._speed):
-            now = self._clock()
-            self._base = (now, self._base[1] + (now - self._base[0]) * self._speed)
-        self._speed = speed
-
-    def skip(self, seconds: float) -> None:
-        """Go on that many seconds of the record later; what lies between comes at once. From any thread."""
-        if self._base is not None:
-            self._base = (self._base[0], self._base[1] + max(0.0, seconds))
+            raise SourceError("cannot switch a record off", "it is the past")
 
     def snapshots(self, stop: threading.Event) -> Iterator[Event]:
         """Yield the record's snapshots, then ``Status("ended")``."""
-        self._base = None
-        last: Snapshot | None = None
+        begun = self._clock()
+        first = last = None
         for snapshot in self._all(stop):
-            if self._base is None:
-                self._base = (self._clock(), snapshot.time)
-            while not math.isinf(self._speed) and not stop.is_set():
-                begun, position = self._base
-                left = begun + (snapshot.time - position) / self._speed - self._clock()
-                if left <= 0 or self._wait(stop, min(left, _SLICE)):
-                    break
+            first = snapshot if first is None else first
+            if not self.whole and not math.isinf(self.speed):
+                left = begun + (snapshot.time - first.time) / self.speed - self._clock()
+                if left > 0:
+                    self._wait(stop, left)
             if stop.is_set():
                 return
             yield snapshot
             last = snapshot
-            if math.isinf(self._speed):
-                self._base = (self._clock(), snapshot.time)  # where another pace would go on
         if not stop.is_set():
             now = (last.time, last.wall) if last is not None else (0.0, 0.0)
-            yield Status("ended", f"the end of {self.path.name}", *now)
+            words = f"the end of {self.path.name}" if last is not None else f"{self.path.name} holds no snapshot"
+            yield Status("ended", words, *now)
 
     def overhead(self) -> float:
         """Nothing is observed."""
@@ -159,15 +138,15 @@ class ReplaySource:
         index = 0
         longest = 0.0
         while not stop.is_set():
-            while index < len(self._record):
-                snapshot = self._record.snapshot(index)
-                index += 1
-                if snapshot is not None:
+            while index < len(self._record) and not stop.is_set():
+                part = self._record.table(index, index + _CHUNK)
+                index = min(index + _CHUNK, len(self._record))
+                for snapshot in part:
                     longest = max(longest, snapshot.next_attrs.aggr_us / 1e6)
-                    yield replace(snapshot, origin="record")
+                    yield snapshot
             if self._record.refresh():
                 continue
-            if not self.follow or not self._written(longest) or self._wait(stop, _LOOK):
+            if not self.whole or not self._written(longest) or self._wait(stop, _LOOK):
                 return
 
     def _written(self, longest: float) -> bool:

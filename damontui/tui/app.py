@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -24,6 +25,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from damontui import files, units
+from damontui.analysis.estimate import Estimate, Estimator
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Description, Event, Interim, Snapshot, Status
 from damontui.errors import DamontuiError, SourceError, UsageError
@@ -45,10 +47,10 @@ from damontui.tui.panes.keyline import KeyLine
 from damontui.tui.panes.notice import Notice
 from damontui.tui.panes.output import OutputPane
 from damontui.tui.panes.regions import RegionsPane
+from damontui.tui.panes.scrubber import Scrubber
 from damontui.tui.panes.title import TitleBar
 from damontui.tui.screens.help import HelpScreen
 from damontui.tui.themes import DARK, THEMES
-from damontui.tui.view import View
 
 if TYPE_CHECKING:
     from damontui.tui.screens.picker import PickerScreen
@@ -67,7 +69,7 @@ class ScreenOptions:
 
     Attributes:
         theme: ``damontui-dark``, ``damontui-light`` or one of Textual's.
-        span: seconds across the heatmap.
+        span: seconds across the heatmap, to which it grows; None is four minutes, and all of a record.
         mode: what the heatmap's colour means.
         keymap: name in the table of keys → keys, comma separated.
         ascii: only ASCII characters.
@@ -78,7 +80,7 @@ class ScreenOptions:
     """
 
     theme: str = DARK.name
-    span: float = 240.0
+    span: float | None = None
     mode: Mode = "rate"
     keymap: Mapping[str, str] = field(default_factory=dict)
     ascii: bool = False
@@ -104,11 +106,24 @@ class _Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class _Exchanged:
-    """Another source is in force; ``error`` is what the system said when the one before was left."""
+class _Left:
+    """The source before the one in force was left; ``error`` is what the system said to that."""
 
-    source: Source
     error: DamontuiError | None
+
+
+@dataclass(slots=True)
+class _Trial:
+    """Another target that was chosen: it takes the place of the one in force once it has said anything but no."""
+
+    monitor: Monitor
+    alone: bool
+    """Both need the kernel's DAMON: the one in force stands still meanwhile."""
+    paused: bool = False
+    """Whether it does."""
+
+
+_News = Event | DamontuiError | _Switched | _Finished | _Left
 
 
 class Arrived(Message, bubble=False):
@@ -183,9 +198,13 @@ class DamontuiApp(Exploring):
         self.error: DamontuiError | None = None
         self.notice: DamontuiError | None = None
         self.enabled = True
-        self.look = View(span=self.options.span)
+        self.look_anew(self.options.span)
         self.mode: Mode = self.options.mode
         self.all_percentiles = self.options.all_percentiles
+        self.by_rule = False
+        self.estimator = Estimator()
+        self._estimate: Estimate | None = None
+        self._learned = -math.inf
         self.own_cpu: float | None = None
         self.only: str | None = None
         """The pane that is shown alone."""
@@ -194,11 +213,16 @@ class DamontuiApp(Exploring):
         self._leaving = False
         self._by_others = False
         self._lost: Snapshot | None = None
-        self._mail: deque[Event | DamontuiError | _Switched | _Finished | _Exchanged] = deque()
+        self._offer = ""
+        self._mail: deque[tuple[Monitor | None, _News]] = deque()
+        self._trial: _Trial | None = None
+        self._offered: Source | None = None
+        """A source that was refused, and can be had with T."""
         self._unsubscribe: Callable[[], None] = lambda: None
         self.recorder: Recorder | None = None
         self._unrecord: Callable[[], None] = lambda: None
         self._painted = 0.0
+        self._played = time.monotonic()
         self._timer: Timer | None = None
         self._cpu = (time.monotonic(), time.process_time())
 
@@ -216,6 +240,7 @@ class DamontuiApp(Exploring):
                 yield IdlePane(id="idle")
         if self.output is not None:
             yield self.output
+        yield Scrubber(id="scrubber")
         yield KeyLine(self.keymap_in_force, id="keys")
 
     def refresh_css(self, animate: bool = True) -> None:
@@ -234,12 +259,20 @@ class DamontuiApp(Exploring):
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         if self.monitor is not None:
             self.enabled = self._reads_enabled()
-            self._unsubscribe = self.monitor.subscribe(self._receive)
+            self._unsubscribe = self.monitor.subscribe(partial(self._receive, self.monitor))
             self._start()
             self.set_interval(1.0, self._tick)
+            self.set_interval(0.1, self._play_on)
+            if self.description.reason and self.active is not None and self.active.exchangeable:
+                self.call_after_refresh(self.action_target)  # nobody came for the scene: what is real, in front of it
             if self.output is not None:
                 self.set_interval(0.25, self._follow_command)
         self.paint()
+
+    def _play_on(self) -> None:
+        now = time.monotonic()
+        self._played, seconds = now, now - self._played
+        self.advance(min(seconds, 1.0))  # after a suspension it goes on where it was
 
     def _follow_command(self) -> None:
         assert self.output is not None
@@ -252,6 +285,8 @@ class DamontuiApp(Exploring):
         self._unsubscribe()
         if self.monitor is not None:
             self.monitor.stop(timeout=2.0)
+        if self._trial is not None:
+            self._trial.monitor.stop(timeout=2.0)
         self._end_recording()
 
     def end(self, code: int) -> None:
@@ -259,6 +294,8 @@ class DamontuiApp(Exploring):
         self._leaving = True
         if self.monitor is not None:
             self.monitor.stop(timeout=0)
+        if self._trial is not None:
+            self._trial.monitor.stop(timeout=0)
         self.exit(code)
 
     async def action_quit(self) -> None:
@@ -286,20 +323,25 @@ class DamontuiApp(Exploring):
         self._take(event)
         self.paint()
 
-    def _receive(self, event: Event | DamontuiError | _Switched | _Finished | _Exchanged) -> None:
-        self._mail.append(event)
+    def _receive(self, sender: Monitor | None, event: _News) -> None:
+        self._mail.append((sender, event))
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
             self.post_message(Arrived())
 
     def on_arrived(self, message: Arrived) -> None:
         while self._mail:
-            self._take(self._mail.popleft())
+            sender, event = self._mail.popleft()
+            if self._trial is not None and sender is self._trial.monitor:
+                self._tried(self._trial, event)
+            if sender is None or sender is self.monitor:
+                self._take(event)
         self._paint_soon()
 
-    def _take(self, event: Event | DamontuiError | _Switched | _Finished | _Exchanged) -> None:
+    def _take(self, event: _News) -> None:
         if isinstance(event, Snapshot):
             self._again = False
             self.interim = None
+            self._learn(event)
             if self.recorder is not None and self.recorder.error is not None:
                 self.notice = self.recorder.error
                 self._end_recording()
@@ -324,12 +366,40 @@ class DamontuiApp(Exploring):
             self.error = event
         elif isinstance(event, _Switched):
             self._switched(event)
-        elif isinstance(event, _Exchanged):
-            self._exchanged(event)
+        elif isinstance(event, _Left):
+            self._switching = False
+            self.notice = event.error if event.error is not None else self.notice
         elif self._again and not self._leaving:
             # the run that ended was the one before the switch; its "off" is old news
             self.enabled, self.status = True, None
             self._start()
+
+    def _learn(self, snapshot: Snapshot) -> None:
+        """Let the estimate follow; counted bytes need none, and a record's past is not gone through again."""
+        if snapshot.measured is not None or not len(snapshot) or self.is_record:
+            return
+        if snapshot.time <= self._learned:  # a clock that began anew: another run of a model
+            self.estimator = Estimator()
+        self._learned = snapshot.time
+        self.estimator.add(snapshot)
+        self._estimate = None
+
+    def _known(self) -> Estimate | None:
+        """The estimate of now; None where there is none, or the past is shown."""
+        if self.view is not None or self.is_record or self._learned == -math.inf or not len(self.estimator):
+            return None
+        if self._estimate is None:
+            self._estimate = self.estimator.estimate()
+        return self._estimate
+
+    def _unlearn(self) -> None:
+        """Another target: nothing is known of it."""
+        self.estimator, self._estimate, self._learned = Estimator(), None, -math.inf
+
+    def action_rule(self) -> None:
+        """Idle times as estimated, or by the kernel's rule."""
+        self.by_rule = not self.by_rule
+        self.paint()
 
     # -- the monitor's thread --------------------------------------------------------------------------------------
 
@@ -337,12 +407,14 @@ class DamontuiApp(Exploring):
         assert self.monitor is not None
         self._again = False
         self.monitor.rearm()
-        self.run_worker(self._watch, thread=True, group="monitor", exit_on_error=False, name="monitor")
+        self._run(partial(self._watch, self.monitor), "monitor")
 
-    def _watch(self) -> None:
-        assert self.monitor is not None
-        self.monitor.run()
-        self._receive(_Finished())
+    def _run(self, work: Callable[[], None], group: str) -> None:
+        self.run_worker(work, thread=True, group=group, exit_on_error=False, name=group)
+
+    def _watch(self, monitor: Monitor) -> None:
+        monitor.run()
+        self._receive(monitor, _Finished())
 
     def _turn(self, on: bool, *, switch: bool) -> None:
         assert self.monitor is not None
@@ -350,11 +422,11 @@ class DamontuiApp(Exploring):
             if switch:
                 self.monitor.switch(on)
         except DamontuiError as error:
-            self._receive(_Switched(on, error))
+            self._receive(None, _Switched(on, error))
         except Exception as error:  # a fault of ours, in the source: said, and the screen lives on
-            self._receive(_Switched(on, SourceError("cannot switch", f"{type(error).__name__}: {error}")))
+            self._receive(None, _Switched(on, SourceError("cannot switch", f"{type(error).__name__}: {error}")))
         else:
-            self._receive(_Switched(on))
+            self._receive(None, _Switched(on))
 
     def _switched(self, answer: _Switched) -> None:
         self._switching = False
@@ -391,50 +463,98 @@ class DamontuiApp(Exploring):
             return
         self.push_screen(picker.PickerScreen(self.active, self.description.target, self.frame()), self._picked)
 
+    def on_picker_screen_listed(self, message: PickerScreen.Listed) -> None:
+        real = [entry for entry in message.entries if entry.section == "real"]
+        self._offer = f"{real[0].name}, {real[0].detail}" if real else ""
+        self.paint()
+
     def on_picker_screen_opened(self, message: PickerScreen.Opened) -> None:
         if message.picker.take(message.answer) or self.active is None or isinstance(message.answer, DamontuiError):
             return
-        self.run_worker(  # it came after the picker was closed
-            partial(self.active.leave, message.answer), thread=True, group="leave", exit_on_error=False
-        )
+        self._run(partial(self.active.leave, message.answer), "leave")  # it came after the picker was closed
 
     def _picked(self, source: Source | None) -> None:
+        """Try a source that was opened. Until it has said something the one in force stays, and goes on if it can."""
         if source is None:
             return
         self._switching = True
+        if self._offered is not source:
+            self._forget_offer()
+        before = self.monitor
+        monitor = Monitor(source, History(self.history.budget))
+        alone = (
+            before is not None and before.running and source.describe().origin == self.description.origin == "kernel"
+        )
+        self._trial = _Trial(monitor, alone)
+        monitor.subscribe(partial(self._receive, monitor))
+        self._run(partial(self._try, self._trial, before), "monitor")
+        self.paint()
+
+    def _try(self, trial: _Trial, before: Monitor | None) -> None:
+        if trial.alone and before is not None:
+            trial.paused = before.stop(timeout=PATIENCE)
+        if not self._leaving:
+            self._watch(trial.monitor)
+
+    def _tried(self, trial: _Trial, event: _News) -> None:
+        """The first that another target says decides."""
+        self._trial = None
+        source = trial.monitor.source
+        if not isinstance(event, (DamontuiError, _Finished)):
+            self._adopt(trial.monitor)
+            return
+        self._switching = False
+        if isinstance(event, DamontuiError):
+            self.notice = event
+        if isinstance(event, SourceError) and event.offer == "take" and isinstance(source, Taking):
+            self._offered = source
+        elif self.active is not None:
+            self._run(partial(self.active.leave, source), "leave")
+        if trial.paused and not self._leaving:  # back to the one before, with its past
+            self._start()
+
+    def _adopt(self, monitor: Monitor) -> None:
+        """Another target is in force; the one before is left."""
+        before, self.monitor = self.monitor, monitor
         self._end_recording()
         self._unsubscribe()
         self._unsubscribe = lambda: None
-        self.run_worker(partial(self._exchange, source), thread=True, group="switch", exit_on_error=False)
-        self.paint()
+        self._offered = None
+        self.history = monitor.history
+        self.description = monitor.source.describe()
+        self.status = self.error = self.interim = self._lost = self.view = self.notice = None
+        self._unlearn()
+        self._by_others = False
+        self.look_anew(self.options.span)
+        self.enabled = self._reads_enabled()
+        self._run(partial(self._leave, before, monitor.source), "switch")
 
-    def _exchange(self, source: Source) -> None:
+    def _leave(self, before: Monitor | None, source: Source) -> None:
         assert self.active is not None
-        if self.monitor is not None and not self.monitor.stop(timeout=PATIENCE):
-            self.monitor.history = History()  # it may come back some day, and is not to be seen then
+        if before is not None:
+            before.stop(timeout=PATIENCE)
         error: DamontuiError | None
         try:
             error = self.active.exchange(source)
         except Exception as fault:  # of ours, in the source that was left
             error = SourceError("the target before was not left in order", f"{type(fault).__name__}: {fault}")
-        self._receive(_Exchanged(source, error))
+        self._receive(None, _Left(error))
 
-    def _exchanged(self, answer: _Exchanged) -> None:
-        self._mail.clear()
-        self.history.clear()
-        self.monitor = Monitor(answer.source, self.history)
-        self.description = answer.source.describe()
-        self.status = self.error = self._lost = self.view = None
-        self.notice = answer.error
-        self._switching = self._by_others = False
-        self.look_anew()
-        self.enabled = self._reads_enabled()
-        if not self._leaving:
-            self._unsubscribe = self.monitor.subscribe(self._receive)
-            self._start()
+    def _forget_offer(self) -> None:
+        offered, self._offered = self._offered, None
+        if offered is not None and self.active is not None:
+            self._run(partial(self.active.leave, offered), "leave")
 
     def action_take(self) -> None:
         """Switch DAMON_STAT off for the time being, where it is in the way, and start afresh."""
+        if self._switching:
+            return
+        offered = self._offered
+        if isinstance(offered, Taking):
+            offered.take = True
+            self.notice = None
+            self._picked(offered)
+            return
         source = self.monitor.source if self.monitor is not None else None
         if not isinstance(source, Taking) or not isinstance(self.error, SourceError) or self.error.offer != "take":
             self.notice = SourceError("nothing to take", "DAMON_STAT is not in the way of this target")
@@ -466,11 +586,14 @@ class DamontuiApp(Exploring):
             now=now,
             wall=shown.wall if shown is not None else self.clock(),
             enabled=self.enabled,
-            live=self.view is None,
+            live=self.view is None and not self.is_record,
+            playing=self.playing,
             dim=shown is not None and (not self.enabled or self.error is not None or gone),
             span=self.span,
             mode=self.mode,
             all_percentiles=self.all_percentiles,
+            estimate=self._known(),
+            by_rule=self.by_rule,
             glyphs=bool(self._glyphs) or self.options.ascii,
             ascii=self.options.ascii,
             clock=self.clock(),
@@ -489,6 +612,7 @@ class DamontuiApp(Exploring):
             edge=look.edge,
             threshold=self.threshold,
             listing=self.listing if self.list_open else None,
+            offer=self._offer,
             interim=self.interim if self.view is None else None,
             recording=_recording(self.recorder),
         )
@@ -500,14 +624,16 @@ class DamontuiApp(Exploring):
         self._timer = None
         self._painted = time.monotonic()
         frame = self.frame()
-        self.screen_stack[0].query_one("#body").set_class(not frame.live, "-frozen")
+        self.screen_stack[0].query_one("#body").set_class(not frame.live and not frame.record, "-frozen")
         for pane in self._panes():
             pane.show(frame)
         self.show_extra(frame)
         if self.output is not None:
             self.output.show(frame)
 
-    def _panes(self) -> tuple[TitleBar, Notice, RegionsPane, IntervalsPane, BandwidthPane, IdlePane, KeyLine, Headline]:
+    def _panes(
+        self,
+    ) -> tuple[TitleBar, Notice, RegionsPane, IntervalsPane, BandwidthPane, IdlePane, Scrubber, KeyLine, Headline]:
         screen = self.screen_stack[0]
         return (
             screen.query_one(TitleBar),
@@ -516,6 +642,7 @@ class DamontuiApp(Exploring):
             screen.query_one(IntervalsPane),
             screen.query_one(BandwidthPane),
             screen.query_one(IdlePane),
+            screen.query_one(Scrubber),
             screen.query_one(KeyLine),
             screen.query_one(Headline),
         )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import inf
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from math import inf, isinf
+from typing import TYPE_CHECKING
 
 from textual.app import App
 
@@ -18,24 +18,17 @@ from damontui.tui.draw import Pane
 from damontui.tui.frame import Frame
 from damontui.tui.listing import Listing, parse_filter
 from damontui.tui.panes.regions import RegionsPane
+from damontui.tui.panes.scrubber import Scrubber
 from damontui.tui.view import View, moment_of, parse_moment
 
 if TYPE_CHECKING:
     from damontui.tui.panes.list import ListPane
 
 
-PACES = (0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, inf)
+PACES = (0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 """Seconds of a record to one of ours."""
-
-
-@runtime_checkable
-class Playing(Protocol):
-    """A source that plays what is there already: its pace can be changed, and what is dull can be skipped."""
-
-    speed: float
-
-    def skip(self, seconds: float) -> None:
-        """Go on that many seconds later."""
+SPAN = 240.0
+"""Seconds across the heatmap where nothing else was said."""
 
 
 class Exploring(App[int]):
@@ -49,7 +42,9 @@ class Exploring(App[int]):
 
     def __init__(self) -> None:
         super().__init__()
-        self.look = View()
+        self.look = View(grows=True)
+        self.playing = False
+        """Whether a record is being played."""
         self.listing = Listing()
         self.list_open = False
         self.savings_open = False
@@ -77,16 +72,30 @@ class Exploring(App[int]):
     @property
     def span(self) -> float:
         """Seconds across the heatmap."""
-        return self.look.span
+        return self.look.reach(self.history)
 
     @property
     def regions(self) -> RegionsPane:
         """The heatmap."""
         return self.screen_stack[0].query_one(RegionsPane)
 
-    def look_anew(self) -> None:
-        """Another target: its addresses and its past are others."""
-        self.look = View(span=self.look.span, fold=self.look.fold, hottest=self.look.hottest)
+    @property
+    def is_record(self) -> bool:
+        """Whether what is shown was recorded: it is there as a whole, and can be played."""
+        return self.description.origin == "record"
+
+    def look_anew(self, span: float | None = None) -> None:
+        """Another target: its addresses and its past are others.
+
+        Args:
+            span: seconds across the heatmap that the user asked for; None is all of a record, of what goes on `SPAN`.
+        """
+        look = self.look
+        if span is None:
+            span = inf if self.is_record else SPAN
+        grows = look.grows or self.is_record
+        self.look = View(span=span if grows else look.span, grows=grows, fold=look.fold, hottest=look.hottest)
+        self.playing = False
         self._pending = 0
 
     def _looked(self, look: View) -> None:
@@ -97,10 +106,34 @@ class Exploring(App[int]):
 
     # -- time ----------------------------------------------------------------------------------------------------
 
-    def action_freeze(self) -> None:
-        """Freeze the view, or go back to live."""
+    def action_pause(self) -> None:
+        """Pause the view, or go back to live; a record plays, or pauses."""
         self._pending = 0
-        self._looked(self.look.frozen(self.history))
+        if self.is_record:
+            self._play(not self.playing)
+        else:
+            self._looked(self.look.frozen(self.history))
+
+    def _play(self, on: bool) -> None:
+        """Play the record from the moment shown, from its end all of it; or pause it there."""
+        self.playing = on and self.history.last is not None
+        if self.playing and self.look.moment is None:
+            self.look = self.look.oldest(self.history)
+        self.paint()
+
+    @property
+    def pace(self) -> float:
+        """Seconds of the record to one of ours at which it plays."""
+        speed = self.description.speed
+        return PACES[-1] if isinf(speed) else speed
+
+    def advance(self, seconds: float) -> None:
+        """So much of our time has passed while the record plays; at its end it pauses."""
+        if not self.playing:
+            return
+        self.look = self.look.played(self.history, seconds * self.pace)
+        self.playing = self.look.moment is not None
+        self.paint()
 
     def action_span(self, step: int) -> None:
         """More or less time across the heatmap."""
@@ -115,24 +148,15 @@ class Exploring(App[int]):
         self._step(self.span / 10, steps)
 
     def _step(self, column: float, steps: int) -> None:
-        playing = self._playing()
-        if playing is not None and self.look.moment is None and steps > 0:
-            playing.skip(steps * column)
         self._looked(self.look.stepped(self.history, column, steps))
-
-    def _playing(self) -> Playing | None:
-        source = self.monitor.source if self.monitor is not None else None
-        return source if isinstance(source, Playing) else None
 
     def action_pace(self, step: int) -> None:
         """A record plays faster, or slower."""
-        playing = self._playing()
-        if playing is None:
+        if not self.is_record:
             self.notice = SourceError("the pace stays as it is", "only a record plays at another one")
         else:
-            further = [one for one in (PACES if step > 0 else PACES[::-1]) if (one - playing.speed) * step > 0]
+            further = [one for one in (PACES if step > 0 else PACES[::-1]) if (one - self.pace) * step > 0]
             if further:
-                playing.speed = further[0]
                 self.description = replace(self.description, speed=further[0])
         self.paint()
 
@@ -142,7 +166,11 @@ class Exploring(App[int]):
 
     def action_live(self) -> None:
         """Back to the newest."""
+        self.playing = False
         self._looked(self.look.live())
+
+    def on_scrubber_sought(self, message: Scrubber.Sought) -> None:
+        self._looked(self.look.at(self.history, message.time))
 
     def action_clock(self) -> None:
         """A moment by its time of day."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from damontui.analysis.estimate import Estimate
 from damontui.analysis.heatmap import Place
 from damontui.damon.snapshot import Description, Interim, Snapshot, Status
 from damontui.errors import DamontuiError
@@ -38,7 +39,7 @@ class Frame:
     """The same moment, seconds since 1970."""
     enabled: bool = True
     live: bool = True
-    """False where the view is frozen or moved into the past while collecting goes on."""
+    """False where the view is paused or moved into the past while collecting goes on, and of every record."""
     dim: bool = False
     """Switched off: the last data at half brightness."""
     span: float = 240.0
@@ -54,7 +55,7 @@ class Frame:
     behind: float = 0.0
     """Seconds (source's clock) from ``now`` to the newest snapshot: what a frozen view does not show."""
     pending: int = 0
-    """Snapshots that came in since the view was frozen."""
+    """Snapshots that came in since the view was paused."""
     own_cpu: float | None = None
     """CPU share of this program, 1.0 is one CPU; None where not measured yet."""
     switching: bool = False
@@ -80,10 +81,23 @@ class Frame:
     """Seconds: memory idle for so long counts as such that could be saved."""
     listing: Listing | None = None
     """How the list of regions is sorted and filtered; None where it is closed."""
+    estimate: Estimate | None = None
+    """What all snapshots so far say of now; None where the past is shown, of a record, and of counted bytes."""
+    by_rule: bool = False
+    """Idle times by the kernel's own rule, for whoever compares with its files."""
     interim: Interim | None = None
     """What is known of the aggregation under way, where the view is live; None where nothing is."""
+    playing: bool = False
+    """A record is being played: ``now`` moves on by itself."""
+    offer: str = ""
+    """The first real memory that can be watched here: ``process 77, python3, 1.8 GiB``; "" where none is known."""
     recording: str = ""
     """How long and how much has been recorded; "" where nothing is."""
+
+    @property
+    def record(self) -> bool:
+        """Whether this was recorded: all of it is there, and none of it is live."""
+        return self.description.origin == "record"
 
     @property
     def right(self) -> float:

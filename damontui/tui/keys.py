@@ -34,7 +34,12 @@ class Key:
 TABLE: tuple[Key, ...] = (
     Key("switch", "e", "switch", "switch", "turn monitoring off and on; after an error: start afresh", "Monitoring"),
     Key(
-        "freeze", "space", "freeze", "freeze", "freeze the view; collecting goes on; again: back to live", "Monitoring"
+        "pause",
+        "space",
+        "pause",
+        "pause",
+        "pause the view, collecting goes on; again: back to live; a record: play and pause",
+        "Monitoring",
     ),
     Key("target", "t", "target", "target", "another target: what there is, and why some of it is not", "Monitoring"),
     Key(
@@ -45,12 +50,10 @@ TABLE: tuple[Key, ...] = (
     Key("leap_back", "shift+left", "leap(-1)", "", "back by a tenth of the picture", "Time"),
     Key("leap_on", "shift+right", "leap(1)", "", "… , forward", "Time"),
     Key("oldest", "home", "oldest", "", "the oldest that is kept", "Time"),
-    Key("live", "end", "live", "", "back to live", "Time"),
-    Key(
-        "faster", "right_square_bracket", "pace(1)", "", "play a record faster (→ at its live end skips ahead)", "Time"
-    ),
+    Key("live", "end", "live", "", "back to live, or to the end of a record", "Time"),
+    Key("faster", "right_square_bracket", "pace(1)", "", "play a record faster", "Time"),
     Key("slower", "left_square_bracket", "pace(-1)", "", "… , slower", "Time"),
-    Key("clock", "slash", "clock", "", "to a time of day, such as 14:05, or -2m", "Time"),
+    Key("clock", "g", "clock", "", "to a time of day, such as 14:05, or -2m", "Time"),
     Key("span_longer", "plus,equals_sign", "span(1)", "span", "more time in one picture", "Time"),
     Key("span_shorter", "minus", "span(-1)", "", "… , less time", "Time"),
     Key("hotter", "n", "hotter(1)", "hottest", "the cursor on the hottest region, again: the next hotter", "Memory"),
@@ -74,6 +77,7 @@ TABLE: tuple[Key, ...] = (
     Key("threshold_shorter", "less_than_sign", "threshold(-1)", "", "… , a shorter one", "Savings"),
     Key("colour", "c", "colour", "colour", "what the colour means: access rate, temperature, idle age", "View"),
     Key("percentiles", "p,a", "percentiles", "percentiles", "11 idle time percentiles, or all 101", "View"),
+    Key("rule", "K", "rule", "", "idle times as estimated, or by the kernel's own rule", "View"),
     Key("regions", "1", "maximise('regions')", "", "regions alone (again: all panes)", "Panes"),
     Key("intervals", "2", "maximise('intervals')", "", "… , intervals", "Panes"),
     Key("bandwidth", "3", "maximise('bandwidth')", "", "… , bandwidth", "Panes"),
@@ -100,6 +104,8 @@ TABLE: tuple[Key, ...] = (
     Key("interrupt", "ctrl+c", "interrupt", "", "… ; the exit status is then 130", "Program"),
 )
 
+_FORMER = {"freeze": "pause"}
+"""Names that keymaps may still have."""
 _SHOWN = {
     "question_mark": "?",
     "plus": "+",
@@ -151,6 +157,7 @@ def keymap(user: Mapping[str, str]) -> dict[str, str]:
     known = {key.id: key for key in TABLE}
     out: dict[str, str] = {}
     for name, keys in user.items():
+        name = _FORMER.get(name, name)
         if name not in known:
             raise UsageError(f"keymap: there is no action {name!r}; known are {', '.join(known)}")
         if not isinstance(keys, str) or not (keys == " " or keys.strip()):

@@ -5,6 +5,7 @@ No screen is needed: methods take what is kept (`History`) or shown (`Snapshot`,
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from dataclasses import dataclass, replace
@@ -20,6 +21,13 @@ from damontui.history import History
 SPANS = (5, 15, 30, 60, 120, 240, 480, 900, 1800, 3600, 7200, 14400, 28800, 86400)
 """Seconds across the heatmap that + and - go through; beyond them it doubles until everything kept is in it."""
 
+GROWTH = (
+    *(10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480, 720, 960, 1440, 1920, 2880, 3600, 5400, 7200, 10800),
+    *(14400, 21600, 28800, 43200, 57600, 86400),
+)
+"""Seconds across the heatmap while the past is shorter than the span: it is always at least two thirds full, and the
+columns change their width seldom."""
+
 _REST = 0.25
 """Share of the picture that lies beyond the moment after the picture had to move."""
 
@@ -29,7 +37,9 @@ class View:
     """What part of time and of memory is looked at, and how."""
 
     span: float = 240.0
-    """Seconds across the heatmap."""
+    """Seconds across the heatmap once there is so much; inf is all there is, however much (with ``grows``)."""
+    grows: bool = False
+    """Whether the picture starts short and grows to ``span``, so that it is full from the first seconds on."""
     moment: float | None = None
     """What all panes show, source's clock; None is live."""
     edge: float | None = None
@@ -43,6 +53,25 @@ class View:
     """The cursor: a target's identifier and an address."""
 
     # --- time ---
+
+    def reach(self, history: History) -> float:
+        """Seconds across the heatmap now: ``span``, or what holds the past so far."""
+        if not self.grows:
+            return self.span
+        began, newest = history.began, history.last
+        if began is None or newest is None:
+            return min(self.span, GROWTH[0])
+        if math.isinf(self.span):
+            return max(newest.time - began, 1e-3)
+        right = self.edge if self.edge is not None else self.moment if self.moment is not None else newest.time
+        return min(self.span, next((step for step in GROWTH if step >= right - began), self.span))
+
+    def played(self, history: History, seconds: float) -> Self:
+        """So many seconds of a record later; at its end the view stays at the newest."""
+        newest = history.last
+        if newest is None or self.moment is None:
+            return self
+        return self.at(history, self.moment + seconds)
 
     def frozen(self, history: History) -> Self:
         """The view stands still at the newest; again: back to live."""
@@ -60,17 +89,17 @@ class View:
         newest, first = history.last, history.first
         if newest is None or first is None or moment >= newest.time:
             return self.live()
-        moment = max(moment, first.time)
+        moment, span = max(moment, first.time), self.reach(history)
         edge = self.edge if self.edge is not None else self.moment
         if edge is None:
             edge = newest.time
         if moment > edge:
-            edge = moment + self.span * _REST
-        elif moment <= edge - self.span:
+            edge = moment + span * _REST
+        elif moment <= edge - span:
             began = history.began
-            edge = moment + self.span * (1 - _REST)
+            edge = moment + span * (1 - _REST)
             if began is not None:
-                edge = max(edge, began + self.span)
+                edge = max(edge, began + span)
         return replace(self, moment=moment, edge=min(edge, newest.time))
 
     def stepped(self, history: History, column: float, steps: int) -> Self:
@@ -96,20 +125,22 @@ class View:
         return self if first is None else self.at(history, first.time)
 
     def wider(self, history: History, step: int) -> Self:
-        """More or less time in the picture; what is shown stays where it is on the screen."""
-        newest, began = history.last, history.began
+        """More or less time in the picture; what is shown stays where it is on the screen. While it grows, more is at
+        once what it would grow to."""
+        newest, began, before = history.last, history.began, self.reach(history)
         if step > 0:
-            span = next((float(span) for span in SPANS if span > self.span), self.span)
-            if span == self.span and newest is not None and began is not None and newest.time - began > span:
+            growing = before < self.span < math.inf
+            span = self.span if growing else next((float(span) for span in SPANS if span > before), before)
+            if span == before and newest is not None and began is not None and newest.time - began > span:
                 span *= 2
         else:
-            span = next((float(span) for span in reversed(SPANS) if span < self.span), self.span)
-            if self.span > SPANS[-1] and self.span / 2 >= SPANS[-1]:
-                span = self.span / 2
+            span = next((float(span) for span in reversed(SPANS) if span < before), before)
+            if before > SPANS[-1] and before / 2 >= SPANS[-1]:
+                span = before / 2
         edge = self.edge
         if edge is not None and self.moment is not None and newest is not None:
-            edge = min(self.moment + (edge - self.moment) * span / self.span, newest.time)
-        return replace(self, span=span, edge=edge)
+            edge = min(self.moment + (edge - self.moment) * span / before, newest.time)
+        return replace(self, span=span, grows=False, edge=edge)
 
     # --- space ---
 

@@ -89,7 +89,7 @@ def test_doctor_knows_it_as_ours_and_names_the_command(kernel: FakeSysfs) -> Non
     assert [entry.detail for entry in entries] == ["of an earlier run of this program, killed"]
     assert "nr_kdamonds" not in "".join(o.remedy for o in found.obstacles), "a remedy that wipes"
     (obstacle,) = (o for o in found.obstacles if o.target == "stat")
-    assert obstacle.what.startswith("DAMON_STAT is off: an earlier run of this program was killed")
+    assert obstacle.what.startswith("DAMON_STAT is off: an earlier run was killed")
     assert obstacle.remedy == "sudo /opt/damontui doctor --give-back"
     value = doctor_object(found, terminal({}, is_terminal=False), ())
     assert value["give_back"] == "sudo /opt/damontui doctor --give-back"
@@ -183,7 +183,7 @@ def test_watched_it_is_said_whose_it_is(kernel: FakeSysfs) -> None:
     with source:
         told = source.describe()
     assert told.title == f"kdamond {kdamond(kernel)} of an earlier run of this program, which was killed"
-    assert told.notice == "its program was killed; to give back what it left: sudo /opt/damontui doctor --give-back"
+    assert told.notice == "its program was killed; to give it back: sudo /opt/damontui doctor --give-back"
 
 
 def test_snapshot_stat_names_the_command(kernel: FakeSysfs, capsys: pytest.CaptureFixture[str]) -> None:

@@ -72,11 +72,15 @@ def test_nothing_is_opened_that_is_not_said(tmp_path: Path) -> None:
         seen = audited(tmp_path, *words)
         assert not [event for event, _ in seen if event not in ("read", "write")], seen
         for kind, path in seen:
+            if re.fullmatch(r"/proc/\d+", path):
+                continue  # the folder of a process, held open to reach its files
             if path.startswith(("/proc/", "/sys/")):
                 if not any(fnmatch.fnmatch(name, pattern) for pattern in said for name in (path, f"{path}/")):
                     missing.add(path)
             elif kind == "write":
-                assert os.path.basename(path).strip(".").startswith(("new.damontui", "clear_refs", "null")), path
+                name = os.path.basename(path).strip(".")
+                lock = fnmatch.fnmatch(name, "damontui-*-*.lock")
+                assert lock or name.startswith(("new.damontui", "clear_refs", "null")), path
     assert not missing
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from textual.pilot import Pilot
 
+from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Description, Event, Snapshot
 from damontui.errors import DamontuiError, SourceError
 from damontui.history import History
@@ -15,7 +16,7 @@ from damontui.tui.app import DamontuiApp, ScreenOptions
 from damontui.tui.panes.output import OutputPane
 from tests import make
 from tests.screens import captured
-from tests.tui import picker
+from tests.tui import made, picker
 
 REASON = (
     "Synthetic memory, since DAMON_STAT cannot be read: only root may. For this machine's real memory run: "
@@ -85,6 +86,10 @@ def _kernel() -> list[Snapshot]:
     return make.steady(module=make.module_values())
 
 
+def _recorded() -> list[Snapshot]:
+    return make.steady(origin="record")
+
+
 def _lost() -> list[Snapshot]:
     made = _kernel()
     made[-30] = replace(made[-30], complete=False, lost=5)
@@ -102,6 +107,13 @@ def _no_tracefs() -> list[Snapshot]:
     ]
 
 
+_RECORD = make.description(
+    "record",
+    target="night.damontui",
+    title="record night.damontui: DAMON_STAT",
+    locked="a record has no switch",
+    speed=10.0,
+)
 _DEMO = make.description("simulated", reason=REASON)
 _PROCESS = make.description("process", target="1234", title="process 1234 (postgres)")
 _PADDR = make.description(target="paddr", title="physical memory")
@@ -164,7 +176,7 @@ def _named_truth() -> list[Snapshot]:
 _EXPLORED = (
     State("past", _named, keys=("left",) * 14),
     State("past-oldest", _kernel, keys=("minus", "minus", "home"), size=(80, 24)),
-    State("clock", _kernel, keys=("slash", *"25:00", "enter")),
+    State("clock", _kernel, keys=("g", *"25:00", "enter")),
     State("coarse", lambda: make.steady(3600), keys=(*["plus"] * 4, "home"), history=100_000, seconds=3600.0),
     State("cursor", _named, keys=("n", "n", "n", "down", "down")),
     State("cursor-80x24", _named, keys=("n",), size=(80, 24)),
@@ -183,7 +195,70 @@ _EXPLORED = (
     State("savings-ascii", _kernel, keys=("v", "n"), options=ScreenOptions(ascii=True)),
 )
 
+
+def _long() -> list[Snapshot]:
+    """Aggregations of a hundred seconds, as a machine has them that had been idle."""
+    attrs = Attrs(5_000_000, 100_000_000)
+    out = []
+    for number, one in enumerate(make.steady(240)[::60]):
+        ended = 100.0 * (number + 1)
+        whole = replace(one, time=ended, began=ended - 100, wall=make.WALL + ended, attrs=attrs, next_attrs=attrs)
+        out.append(replace(whole, age=whole.age // 40, module=make.module_values()))
+    return out
+
+
+def _waited() -> list[Event | DamontuiError]:
+    return [make.status("waiting", "waiting for the first aggregation, at most 100 s")]
+
+
+def _news() -> list[Event | DamontuiError]:
+    return [made.interim()]
+
+
+def _late_news() -> list[Event | DamontuiError]:
+    return [made.interim(469.0)]
+
+
+_MEASURED = make.description("process", target="1234", title="process 1234 (postgres)")
+
+_NEWS = (
+    State("first-news", _waited, further=_news, seconds=5.0),
+    State(
+        "first-news-80x24",
+        _waited,
+        further=_news,
+        seconds=5.0,
+        size=(80, 24),
+    ),
+    State(
+        "first-news-60x15",
+        _waited,
+        further=_news,
+        seconds=5.0,
+        size=(60, 15),
+    ),
+    State("so-far", _long, further=_late_news, seconds=469.0, options=ScreenOptions(span=480.0)),
+    State(
+        "so-far-no-color",
+        _long,
+        further=_late_news,
+        seconds=469.0,
+        options=ScreenOptions(span=480.0),
+        no_color=True,
+    ),
+    State("measured", made.processes, _MEASURED),
+    State("measured-80x24", made.processes, _MEASURED, size=(80, 24)),
+    State("measured-40x10", made.processes, _MEASURED, size=(40, 10)),
+    State("measured-no-color", made.processes, _MEASURED, no_color=True),
+    State("measured-ascii", made.processes, _MEASURED, options=ScreenOptions(ascii=True)),
+    State("measured-list", made.processes, _MEASURED, keys=("l",)),
+    State("measured-holders", made.processes, _MEASURED, keys=("o",)),
+    State("measured-savings", made.processes, _MEASURED, keys=("v",)),
+    State("measured-cursor", made.processes, _MEASURED, keys=("n",)),
+)
+
 STATES = (
+    *_NEWS,
     State(
         "kernel",
         lambda: list(captured.run()[1]),
@@ -192,6 +267,11 @@ STATES = (
         seconds=captured.run()[2] - make.WALL,
     ),
     *_EXPLORED,
+    State("record", lambda: make.steady(1440, origin="record"), _RECORD, seconds=1e6),
+    State("record-playing", _recorded, _RECORD, keys=("home", *["shift+right"] * 4, "space"), seconds=1e6),
+    State("record-80x24", _recorded, _RECORD, keys=("left",) * 9, size=(80, 24), seconds=1e6),
+    State("record-60x15", _recorded, _RECORD, size=(60, 15), seconds=1e6),
+    State("seconds", lambda: make.steady(7), seconds=7.0),
     State("first-run", _simulated, _DEMO),
     State("steady", _kernel),
     State("off", _kernel, keys=("e",)),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from damontui.kernel.root import Root
 from damontui.operations.scenes import SCENES
-from damontui.sources.catalog import SECTIONS, Entry, Process, as_tree, catalog, matching
+from damontui.sources.catalog import SECTIONS, Entry, Process, as_tree, catalog, matching, offers
 from damontui.sources.choose import Options, choose
 from tests.fake_process import FakeProcess
 from tests.output.test_doctor import tree
@@ -27,7 +27,7 @@ DATA = Path(__file__).parents[1] / "data"
 def look(root: Root, folder: Path) -> dict[str, Entry]:
     nothing = folder / "nothing"
     nothing.mkdir(exist_ok=True)
-    entries = catalog(root, folder=nothing, program=PROGRAM)
+    entries = [entry for entry in catalog(root, folder=nothing, program=PROGRAM) if entry.section != "real"]
     assert [entry.word for entry in entries] == list({entry.word: entry for entry in entries})
     return {entry.word: entry for entry in entries}
 
@@ -171,7 +171,8 @@ def test_a_process_that_cannot_be_watched_says_why(tmp_path: Path, monkeypatch: 
 
 
 def test_this_machines_own_processes() -> None:
-    found = {entry.word: entry for entry in catalog(Root("/", read_only=True), folder="/nonexistent")}
+    there = catalog(Root("/", read_only=True), folder="/nonexistent")
+    found = {entry.word: entry for entry in there if entry.section != "real"}
     own = found[str(os.getpid())].process
     assert own is not None
     assert own.rss > 1 << 20
@@ -233,6 +234,18 @@ def test_sections_come_in_order_and_the_same_each_time(tmp_path: Path) -> None:
     entries = catalog(root, folder=DATA / "masim")
     assert list(dict.fromkeys(entry.section for entry in entries)) == list(SECTIONS)
     assert entries == catalog(root, folder=DATA / "masim")
+
+
+def test_what_is_real_here_comes_first_and_is_what_doctor_says(tmp_path: Path) -> None:
+    root = tree(tmp_path, "6.12")
+    process(tmp_path, 10, "small", pages=9)
+    process(tmp_path, 20, "large", pages=900)
+    entries = catalog(root, folder=DATA / "masim")
+    first = [entry for entry in entries if entry.section == "real"]
+    assert first == list(entries[: len(first)])
+    assert [(entry.word, entry.detail) for entry in first] == [(one.word, said) for one, said in offers(root)]
+    assert (first[0].word, first[0].name) == ("20", "process 20")
+    assert first[0].detail.startswith("large, ")
 
 
 def test_an_empty_tree_has_reasons_and_scenes(tmp_path: Path) -> None:

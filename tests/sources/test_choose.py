@@ -86,7 +86,7 @@ def test_what_only_root_may_read_names_the_command_first(tmp_path: Path, monkeyp
 def test_auto_says_what_the_kernel_has(tmp_path: Path) -> None:
     reason = auto_reason(options(tree(tmp_path, ADMIN)))
     assert "Linux 6.12.1-test has DAMON but no DAMON_STAT (6.17 and later, where built in)" in reason
-    assert reason.endswith("sudo /opt/bin/damontui paddr")
+    assert "paddr" not in reason  # which may not be possible; the screen opens with what is
     (tmp_path / "bare").mkdir()
     assert "Linux 6.12.1-test has no DAMON" in auto_reason(options(tree(tmp_path / "bare")))
     (tmp_path / "void").mkdir()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import threading
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
@@ -14,20 +13,22 @@ from textual.geometry import Region
 from textual.pilot import Pilot
 
 from damontui.damon import metrics
-from damontui.damon.snapshot import Description, Snapshot
+from damontui.damon.snapshot import Snapshot
 from damontui.errors import SourceError
 from damontui.history import History
-from damontui.monitor import Monitor
 from damontui.tui.app import DamontuiApp
+from damontui.tui.ink import EMPTY
 from damontui.tui.panes.bandwidth import BandwidthPane
 from damontui.tui.panes.detail import DetailPane
 from damontui.tui.panes.idle import IdlePane
 from damontui.tui.panes.intervals import IntervalsPane
+from damontui.tui.panes.keyline import KeyLine
 from damontui.tui.panes.list import ListPane
 from damontui.tui.panes.notice import Notice
 from damontui.tui.panes.regions import RegionsPane
 from damontui.tui.panes.savings import SavingsPane
-from damontui.tui.panes.title import TitleBar, clock
+from damontui.tui.panes.scrubber import Scrubber
+from damontui.tui.panes.title import TitleBar, clock, moment
 from damontui.units import bandwidth, duration, size
 from tests import make
 from tests.make import GIB
@@ -71,7 +72,7 @@ async def test_all_panes_show_the_moment_and_collecting_goes_on() -> None:
         assert f"sampling     {duration(attrs.sample_us / 1e6):>8}" in app.query_one(IntervalsPane).text()
         assert app.query_one(BandwidthPane).text().startswith(bandwidth(metrics.bandwidth(shown)))
         p75 = metrics.idle_percentiles(shown)[75]
-        assert f"A quarter was untouched for {duration(p75 / 1000)}" in app.query_one(IdlePane).text()
+        assert f"coldest 25 %: untouched for {duration(p75 / 1000)}" in app.query_one(IdlePane).text()
         before = [app.query_one(kind).text() for kind in (RegionsPane, IntervalsPane, BandwidthPane, IdlePane)]
         for one in made[240:]:
             app.feed(one)
@@ -96,7 +97,7 @@ async def test_the_bandwidths_past_ends_at_the_moment() -> None:
     spike = [make.snapshot([(0, GIB, 20 if 200 < t <= 210 else 1, 3)], float(t)) for t in range(1, 241)]
     async with running(spike) as (app, pilot):
         assert "peak 21.5 GB/s" in app.query_one(BandwidthPane).text()
-        await pilot.press("slash", *"-1:00", "enter")
+        await pilot.press("g", *"-1:00", "enter")
         assert app.view == 180
         assert "peak 1.07 GB/s" in app.query_one(BandwidthPane).text()
 
@@ -140,12 +141,12 @@ async def test_moving_through_memory_paints_two_lines() -> None:
 
 async def test_a_wrong_time_is_a_sentence_and_can_be_mended() -> None:
     async with running() as (app, pilot):
-        await pilot.press("slash", *"99:99", "enter")
+        await pilot.press("g", *"99:99", "enter")
         assert "there is no 99:99" in str(app.screen.query_one("#hint").render())
         assert app.view is None
         await pilot.press(*["backspace"] * 5, *"-2m", "enter")
         assert app.view == 120
-        await pilot.press("slash", *"-1m", "escape")
+        await pilot.press("g", *"-1m", "escape")
         assert app.view == 120
         assert "no 99" not in title(app)
 
@@ -205,47 +206,131 @@ async def test_what_is_kept_coarser_says_so_where_it_is_shown() -> None:
         assert "one picture" not in str(pane.border_subtitle)
 
 
-class Played:
-    """A record that plays."""
-
-    def __init__(self) -> None:
-        self.speed = 1.0
-        self.skipped: list[float] = []
-
-    def describe(self) -> Description:
-        return make.description("record", speed=self.speed)
-
-    @property
-    def enabled(self) -> bool:
-        return True
-
-    def snapshots(self, stop: threading.Event) -> Iterator[Snapshot]:
-        yield from make.steady(60)
-
-    def skip(self, seconds: float) -> None:
-        self.skipped.append(seconds)
+@asynccontextmanager
+async def recorded(
+    snapshots: Iterable[Snapshot] | None = None, size: tuple[int, int] = (120, 36), **changes: object
+) -> AsyncIterator[tuple[DamontuiApp, Pilot[int]]]:
+    """A record of four minutes that was read."""
+    app = DamontuiApp(None, description=make.description("record", **changes), clock=lambda: make.WALL + 1e6)
+    async with app.run_test(size=size) as pilot:
+        make.feed_all(app, make.steady(240, origin="record") if snapshots is None else list(snapshots))
+        app.feed(make.status("ended", "the end of it", 240.0))
+        await pilot.pause()
+        yield app, pilot
 
 
-async def test_a_record_plays_faster_and_skips_ahead() -> None:
-    source = Played()
-    app = DamontuiApp(Monitor(source), clock=lambda: make.WALL)  # type: ignore[arg-type]
-    async with app.run_test(size=(120, 36)) as pilot:
-        await app.workers.wait_for_complete()
-        await pilot.press("right_square_bracket", "right_square_bracket", "right_square_bracket")
-        assert source.speed == 10
-        assert "REPLAY ×10" in title(app)
-        await pilot.press("left_square_bracket")
-        assert source.speed == 5
-        await pilot.press(*["right_square_bracket"] * 20)
-        assert source.speed == math.inf
-        await pilot.press(*["left_square_bracket"] * 20)
-        assert source.speed == 0.25
-        await pilot.press("left", "left", "right")
-        assert source.skipped == []
-        await pilot.press("end", "shift+right")
-        assert source.skipped == [24.0]
+async def test_a_record_opens_whole_at_its_newest_moment() -> None:
+    async with recorded() as (app, _):
+        pane = app.query_one(RegionsPane)
+        assert app.span == 240  # no more and no less than there is
+        assert "4 min" in str(pane.border_subtitle)
+        assert (pane.codes != EMPTY).any(axis=0).all()
+        assert f" RECORD  {moment(make.WALL + 240)}" in title(app)
+        assert "LIVE" not in title(app)
+        assert "ENDED" not in title(app)
+        assert not app.query_one(Notice).display
+        assert not app.query_one("#body").has_class("-frozen")
+        assert "play" in app.query_one(KeyLine).text()
+        assert "switch" not in app.query_one(KeyLine).text()
+
+
+async def test_keys_go_where_the_record_goes() -> None:
+    async with recorded() as (app, pilot):
+        await pilot.press("home")
+        assert f" RECORD  {moment(make.WALL + 1)}" in title(app)
+        await pilot.press("shift+right")
+        assert f" RECORD  {moment(make.WALL + 25)}" in title(app)
         await pilot.press("right")
-        assert len(source.skipped) == 2
+        assert app.view == pytest.approx(25 + app.span / app.query_one(RegionsPane).layout_now.columns)
+        await pilot.press("g", *"00:02:00", "enter")
+        assert f" RECORD  {moment(make.WALL + 120)}" in title(app)
+        await pilot.press("end")
+        assert f" RECORD  {moment(make.WALL + 240)}" in title(app)
+        await pilot.press("right")
+        assert f" RECORD  {moment(make.WALL + 240)}" in title(app)
+        assert app.span == 240
+
+
+async def test_space_plays_and_pauses_a_record() -> None:
+    async with recorded() as (app, pilot):
+        await pilot.press("space")
+        assert f" RECORD  {moment(make.WALL + 1)}  ▶ ×1" in title(app)
+        assert "pause" in app.query_one(KeyLine).text()
+        app.advance(9.0)
+        assert f" RECORD  {moment(make.WALL + 10)}  ▶ ×1" in title(app)
+        await pilot.press("right_square_bracket", "right_square_bracket", "right_square_bracket")
+        app.advance(5.0)
+        assert f" RECORD  {moment(make.WALL + 60)}  ▶ ×10" in title(app)
+        await pilot.press("space")
+        app.advance(5.0)
+        assert f" RECORD  {moment(make.WALL + 60)}" in title(app)
+        assert "▶" not in title(app)
+        assert "PAUSED" not in title(app)
+        await pilot.press("space")  # on from there
+        app.advance(17.0)
+        assert f" RECORD  {moment(make.WALL + 230)}  ▶" in title(app)
+        app.advance(17.0)
+        assert f" RECORD  {moment(make.WALL + 240)}" in title(app)
+        assert not app.playing
+
+
+async def test_a_record_plays_at_many_paces() -> None:
+    async with recorded(speed=math.inf) as (app, pilot):
+        assert app.pace == 3600
+        await pilot.press(*["left_square_bracket"] * 20)
+        assert app.pace == 0.25
+        await pilot.press(*["right_square_bracket"] * 20)
+        assert app.pace == 3600
+        await pilot.press("space")
+        app.advance(0.01)
+        assert app.view == pytest.approx(37)
+
+
+async def test_the_scrubber_shows_and_seeks() -> None:
+    async with recorded() as (app, pilot):
+        scrubber = app.query_one(Scrubber)
+        assert scrubber.display
+        assert scrubber.text().split() == [clock(make.WALL), "━" * 99 + "●", clock(make.WALL + 240)]
+        await pilot.click(Scrubber, offset=(10, 0))
+        assert f" RECORD  {moment(make.WALL + 1)}" in title(app)
+        await pilot.click(Scrubber, offset=(59, 0))
+        assert app.view == pytest.approx(240 * 49 / 99)
+        assert scrubber.text()[59] == "●"
+        await pilot.press(*["minus"] * 3)
+        assert app.span == 30
+        assert scrubber.text().count("━") == pytest.approx(99 / 8, abs=2)
+        await pilot.click(Scrubber, offset=(109, 0))
+        assert app.view is None
+
+
+async def test_what_is_live_has_no_scrubber() -> None:
+    async with running() as (app, _):
+        assert not app.query_one(Scrubber).display
+
+
+async def test_a_record_that_is_still_written_goes_on() -> None:
+    app = DamontuiApp(None, description=make.description("record"), clock=lambda: make.WALL)
+    made = make.steady(90, origin="record")
+    async with app.run_test(size=(120, 36)) as pilot:
+        assert " RECORD  READING…" in title(app)
+        make.feed_all(app, made[:60])
+        assert app.span == 60
+        make.feed_all(app, made[60:])
+        assert app.span == 90
+        assert moment(make.WALL + 90) in title(app)
+        await pilot.press("home")
+        app.feed(make.steady(91, origin="record")[-1])
+        assert moment(make.WALL + 1) in title(app)
+
+
+async def test_an_empty_record_says_so() -> None:
+    app = DamontuiApp(None, description=make.description("record"), clock=lambda: make.WALL)
+    async with app.run_test(size=(120, 36)) as pilot:
+        app.feed(make.status("ended", "a.damontui holds no snapshot"))
+        await pilot.press("space", "home", "end", "right")
+        assert " RECORD  EMPTY" in title(app)
+        assert "holds no snapshot" in app.query_one(Notice).text()
+        assert not app.playing
 
 
 async def test_what_happens_now_has_one_pace() -> None:
@@ -485,7 +570,7 @@ async def test_savings_of_another_moment_are_those_of_then() -> None:
     async with running(shrinking) as (app, pilot):
         await pilot.press("v", "minus", "minus")
         assert "smaller, 75 %" in " ".join(app.query_one(SavingsPane).text().split())
-        await pilot.press("slash", *"-2:10", "enter")
+        await pilot.press("g", *"-2:10", "enter")
         assert "could be 0 B smaller, 0 %" in " ".join(app.query_one(SavingsPane).text().split())
 
 

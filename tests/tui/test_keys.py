@@ -100,6 +100,9 @@ async def test_space_before_the_first_snapshot_freezes_nothing() -> None:
 
 async def test_plus_and_minus_change_the_span() -> None:
     async with running() as (app, pilot):
+        assert app.span == 60  # what there is
+        await pilot.press("plus")
+        assert app.span == 240  # what it would grow to
         await pilot.press("plus")
         assert app.span == 480
         assert "8 min" in str(app.query_one(RegionsPane).border_subtitle)
@@ -241,10 +244,10 @@ async def test_a_users_keymap_moves_keys_everywhere() -> None:
 @pytest.mark.parametrize(
     ("user", "sentence"),
     [
-        ({"swich": "x"}, "no action 'swich'; known are switch, freeze"),
+        ({"swich": "x"}, "no action 'swich'; known are switch, pause"),
         ({"switch": "q"}, "q would do both switch and quit"),
         ({"switch": ""}, "switch has no key"),
-        ({"switch": "x", "freeze": "x"}, "x would do both switch and freeze"),
+        ({"switch": "x", "freeze": "x"}, "x would do both switch and pause"),
     ],
 )
 def test_a_keymap_that_cannot_be_is_one_sentence(user: dict[str, str], sentence: str) -> None:
@@ -258,7 +261,7 @@ def test_keys_may_be_written_as_characters() -> None:
     assert keys.keymap({"span_longer": "}", "help": "?", "freeze": " ", "colour": ","}) == {
         "span_longer": "}",
         "help": "question_mark",
-        "freeze": "space",
+        "pause": "space",
         "colour": "comma",
     }
 

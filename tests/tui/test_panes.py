@@ -15,7 +15,7 @@ from damontui.tui.panes.bandwidth import BandwidthPane
 from damontui.tui.panes.idle import IdlePane
 from damontui.tui.panes.intervals import IntervalsPane
 from damontui.tui.panes.notice import messages, wrapped
-from damontui.tui.panes.title import TitleBar
+from damontui.tui.panes.title import TitleBar, moment
 from tests import make
 from tests.make import GIB
 from tests.tui.frames import drawn, frame, text
@@ -152,15 +152,15 @@ def test_bandwidth_in_one_line() -> None:
 
 def test_percentiles_are_two_sided() -> None:
     lines = drawn(IdlePane(), frame([make.snapshot(ROWS)]), 50, 15)
-    assert lines[0].split() == ["share", "state", "for", "in", "use│idle", "idle", "≥"]
-    assert lines[1].startswith("p0   in use      5 s")
+    assert lines[0].split() == ["coldest", "untouched", "for", "│", "so", "long"]
+    assert lines[1].startswith("p0     100 %   in use      5 s")
     assert "◀│" in lines[1]
     assert lines[1].endswith("│")
-    assert lines[4].startswith("p30    idle   10.0 s")
+    assert lines[4].startswith("p30     70 %     idle   10.0 s")
     assert lines[4].endswith("3 GiB")
-    assert lines[11].startswith("p100   idle   60.0 s")
+    assert lines[11].startswith("p100     0 %     idle   60.0 s")
     assert lines[11].endswith("2 GiB")
-    assert "A quarter was untouched for 60.0 s or more." in lines
+    assert "coldest 25 %: untouched for 60.0 s or longer" in lines
     bars = [line.count("█") for line in lines[1:12]]
     assert max(bars[4:]) > max(bars[:3])
 
@@ -200,7 +200,7 @@ def test_idle_time_in_one_line() -> None:
 
 def test_memory_all_in_use_is_not_called_idle() -> None:
     lines = drawn(IdlePane(), frame([make.snapshot([(0, GIB, 20, 10)])]), 50, 15)
-    assert "Less than a quarter of this memory is idle." in lines
+    assert "less than a quarter of this memory is idle" in lines
     assert all("in use" in line for line in lines[1:12])
 
 
@@ -279,7 +279,17 @@ def test_state_is_never_in_doubt() -> None:
 def test_simulated_says_so_with_its_speed() -> None:
     assert "SIMULATED ×60" in title(description=make.description("simulated"))
     assert "SIMULATED ×max" in title(description=make.description("simulated", speed=float("inf")))
-    assert "REPLAY ×2" in title(description=make.description("record", speed=2.0))
+
+
+def test_a_record_says_so_with_its_date_and_whether_it_plays() -> None:
+    record = make.description("record", speed=2.0)
+    still = title(description=record, live=False, behind=30.0)
+    assert f" RECORD  {moment(make.WALL + 60)}" in still
+    assert not any(word in still for word in ("LIVE", "PAUSED", "REPLAY", "▶", "enabled"))
+    playing = title(description=record, live=False, playing=True, behind=30.0)
+    assert "▶ ×2" in playing
+    assert "PAUSED" not in playing
+    assert " READING…" in title(description=record, snapshots=[])
 
 
 @pytest.mark.parametrize("width", range(1, 121, 7))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Event, Snapshot
+from damontui.damon.snapshot import Description, Event, Snapshot
 from damontui.errors import SourceError
 from damontui.kernel.damon_sysfs import SysfsTarget
 from damontui.monitor import Monitor
@@ -19,6 +20,7 @@ from damontui.sources.active import ActiveSource
 from damontui.sources.catalog import Entry
 from damontui.sources.kdamond import KdamondSource
 from damontui.tui.app import DamontuiApp
+from damontui.tui.panes.bandwidth import BandwidthPane
 from damontui.tui.panes.notice import Notice
 from damontui.tui.panes.title import TitleBar
 from damontui.tui.screens.picker import PickerPane, PickerScreen
@@ -348,6 +350,107 @@ async def test_a_process_that_ended_leaves_its_picture_and_the_notice_offers_the
         await opened(pilot)
 
 
+async def test_a_scene_that_nobody_asked_for_opens_with_what_is_real_in_front_of_it() -> None:
+    class Scene(Scripted):
+        def describe(self) -> Description:
+            return replace(super().describe(), reason="This is synthetic memory: Linux 6.1 has no DAMON")
+
+    real = Entry("real", "2211", "process 2211", "firefox, 1.8 GiB")
+    with picker.active(Scene("demo:steady"), there=lambda: (real, *picker.entries())) as active:
+        app = app_on(active)
+        async with app.run_test(size=(120, 36)) as pilot:
+            await until(pilot, lambda: isinstance(app.screen, PickerScreen) and app.screen.pane.entries is not None)
+            assert isinstance(app.screen, PickerScreen)
+            assert app.screen.pane.chosen is real
+            assert "▶ process 2211" in app.screen.pane.text().splitlines()[3]
+            await pilot.press("escape")
+            words = app.screen_stack[0].query_one(Notice).text()
+            assert "no DAMON. Press t for real memory: process 2211, firefox, 1.8 GiB" in " ".join(words.split())
+
+
+async def test_the_picker_does_not_open_scrolled_past_the_largest_processes() -> None:
+    active = picker.active(Scripted(), there=lambda: (*picker.many(300), *picker.entries()[-6:]))
+    app = DamontuiApp(None, description=make.description(target="demo:steady"), active=active)
+    async with app.run_test(size=(80, 24)) as pilot:
+        pane = await opened(pilot)
+        assert pane.top == 0
+        assert "▶ worker-1 " in pane.text()
+
+
+class Refusing(Scripted):
+    """It can be entered, and says no when it is to begin."""
+
+    def snapshots(self, stop: threading.Event) -> Iterator[Event]:
+        self.log.append(f"refused {self.word}")
+        raise SourceError("cannot monitor paddr with DAMON", "DAMON is held by somebody", "stop it first")
+        yield
+
+
+class Elsewhere(Refusing):
+    """It needs nothing of the kernel's."""
+
+    def describe(self) -> Description:
+        return replace(super().describe(), origin="process")
+
+
+async def test_a_target_that_refuses_to_begin_does_not_stop_the_one_in_force() -> None:
+    log: list[str] = []
+    with picker.active(Scripted("stat", log), lambda word: Elsewhere(word, log)) as active:
+        app = app_on(active)
+        async with app.run_test(size=(120, 36)) as pilot:
+            await until(pilot, lambda: len(app.history) == 3)
+            await open_live(pilot)
+            await pilot.press(*"2211", "enter")
+            await until(pilot, lambda: "leave 2211" in log)
+            assert log == ["enter stat", "enter 2211", "refused 2211", "leave 2211"]  # stat was never stopped
+            assert app.query_one(Notice).text().count("DAMON is held by somebody") == 1
+            assert "LIVE" in app.query_one(TitleBar).text()
+            assert "GB/s" in app.query_one(BandwidthPane).text()
+            assert app.description.target == "stat"
+            assert app.monitor is not None
+            assert app.monitor.running
+            assert active.source.describe().target == "stat"
+
+
+async def test_where_both_need_the_same_the_one_before_comes_back_with_its_past() -> None:
+    log: list[str] = []
+    with picker.active(Scripted("stat", log), lambda word: Refusing(word, log)) as active:
+        app = app_on(active)
+        async with app.run_test(size=(120, 36)) as pilot:
+            await until(pilot, lambda: len(app.history) == 3)
+            history = app.history
+            await open_live(pilot)
+            await pilot.press(*"2211", "enter")
+            await until(pilot, lambda: len(app.history) == 6)  # the script's three once more
+            assert app.history is history
+            assert log[:4] == ["enter stat", "enter 2211", "stopped stat", "refused 2211"]
+            await until(pilot, lambda: "leave 2211" in log)
+            app.paint()
+            assert "DAMON is held by somebody" in app.query_one(Notice).text()
+            assert "LIVE" in app.query_one(TitleBar).text()
+            assert app.description.target == "stat"
+            assert not app._switching
+    assert log[-2:] == ["stopped stat", "leave stat"]
+
+
+async def test_a_target_that_damon_stat_is_in_the_way_of_can_be_had_with_a_key() -> None:
+    blocked = Blocked()
+    with picker.active(Scripted("stat", blocked.log), lambda word: blocked) as active:
+        app = app_on(active)
+        async with app.run_test(size=(120, 36)) as pilot:
+            await until(pilot, lambda: len(app.history) == 3)
+            await open_live(pilot)
+            await pilot.press(*"2211", "enter")
+            await until(pilot, lambda: "Press T to switch DAMON_STAT off" in app.query_one(Notice).text())
+            assert app.description.target == "stat"
+            assert "LIVE" in app.query_one(TitleBar).text()
+            await pilot.press("T")
+            await until(pilot, lambda: app.description.target == "paddr" and len(app.history) == 3)
+            assert blocked.take
+            assert "Press T" not in app.query_one(Notice).text()
+            await until(pilot, lambda: "leave stat" in blocked.log)
+
+
 # -- taking DAMON from DAMON_STAT
 
 
@@ -400,8 +503,9 @@ async def test_a_kernels_damon_stat_is_taken_by_the_key_and_given_back_at_the_en
             assert enabled.read_text().strip() == "Y"
             await pilot.press("T")
             # its folder is made only once the new run has begun
-            await until(pilot, lambda: kernel.sys("nr_kdamonds") == "1" and kernel.sys("0/state") == "on")
-            assert app.error is None
+            await until(
+                pilot, lambda: app.error is None and kernel.sys("nr_kdamonds") == "1" and kernel.sys("0/state") == "on"
+            )
             assert enabled.read_text().strip() == "N"
             await pilot.press("q")
     assert enabled.read_text().strip() == "Y"

@@ -308,12 +308,11 @@ async def test_only_lines_that_changed_are_painted() -> None:
 
 
 async def test_the_axis_stays_while_memory_fits_it() -> None:
-    made = steady()
-    async with shown(frame(made)) as pane:
+    what = frame(steady())
+    async with shown(what) as pane:
         axis, raster = pane.axis, pane.raster
-        made.append(snapshot(242.0, [(GIB, 3 * GIB, 1)]))
-        what = frame(made)
-        pane.show(what)
+        what.history.append(snapshot(242.0, [(GIB, 3 * GIB, 1)]))
+        pane.show(replace(what, snapshot=what.history.last, now=242.0))
         assert pane.axis is axis
         what.history.append(snapshot(244.0, [(GIB, 9 * GIB, 1)]))
         pane.show(replace(what, snapshot=what.history.last, now=244.0))

@@ -206,7 +206,9 @@ class DetailPane(Pane):
             return []
         found = facts(snapshot, place)
         when: Line = (
-            ("now · " if frame.live else f"at {clock(snapshot.wall)}, {duration(frame.behind)} ago · ", "muted"),
+            ("now · " if frame.live else f"at {clock(snapshot.wall)}, {duration(frame.behind)} ago · ", "muted")
+            if not frame.record
+            else (f"at {clock(snapshot.wall)} · ", "muted"),
             ("y copies ", "muted"),
         )
         if found is None:

@@ -63,7 +63,7 @@ def groups(frame: Frame, free: int | None) -> list[Group]:
     """What there is to say, the most important first."""
     snapshot, interim = frame.snapshot, frame.interim
     if snapshot is not None and len(snapshot):
-        told = headline.headline(snapshot, frame.threshold)
+        told = headline.headline(snapshot, frame.threshold, frame.estimate)
         if told is None:
             return [(("nothing is known of this memory yet", "label"),)]
         out = in_use(told, interim)

@@ -25,6 +25,8 @@ class KeyLine(Pane):
         spots: list[tuple[int, int, str]] = []
         taken = 0
         shown = [replace(key, label=_label(key, frame)) for key in TABLE if key.label]
+        if frame.record:  # it has no switch
+            shown = [key for key in shown if key.id != "switch"]
         if frame.description.target == "run":  # another target would end the command
             shown = [key for key in shown if key.id != "target"]
         rooms = {key.id: len(keys_of(key, self._keymap)[0]) + len(key.label) + 4 for key in shown}
@@ -49,7 +51,7 @@ class KeyLine(Pane):
                 await self.app.run_action(action)
 
 
-_FIRST = ("switch", "freeze", "target", "help", "quit")
+_FIRST = ("switch", "pause", "target", "help", "quit")
 
 
 def _label(key: Key, frame: Frame) -> str:
@@ -57,6 +59,8 @@ def _label(key: Key, frame: Frame) -> str:
         if frame.error is not None:
             return "start afresh"
         return "switch off" if frame.enabled else "switch on"
-    if key.id == "freeze":
-        return "freeze" if frame.live else "back to live"
+    if key.id == "pause":
+        if frame.record:
+            return "pause" if frame.playing else "play"
+        return "pause" if frame.live else "back to live"
     return key.label

@@ -37,9 +37,14 @@ def messages(frame: Frame) -> list[tuple[str, str]]:
         out.append((sentence(frame.notice), "error"))
     if frame.error is not None and snapshot is not None:  # without a picture, the panes say it
         out.append((sentence(frame.error), "error"))
-    if isinstance(frame.error, SourceError) and frame.error.offer == "take":
+    if any(isinstance(one, SourceError) and one.offer == "take" for one in (frame.error, frame.notice)):
         out.append(("Press T to switch DAMON_STAT off for the time being; it is given back at the end", "warn"))
-    if status is not None and status.state in ("gone", "ended") and status.text:
+    if (
+        status is not None
+        and status.state in ("gone", "ended")
+        and status.text
+        and not (frame.record and snapshot is not None)
+    ):
         command = frame.description.target == "run"
         way = "press q to leave with it" if command else "press t for another target, e to start afresh"
         out.append((f"{status.text}; {way}", "warn"))
@@ -54,7 +59,8 @@ def messages(frame: Frame) -> list[tuple[str, str]]:
         out.append((frame.description.notice, "warn"))
     if frame.description.reason:
         reason = frame.description.reason
-        out.append((f"{reason}{'' if reason.endswith('.') else '.'} Press t for all that can be watched here", "label"))
+        real = f"Press t for real memory: {frame.offer}" if frame.offer else "Press t for all that can be watched here"
+        out.append((f"{reason}{'' if reason.endswith('.') else '.'} {real}", "label"))
     return out
 
 

@@ -60,6 +60,11 @@ def clock(seconds: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(seconds))
 
 
+def moment(seconds: float) -> str:
+    """The date and the time of day in the local zone."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
+
+
 def speed(factor: float) -> str:
     """``×60``; ``×max`` for as fast as it goes."""
     return "×max" if math.isinf(factor) else f"×{factor:g}"
@@ -69,6 +74,8 @@ def state(frame: Frame, *, short: bool = False) -> tuple[Span, ...]:
     """Whether this is live, frozen, off, over; what is simulated; what came late."""
     description = frame.description
     parts: list[Span] = []
+    if frame.record:
+        return _recorded(frame, short=short)
     if not frame.live:
         new = f" · {frame.pending} new" if frame.pending else ""
         behind = f" −{_minutes(frame.behind)}" if frame.behind >= 0.5 else ""
@@ -87,18 +94,31 @@ def state(frame: Frame, *, short: bool = False) -> tuple[Span, ...]:
     elif frame.snapshot is None:
         parts.append((" ○ WAITING ", "off"))
     else:
-        simulated = description.origin in ("simulated", "record")
+        simulated = description.origin == "simulated"
         parts.append((" ● LIVE ", "live"))
         if not short or not simulated:
             parts.append((clock(frame.wall if simulated else frame.clock) + " ", "value"))
     if description.origin == "simulated":
         parts.append((f" SIMULATED {speed(description.speed)} " if not short else " SIMULATED ", "simulated"))
-    elif description.origin == "record":
-        parts.append((f" REPLAY {speed(description.speed)} ", "simulated"))
     if frame.recording:
         parts.append((f" {frame.recording if not short else 'REC'} ", "recording"))
     if frame.snapshot is not None and frame.snapshot.late:
         parts.append((f" {frame.snapshot.late} late ", "warn"))
+    return tuple(parts)
+
+
+def _recorded(frame: Frame, *, short: bool) -> tuple[Span, ...]:
+    """That this is the past, the moment shown with its date, and whether it plays."""
+    parts: list[Span] = [(" RECORD ", "simulated")]
+    if frame.error is not None:
+        parts.append((" STOPPED ", "error"))
+    elif frame.snapshot is None:
+        ended = frame.status is not None and frame.status.state == "ended"
+        parts.append((" EMPTY " if ended else " READING… ", "off"))
+    else:
+        parts.append((f" {clock(frame.wall) if short else moment(frame.wall)} ", "value"))
+    if frame.playing:
+        parts.append((f" ▶ {speed(frame.description.speed)} ", "live"))
     return tuple(parts)
 
 
@@ -111,6 +131,8 @@ def _minutes(seconds: float) -> str:
 
 def switch(frame: Frame, *, short: bool = False) -> tuple[Span, ...]:
     """The switch as a control: a knob at the right when on; its word says the same."""
+    if frame.record:  # there is nothing to switch
+        return ()
     label: Span = ("" if short else "enabled ", "label")
     if frame.error is not None and frame.snapshot is None:
         return (label, ("    " if not frame.ascii else "[??]", "knob-off"), (" unknown ", "muted"))

@@ -78,9 +78,16 @@ class PickerPane(Pane):
         for section in SECTIONS:
             inside = [entry for entry in shown if entry.section == section]
             self.rows += [section, *inside] if inside else []
-        wanted = (self.chosen.word if self.chosen is not None else "", self.current)
         targets = self.targets()
-        found = [entry for word in wanted for entry in targets if word and entry.word == word]
+        if self.chosen is not None:
+            found = [entry for entry in targets if entry.word == self.chosen.word]
+            found.sort(key=lambda entry: entry.section != self.chosen.section)  # type: ignore[union-attr]
+        else:  # at first no scrolling past the largest processes, wherever the one in force is
+            asked = self.frame is None or not self.frame.description.reason  # else it is a scene that nobody asked for
+            near = self.rows[: max(8, self._seen)] if asked else []
+            found = [one for one in near if isinstance(one, Entry) and one.word == self.current]
+            found += [one for one in targets if one.available and one.section in ("real", "processes")]
+        found += [entry for entry in targets if entry.word == self.current]
         found += [entry for entry in targets if entry.available] + targets
         self.choose(found[0] if found else None)
 
