@@ -191,7 +191,10 @@ _OPTIONS = (
     *("--rootfs", "--count", "--style", "--format", "--address", "--size", "--rate", "--age", "--time", "--target"),
     *("--skip", "--bins", "--heat", "--to", "--theme", "--span", "--mode", "--history", "--nonsense", "-x"),
 )
-_FLAGS = ("--json", "--fold", "--doubling", "--all", "--children", "--read-only", "--no-autotune", "--disabled", "--ascii")
+_FLAGS = (
+    *("--json", "--fold", "--doubling", "--all", "--children"),
+    *("--read-only", "--no-autotune", "--disabled", "--ascii"),
+)
 
 
 _SOURCE = {
