@@ -147,6 +147,8 @@ class _Counting:
         self._wanted: int = call.words.count
         self._timeout: float = call.words.timeout
         self._now: bool = call.words.now
+        description = source.describe()
+        self._is_record = description.origin == "record" or description.target == "-"
         self._seen = 0
         self._young: Snapshot | None = None
         """What came before it says something: better than nothing, should nothing else come."""
@@ -183,7 +185,7 @@ class _Counting:
         if isinstance(event, Interim):
             # after the first, whole aggregations; before the module computed anything, there is nothing to print
             return self._now and not self._seen and (event.in_use is not None or event.module.bandwidth is not None)
-        if self._now or self._seen or self._source.describe().origin == "record" or says_something(event):
+        if self._now or self._seen or self._is_record or says_something(event):
             return True
         self._young = event
         self._waiting.settle(event)

@@ -71,7 +71,7 @@ def _use(rng: random.Random, path: Path) -> Case:
     style = rng.choice(sorted(STYLES))
     form = rng.choice(("text", "text", "json"))
     more = rng.choice(
-        ([], ["--fold"], ["--all"], ["--log"], ["--heat", "idle"], ["--sample", "5ms", "--aggr", "100ms"])
+        ([], ["--fold"], ["--all"], ["--doubling"], ["--heat", "idle"], ["--sample", "5ms", "--aggr", "100ms"])
     )
     return Case(["report", str(path), "--style", style, "--format", form, *more])
 
@@ -191,7 +191,10 @@ _OPTIONS = (
     *("--rootfs", "--count", "--style", "--format", "--address", "--size", "--rate", "--age", "--time", "--target"),
     *("--skip", "--bins", "--heat", "--to", "--theme", "--span", "--mode", "--history", "--nonsense", "-x"),
 )
-_FLAGS = ("--json", "--fold", "--log", "--all", "--children", "--read-only", "--no-autotune", "--disabled", "--ascii")
+_FLAGS = (
+    *("--json", "--fold", "--doubling", "--all", "--children"),
+    *("--read-only", "--no-autotune", "--disabled", "--ascii"),
+)
 
 
 _SOURCE = {
