@@ -8,40 +8,13 @@ import sys
 import threading
 import traceback
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from damontui import __version__
+from damontui.commands.table import COMMANDS, module_of, parser_of, split
 from damontui.errors import DamontuiError
 from damontui.safe_text import StreamError, guarded
 
-
-class Command(NamedTuple):
-    """A command: the module of `damontui.commands` that has it, its form and what it is for."""
-
-    module: str
-    form: str
-    summary: str
-
-
-LIVE = Command("live", "[TARGET] [options]", "the live monitor")
-COMMANDS: dict[str, Command] = {
-    "run": Command("run", "[options] -- COMMAND…", "start COMMAND and monitor it; ends with its exit status"),
-    "snapshot": Command("snapshot", "[TARGET] [--count N] [--json]", "measure without a screen, print, end"),
-    "record": Command("record", "[TARGET] -o FILE [--for S]", "keep what is seen"),
-    "report": Command("report", "[TARGET|FILE] [--style S]", "what a record shows: text, JSON, pictures"),
-    "convert": Command("convert", "IN OUT [--to FORMAT]", "between record formats"),
-    "doctor": Command("doctor", "[--json]", "what this machine can do, what is in the way, and the remedy"),
-}
-
-_EXAMPLES = """\
-examples:
-  damontui                       what this machine has; simulated memory where it has nothing
-  sudo damontui stat             the kernel's DAMON_STAT: the whole machine's memory
-  damontui demo:server --speed 60
-  damontui snapshot --json       one JSON object, for scripts
-
-exit status: 0; 1 the system said no; 2 wrong usage; 128 and the signal's number after a signal (130: Ctrl-C)
-environment: DAMONTUI_ENABLED, DAMONTUI_READ_ONLY and so on, one for each setting; NO_COLOR"""
+__all__ = ["COMMANDS", "main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -119,60 +92,12 @@ def _run(words: list[str]) -> int:
     if "--version" in words[:1]:
         print(f"damontui {__version__}")
         return 0
-    from importlib import import_module
-
-    from damontui.commands.call import Call, Parser, add_general, program
+    from damontui.commands.call import Call, program
     from damontui.commands.endings import Endings
+    from damontui.commands.logs import logging_to
 
-    name, rest = _split(words)
-    command = COMMANDS[name] if name else LIVE
-    module = import_module(f"damontui.commands.{command.module}")
-    parser = Parser(
-        prog=f"damontui {name}".rstrip(),
-        usage=f"damontui {name} {command.form}".replace("  ", " "),
-        description=module.__doc__ if name else _overview(),
-        epilog=getattr(module, "EXAMPLES", None) if name else _EXAMPLES,
-    )
-    module.arguments(parser)
-    add_general(parser)
-    if not name:
-        parser.add_argument("--version", action="version", version=f"damontui {__version__}", help="the version")
-    parsed = parser.parse_args(rest)
-    with Endings() as endings:
-        status: int = module.run(Call(parsed, os.environ, program(), endings))
+    name, rest = split(words)
+    parsed = parser_of(name).parse_args(rest)
+    with logging_to(parsed.log, os.environ, screen=name in ("", "run")), Endings() as endings:
+        status: int = module_of(name).run(Call(parsed, os.environ, program(), endings))
     return status
-
-
-def _overview() -> str:
-    width = max(len(f"{name} {command.form}") for name, command in COMMANDS.items()) + 2
-    lines = ["See, live, which memory is really in use.", "", "commands:"]
-    lines += [f"  {f'{name} {c.form}':<{width}}{c.summary}" for name, c in COMMANDS.items()]
-    return "\n".join(lines)
-
-
-def _split(words: list[str]) -> tuple[str, list[str]]:
-    """The command's name and the words without it; "" is the live monitor.
-
-    The first word that is no option decides, so that options may stand before it. A target of a command's name is
-    written with a path: ``./snapshot``.
-    """
-    from damontui.config import SETTINGS
-
-    takes_value = {setting.option for setting in SETTINGS if setting.metavar} | {
-        "--rootfs",
-        "--config",
-        "--regions",
-        "-p",
-        "--process",
-    }
-    skip = False
-    for place, word in enumerate(words):
-        if skip:
-            skip = False
-        elif word == "--":
-            break
-        elif word.startswith("-") and word != "-":
-            skip = word in takes_value
-        else:
-            return (word, words[:place] + words[place + 1 :]) if word in COMMANDS else ("", words)
-    return "", words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 
@@ -9,6 +10,8 @@ from damontui.damon.snapshot import Event, Interim, Snapshot, Status
 from damontui.errors import DamontuiError, SourceError
 from damontui.history import History
 from damontui.sources.base import Source
+
+_log = logging.getLogger(__name__)
 
 Listener = Callable[[Event | DamontuiError], None]
 """Called in the monitor's thread with each event, or with the error that ended the source; must not block."""
@@ -47,25 +50,32 @@ class Monitor:
         """Iterate the source until `stop`, its end or an error; errors are handed on, not raised."""
         self._idle.clear()
         self.error = None
+        word = self.source.describe().target
+        _log.info("monitoring %s begins", word)
         try:
             for event in self.source.snapshots(self._stop):
                 if isinstance(event, Snapshot):
-                    self.history.append(event)
+                    _log.debug("%s: a snapshot of %d regions at %.3f s", word, len(event), event.time)
+                    self._keep(event)
                 elif not isinstance(event, Interim):  # which is no history
                     self.status = event
+                    _log.info("%s is %s: %s", word, event.state, event.text)
                 self._hand_on(event)
                 if self._stop.is_set():
                     break
         except DamontuiError as error:
             self.error = error
+            _log.warning("monitoring %s ended: %s", word, error)
             self._hand_on(error)
         except Exception as error:  # a fault of ours: shown in its pane, and the monitor can be started again
             self.error = SourceError(
                 "monitoring stopped", f"{type(error).__name__}: {error}", "press e to start afresh"
             )
             self.error.__cause__ = error
+            _log.exception("monitoring %s ended with a fault of this program", word)
             self._hand_on(self.error)
         finally:
+            _log.info("monitoring %s is over", word)
             self._idle.set()
 
     def stop(self, timeout: float | None = None) -> bool:
@@ -78,13 +88,18 @@ class Monitor:
         self._stop.clear()
 
     def switch(self, on: bool) -> None:
-        """Turn the source's switch. Turning it on forgets the past, as monitoring starts afresh.
+        """Turn the source's switch. The past stays, with a gap, as where somebody else turns it.
 
         May block for a second. Raises `SourceError` where the switch does not take.
         """
+        _log.info("switch %s: %s", self.source.describe().target, "on" if on else "off")
         self.source.enabled = on
-        if on:
-            self.history.clear()
+
+    def _keep(self, snapshot: Snapshot) -> None:
+        last = self.history.last
+        if last is not None and snapshot.time < last.time:
+            self.history.clear()  # its clock began anew (a record from its beginning): there is no past to it
+        self.history.append(snapshot)
 
     def _hand_on(self, event: Event | DamontuiError) -> None:
         for listener in tuple(self._listeners):

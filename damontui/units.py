@@ -68,6 +68,14 @@ def duration(seconds: float) -> str:
     return f"{minutes}:{whole % 60:02d}"
 
 
+def span(seconds: float) -> str:
+    """A round length of time as people say it: ``10 s``, ``1 min``, ``2 h``; any other one as `duration`."""
+    for unit, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= unit and seconds % unit < 1e-9:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds:.0f} s" if 1 <= seconds < 60 and seconds % 1 == 0 else duration(seconds)
+
+
 def share(part: float) -> str:
     """A share as a percentage with two significant digits below 10 %: ``0.3 %``, ``3.8 %``, ``42 %``."""
     percent = part * 100

@@ -22,6 +22,10 @@ class Area:
     rss: int = 0
     referenced: int = 0
     flags: str = "rd wr mr mw me ac"
+    swap: int = 0
+    huge: int = 0
+    anonymous: int | None = None
+    """Anonymous bytes where it is a file's mapping; all of ``rss`` where left out."""
 
 
 def smaps_text(areas: Sequence[Area]) -> bytes:
@@ -30,8 +34,10 @@ def smaps_text(areas: Sequence[Area]) -> bytes:
         f"{area.start:08x}-{area.start + area.size:08x} {area.perms} 00000000 00:00 0 {' ' * 20}{area.path}".rstrip()
         + f"\nSize: {area.size // 1024:>14} kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n"
         f"Rss: {area.rss // 1024:>15} kB\nPss: {area.rss // 1024:>15} kB\nPss_Dirty:             0 kB\n"
-        f"Referenced: {area.referenced // 1024:>8} kB\nAnonymous: {area.rss // 1024:>9} kB\n"
-        f"Swap:                  0 kB\nTHPeligible:           0\nVmFlags: {area.flags}\n"
+        f"Referenced: {area.referenced // 1024:>8} kB\n"
+        f"Anonymous: {(area.rss if area.anonymous is None else area.anonymous) // 1024:>9} kB\n"
+        f"AnonHugePages: {area.huge // 1024:>8} kB\n"
+        f"Swap: {area.swap // 1024:>14} kB\nTHPeligible:           0\nVmFlags: {area.flags}\n"
         for area in areas
     ).encode()
 
@@ -75,7 +81,12 @@ class FakeProcess:
 
     def map(self, areas: Sequence[Area]) -> None:
         """What is mapped and referenced from now on."""
+        rss, referenced = sum(area.rss for area in areas), sum(area.referenced for area in areas)
         (self.folder / "smaps").write_bytes(smaps_text(areas))
+        (self.folder / "smaps_rollup").write_text(
+            f"10000-20000 ---p 00000000 00:00 0 [rollup]\nRss: {rss // 1024} kB\nReferenced: {referenced // 1024} kB\n"
+        )
+        (self.folder / "statm").write_text(f"{rss // 4096 + 9} {rss // 4096} 0 0 0 0 0\n")
 
     @property
     def cleared(self) -> bool:

@@ -1,6 +1,6 @@
 """The program with one more kind of target, whose source writes down how it was entered and left.
 
-Run as ``python tests/fake_program.py LOG WORDS…``; targets are ``fake:BEHAVIOUR``.
+Run as ``python -m tests.fake_program LOG WORDS…``; targets are ``fake:BEHAVIOUR``.
 """
 
 from __future__ import annotations

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from damontui import __version__, cli
+from damontui import __version__, cli, config
+from damontui.commands.table import parser_of, split
 
 PROGRAM = [sys.executable, "-m", "damontui"]
-FAKE = [sys.executable, str(Path(__file__).parent / "fake_program.py")]
+FAKE = [sys.executable, "-m", "tests.fake_program"]  # as a module: what is imported is this folder's program
 TIMEOUT = 60
 
 
@@ -123,9 +124,62 @@ def test_a_wrong_variable_is_named(
     assert variable in capsys.readouterr().err
 
 
-def test_options_may_stand_before_the_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["--seed", "1", "snapshot", "demo", "--speed", "max", "--json"]) == 0
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--seed 1 snapshot demo --json",
+        "--count 1 snapshot demo --json",
+        "-n 1 --json --seed=1 snapshot demo",
+        "--json snapshot --seed 1 demo",
+        "--via proc snapshot demo --json",
+        "--regions 4G-6G --now snapshot demo --json",
+        "--theme snapshot snapshot demo --json --mode idle",
+    ],
+)
+def test_options_may_stand_anywhere(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    said = [word for word in words.split() if word not in ("--theme", "--mode", "idle")]
+    if "--theme" in words:
+        assert cli.main([*words.split(), "--speed", "max"]) == 2  # snapshot has no screen, and says so
+        assert "--theme: there is no such option; see: damontui snapshot --help" in capsys.readouterr().err
+        said.remove("snapshot")
+    assert cli.main([*said, "--speed", "max"]) == 0
     assert json.loads(capsys.readouterr().out)["target"] == "demo:steady"
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "rest"),
+    [
+        ("--for 8h record stat -o f", "record", "--for 8h stat -o f"),
+        ("-o record record stat", "record", "-o record stat"),
+        ("-p snapshot", "", "-p snapshot"),
+        ("-p record snapshot", "snapshot", "-p record"),
+        ("demo snapshot", "", "demo snapshot"),
+        ("--style wss report f", "report", "--style wss f"),
+        ("run -- damontui snapshot", "run", "-- damontui snapshot"),
+        ("-- snapshot", "", "-- snapshot"),
+        ("- snapshot", "", "- snapshot"),
+        ("--now snapshot", "snapshot", "--now"),
+        ("--seed snapshot", "", "--seed snapshot"),
+        ("", "", ""),
+    ],
+)
+def test_which_word_is_the_command(words: str, name: str, rest: str) -> None:
+    assert split(words.split()) == (name, rest.split())
+
+
+def test_what_takes_a_value_is_the_same_in_every_command() -> None:
+    """Else what stands before a command's name would be read in another way than what stands after it."""
+    known: dict[str, tuple[str, bool]] = {}
+    for name in ("", *cli.COMMANDS):
+        for option, valued in parser_of(name).options().items():
+            assert known.setdefault(option, (name, valued))[1] == valued, f"{option} of {name} and {known[option][0]}"
+
+
+def test_every_setting_is_an_option_of_some_command() -> None:
+    every = {option for name in ("", *cli.COMMANDS) for option in parser_of(name).options()}
+    for one in config.SETTINGS:
+        if one.name != "target":  # a word of its own
+            assert ({one.option} if one.metavar else {flag.option for flag in one.flags}) <= every
 
 
 # -- what it imports ----------
@@ -258,7 +312,7 @@ def test_the_limit_of_time(tmp_path: Path, behaviour: str) -> None:
     assert "no snapshot came" in done.stderr
     assert "--timeout" in done.stderr
     assert ("at most 10 s" in done.stderr) == (behaviour == "waiting")
-    assert "left _TimeUp" in log.read_text()
+    assert "left SourceError" in log.read_text()
 
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from damontui import config
+from damontui.declare import Setting, parse_history
 from damontui.errors import UsageError
 
 
@@ -23,18 +24,20 @@ def written(folder: Path, text: str) -> str:
 
 def test_built_in_settings_are_the_packaged_file() -> None:
     settings = config.settings(environ={})
-    assert settings["target"] == "auto"
-    assert settings["enabled"] is True
-    assert settings["read_only"] is False
-    assert settings["speed"] == 1.0
-    assert settings["span"] is None  # four minutes, or a whole record
-    assert settings["sample"] is None
+    assert settings.target == "auto"
+    assert settings.enabled is True
+    assert settings.read_only is False
+    assert settings.speed == 1.0
+    assert settings.span_us is None  # four minutes, or a whole record
+    assert settings.sample_us is None
     assert settings.keys == {}
 
 
 def test_every_setting_is_explained_in_the_packaged_file() -> None:
     text = resources.files("damontui").joinpath("defaults.toml").read_text()
     for setting in config.SETTINGS:
+        if not setting.file:
+            continue
         assert f"\n{setting.name} = " in text or f"\n# {setting.name} = " in text
 
 
@@ -42,24 +45,23 @@ def test_a_packager_can_switch_it_off(monkeypatch: pytest.MonkeyPatch, tmp_path:
     text = resources.files("damontui").joinpath("defaults.toml").read_text()
     (tmp_path / "defaults.toml").write_text(text.replace("enabled = true", "enabled = false"))
     monkeypatch.setattr(config.resources, "files", lambda _: tmp_path)
-    assert config.settings(environ={})["enabled"] is False
-    assert config.settings(environ={"DAMONTUI_ENABLED": "Y"})["enabled"] is True
+    assert config.settings(environ={}).enabled is False
+    assert config.settings(environ={"DAMONTUI_ENABLED": "Y"}).enabled is True
 
 
 def test_command_line_over_environment_over_file_over_built_in(tmp_path: Path) -> None:
     file = written(tmp_path, 'seed = 1\nspeed = 2\n[monitoring]\nsample = "7ms"\nmax_regions = 77\n')
     environ = {"DAMONTUI_SPEED": "3", "DAMONTUI_MAX_REGIONS": "88"}
     settings = config.settings({"max_regions": 99}, environ, file)
-    assert (settings["seed"], settings["speed"], settings["max_regions"], settings["sample"]) == (1, 3.0, 99, 7_000)
-    options = settings.options("/somewhere", "/bin/damontui")
-    assert (options.seed, options.speed, options.max_regions, options.sample_us) == (1, 3.0, 99, 7_000)
-    assert options.insisted == ("--max-regions",)
-    assert (options.rootfs, options.program) == ("/somewhere", "/bin/damontui")
+    assert (settings.seed, settings.speed, settings.max_regions, settings.sample_us) == (1, 3.0, 99, 7_000)
+    assert settings.insisted == ("--max-regions",)
+    assert not settings.disabled
+    assert config.settings({"enabled": False}, {}).disabled
 
 
 @pytest.mark.parametrize("text", ["enabled = false", "enabled=false # off\n[screen]\nspan = '1h'\n"])
 def test_the_file_can_switch_it_off(tmp_path: Path, text: str) -> None:
-    assert config.settings(environ={}, file=written(tmp_path, text))["enabled"] is False
+    assert config.settings(environ={}, file=written(tmp_path, text)).enabled is False
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ def test_the_file_can_switch_it_off(tmp_path: Path, text: str) -> None:
         ("[screen]\nmode = 'pink'", "screen.mode: 'pink' is none of: rate, temperature, idle"),
         ("monitoring = 3", "monitoring: there is no such setting"),
         ("[keys]\nquit = 3", "keys.quit: 3 is not text"),
-        ("colour = 'red'", "colour: there is no such setting; known here: target"),
+        ("colour = 'red'", "colour: there is no such setting; known here: enabled"),
         ("target = ''", "target: a word is missing"),
         ("enabled", "not TOML"),
         ("enabled = tru\0e", "not TOML"),
@@ -130,15 +132,15 @@ def test_where_the_file_is_looked_for(tmp_path: Path, monkeypatch: pytest.Monkey
     ("text", "value"), [("Y", True), ("1", True), ("on", True), ("N", False), ("0", False), ("", False), ("no", False)]
 )
 def test_switches_are_read_as_the_kernel_reads_them(text: str, value: bool) -> None:
-    assert config.settings(environ={"DAMONTUI_READ_ONLY": text})["read_only"] is value
+    assert config.settings(environ={"DAMONTUI_READ_ONLY": text}).read_only is value
 
 
 def test_speed_max_is_infinite() -> None:
-    assert config.settings(environ={"DAMONTUI_SPEED": "max"})["speed"] == math.inf
+    assert config.settings(environ={"DAMONTUI_SPEED": "max"}).speed == math.inf
 
 
 @given(text=st.text(max_size=40), setting=st.sampled_from(config.SETTINGS))
-def test_any_text_is_taken_or_refused_in_one_sentence(text: str, setting: config.Setting) -> None:
+def test_any_text_is_taken_or_refused_in_one_sentence(text: str, setting: Setting) -> None:
     try:
         setting.parse(text, setting.option)
     except UsageError as error:
@@ -148,7 +150,7 @@ def test_any_text_is_taken_or_refused_in_one_sentence(text: str, setting: config
 def test_a_duration_without_a_unit_is_seconds_in_every_layer(tmp_path: Path) -> None:
     file = written(tmp_path, "[monitoring]\nsample = 2\naggr = 0.5\n[screen]\nspan = '90'\n")
     settings = config.settings(environ={"DAMONTUI_UPDATE": "5"}, file=file)
-    assert [settings[name] for name in ("sample", "aggr", "span", "update")] == [2e6, 5e5, 9e7, 5e6]
+    assert [settings.sample_us, settings.aggr_us, settings.span_us, settings.update_us] == [2e6, 5e5, 9e7, 5e6]
 
 
 def test_keys_are_handed_on(tmp_path: Path) -> None:
@@ -157,11 +159,11 @@ def test_keys_are_handed_on(tmp_path: Path) -> None:
 
 
 def test_the_memory_for_the_past_has_a_unit_and_a_least() -> None:
-    assert config.parse_history("64M", "--history") == 64 << 20
-    assert config.settings(environ={"DAMONTUI_HISTORY": "1.5 GiB"})["history"] == 3 << 29
+    assert parse_history("64M", "--history") == 64 << 20
+    assert config.settings(environ={"DAMONTUI_HISTORY": "1.5 GiB"}).history == 3 << 29
     for text, sentence in (("64K", "less than 1M"), ("much", "is not a size")):
         with pytest.raises(UsageError, match=f"--history: '{text}'.*{sentence}|--history: '{text}' {sentence}"):
-            config.parse_history(text, "--history")
+            parse_history(text, "--history")
 
 
 def test_a_callers_file_does_not_say_where_root_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,14 +172,14 @@ def test_a_callers_file_does_not_say_where_root_writes(tmp_path: Path, monkeypat
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     file.chmod(0o664)  # its group could write it
     for settings in (config.settings(environ={"DAMONTUI_CONFIG": str(file)}), config.settings({}, {}, str(file))):
-        assert settings["screenshots"] is None
-        assert settings["span"] == 60_000_000
+        assert settings.screenshots is None
+        assert settings.span_us == 60_000_000
         assert "does not say where root writes; give it with --screenshots" in settings.left_out[0]
     file.chmod(0o600)
     owned_by_root = os.stat(file).st_uid == 0
-    assert (config.settings({}, {}, str(file))["screenshots"] == "/etc/cron.d") is owned_by_root
+    assert (config.settings({}, {}, str(file)).screenshots == "/etc/cron.d") is owned_by_root
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    assert config.settings({}, {}, str(file))["screenshots"] == "/etc/cron.d"
+    assert config.settings({}, {}, str(file)).screenshots == "/etc/cron.d"
 
 
 @pytest.mark.parametrize(

@@ -17,4 +17,4 @@ def test_the_readme_shows_what_is_printed(example: re.Match[str]) -> None:
 
 
 def test_the_readme_has_examples() -> None:
-    assert len(EXAMPLES) >= 4
+    assert len(EXAMPLES) >= 3

@@ -67,3 +67,18 @@ def test_the_status_of_a_command_comes_through_an_ignored_sigchld() -> None:
         env=os.environ | {"PYTHONPATH": os.getcwd()},
     )
     assert done.returncode == 7
+
+
+def test_records_through_pipes(tmp_path: Path) -> None:
+    path = tmp_path / "a.damontui"
+    words = ["record", "demo", "--seed", "1", "--speed", "max", "--for", "1s", "-o", str(path)]
+    assert shell('"$@"', *words).returncode == 0
+    script = f'"$@" - - --to json <{path} | "$@" - {tmp_path}/b.damontui'
+    done = shell(script, "convert")
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    with Record(path) as one, Record(tmp_path / "b.damontui") as other:
+        assert [s.nr_accesses.tolist() for s in one.table()] == [s.nr_accesses.tolist() for s in other.table()]
+    assert shell('"$@" <&-', "convert", "-", str(tmp_path / "c.json")).returncode == 1
+    text = shell('"$@"', "report", str(path), "-o", "-").stdout
+    assert text == shell('"$@"', "report", str(path)).stdout != ""
+    assert sorted(os.listdir(tmp_path)) == ["a.damontui", "b.damontui"]

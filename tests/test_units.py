@@ -70,3 +70,8 @@ def test_a_size_that_no_machine_has_is_one_sentence(text: str) -> None:
         units.parse_size(text, "--history")
     with pytest.raises(UsageError, match="--span: the number is too large"):
         units.parse_duration("9" * 400 + "h", "--span")
+
+
+def test_spans_are_as_people_say_them() -> None:
+    shown = [units.span(one) for one in (0.1, 1, 10, 59, 60, 90, 120, 3600, 86_400, 12.5)]
+    assert shown == ["100 ms", "1 s", "10 s", "59 s", "1 min", "1:30", "2 min", "1 h", "1 d", "12.5 s"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from damontui.analysis import frames, savings, usage
+from damontui.analysis.estimate import Estimate, Interval
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Snapshot
 
@@ -57,15 +58,19 @@ def within(snapshot: Snapshot, threshold: float = THRESHOLD) -> float:
     return max(shorter, default=usage.watched(snapshot))
 
 
-def headline(snapshot: Snapshot, threshold: float = THRESHOLD) -> Headline | None:
+def headline(snapshot: Snapshot, threshold: float = THRESHOLD, estimate: Estimate | None = None) -> Headline | None:
     """The parts of the headline; None where nothing of memory is known.
 
     Args:
         snapshot: what is told of.
         threshold: seconds without an access after which memory is called idle.
+        estimate: of that moment, from all snapshots so far; without one the snapshot's own ages are taken. Counted
+            bytes need none.
     """
     if not len(snapshot):
         return None
+    if estimate is not None and snapshot.measured is None:
+        return _estimated(snapshot, threshold, estimate)
     seconds = within(snapshot, threshold)
     used, idle = usage.used_within(snapshot, seconds), frames.idle_taken(snapshot, seconds)
     if used is None or idle is None:
@@ -84,6 +89,31 @@ def headline(snapshot: Snapshot, threshold: float = THRESHOLD) -> Headline | Non
         round(snapshot.total_bytes - frames.taken(snapshot).bytes) if _physical(snapshot) else None,
         mapped,
         measured.swapped if measured is not None else 0,
+    )
+
+
+def _estimated(snapshot: Snapshot, threshold: float, estimate: Estimate) -> Headline:
+    """The same by an estimate. Free memory is idle to DAMON, which sees no free page, so it is taken away from it."""
+    watched = estimate.watched_s
+    wanted = max(threshold, estimate.aggregation_s)
+    if wanted > watched * usage.NEAR:
+        wanted = max((one for one in _TIMES if estimate.aggregation_s <= one <= watched), default=watched)
+    idle, used = estimate.idle(wanted), estimate.working_set(wanted)
+    free = None
+    if _physical(snapshot):
+        total, taken = float(snapshot.total_bytes), frames.taken(snapshot)
+        free = round(total - taken.bytes)
+        none = (total - taken.least, total - taken.bytes, total - taken.most)  # the most that can be free, first
+        idle = Interval(*(max(0.0, x - y) for x, y in zip((idle.least, idle.found, idle.most), none, strict=True)))
+    return Headline(
+        wanted,
+        watched,
+        wanted < threshold,
+        snapshot.total_bytes,
+        Amount(used.least, used.found, used.most),
+        Amount(idle.least, idle.found, idle.most),
+        free,
+        None if snapshot.resident is None else int(snapshot.sizes.sum()),
     )
 
 

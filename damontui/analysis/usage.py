@@ -21,7 +21,7 @@ from damontui.damon.snapshot import KINDS, Ints, Snapshot
 
 Floats = NDArray[np.float64]
 
-_NEAR = 1.02
+NEAR = 1.02
 """A curve that reaches to within 2 % of a time is taken to reach it: readings come a little early or late."""
 
 
@@ -76,7 +76,7 @@ def used_by_region(snapshot: Snapshot, seconds: float) -> Floats:
 
 def reaches(snapshot: Snapshot, seconds: float) -> bool:
     """Whether memory was watched for ``seconds``, so that it can be said to have been idle for so long."""
-    return len(snapshot) > 0 and seconds <= watched(snapshot) * _NEAR
+    return len(snapshot) > 0 and seconds <= watched(snapshot) * NEAR
 
 
 def idle_by_region(snapshot: Snapshot, seconds: float) -> Floats:

@@ -7,37 +7,50 @@ import os
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from damontui import config, units
+from damontui import config
 from damontui.commands.endings import Endings, held
+from damontui.declare import Setting
 from damontui.errors import UsageError
 from damontui.sources.base import Source
-from damontui.sources.choose import Options, by_name, choose, named
+from damontui.sources.choose import KINDS, MONITORING, Options, by_name, choose, named
 
 if TYPE_CHECKING:
     from damontui.sources.active import ActiveSource
     from damontui.sources.catalog import Entry
 
-MONITORING = tuple(s.name for s in config.SETTINGS if s.table == "monitoring" and s.metavar)
-TIME = ("seed", "speed", "memory")
-OWN = ("children", "take", "ranges", "via")
-"""Options of a source that no configuration file sets."""
-SCREEN = ("theme", "span", "mode", "history", "screenshots")
+MONITORING_SETTINGS = tuple(one.name for one in config.SETTINGS if one.table == MONITORING)
+SCREEN_SETTINGS = tuple(one.name for one in config.SETTINGS if one.table == config.SCREEN)
+OWN = tuple(one.name for one in config.SETTINGS if not one.file)
+"""Options of a source that the command line alone sets."""
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are one line, raised as `UsageError`."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, prog: str, usage: str, description: str | None = None, epilog: str | None = None) -> None:
         super().__init__(
-            **options, allow_abbrev=False, add_help=False, formatter_class=argparse.RawDescriptionHelpFormatter
+            prog,
+            usage,
+            description,
+            epilog,
+            allow_abbrev=False,
+            add_help=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+
+    def options(self) -> dict[str, bool]:
+        """Every option, and whether it takes a value."""
+        return {
+            option: action.nargs is None or action.nargs not in (0, "?")
+            for action in self._actions
+            for option in action.option_strings
+        }
 
     def error(self, message: str) -> NoReturn:
         """Raise the complaint instead of printing a usage text before it."""
@@ -75,13 +88,12 @@ class Call:
         found = config.settings(given, self.environ, self.words.config)
         for sentence in found.left_out:
             print(f"damontui: {sentence}", file=sys.stderr)
-        return found
+        return replace(found, rootfs=self.words.rootfs, program=self.program)
 
-    @cached_property
+    @property
     def options(self) -> Options:
         """What of the settings concerns sources."""
-        given = {name: value for name, value in vars(self.words).items() if name in OWN and value is not None}
-        return replace(self.settings.options(self.words.rootfs, self.program), **given)
+        return self.settings
 
     @cached_property
     def target(self) -> str:
@@ -92,7 +104,7 @@ class Call:
         word: str | None = getattr(self.words, "process", None)
         try:
             if word is None:
-                return by_name(str(self.settings["target"]), self.options)
+                return by_name(self.settings.target, self.options)
             if self.words.target is not None:
                 raise UsageError(f"-p {word}, {self.words.target}: one target is enough")
             return word if set(word) <= set("0123456789,") else named(word, self.options)
@@ -106,12 +118,15 @@ class Call:
             yield source
 
     @contextmanager
-    def hold(self) -> Iterator[ActiveSource]:
-        """The owner of the target's source, entered, from which others can be opened; all left however this ends."""
+    def hold(self, stdin: int | None = None) -> Iterator[ActiveSource]:
+        """The owner of the target's source, entered, from which others can be opened; all left however this ends.
+
+        ``stdin`` is the descriptor of what comes through standard input, where the keyboard has that one's place.
+        """
         from damontui.sources.active import ActiveSource
 
         # what was insisted on was for the first target: DAMON_STAT, picked later, has attributes of its own
-        first = replace(self.options, whole=True, scene=True)
+        first = replace(self.options, whole=True, scene=True, stdin=0 if stdin is None else stdin)
         later = replace(first, insisted=(), disabled=False)
         active = ActiveSource(choose(self.target, first), lambda word: choose(word, later), self._catalog)
         with held(active, self.endings):
@@ -130,80 +145,56 @@ def add_general(parser: Parser) -> None:
         "--rootfs", metavar="DIR", default="/", type=_folder, help="use DIR/sys and DIR/proc (a container's host mount)"
     )
     group.add_argument("--config", metavar="FILE", help="settings; else ~/.config/damontui/config.toml")
+    group.add_argument(
+        "--log", metavar="FILE", help="append what happens inside to FILE; DAMONTUI_LOG=debug: in more detail"
+    )
     group.add_argument("--debug", action="store_true", help="show where an error came from")
     group.add_argument("-h", "--help", action="help", help="this text")
 
 
 def add_target(parser: Parser) -> None:
     """TARGET and what says how it is monitored."""
-    from damontui.sources.choose import KINDS
-
     width = max(len(kind.form) for kind in KINDS) + 2
     forms = "\n".join(f"{kind.form:<{width}}{kind.what}" for kind in KINDS)
-    parser.add_argument_group("targets", forms).add_argument(
-        "target", metavar="TARGET", nargs="?", help="auto where left out"
-    )
-    parser.add_argument(
+    targets = parser.add_argument_group("targets", forms)
+    targets.add_argument("target", metavar="TARGET", nargs="?", help="auto where left out")
+    targets.add_argument(
         "-p",
         "--process",
         metavar="PID|NAME",
         help="the process of that PID (several with commas) or name, whatever else is called so",
     )
     group = parser.add_argument_group("monitoring (DAMON_STAT's attributes are fixed in the kernel)")
-    add_settings(group, *MONITORING)
-    flag(group, "autotune", "--no-autotune", False, "leave the intervals as they are")
-    group.add_argument("--children", action="store_const", const=True, help="of processes, their children, too")
-    group.add_argument(
-        "--via",
-        metavar="HOW",
-        type=lambda text: config.one_of("proc", "damon")(text, "--via"),
-        help="of processes: proc (no root needed) or damon",
-    )
-    group.add_argument(
-        "--take", action="store_const", const=True, help="where DAMON_STAT holds DAMON: switch it off meanwhile"
-    )
-    group.add_argument(
-        "--regions", dest="ranges", metavar="START-END,…", type=_ranges, help="of paddr, only these addresses"
-    )
+    add_settings(group, *MONITORING_SETTINGS, *OWN)
     group = parser.add_argument_group("running")
-    switch = group.add_mutually_exclusive_group()
-    flag(switch, "enabled", "--disabled", False, "start switched off")
-    flag(switch, "enabled", "--enabled", True, "start switched on, whatever the configuration says")
-    flag(group, "read_only", "--read-only", True, "write nothing below /sys")
-    add_settings(group, *TIME)
+    add_settings(group, "enabled", "read_only", "seed", "speed", "memory")
+
+
+def add_screen(parser: Parser) -> None:
+    """The options of a screen."""
+    add_settings(parser.add_argument_group("screen"), *SCREEN_SETTINGS)
 
 
 def add_settings(group: argparse._ActionsContainer, *names: str) -> None:
-    """Options made from the table of settings."""
+    """The options that settings declare: one with a value, or those without one that stand for its values."""
     for name in names:
-        setting = config.BY_NAME[name]
-        group.add_argument(
-            setting.option, dest=name, metavar=setting.metavar, type=_parser_of(setting), help=setting.help
-        )
-
-
-def _parser_of(setting: config.Setting) -> Any:
-    return lambda text: setting.parse(text, setting.option)
-
-
-def flag(group: argparse._ActionsContainer, name: str, option: str, value: bool, text: str) -> None:
-    """An option without a value that sets a setting."""
-    group.add_argument(option, dest=name, action="store_const", const=value, help=text)
-
-
-def _ranges(text: str) -> tuple[tuple[int, int], ...]:
-    ranges = []
-    for part in text.split(","):
-        start, dash, end = part.partition("-")
-        if not dash:
-            raise UsageError(
-                f"--regions: {part!r} is no range; write START-END, such as 0x100000000-0x180000000 or 4G-6G"
+        one = config.BY_NAME[name]
+        if one.metavar:
+            group.add_argument(
+                one.option,
+                dest=name,
+                metavar=one.metavar,
+                type=_parser_of(one),
+                choices=getattr(one.parse, "words", None),
+                help=one.help.replace("%", "%%"),
             )
-        ranges.append((units.parse_size(start, "--regions"), units.parse_size(end, "--regions")))
-    ranges.sort()
-    if any(start >= end for start, end in ranges) or any(a[1] > b[0] for a, b in pairwise(ranges)):
-        raise UsageError(f"--regions: {text!r}: each range must end after its start, and none may overlap another")
-    return tuple(ranges)
+        switch = group.add_mutually_exclusive_group() if len(one.flags) > 1 else group
+        for flag in one.flags:
+            switch.add_argument(flag.option, dest=name, action="store_const", const=flag.value, help=flag.help)
+
+
+def _parser_of(one: Setting) -> Callable[[str], object]:
+    return lambda text: one.parse(text, one.option)
 
 
 def _folder(text: str) -> str:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import sys
+import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
 
 from damontui.commands.call import Call, Parser, add_settings
 from damontui.commands.progress import Progress
 from damontui.config import one_of
-from damontui.errors import UsageError
-from damontui.files import refuse_there
+from damontui.errors import SourceError, UsageError
+from damontui.files import open_file, refuse_there, whole
 from damontui.records import files
 from damontui.records.sound import MEMORY
+from damontui.safe_text import write_bytes
 
+STANDARD = "-"
+"""The name of standard input or output."""
+_CHUNK = 1 << 20
 WRITABLE = ("damontui", "json", "json-compressed", "trace")
 
 EXAMPLES = """\
@@ -34,8 +40,8 @@ examples:
 def arguments(parser: Parser) -> None:
     """The options of ``convert``."""
     group = parser.add_argument_group("files")
-    group.add_argument("input", metavar="IN", help="a record in any format")
-    group.add_argument("output", metavar="OUT", help="the new file")
+    group.add_argument("input", metavar="IN", help="a record in any format; - is standard input")
+    group.add_argument("output", metavar="OUT", help="the new file; - is standard output")
     group.add_argument(
         "--to",
         metavar="FORMAT",
@@ -58,15 +64,39 @@ def run(call: Call) -> int:
         )
     attrs = call.options.attrs() if call.options.insisted else None
     output = Path(words.output)
-    refuse_there(output, force=words.force, source=words.input)
+    if words.output != STANDARD:
+        refuse_there(output, force=words.force, source=words.input)
+    elif sys.stdout.isatty():
+        raise UsageError("OUT -: a terminal cannot show a record; write it to a file, or into a pipe")
     progress = Progress()
-    try:
+    with ExitStack() as between:
+        between.callback(progress.clear)
+        source = words.input
+        if STANDARD in (words.input, words.output):
+            folder = Path(between.enter_context(tempfile.TemporaryDirectory(prefix="damontui-")))
+            source = _from_standard_input(folder) if words.input == STANDARD else source
+            output = folder / "out" if words.output == STANDARD else output
         progress.show(f"reading {words.input} …")
-        table = files.read(words.input, attrs=attrs, memory=call.settings["memory"] or MEMORY)
-        progress.show(f"writing {output}: {len(table):,} snapshots, {len(table.start):,} regions …")
+        table = files.read(source, attrs=attrs, memory=call.settings.memory or MEMORY)
+        progress.show(f"writing {words.output}: {len(table):,} snapshots, {len(table.start):,} regions …")
         left = files.write(table, output, cast(files.Format, kind), force=words.force)
-    finally:
-        progress.clear()
+        if words.output == STANDARD:
+            progress.clear()
+            with open_file(output) as made:
+                while data := made.read(_CHUNK):
+                    write_bytes(sys.stdout, data)
     for sentence in (*table.notes, *left):
         print(f"damontui: {sentence}", file=sys.stderr)
     return 0
+
+
+def _from_standard_input(folder: Path) -> Path:
+    """A file with all that comes from standard input: a record is read more than once. Raises `SourceError`."""
+    path = folder / "standard-input"
+    stream = getattr(sys.stdin, "buffer", None)
+    if stream is None:
+        raise SourceError("cannot read standard input", "it is closed")
+    with whole(path) as file:
+        while data := stream.read(_CHUNK):
+            file.write(data)
+    return path

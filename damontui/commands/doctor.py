@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from damontui.commands.call import Call, Parser, flag
+from damontui.commands.call import Call, Parser, add_settings
 
 
 def arguments(parser: Parser) -> None:
@@ -16,7 +16,10 @@ def arguments(parser: Parser) -> None:
         action="store_true",
         help="give back what a run that was killed left: its kdamond, its trace instance, DAMON_STAT",
     )
-    flag(parser, "read_only", "--read-only", True, "write nothing below /sys")
+    parser.add_argument(
+        "--paranoid", action="store_true", help="which files are read and written here, as whom, and what else is done"
+    )
+    add_settings(parser, "read_only")
 
 
 def _give_back(call: Call) -> int:
@@ -31,16 +34,30 @@ def _give_back(call: Call) -> int:
     return 0
 
 
+def _paranoid(call: Call) -> int:
+    from damontui import config
+    from damontui.kernel.root import Root
+    from damontui.output import permissions
+
+    file = call.words.config or config.find(call.environ)
+    root = Root(call.words.rootfs, read_only=call.settings.read_only)
+    found = permissions.paranoid(root, call.environ, [str(file)] if file else [])
+    print(json.dumps(found) if call.words.json else permissions.text(found))
+    return 0
+
+
 def run(call: Call) -> int:
     """Print the findings; finding an obstacle is no failure."""
     if call.words.give_back:
         return _give_back(call)
+    if call.words.paranoid:
+        return _paranoid(call)
     from damontui.kernel.features import survey
     from damontui.kernel.root import Root
     from damontui.output.doctor import doctor_object, report, terminal
     from damontui.sources.choose import KINDS
 
-    found = survey(Root(call.words.rootfs, read_only=call.settings["read_only"]), program=call.program)
+    found = survey(Root(call.words.rootfs, read_only=call.settings.read_only), program=call.program)
     screen = terminal(call.environ, is_terminal=sys.stdout is not None and sys.stdout.isatty())
     if call.words.json:
         print(json.dumps(doctor_object(found, screen, tuple(kind.form for kind in KINDS))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import signal
 import sys
@@ -9,8 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from types import FrameType
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
+_log = logging.getLogger(__name__)
 _Held = TypeVar("_Held", bound=AbstractContextManager[object])
 _NO_END = {
     *(signal.SIGKILL, signal.SIGSTOP),  # nobody is asked
@@ -20,6 +22,10 @@ _NO_END = {
 }
 _SIGNALS = tuple(sorted(signal.valid_signals() - _NO_END))
 """Every signal that would end a process and that a process may do something about: real-time ones, too."""
+
+
+_AGAIN = 1.0
+"""Seconds until an end that came to nothing is asked for again."""
 
 
 class Ended(SystemExit):
@@ -33,8 +39,9 @@ class Endings:
     """Turns every signal that can be caught into one orderly end, while it is entered (in the main thread only).
 
     The first signal raises `Ended` in the main thread, or calls ``polite`` where a screen has set it; further ones are
-    ignored, so that what was taken is given back undisturbed. A signal that was ignored at the start (``nohup``)
-    stays ignored, but for SIGCHLD: who ignores it never hears how a child ended.
+    ignored, so that what was taken is given back undisturbed. What is raised while Python is about to forget an object
+    is lost, so it is raised again every second until giving back begins. A signal that was ignored at the start
+    (``nohup``) stays ignored, but for SIGCHLD: who ignores it never hears how a child ended.
 
     Args:
         clock: seconds, monotonic, as the kernel's timer counts them.
@@ -48,6 +55,8 @@ class Endings:
         self.patience = 3.0
         self._clock = clock
         self._due = math.inf
+        self._raised: BaseException | None = None
+        self._hook = sys.unraisablehook
         self._deferred = False
         self._bounded = False
         self._limit: Callable[[], BaseException] | None = None
@@ -63,10 +72,12 @@ class Endings:
         if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
             self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._alarm)
+        self._hook, sys.unraisablehook = sys.unraisablehook, self._lost
         return self
 
     def __exit__(self, *_: object) -> None:
         self._arm(0)
+        sys.unraisablehook = self._hook
         for number, handler in self._before.items():
             with suppress(OSError, ValueError):
                 signal.signal(number, handler if callable(handler) or isinstance(handler, int) else signal.SIG_DFL)
@@ -107,7 +118,7 @@ class Endings:
             self._arm(self.patience, 0.5)
             self.polite()
         elif not self._deferred:
-            raise Ended(signum)
+            self._raise(Ended(signum))
         elif self._bounded:
             self._arm(self.patience)
 
@@ -118,8 +129,19 @@ class Endings:
         if self._deferred and not self._bounded:
             return
         if self.signum or self._limit is None:
-            raise Ended(self.signum or signal.SIGALRM)
-        raise self._limit()
+            self._raise(Ended(self.signum or signal.SIGALRM))
+        else:
+            self._raise(self._limit())
+
+    def _raise(self, error: BaseException) -> NoReturn:
+        self._raised = error
+        self._arm(_AGAIN, _AGAIN)
+        raise error
+
+    def _lost(self, unraisable: sys.UnraisableHookArgs) -> None:
+        """Called where an error came to nothing; ours comes again, and is nobody's to read about."""
+        if unraisable.exc_value is not self._raised or self._raised is None:
+            self._hook(unraisable)
 
 
 @contextmanager
@@ -129,6 +151,7 @@ def held(source: _Held, endings: Endings) -> Iterator[_Held]:
     Signals during leaving wait until that is done; during entering, which may have much to read, for a few seconds.
     """
     endings.defer()
+    _log.debug("entering %s", type(source).__name__)
     try:
         source.__enter__()
     except BaseException as error:
@@ -146,4 +169,6 @@ def held(source: _Held, endings: Endings) -> Iterator[_Held]:
             endings.defer(bounded=False)
             endings.polite = None
     finally:
+        _log.debug("leaving %s", type(source).__name__)
+        endings.defer(bounded=False)
         source.__exit__(*sys.exc_info())

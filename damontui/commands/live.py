@@ -5,16 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
-from damontui.commands.call import SCREEN, Call, Parser, add_settings, add_target
+from damontui.commands.call import Call, Parser, add_screen, add_target
+from damontui.commands.terminal import keyboard_beside_input
 from damontui.errors import UsageError
 
 
 def arguments(parser: Parser) -> None:
     """The options of the live monitor."""
     add_target(parser)
-    group = parser.add_argument_group("screen")
-    add_settings(group, *SCREEN)
-    group.add_argument("--ascii", action="store_const", const=True, help="only ASCII characters")
+    add_screen(parser)
 
 
 def need_terminal(environ: Mapping[str, str]) -> None:
@@ -33,9 +32,10 @@ def need_terminal(environ: Mapping[str, str]) -> None:
 
 def run(call: Call) -> int:
     """Open the screen; sources are entered and left outside of it, whatever happens to the screen."""
+    stream = keyboard_beside_input() if call.settings.target == "-" else None
     need_terminal(call.environ)
     call.options  # noqa: B018 - wrong settings are said before the screen opens
     from damontui.commands.screen import show
 
-    with call.hold() as active:
+    with call.hold(stream) as active:
         return show(call, active)

@@ -14,9 +14,12 @@ from damontui.commands.call import Call, Parser, add_target
 from damontui.commands.progress import Progress
 from damontui.config import parse_seconds
 from damontui.damon.snapshot import Description, Interim, Snapshot, Status
-from damontui.errors import SourceError
+from damontui.errors import SourceError, UsageError
 from damontui.files import refuse_there
 from damontui.records.own import RecordWriter
+
+STDOUT = "-"
+"""The name that stands for standard output."""
 
 EXAMPLES = """\
 examples:
@@ -25,6 +28,7 @@ examples:
   damontui record demo --seed 1 --speed max --for 1h -o demo.damontui
   damontui night.damontui                               replay it
   damontui report night.damontui --style wss            and see: damontui report --help
+  ssh root@HOST damontui record stat -o - | damontui -  another machine, live
 
 Every snapshot is in the file when its aggregation ends: a crash costs at most the one being written."""
 
@@ -34,7 +38,12 @@ def arguments(parser: Parser) -> None:
     add_target(parser)
     group = parser.add_argument_group("recording")
     group.add_argument(
-        "-o", "--output", dest="output", metavar="FILE", required=True, help="the new file, readable by its owner only"
+        "-o",
+        "--output",
+        dest="output",
+        metavar="FILE",
+        required=True,
+        help="the new file, readable by its owner only; - is standard output",
     )
     group.add_argument(
         "--for",
@@ -49,8 +58,12 @@ def arguments(parser: Parser) -> None:
 def run(call: Call) -> int:
     """Record until the time is over, the target ends or a signal comes."""
     path = Path(call.words.output)
-    overwrites = refuse_there(path, force=call.words.force, source=call.target)
-    refuse_unwritable(path)
+    overwrites = False
+    if call.words.output != STDOUT:
+        overwrites = refuse_there(path, force=call.words.force, source=call.target)
+        refuse_unwritable(path)
+    elif sys.stdout is None or sys.stdout.isatty():
+        raise UsageError("-o -: standard output is a terminal, and a record is no text; write it into a pipe or a file")
     with call.open() as source, _Recording(path, source.describe(), overwrites) as recording:
         if source.describe().reason:
             print(f"damontui: {source.describe().reason}", file=sys.stderr)
@@ -97,6 +110,7 @@ class _Recording:
     def __init__(self, path: Path, description: Description, overwrites: bool) -> None:
         self.count = 0
         self._path = path
+        self._piped = str(path) == STDOUT
         self._description = description
         self._overwrites = overwrites
         self._writer: RecordWriter | None = None
@@ -105,7 +119,8 @@ class _Recording:
 
     def __enter__(self) -> _Recording:
         if not self._overwrites:
-            self._writer = RecordWriter(self._path, self._description)
+            into = sys.stdout.fileno() if self._piped else None
+            self._writer = RecordWriter(self._path, self._description, into=into)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -114,9 +129,10 @@ class _Recording:
                 stack.callback(self._writer.close)
             self._progress.clear()
             if self.count:
+                where = "standard output" if self._piped else self._path
                 with suppress(OSError):
-                    print(f"damontui: recorded {self._words()} to {self._path}", file=sys.stderr)
-            elif self._writer is not None:
+                    print(f"damontui: recorded {self._words()} to {where}", file=sys.stderr)
+            elif self._writer is not None and not self._piped:
                 self._path.unlink(missing_ok=True)  # ours, and nothing in it
 
     def append(self, snapshot: Snapshot) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from damontui import units
-from damontui.commands.call import Call, Parser, add_target
+from damontui.commands.call import Call, Parser, add_settings, add_target
 from damontui.commands.endings import Ended
 from damontui.commands.progress import Progress
 from damontui.config import one_of, parse_count, parse_seconds
@@ -55,13 +55,24 @@ def arguments(parser: Parser) -> None:
     def add(option: str, parse: Callable[[str], Any], metavar: str, words: str, **more: Any) -> None:
         group.add_argument(option, metavar=metavar, type=parse, help=words, **more)
 
-    add("--style", lambda t: one_of(*results.STYLES)(t, "--style"), "STYLE", "one of those below (wss)", default="wss")
     add(
-        "--format", lambda t: one_of(*FORMATS)(t, "--format"), "FORMAT", "text, json, svg or png (by FILE's name; text)"
+        "--style",
+        lambda t: one_of(*results.STYLES)(t, "--style"),
+        "STYLE",
+        "one of those below (wss)",
+        default="wss",
+        choices=[*results.STYLES],
+    )
+    add(
+        "--format",
+        lambda t: one_of(*FORMATS)(t, "--format"),
+        "FORMAT",
+        "text, json, svg or png (by FILE's name; text)",
+        choices=FORMATS,
     )
     group.add_argument("-o", "--output", metavar="FILE", help="a new file instead of standard output")
     group.add_argument("--force", action="store_true", help="overwrite a file that is there")
-    group.add_argument("--ascii", action="store_const", const=True, help="only ASCII characters")
+    add_settings(group, "ascii")
     group = parser.add_argument_group("of a target that is not a record")
     add("--for", lambda t: parse_seconds(t, "--for"), "S", "measure for so long: seconds, or 5m", dest="seconds")
     add("--count", lambda t: _positive(t, "--count"), "N", f"measure so many aggregations ({_COUNT})")
@@ -77,7 +88,7 @@ def arguments(parser: Parser) -> None:
         "--skip", lambda t: parse_count(t, "--skip"), "N", "wss: leave out the first snapshots (0; damo: 20)", default=0
     )
     add("--bins", lambda t: _positive(t, "--bins"), "N", "histograms: ranges (10)", default=10)
-    group.add_argument("--log", action="store_true", help="histograms: ranges that double")
+    group.add_argument("--doubling", action="store_true", help="histograms: ranges that double")
     modes = one_of("rate", "temperature", "idle")
     add("--heat", lambda t: modes(t, "--heat"), "MODE", "heatmap: rate, temperature or idle (rate)", default="rate")
     group.add_argument("--fold", action="store_true", help="heatmap: fold memory that was idle all the time")
@@ -95,7 +106,7 @@ def run(call: Call) -> int:
     """Read or measure, select, compute, show."""
     words = call.words
     form = words.format or _form_of(words.output)
-    output = Path(words.output) if words.output is not None else None
+    output = Path(words.output) if words.output not in (None, "-") else None
     if output is not None:
         refuse_there(output, force=words.force, source=call.target)
     if form in PICTURES:
@@ -134,7 +145,7 @@ def _read(call: Call, progress: Progress) -> Table:
     path = Path(call.target)
     progress.show(f"reading {path} ({units.size(path.stat().st_size)}) …")
     table = files.read(
-        path, attrs=call.options.attrs() if call.options.insisted else None, memory=call.settings["memory"] or MEMORY
+        path, attrs=call.options.attrs() if call.options.insisted else None, memory=call.settings.memory or MEMORY
     )
     if not len(table):
         raise SourceError(f"nothing to report of {path}", "it holds no snapshot")
@@ -146,7 +157,7 @@ def _read(call: Call, progress: Progress) -> Table:
 def _measure(call: Call, progress: Progress) -> tuple[Table, int]:
     """What a target shows in the time asked for, and the exit status: Ctrl-C ends the measuring, not the report."""
     wanted, seconds = call.words.count, call.words.seconds
-    if wanted is None and seconds is None:
+    if wanted is None and seconds is None and call.target != "-":  # a stream has an end
         wanted = _COUNT
     found: list[Snapshot] = []
     status = 0
@@ -192,7 +203,7 @@ def _made(call: Call, table: Table, form: str) -> bytes:
         fold_idle=words.fold,
         skip=words.skip,
         bins=words.bins,
-        log=words.log,
+        log=words.doubling,
         every=words.all,
     )
     look = _look(call, plain=words.output is not None)
@@ -222,7 +233,7 @@ def _look(call: Call, *, plain: bool) -> text.Look:
     from damontui.tui.palette import glyphs, ramp
 
     environ = call.environ
-    ascii_only = bool(call.settings["ascii"]) or "utf" not in (sys.stdout.encoding or "ascii").lower()
+    ascii_only = bool(call.settings.ascii) or "utf" not in (sys.stdout.encoding or "ascii").lower()
     size = shutil.get_terminal_size((80, 24))
     depth = 0
     if sys.stdout.isatty() and not plain and not ascii_only and not environ.get("NO_COLOR"):
@@ -231,7 +242,7 @@ def _look(call: Call, *, plain: bool) -> text.Look:
         elif "256color" in environ.get("TERM", ""):
             depth = 256
     kinds: tuple[text.Kind, ...] = ("heat", "signed")
-    dark = "light" not in str(call.settings["theme"])
+    dark = "light" not in str(call.settings.theme)
     return text.Look(
         glyphs={kind: glyphs(kind, ascii_only=ascii_only) for kind in kinds},
         colours={kind: [_sgr(*c, depth) for c in ramp(kind, dark=dark, colours=depth)] for kind in kinds}

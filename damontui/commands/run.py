@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from damontui.commands.call import MONITORING, SCREEN, Call, Parser, add_settings, flag
+from damontui.commands.call import MONITORING_SETTINGS, Call, Parser, add_screen, add_settings
 from damontui.commands.endings import Ended, held
 from damontui.commands.live import need_terminal
 from damontui.commands.terminal import keyboard_beside_input
@@ -20,18 +20,18 @@ from damontui.damon.snapshot import Event, Snapshot
 from damontui.errors import SourceError, UsageError
 from damontui.sources.active import ActiveSource
 from damontui.sources.launch import Launched, LaunchSource, launch, run_headless
-from damontui.sources.process import BUDGET, DEFAULTS
+from damontui.sources.process import BUDGET, DEFAULTS, MAX_PAUSE, WINDOW
 
 EXAMPLES = """\
 examples:
   damontui run -- make -j8                  the live monitor, and what make prints in a pane of its own
-  damontui run --log build.log -- make -j8
+  damontui run -o build.log -- make -j8
   damontui run --json -- ./bench > bench.jsonl
 
 On a terminal: the screen stays when the command has ended (not so with --close), and q leaves. Leaving before that
 ends the command: SIGTERM, and SIGKILL after 5 s. Without a terminal, and with --json: the command's output goes to
-standard error (or --log), and to standard output goes one JSON object for each aggregation, or without --json a summary
-of the last one when the command has ended. A reader that goes away ends the monitoring, not the command.
+standard error (or -o FILE), and to standard output goes one JSON object for each aggregation, or without --json a
+summary of the last one when the command has ended. A reader that goes away ends the monitoring, not the command.
 
 The command reads what standard input brings: cat data | damontui run -- sort. From the terminal it reads only where
 there is no screen; then it has the terminal for itself, Ctrl-C and Ctrl-Z too.
@@ -44,19 +44,17 @@ def arguments(parser: Parser) -> None:
     """The options of ``run``."""
     parser.add_argument("command", metavar="COMMAND", nargs="*", help="what to start, with its arguments")
     group = parser.add_argument_group("monitoring (through /proc, no root needed)")
-    add_settings(group, *MONITORING)
-    flag(group, "autotune", "--no-autotune", False, "leave the intervals as they are")
+    add_settings(group, *MONITORING_SETTINGS)
     group.add_argument("--no-children", action="store_true", help="leave out what the command starts")
     group = parser.add_argument_group("running")
-    flag(group, "enabled", "--disabled", False, "start switched off")
-    add_settings(group, "seed")
+    add_settings(group, "enabled", "seed")
     group = parser.add_argument_group("output")
-    group.add_argument("--log", metavar="FILE", help="append what the command prints to FILE instead of showing it")
+    group.add_argument(
+        "-o", "--output", metavar="FILE", help="append what the command prints to FILE instead of showing it"
+    )
     group.add_argument("--json", action="store_true", help="no screen: one JSON object a line on standard output")
-    group = parser.add_argument_group("screen")
     group.add_argument("--close", action="store_true", help="close the screen when the command ends")
-    add_settings(group, *SCREEN)
-    group.add_argument("--ascii", action="store_const", const=True, help="only ASCII characters")
+    add_screen(parser)
 
 
 def run(call: Call) -> int:
@@ -72,15 +70,16 @@ def run(call: Call) -> int:
     source = launch(
         words.command,
         call.options.attrs(DEFAULTS),
-        log=words.log,
+        log=words.output,
         output="keep" if screen else "stderr",
         screen=screen,
         given=given,
         size=(max(20, size.columns - 4), 24),
         budget=BUDGET if call.options.budget is None else call.options.budget,
+        max_pause=MAX_PAUSE if call.options.max_pause_us is None else call.options.max_pause_us / 1e6,
+        window=WINDOW if call.options.window_us is None else call.options.window_us / 1e6,
         children=not words.no_children,
         program=call.program,
-        seed=call.options.seed,
         enabled=call.options.enabled,
     )
     return _on_screen(call, source) if screen else _headless(call, source)
@@ -99,7 +98,7 @@ def _on_screen(call: Call, source: LaunchSource) -> int:
     from damontui.tui.panes.output import OutputPane
 
     launched = source.launched
-    output = OutputPane(launched, log=call.words.log or "", id="output")
+    output = OutputPane(launched, log=call.words.output or "", id="output")
     try:
         with _passing_on(launched), held(ActiveSource(source), call.endings) as active:
             show(call, active, output=output, passed_on=launched.send, close=call.words.close)

@@ -43,7 +43,7 @@ def show(
         Ended: where a signal ended it.
         Exception: what the screen died of; the terminal is restored by then.
     """
-    history = History(call.settings["history"] or BUDGET)
+    history = History(call.settings.history or BUDGET)
     app = DamontuiApp(Monitor(active.source, history), options=options(call), active=active, output=output)
     app.closes = close
     # the command line says in one line what happened, and shows where with --debug
@@ -66,13 +66,13 @@ def show(
 def options(call: Call) -> ScreenOptions:
     """What of the settings concerns the screen."""
     settings = call.settings
-    values: dict[str, Any] = {"keymap": dict(settings.keys), "ascii": settings["ascii"], "mode": settings["mode"]}
-    if settings["theme"] is not None:
-        values["theme"] = settings["theme"]
-    if settings["screenshots"] is not None:
-        values["screenshots"] = os.path.expanduser(settings["screenshots"])
-    if settings["span"] is not None:
-        values["span"] = settings["span"] / 1e6
+    values: dict[str, Any] = {"keymap": dict(settings.keys), "ascii": settings.ascii, "mode": settings.mode}
+    if settings.theme is not None:
+        values["theme"] = settings.theme
+    if settings.screenshots is not None:
+        values["screenshots"] = os.path.expanduser(settings.screenshots)
+    if settings.span_us is not None:
+        values["span"] = settings.span_us / 1e6
     return ScreenOptions(**values)
 
 

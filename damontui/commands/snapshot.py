@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from damontui import units
 from damontui.commands.call import Call, Parser, add_target
@@ -15,6 +16,9 @@ from damontui.damon import metrics
 from damontui.damon.snapshot import Description, Interim, Snapshot, Status
 from damontui.errors import SourceError
 from damontui.sources.base import Leading, Source
+
+if TYPE_CHECKING:
+    from damontui.analysis.estimate import Estimator
 
 SETTLED_S = 10.0
 """Memory watched for so long says something, whatever the intervals are."""
@@ -68,7 +72,8 @@ def run(call: Call) -> int:
             print(f"damontui: {description.reason}", file=sys.stderr)
         if not words.now and isinstance(source, Leading):
             source.lead = SETTLED_S
-        _Counting(call, source, _printer(source, as_json=words.json)).run()
+        estimator = _estimator()
+        _Counting(call, source, _printer(source, estimator, as_json=words.json), estimator).run()
     return 0
 
 
@@ -77,7 +82,13 @@ def _time_up(timeout: float, waiting: str) -> SourceError:
     return SourceError("no snapshot came", why, "give it longer with --timeout")
 
 
-def _printer(source: Source, *, as_json: bool) -> Callable[[Snapshot | Interim], None]:
+def _estimator() -> Estimator:
+    from damontui.analysis.estimate import Estimator
+
+    return Estimator()
+
+
+def _printer(source: Source, estimator: Estimator, *, as_json: bool) -> Callable[[Snapshot | Interim], None]:
     """What prints one of them, flushed."""
     word = source.describe().target
     first = True
@@ -87,10 +98,14 @@ def _printer(source: Source, *, as_json: bool) -> Callable[[Snapshot | Interim],
         from damontui.output import interim, json, text
 
         if as_json:
-            said = json.dump(event, word) if isinstance(event, Snapshot) else interim.dump(event, word)
+            said = json.dump(event, word, estimator) if isinstance(event, Snapshot) else interim.dump(event, word)
         else:
             about = source.describe()  # only now does it know what it has to do without
-            said = text.summary(event, about) if isinstance(event, Snapshot) else interim.summary(event, about)
+            if isinstance(event, Snapshot):
+                known = estimator.estimate() if len(estimator) else None
+                said = text.summary(event, about, estimate=known)
+            else:
+                said = interim.summary(event, about)
             said = said if first else f"\n{said}"
         first = False
         print(said, flush=True)
@@ -118,10 +133,17 @@ def says_something(snapshot: Snapshot) -> bool:
 class _Counting:
     """Hands ``--count`` snapshots of a source to ``show``, and says meanwhile what is waited for."""
 
-    def __init__(self, call: Call, source: Source, show: Callable[[Snapshot | Interim], None]) -> None:
+    def __init__(
+        self,
+        call: Call,
+        source: Source,
+        show: Callable[[Snapshot | Interim], None],
+        estimator: Estimator | None = None,
+    ) -> None:
         self._call = call
         self._source = source
         self._show = show
+        self._estimator = estimator
         self._wanted: int = call.words.count
         self._timeout: float = call.words.timeout
         self._now: bool = call.words.now
@@ -139,7 +161,10 @@ class _Counting:
                 if isinstance(event, Status):
                     if self._ends(event):
                         return
-                elif self._takes(event):
+                    continue
+                if self._estimator is not None and isinstance(event, Snapshot) and event.measured is None:
+                    self._estimator.add(event)  # also what is passed over as too young
+                if self._takes(event):
                     self._hand_out(event)
                     if self._seen == self._wanted:
                         return
@@ -232,7 +257,8 @@ class _Waiting(threading.Event):
 
     def _begin(self, seconds: float | None) -> None:
         self._until = None if seconds is None else time.monotonic() + seconds
-        if seconds is None or seconds >= _WORTH_SAYING_S:
+        # whoever asks for what there is now knows that there may be a wait
+        if self._hint and seconds is not None and seconds >= _WORTH_SAYING_S:
             self.progress.once(f"waiting: {self.text}{self._hint}")
         self._tell()
 

@@ -107,7 +107,7 @@ def survey(root: Root, *, program: str = "damontui", uid: int | None = None) -> 
         files=_files(root, tracefs),
         config_file=config_file,
         options=options,
-        holders=_holders(root, program),
+        holders=tuple(_known(holder, left) for holder in _holders(root, program)),
         lockdown=_lockdown(root),
         container=_container(root),
         left=left.words if left else "",
@@ -205,6 +205,12 @@ def _holders(root: Root, program: str) -> tuple[str, ...]:
         except SourceError:
             return ()
     return tuple(held)
+
+
+def _known(holder: str, left: handback.Left) -> str:
+    """A holder as a phrase; what a killed run of ours left is ours."""
+    ours = left.kdamond > 0 and holder.endswith(f"(kdamond {left.kdamond})")
+    return f"an earlier run of this program, killed (kdamond {left.kdamond})" if ours else holder
 
 
 def _kdamond_folders(root: Root) -> list[str]:

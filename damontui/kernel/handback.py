@@ -21,7 +21,7 @@ from damontui.kernel.damon_stat import DamonStat
 from damontui.kernel.root import Root
 
 NOTE = "run/damontui.json"
-KILLED = "an earlier run of this program was killed before it could switch it on again"
+KILLED = "an earlier run was killed"
 """Why DAMON_STAT is off."""
 COMMAND = "doctor --give-back"
 """What gives everything back, after the program's name."""
@@ -107,7 +107,7 @@ def take_away_kdamond(root: Root, taken: Handback, pause: Callable[[float], None
 
 def remedy(program: str) -> str:
     """The one command that gives everything back, as one clause."""
-    return f"to give back what it left: sudo {program} {COMMAND}"
+    return f"to give it back: sudo {program} {COMMAND}"
 
 
 @dataclass(frozen=True, slots=True)

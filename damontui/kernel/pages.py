@@ -129,7 +129,7 @@ class FrameSampler:
         """Open the file. Raises `SourceError` with the reason where frames cannot be had."""
         path = self._root.path(FLAGS)
         try:
-            self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self._file = self._root.open(FLAGS)
             os.pread(self._file, 8, 0)  # a container may let it be opened and not be read
         except OSError as error:
             self.__exit__(None, None, None)

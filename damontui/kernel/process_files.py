@@ -71,6 +71,11 @@ class Smaps:
             found.append(_mapping(header, frozenset(flags)))
         return tuple(found)
 
+    def amounts(self, field: str) -> Ints:
+        """Another field of each mapping (``Swap``, ``Anonymous``), bytes; 0 where this kernel does not print it."""
+        word = f"\n{field}:".encode()
+        return ints([_kilobytes(body, word) if word in body else 0 for body in self.bodies])
+
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
@@ -185,6 +190,17 @@ class ProcessFolder:
         """See `smaps`. Raises `SourceError`."""
         return parse_smaps(self.read("smaps"), self.path("smaps"))
 
+    def resident(self) -> int:
+        """Bytes that are resident, without walking page tables: exact to some pages a CPU. Raises `SourceError`."""
+        try:
+            return int(self.read("statm").split()[1]) * os.sysconf("SC_PAGESIZE")
+        except (IndexError, ValueError):
+            raise _garbled(self.path("statm"), "its second number is missing") from None
+
+    def rollup(self) -> Rollup:
+        """See `rollup`. Raises `SourceError`."""
+        return parse_rollup(self.read("smaps_rollup"), self.path("smaps_rollup"))
+
     def maps(self) -> tuple[Mapping, ...]:
         """See `maps`. Raises `SourceError`."""
         return tuple(_mapping(line) for line in self.read("maps").splitlines() if line)
@@ -261,7 +277,12 @@ def maps(root: Root, pid: int) -> tuple[Mapping, ...]:
 def rollup(root: Root, pid: int) -> Rollup:
     """Sums over all mappings (Linux 4.14). Raises `SourceError`."""
     name = f"proc/{pid}/smaps_rollup"
-    text = b"\n" + read(root, name)
+    return parse_rollup(read(root, name), str(root.path(name)))
+
+
+def parse_rollup(text: bytes, path: str = "smaps_rollup") -> Rollup:
+    """``smaps_rollup``. Raises `SourceError` naming ``path`` where it is none."""
+    text = b"\n" + text
 
     def value(field: bytes) -> int:
         try:
@@ -270,7 +291,7 @@ def rollup(root: Root, pid: int) -> Rollup:
             return 0
 
     if _RSS not in text:
-        raise _garbled(str(root.path(name)), "it has no Rss")
+        raise _garbled(path, "it has no Rss")
     return Rollup(value(b"Rss:"), value(b"Pss:"), value(b"Referenced:"), value(b"Swap:"), value(b"AnonHugePages:"))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import builtins
 import errno
+import logging
 import os
 import stat
 import time
@@ -25,6 +26,8 @@ MADE_UP = "DAMONTUI_MADE_UP_KERNEL"
 """The environment variable of tests: files below another root folder may be written to, whatever they are on."""
 
 _CHUNK = 1 << 14
+_log = logging.getLogger(__name__)
+
 _WORDS = {
     errno.ENOENT: "there is no such file",
     errno.EACCES: "permission denied",
@@ -321,6 +324,7 @@ class Root:
 
     def write(self, name: str, text: str) -> None:
         """Write ``text`` in one call, as sysfs wants it. Raises `KernelError`; `SourceError` where read-only."""
+        _log.info("write %r to %s", text, self.path(name))
         try:
             # never created: a file that the kernel does not have is an error, not a new file
             descriptor = self.open(name, os.O_WRONLY)

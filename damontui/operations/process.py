@@ -1,9 +1,13 @@
-"""A live process through ``/proc``: accesses of its mappings without DAMON and, for one's own, without root.
+"""A live process through ``/proc``, without DAMON and, for one's own, without root: bytes that were touched, counted.
 
-To prepare is to clear the accessed bits of the whole process (``clear_refs``); to check is to read how many bytes of
-each mapping were referenced since (``Referenced`` in ``smaps``). That tells no position inside a mapping: a random
-page of a mapping of which the share q was referenced was accessed with probability q. Pages that are not resident
-were not accessed, so q is relative to the whole mapping.
+After one write to ``clear_refs`` each later reading of ``smaps`` says how many bytes of each mapping were touched
+since (``Referenced``); reading clears nothing. `damontui.operations.curve` makes the working-set curve of it.
+
+In DAMON's terms: a region is a mapping (where there are more than the context may have regions: several that touch),
+its accesses are the share of its resident bytes that was touched since the former snapshot, rounded so that something
+touched is never none, its age the idle time of its latest touched byte, or for how many snapshots its share has been
+about the same. No position inside of a mapping is known, and none is invented. What is mapped and not resident is no
+memory. `Snapshot.measured` holds the counted bytes; these are what formats without bytes get.
 """
 
 from __future__ import annotations
@@ -11,37 +15,46 @@ from __future__ import annotations
 import errno
 import os
 import pwd
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from damontui import units
-from damontui.damon.operations import Target
 from damontui.damon.snapshot import Ints, ints
 from damontui.errors import SourceError
 from damontui.kernel import process_files as files
-from damontui.kernel.process_files import Mapping, Smaps, Stat
+from damontui.kernel.process_files import Mapping, ProcessFolder, Smaps, Stat
 from damontui.kernel.root import KernelError, Root
+from damontui.operations.curve import Curve
 
 _T = TypeVar("_T")
 Floats = NDArray[np.float64]
 
 LIMITS = (
-    "Inside a mapping no position is known: one that is used in part is shown as used at a lower rate all over.",
-    "Sizes are of address space: pages that were never touched count as idle.",
+    "Inside a mapping no position is known, only how many of its bytes were touched.",
     "An access to one byte counts its page, 2 MiB of it where the page is huge.",
-    "While the bits are cleared (about 10 ms a GB) the process may wait where it maps or first touches memory.",
-    "Clearing the accessed bits every time disturbs other readers of them (other monitors, the kernel's own reclaim).",
+    "A page whose translation a CPU keeps (a few MiB, or huge pages) can be in use without being seen.",
+    "While the bits are cleared (about 15 ms a GiB) the process may wait where it maps memory.",
+    "A hot set that shrinks is seen after the next clear, within a minute.",
+    "Clearing the accessed bits disturbs other readers of them (other monitors, the kernel's own reclaim).",
+    "Memory that several of the processes share counts once for each.",
 )
 """What this way of observing cannot tell, one sentence each."""
 
+PAUSE_PER_BYTE = 16e-3 / (1 << 30)
+"""Seconds that clearing takes for each resident byte, before the first clear was measured; 10 to 15 ms a GiB were."""
 _LEFT_OUT = ("[vsyscall]", "[vvar]", "[vvar_vclock]", "[rollup]")
 _DEVICE = frozenset({"pf", "io"})
 """``VmFlags`` of device memory: its pages have no accessed bits that ``smaps`` would count."""
 _HUGETLB = "ht"
+_SHMEM = ("/dev/shm/", "/dev/zero", "/memfd:", "/SYSV", "[anon_shmem")
+_STEADY_READINGS = 3
+_FULL_EVERY_S = 10.0
+"""While nothing new is touched the sums of all mappings do; the mappings are looked at this often all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +70,11 @@ class Layout:
     names: tuple[str, ...]
     hugetlb: int
     """Bytes left out, since the kernel tells of no access to them."""
+
+    @property
+    def private(self) -> NDArray[np.bool_]:
+        """Which mappings hold memory of this process alone, as long as it does not fork; shape ``(mappings,)``."""
+        return np.array([m.path in ("", "[heap]", "[stack]") and m.perms[3] == "p" for m in self.mappings], dtype=bool)
 
     @classmethod
     def of(cls, smaps: Smaps, stacks: dict[int, int] | None = None) -> Layout:
@@ -94,231 +112,382 @@ class Layout:
         return tuple((start, end) for start, end, _ in found)
 
 
-@dataclass(slots=True)
-class Process:
-    """One process that is watched.
+@dataclass(frozen=True, slots=True)
+class Amounts:
+    """What a process has beside its accesses, at its last whole reading."""
 
-    Attributes:
+    resident: Ints
+    """Bytes of each mapping watched, shape ``(mappings,)``."""
+    kinds: Ints
+    """Resident bytes of each mapping by kind (`damontui.damon.snapshot.KINDS`), shape ``(mappings, 3)``."""
+    swapped: int
+    huge: int
+    mapped: int
+
+    @classmethod
+    def of(cls, smaps: Smaps, layout: Layout) -> Amounts:
+        """As ``smaps`` says of the mappings that are watched."""
+        chosen = layout.chosen
+        rss = smaps.rss[chosen]
+        anon = np.minimum(smaps.amounts("Anonymous")[chosen], rss)
+        shared = np.array([mapping.path.startswith(_SHMEM) for mapping in layout.mappings], dtype=bool)
+        rest = rss - anon
+        huge = sum(int(smaps.amounts(name).sum()) for name in ("AnonHugePages", "ShmemPmdMapped", "FilePmdMapped"))
+        return cls(
+            resident=rss,
+            kinds=np.stack((anon, np.where(shared, 0, rest), np.where(shared, rest, 0)), axis=1),
+            swapped=int(smaps.amounts("Swap").sum()),
+            huge=huge,
+            mapped=int((layout.end - layout.start).sum()),
+        )
+
+
+class Process:
+    """One process that is watched: who it is, what is mapped, and its working-set curve.
+
+    Args:
+        root: where /proc is.
         who: identity (PID and start time) and name.
-        layout: what was mapped at the last look.
-        shares: of each mapping the share referenced, shape ``(mappings,)``.
-        told: the layout when the context was told the ranges; its names are theirs.
-        ranges: what the context was told to monitor.
-        phases: of each of these ranges how far its next accessed page is, 0 to 1.
-        threads: as they were when their stacks were looked for.
-        stacks: stack pointers of its threads.
+        window: the longest time of interest, seconds.
+        clock: seconds, monotonic.
+        program: how to start this program, for remedies to copy.
+
+    Raises:
+        SourceError: it may not be watched. Nothing is cleared to find out.
     """
 
-    who: Stat
-    layout: Layout
-    shares: Floats
-    told: Layout
-    ranges: tuple[tuple[int, int], ...] = ()
-    phases: Floats = field(default_factory=lambda: np.zeros(0))
-    threads: list[int] = field(default_factory=list)
-    stacks: dict[int, int] = field(default_factory=dict)
+    def __init__(
+        self,
+        root: Root,
+        who: Stat,
+        window: float,
+        clock: Callable[[], float] = time.monotonic,
+        program: str = "damontui",
+    ) -> None:
+        self.who = who
+        self.layout = Layout.of(Smaps([], [], ints([]), ints([])))
+        self.amounts = Amounts.of(Smaps([], [], ints([]), ints([])), self.layout)
+        self.curve: Curve | None = None
+        """None before the first clear."""
+        self.longest_pause = 0.0
+        self.dense: list[float] = []
+        """When it should be read beside the snapshots, soon after a clear; clock's seconds, rising."""
+        self.memory: dict[tuple[int, int], tuple[int, int]] = {}
+        """Of each range of the last snapshot: its accesses, and its age while these are about the same."""
+        self._root = root
+        self._window = window
+        self._clock = clock
+        self._program = program
+        self._folder: ProcessFolder | None = None
+        self._per_byte = PAUSE_PER_BYTE
+        self._threads: list[int] = []
+        self._stacks: dict[int, int] = {}
+        self._sums = (-1, -1)
+        self._referenced = np.zeros(0)
+        self._steady = 0
+        self._whole_at = -_FULL_EVERY_S
+        self._attempt(self._open)
 
     @property
     def pid(self) -> int:
         """Its number."""
         return self.who.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        now = self._folder.stat() if self._folder is not None else None
+        return now is not None and not now.ended and now.started == self.who.started
 
-class ProcessOperations:
-    """An operations set over one or several processes; each is a target, identified by its PID.
+    def predicted_pause(self) -> tuple[float, int]:
+        """Seconds that the next clear will hold it up, and the resident bytes that this is computed from."""
+        folder = self._folder
+        resident = (self._attempt(folder.resident) if folder is not None else None) or 0
+        return self._per_byte * resident, resident
 
-    A share q is turned into accesses by systematic sampling: every page drawn was accessed with probability q, and over
-    many samples as often as q asks for, without the scatter of independent draws.
-
-    Args:
-        root: where /proc is.
-        who: the processes, as `identify` found them; a PID that another process has taken over is not followed.
-        rng: the only source of chance.
-        children: whether children are followed as they come and go.
-        max_regions: regions at most, where gaps between the mappings allow it.
-        program: how to start this program, for remedies to copy.
-
-    Raises:
-        SourceError: where one of the processes cannot be watched.
-    """
-
-    whole_ranges = True
-
-    def __init__(
-        self,
-        root: Root,
-        who: Sequence[Stat],
-        rng: np.random.Generator,
-        *,
-        children: bool = False,
-        max_regions: int = 1_000,
-        program: str = "damontui",
-    ) -> None:
-        self._root = root
-        self._rng = rng
-        self._children = children
-        self._max_regions = max_regions
-        self._program = program
-        self._roots = [stat.pid for stat in who]
-        self._refused: dict[int, int] = {}
-        self._prepared: tuple[Ints, Ints] = (ints([]), ints([]))
-        self._order: list[Process] = []
-        """The processes in the order of the targets that the context has."""
-        self.processes: dict[int, Process] = {}
-        """Those that are watched, by PID, in order of arrival."""
-        for stat in who:
-            found = self._begin(stat)
-            if found is not None:
-                self.processes[stat.pid] = found
-        if children:
-            self._follow_children()
-        self._share_out()
-
-    # -- the contract
-
-    def targets(self) -> Sequence[Target]:
-        """One target a process, as mapped at the last `update`."""
-        self._order = list(self.processes.values())
-        return [Target(process.pid, process.ranges) for process in self._order]
-
-    def prepare(self, addresses: Ints, target: Ints) -> None:
-        """Clear the accessed bits of every process. Raises `SourceError` where that is not allowed (any more)."""
-        self._prepared = (addresses, target)
-        for process in self._order:
-            if process.pid in self.processes and self._alive(process):
-                self._attempt(process.who, lambda pid=process.pid: files.clear_refs(self._root, pid))  # type: ignore[misc]
-
-    def check(self) -> NDArray[np.bool_]:
-        """Which of the prepared pages were accessed: see the class."""
-        addresses, target = self._prepared
-        hits = np.zeros(len(addresses), dtype=bool)
-        for index, process in enumerate(self._order):
-            if process.pid not in self.processes or not self._look(process):
-                continue
-            mine = np.flatnonzero(target == index)
-            hits[mine] = _draw(process, addresses[mine])
-        return hits
-
-    def update(self) -> None:
-        """Drop who has ended, take over what is mapped now, look for children."""
-        for pid in list(self.processes):
-            if not self._alive(self.processes[pid]):
-                del self.processes[pid]
-        for process in self.processes.values():
-            self._find_stacks(process)
-        if self._children:
-            self._follow_children()
-        self._share_out()
-
-    def valid(self) -> bool:
-        """Whether any of the processes still runs."""
-        return any(self._alive(process) for process in self.processes.values())
-
-    def names(self, start: Ints, end: Ints, target: Ints) -> tuple[str, ...]:
-        """What is mapped at each region."""
-        names = np.full(len(start), "", dtype=object)
-        for index, process in enumerate(self._order):
-            mine = np.flatnonzero(target == index)
-            if len(mine):
-                layout = process.told
-                names[mine] = files.names_in(layout.mappings, layout.names, start[mine], end[mine])
-        return tuple(names.tolist())
-
-    def missing(self) -> str:
-        """One sentence on what is not in the picture; "" where nothing is."""
-        parts = []
-        hugetlb = sum(process.layout.hugetlb for process in self.processes.values())
-        if hugetlb:
-            parts.append(f"{units.size(hugetlb)} of hugetlb pages are left out: the kernel tells of no access to them")
-        if self._refused:
-            first = min(self._refused)
-            more = f" and {len(self._refused) - 1} more" if len(self._refused) > 1 else ""
-            parts.append(
-                f"child {first}{more} is not watched: permission denied; run: sudo {self._program} {self._roots[0]}"
-            )
-        return "; ".join(parts)
-
-    # -- processes that come and go
-
-    def _begin(self, who: Stat) -> Process | None:
-        """Clear and read once: tells whether it is allowed, and what it costs. None where it is gone."""
-        self._attempt(who, lambda: files.clear_refs(self._root, who.pid))
-        read = self._attempt(who, lambda: files.smaps(self._root, who.pid))
-        if read is None:
-            return None
-        layout = Layout.of(read)
-        process = Process(who, layout, np.zeros(len(layout.start)), layout)
-        self._find_stacks(process)
-        return process
-
-    def _find_stacks(self, process: Process) -> None:
-        threads = files.threads(self._root, process.pid)
-        if threads == process.threads:
+    def clear(self, cpu_clock: Callable[[], float]) -> None:
+        """Clear the accessed bits; a no-operation where it is gone. Raises `SourceError`."""
+        folder = self._folder
+        if folder is None or not self.alive:
             return
-        process.threads = threads
-        process.stacks = files.thread_stacks(self._root, process.pid)
-        names = files.names_of(process.layout.mappings, process.stacks)
-        process.layout = replace(process.layout, names=names)
+        began, spent = self._clock(), cpu_clock()
 
-    def _follow_children(self) -> None:
-        known = [*self._roots, *(pid for pid in self.processes if pid not in self._roots)]
-        around = files.descendants(self._root, known)
-        self._refused = {pid: started for pid, started in self._refused.items() if pid in around}
-        for pid in around:
-            stat = files.stat(self._root, pid)
-            if pid in self.processes or pid in self._roots or stat is None or stat.ended or stat.kernel_thread:
-                continue
-            if self._refused.get(pid) == stat.started:
-                continue
-            try:
-                found = self._begin(stat)
-            except SourceError:
-                self._refused[pid] = stat.started
-                continue
-            if found is not None:
-                self.processes[pid] = found
+        def done() -> bool:
+            folder.clear_refs()
+            return True
 
-    def _share_out(self) -> None:
-        """What the context is to monitor from now on; every process has its part of the regions."""
-        most = max(1, self._max_regions // max(1, len(self.processes)))
-        for process in self.processes.values():
-            process.told = process.layout
-            ranges = process.layout.ranges(most)
-            if ranges == process.ranges:
-                continue
-            former = dict(zip((start for start, _ in process.ranges), process.phases.tolist(), strict=True))
-            fresh = self._rng.random(len(ranges)).tolist()
-            phases = [former.get(start, new) for (start, _), new in zip(ranges, fresh, strict=True)]
-            process.ranges, process.phases = ranges, np.array(phases, dtype=np.float64)
+        if not self._attempt(done):
+            return
+        now, spent = self._clock(), cpu_clock() - spent
+        # the time by the clock bounds what the process felt; what we computed for tells the next clear's
+        self.longest_pause = max(self.longest_pause, now - began)
+        resident = int(self.amounts.resident.sum())
+        if resident > 64 << 20:
+            self._per_byte += (spent / resident - self._per_byte) / 2
+        if self.curve is None:
+            self.curve = Curve(now, self._window)
+        else:
+            self.curve.cleared(now)
+        self._steady, self._sums = 0, (-1, -1)
+        self.dense = [now + 0.1, now + 0.3]
 
-    def _alive(self, process: Process) -> bool:
-        now = files.stat(self._root, process.pid)
-        return now is not None and not now.ended and now.started == process.who.started
+    def read(self) -> bool:
+        """Read what was touched since the clear; False where it is gone. Raises `SourceError`.
 
-    # -- one process
-
-    def _look(self, process: Process) -> bool:
-        """Read what was referenced; False where it is gone, or has no memory just now."""
-        read = self._attempt(process.who, lambda: files.smaps(self._root, process.pid))
-        # asked after reading: what was read was his, unless he is gone by now
-        if read is None or not read.headers or not self._alive(process):
+        Where the last readings found nothing new, the sums over all mappings are asked first: they cost less.
+        """
+        folder, curve = self._folder, self.curve
+        if folder is None or curve is None:
             return False
-        layout = process.layout
-        if read.headers != layout.headers:
-            layout = process.layout = Layout.of(read, process.stacks)
-        process.shares = np.minimum(read.referenced[layout.chosen] / (layout.end - layout.start), 1.0)
+        self.dense = [due for due in self.dense if due > self._clock()]
+        if self._steady >= _STEADY_READINGS and self._clock() - self._whole_at < _FULL_EVERY_S:
+            sums = self._attempt(folder.rollup)
+            if sums is None or not self.alive:
+                return False
+            if (sums.rss, sums.referenced) == self._sums and len(self.amounts.resident):
+                curve.reading(
+                    self._clock(), self._referenced, self.amounts.resident.astype(np.float64), self.layout.private
+                )
+                return True
+        smaps = self._attempt(folder.smaps)
+        # asked after reading: what was read was his, unless he is gone by now
+        if smaps is None or not self.alive:
+            return False
+        self._take(smaps, curve)
         return True
 
-    def _attempt(self, who: Stat, action: Callable[[], _T]) -> _T | None:
+    def close(self) -> None:
+        """Let go of its files."""
+        if self._folder is not None:
+            self._folder.close()
+
+    def find_stacks(self) -> None:
+        """Name the stacks of its threads, where these have changed."""
+        threads = files.threads(self._root, self.pid)
+        if threads != self._threads:
+            self._threads = threads
+            self._stacks = files.thread_stacks(self._root, self.pid)
+            names = files.names_of(self.layout.mappings, self._stacks)
+            self.layout = replace(self.layout, names=names)
+
+    # -- ours
+
+    def _open(self) -> None:
+        self._folder = ProcessFolder(self._root, self.pid)
+        for name, flags in (("clear_refs", os.O_WRONLY), ("smaps", os.O_RDONLY)):
+            try:
+                os.close(self._folder.open(name, flags))
+            except OSError as error:
+                verb = "write" if flags == os.O_WRONLY else "read"
+                raise KernelError(f"cannot {verb} {self._folder.path(name)}", error) from error
+
+    def _take(self, smaps: Smaps, curve: Curve) -> None:
+        now = self._clock()
+        layout = self.layout
+        if smaps.headers != layout.headers:
+            layout = Layout.of(smaps, self._stacks)
+            if len(self.layout.start) or curve.age:
+                curve.remap(*moves(self.layout, layout), len(layout.start))
+            self.layout = layout
+        self.amounts = Amounts.of(smaps, layout)
+        self._referenced = smaps.referenced[layout.chosen].astype(np.float64)
+        curve.reading(now, self._referenced, self.amounts.resident.astype(np.float64), layout.private)
+        sums = (int(smaps.rss.sum()), int(smaps.referenced.sum()))
+        self._steady = self._steady + 1 if sums == self._sums else 0
+        self._sums, self._whole_at = sums, now
+
+    def _attempt(self, action: Callable[[], _T]) -> _T | None:
         """``action``'s result, None where the process has ended; what else the kernel says is a sentence."""
         try:
             return action()
         except KernelError as error:
             # a kernel without clear_refs lacks it for the living, too
-            now = files.stat(self._root, who.pid)
-            if error.errno in files.GONE and (now is None or now.ended or now.started != who.started):
+            now = files.stat(self._root, self.pid)
+            if error.errno in files.GONE and (now is None or now.ended or now.started != self.who.started):
                 return None
-            raise refusal(self._root, who, error, self._program) from error
+            raise refusal(self._root, self.who, error, self._program) from error
+
+
+def moves(former: Layout, layout: Layout) -> tuple[Ints, Ints, Floats]:
+    """Where the bytes of mappings went when the layout changed: see `Curve.remap`.
+
+    Mappings of one name that overlap are the same memory: they grew, shrank, were split or became one.
+    """
+    rows, columns, shares = [], [], []
+    last = np.searchsorted(former.start, layout.end, side="left").tolist()
+    first = np.searchsorted(former.end, layout.start, side="right").tolist()
+    for row, (low, high) in enumerate(zip(first, last, strict=True)):
+        for column in range(low, high):
+            before, now = former.mappings[column], layout.mappings[row]
+            if before.path == now.path:
+                rows.append(row)
+                columns.append(column)
+                shares.append((min(before.end, now.end) - max(before.start, now.start)) / (before.end - before.start))
+    return ints(rows), ints(columns), np.array(shares, dtype=np.float64)
+
+
+class Processes:
+    """One or several processes that are watched together, and their children where these are asked for.
+
+    Args:
+        root: where /proc is.
+        who: the processes, as `identify` found them; a PID that another process has taken over is not followed.
+        window: the longest time of interest, seconds.
+        max_pause: seconds that clearing may hold a process up, as far as can be predicted.
+        children: whether children are followed as they come and go.
+        clock: seconds, monotonic.
+        cpu_clock: CPU seconds of this thread.
+        program: how to start this program, for remedies to copy.
+
+    Raises:
+        SourceError: one of the processes may not be watched, or is too large for ``max_pause``. Nothing is cleared yet.
+    """
+
+    def __init__(
+        self,
+        root: Root,
+        who: Sequence[Stat],
+        *,
+        window: float = 120.0,
+        max_pause: float = 0.02,
+        children: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        cpu_clock: Callable[[], float] = time.thread_time,
+        program: str = "damontui",
+    ) -> None:
+        self._root = root
+        self._window = window
+        self._max_pause = max_pause
+        self._children = children
+        self._clock = clock
+        self._cpu_clock = cpu_clock
+        self._program = program
+        self._roots = [stat.pid for stat in who]
+        self._refused: dict[int, tuple[int, str]] = {}
+        self.watched: dict[int, Process] = {}
+        """By PID, in order of arrival."""
+        self.longest_pause = 0.0
+        for stat in who:
+            self._begin(stat)
+        if children:
+            self._follow_children()
+
+    def clear(self, pids: Sequence[int] | None = None) -> None:
+        """Clear the accessed bits of these, or of all that were never cleared. Raises `SourceError`."""
+        for process in self.watched.values():
+            if process.pid in pids if pids is not None else process.curve is None:
+                process.clear(self._cpu_clock)
+                self.longest_pause = max(self.longest_pause, process.longest_pause)
+
+    def read(self, pids: Sequence[int] | None = None) -> None:
+        """Read these, or all; who has ended is dropped. Raises `SourceError`."""
+        for process in list(self.watched.values()):
+            if (pids is None or process.pid in pids) and process.curve is not None and not process.read():
+                self._drop(process)
+
+    def wanting(self) -> list[int]:
+        """Whose bits should be cleared again, and may be by ``max_pause``."""
+        return [
+            process.pid
+            for process in self.watched.values()
+            if process.curve is not None
+            and process.curve.wants_clear
+            and process.predicted_pause()[0] <= self._max_pause
+        ]
+
+    def update(self) -> None:
+        """Drop who has ended, name stacks of threads, look for children."""
+        for process in list(self.watched.values()):
+            if not process.alive:
+                self._drop(process)
+            else:
+                process.find_stacks()
+        if self._children:
+            self._follow_children()
+
+    def valid(self) -> bool:
+        """Whether any of the processes still runs."""
+        return any(process.alive for process in self.watched.values())
+
+    def close(self) -> None:
+        """Let go of all files."""
+        for process in self.watched.values():
+            process.close()
+
+    def missing(self) -> list[str]:
+        """Clauses on what is not in the picture or in its way."""
+        parts = []
+        hugetlb = sum(process.layout.hugetlb for process in self.watched.values())
+        if hugetlb:
+            parts.append(f"{units.size(hugetlb)} of hugetlb pages are left out: the kernel tells of no access to them")
+        if self._refused:
+            first = min(self._refused)
+            more = f" and {len(self._refused) - 1} more" if len(self._refused) > 1 else ""
+            verb = "are" if more else "is"
+            parts.append(f"child {first}{more} {verb} not watched: {self._refused[first][1]}")
+        curves = [process.curve for process in self.watched.values() if process.curve is not None]
+        if any(curve.foreign for curve in curves):
+            parts.append(
+                "somebody else clears the accessed bits, too (another monitor, or the kernel that reclaims memory): "
+                "what is in use looks less than it is"
+            )
+        for process in self.watched.values():
+            pause, _ = process.predicted_pause()
+            if process.curve is not None and process.curve.wants_clear and pause > self._max_pause:
+                parts.append(
+                    f"the accessed bits of process {process.pid} are not cleared again, since that would hold it up "
+                    f"for about {units.duration(pause)}: memory no longer in use is not seen; "
+                    f"{_allow(pause)} allows it"
+                )
+        return parts
+
+    # -- processes that come and go
+
+    def _begin(self, who: Stat) -> None:
+        process = Process(self._root, who, self._window, self._clock, self._program)
+        if not process.alive:
+            process.close()
+            return
+        pause, resident = process.predicted_pause()
+        if pause > self._max_pause:
+            process.close()
+            raise SourceError(
+                f"process {who.pid} ({who.comm}) is not watched yet",
+                f"to begin, its {units.size(resident)} of memory have to be held up for about {units.duration(pause)} "
+                f"at a time, and {units.duration(self._max_pause)} are allowed",
+                f"if it can wait so long, say {_allow(pause)}",
+            )
+        self.watched[who.pid] = process
+
+    def _drop(self, process: Process) -> None:
+        process.close()
+        self.watched.pop(process.pid, None)
+
+    def _follow_children(self) -> None:
+        known = [*self._roots, *(pid for pid in self.watched if pid not in self._roots)]
+        around = files.descendants(self._root, known)
+        self._refused = {pid: one for pid, one in self._refused.items() if pid in around}
+        for pid in around:
+            stat = files.stat(self._root, pid)
+            if pid in self.watched or pid in self._roots or stat is None or stat.ended or stat.kernel_thread:
+                continue
+            if pid in self._refused and self._refused[pid][0] == stat.started:
+                continue
+            try:
+                self._begin(stat)
+            except SourceError as error:
+                why = f"it is too large for --max-pause; say {error.remedy.rpartition('say ')[2]}"
+                if "not watched yet" not in error.what:
+                    why = f"permission denied; run: sudo {self._program} {self._roots[0]}"
+                self._refused[pid] = (stat.started, why)
+
+
+def _allow(pause: float) -> str:
+    """The option that allows such a pause, with some room."""
+    allowed = 20
+    while allowed / 1e3 < pause * 1.5:
+        allowed *= 2
+    return f"--max-pause {allowed}ms" if allowed < 10_000 else f"--max-pause {-(-allowed // 1000)}s"
 
 
 def identify(root: Root, pid: int, program: str = "damontui") -> Stat:
@@ -381,20 +550,3 @@ def _watched(mapping: Mapping, rss: int) -> bool:
         or mapping.flags & _DEVICE
         or (mapping.perms.startswith("---") and rss == 0)
     )
-
-
-def _draw(process: Process, addresses: Ints) -> NDArray[np.bool_]:
-    """Whether the page at each address was accessed: true for the share that was referenced of what is mapped there."""
-    hits = np.zeros(len(addresses), dtype=bool)
-    layout, ranges = process.layout, process.ranges
-    if not len(layout.start) or not ranges:
-        return hits
-    mapping = np.maximum(np.searchsorted(layout.start, addresses, side="right") - 1, 0)
-    there = (layout.start[mapping] <= addresses) & (addresses < layout.end[mapping])
-    share = np.where(there, process.shares[mapping], 0.0)
-    begins = ints([start for start, _ in ranges])
-    place = np.maximum(np.searchsorted(begins, addresses, side="right") - 1, 0)
-    phase = process.phases[place] + share
-    hits = phase >= 1.0
-    process.phases[place] = phase - hits
-    return hits

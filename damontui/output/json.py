@@ -14,12 +14,13 @@ touched within each of ``measured.seconds`` (``used_within``).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from damontui.analysis import frames, savings, usage
+from damontui.analysis.estimate import Estimate, Estimator, Interval
 from damontui.analysis.headline import THRESHOLD, within
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs, IntervalsGoal
@@ -31,12 +32,16 @@ SECONDS = (0.1, 0.2, 0.5, *savings.THRESHOLDS)
 """Times of the estimate."""
 
 
-def snapshot_object(snapshot: Snapshot, word: str, threshold: float = THRESHOLD) -> dict[str, Any]:
+def snapshot_object(
+    snapshot: Snapshot, word: str, threshold: float = THRESHOLD, estimator: Estimator | None = None
+) -> dict[str, Any]:
     """The JSON object of a snapshot.
 
     Args:
         snapshot: what to write.
         word: the target's word on the command line.
+        estimator: was given this snapshot last and those before it; ``estimate`` then follows from all of them. Without
+            one, and of counted bytes, which need no estimate, it follows from this snapshot alone.
         threshold: seconds after which ``memory`` calls memory idle, or less where it was not watched for so long.
     """
     attrs, after = snapshot.attrs, snapshot.next_attrs
@@ -71,7 +76,7 @@ def snapshot_object(snapshot: Snapshot, word: str, threshold: float = THRESHOLD)
         "watched_s": None if snapshot.watched is None else round(snapshot.watched, 6),
         "longest_pause_ms": None if measured is None else round(measured.longest_pause * 1000, 3),
         "memory": _memory(snapshot, within(snapshot, threshold)),
-        "estimate": _estimate(snapshot) if known else None,
+        "estimate": _estimate(snapshot, estimator) if known else None,
         "regions": _regions(snapshot),
         "overhead_cpu": None if snapshot.cpu is None else round(snapshot.cpu, 6),
     }
@@ -103,9 +108,9 @@ def snapshot_object(snapshot: Snapshot, word: str, threshold: float = THRESHOLD)
     return result
 
 
-def dump(snapshot: Snapshot, word: str) -> str:
-    """The JSON object of a snapshot in one line of ASCII."""
-    return json.dumps(snapshot_object(snapshot, word), allow_nan=False)
+def dump(snapshot: Snapshot, word: str, estimator: Estimator | None = None) -> str:
+    """The JSON object of a snapshot in one line of ASCII; see `snapshot_object`."""
+    return json.dumps(snapshot_object(snapshot, word, estimator=estimator), allow_nan=False)
 
 
 def _intervals(attrs: Attrs) -> dict[str, int]:
@@ -149,8 +154,10 @@ def _amount(amount: usage.Amount, name: str = "") -> dict[str, int]:
     return {f"{name}{key}": round(value) for key, value in shown.items()}
 
 
-def _estimate(snapshot: Snapshot) -> dict[str, Any]:
+def _estimate(snapshot: Snapshot, estimator: Estimator | None) -> dict[str, Any]:
     """Idle memory and the working set at each time that was watched."""
+    if estimator is not None and snapshot.measured is None and len(estimator):
+        return _estimated(estimator.estimate())
     shortest = snapshot.measured.seconds[0] if snapshot.measured is not None else snapshot.next_attrs.aggr_us / 1e6
     idle, used = [], []
     for seconds in SECONDS:
@@ -164,6 +171,22 @@ def _estimate(snapshot: Snapshot) -> dict[str, Any]:
         "idle": idle,
         "working_set": used,
         "watched_s": round(usage.watched(snapshot), 6),
+    }
+
+
+def _estimated(found: Estimate) -> dict[str, Any]:
+    """The same, from all snapshots that an estimator was given."""
+    shown = [one for one in SECONDS if found.aggregation_s * 0.98 <= one <= found.watched_s]
+
+    def rows(at: Callable[[float], Interval]) -> list[dict[str, Any]]:
+        amounts = ((one, at(one)) for one in shown)
+        return [{"seconds": one, **_amount(usage.Amount(a.least, a.found, a.most))} for one, a in amounts]
+
+    return {
+        "idle_ms_percentiles": list(found.idle_ms_percentiles),
+        "idle": rows(found.idle),
+        "working_set": rows(found.working_set),
+        "watched_s": round(found.watched_s, 6),
     }
 
 

@@ -10,31 +10,57 @@ from collections.abc import Sequence
 import numpy as np
 
 from damontui import units
+from damontui.analysis import savings, usage
+from damontui.analysis.estimate import Estimate
+from damontui.analysis.headline import THRESHOLD, Headline, headline
+from damontui.analysis.savings import by_kind
+from damontui.analysis.usage import Amount
 from damontui.damon import metrics
-from damontui.damon.snapshot import Description, Snapshot
+from damontui.damon.snapshot import Description, Measured, Snapshot
 from damontui.safe_text import shown
 
 ROWS = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100)
 """Percentiles that are printed."""
 REGIONS = 8
 """Regions that are printed: those with the most accessed bytes, and as many of the largest idle ones."""
+TIMES = (0.1, 1, 10, 60, 120, 300, 600, 1800, 3600)
+"""Seconds for which it is printed what was used within them."""
 WIDTH = 80
 """Columns; only a long name of a mapping goes beyond, whole."""
 
 _WALL = 1e9  # a record may know the time since the machine's start only: no date then
 
 
-def summary(snapshot: Snapshot, description: Description) -> str:
-    """The snapshot in about 40 lines of text, and then what its source cannot tell."""
-    lines = [_title(snapshot, description), ""]
+def summary(
+    snapshot: Snapshot, description: Description, threshold: float = THRESHOLD, estimate: Estimate | None = None
+) -> str:
+    """The snapshot in about 40 lines of text, and then what its source cannot tell.
+
+    Args:
+        snapshot: what is told of.
+        description: its source.
+        threshold: seconds that "in use" and "idle" mean, or less where memory was not watched for so long.
+        estimate: of that moment, from all snapshots so far; None where there was none before.
+    """
+    said = headline(snapshot, threshold, estimate)
+    lines = [_title(snapshot, description)]
+    if said is not None:
+        lines += textwrap.wrap(headline_words(said), WIDTH) + textwrap.wrap(beside_words(said), WIDTH)
+    lines.append("")
     if snapshot.note:
         lines += [*textwrap.wrap(shown(snapshot.note), WIDTH), ""]
     if not snapshot.complete:
         lines += [f"INCOMPLETE: {snapshot.lost} trace events were lost; regions are missing", ""]
     # as fast as it goes, the engine takes what CPU there is: no measure of its cost
     lines += _facts(snapshot, cost=not math.isinf(description.speed))
-    if len(snapshot):
-        lines += ["", *_idle(snapshot), "", *_regions(snapshot)]
+    if snapshot.measured is not None and said is not None:
+        lines += ["", *_over_times(snapshot), "", *_kinds(snapshot, snapshot.measured, said.within)]
+        lines += ["", *_idle(snapshot), "", *_mappings(snapshot, said.within)]
+    elif len(snapshot):
+        if estimate is not None and (rows := _estimated(snapshot, estimate)):
+            lines += ["", *rows]
+        lines += ["", "by the kernel's rule, which begins anew where regions are joined:"]
+        lines += [*_idle(snapshot), "", *_regions(snapshot)]
     elif snapshot.module is not None and snapshot.module.idle_ms_percentiles:
         lines += ["", *_table(snapshot.module.idle_ms_percentiles, None, None)]
     if description.limits:
@@ -54,7 +80,65 @@ def _title(snapshot: Snapshot, description: Description) -> str:
     return " · ".join(shown(part) for part in parts if part)
 
 
+def headline_words(said: Headline) -> str:
+    """``in use 302 MiB of 2 GiB within 1 min · idle 1.7 GiB``; what is not certain has its ±."""
+    within = units.span(said.within)
+    if said.shortened:
+        within += (
+            f", watched for {units.span(float(round(said.watched)))}"
+            if said.watched > said.within * 1.02
+            else " watched"
+        )
+    parts = [
+        f"in use {units.size(said.used.bytes)}{plus_minus(said.used)} of {units.size(said.total)} within {within}",
+        f"idle {units.size(said.idle.bytes)}{plus_minus(said.idle)}",
+    ]
+    if said.free is not None:
+        parts.append(f"free {units.size(said.free)}")
+    return " · ".join(parts)
+
+
+def beside_words(said: Headline) -> str:
+    """What a process has mapped that is no memory: ``mapped 1.9 GiB, not in memory 1.3 GiB, swapped 3 MiB``, or ""."""
+    if said.mapped is None:
+        return ""
+    swapped = f", swapped {units.size(said.swapped)}" if said.swapped else ""
+    return f"mapped {units.size(said.mapped)}, not in memory {units.size(said.absent)}{swapped}"
+
+
+def plus_minus(amount: Amount) -> str:
+    """`` ± 40 MiB`` where the interval is wider than what the digits of the number leave open, else nothing."""
+    half = (amount.most - amount.least) / 2
+    return f" ± {units.size(half)}" if half > 0.005 * max(amount.bytes, 1.0) and half >= 1 << 20 else ""
+
+
 def _facts(snapshot: Snapshot, *, cost: bool) -> list[str]:
+    lines = _sampled(snapshot) if snapshot.measured is None else _counted(snapshot, snapshot.measured)
+    if snapshot.module is not None:
+        lines += _module(snapshot)
+    if snapshot.cpu is not None and cost:
+        lines.append(f"overhead       {units.share(snapshot.cpu)} of one CPU")
+    if snapshot.late:
+        lines.append(f"late           {snapshot.late} sampling deadlines missed")
+    return lines
+
+
+def _counted(snapshot: Snapshot, measured: Measured) -> list[str]:
+    shortest, longest = (units.span(seconds) for seconds in (measured.seconds[0], measured.seconds[-1]))
+    watched = snapshot.watched if snapshot.watched is not None else measured.seconds[-1]
+    return [
+        f"counted        by the kernel, page by page, over {shortest} … {longest}",
+        f"watched        {units.duration(watched)}, which held the process up for {_pause(measured)} at most",
+        f"touched        {units.bandwidth(usage.bandwidth(snapshot))}, counted within {shortest}",
+        f"mappings       {int((snapshot.memory > 0).sum())} with memory, of {len(snapshot)}",
+    ]
+
+
+def _pause(measured: Measured) -> str:
+    return units.duration(measured.longest_pause) if measured.longest_pause else "no time"
+
+
+def _sampled(snapshot: Snapshot) -> list[str]:
     attrs, after = snapshot.attrs, snapshot.next_attrs
     interval = f"{_us(attrs.sample_us)}, aggregation {_us(attrs.aggr_us)} ({attrs.max_nr_accesses} samples)"
     if after.sample_us != attrs.sample_us:
@@ -73,15 +157,10 @@ def _facts(snapshot: Snapshot, *, cost: bool) -> list[str]:
         working = metrics.working_set(snapshot)
         share = units.share(working / max(1, snapshot.total_bytes))
         lines += [
-            f"working set    {units.size(working)} of {units.size(snapshot.total_bytes)}, {share}{real}",
+            f"working set    {units.size(working)} of {units.size(snapshot.total_bytes)}, {share}, "
+            f"within the last {_us(attrs.aggr_us)}{real}",
             f"regions        {len(snapshot)} ({attrs.min_regions} … {attrs.max_regions})",
         ]
-    if snapshot.module is not None:
-        lines += _module(snapshot)
-    if snapshot.cpu is not None and cost:
-        lines.append(f"overhead       {units.share(snapshot.cpu)} of one CPU")
-    if snapshot.late:
-        lines.append(f"late           {snapshot.late} sampling deadlines missed")
     return lines
 
 
@@ -107,12 +186,12 @@ def idle_words(milliseconds: int) -> str:
 
 
 def _idle(snapshot: Snapshot) -> list[str]:
-    values = metrics.idle_percentiles(snapshot)
+    values = usage.idle_percentiles(snapshot)
     truth = snapshot.truth.idle_ms_percentiles if snapshot.truth else None
     lines = _table(values, truth, snapshot)
     quarter = values[75]
     if quarter > 0:
-        lines.append(f"a quarter of memory was untouched for {units.duration(quarter / 1000)} or longer")
+        lines.append(f"coldest 25 %: untouched for {units.duration(quarter / 1000)} or longer")
     return lines
 
 
@@ -121,10 +200,15 @@ def _table(values: Sequence[int], truth: Sequence[int] | None, snapshot: Snapsho
     head += f"{'idle at least so long':<24}" if snapshot is not None else ""
     head += "truth" if truth is not None else ""
     lines = [head.rstrip()]
+    # of counted memory it is not known for how long it was in use, only within what time
+    measured = snapshot.measured if snapshot is not None else None
+    used = f"in use within {units.span(measured.seconds[0])}" if measured is not None else ""
     for row in ROWS:
-        line = f"{f'p{row}':>6}      {idle_words(values[row]):<22}"
+        words = used if used and values[row] <= 0 else idle_words(values[row])
+        line = f"{f'p{row}':>6}      {words:<22}"
         if snapshot is not None:
-            at_least = units.size(metrics.idle_at_least(snapshot, values[row])) if values[row] > 0 else "–"
+            found = usage.idle_for(snapshot, values[row] / 1000) if values[row] > 0 else None
+            at_least = units.size(found.bytes) if found is not None else "–"
             line += f"{at_least:>12}{'':12}"
         if truth is not None:
             line += idle_words(truth[row])
@@ -132,23 +216,84 @@ def _table(values: Sequence[int], truth: Sequence[int] | None, snapshot: Snapsho
     return lines
 
 
+def _estimated(snapshot: Snapshot, estimate: Estimate) -> list[str]:
+    """Idle memory at each time that was watched, by the estimate, beside the kernel's rule and the truth."""
+    shown = [one for one in TIMES if estimate.aggregation_s <= one <= estimate.watched_s]
+    if not shown:
+        return []
+    rule = "kernel's rule"
+    head = f"{'idle for at least':<20}{'estimated':>12}{'at least':>12}{'at most':>12}{rule:>16}"
+    lines = [head + (f"{'truth':>12}" if snapshot.truth else "")]
+    for seconds in shown:
+        found = estimate.idle(seconds)
+        sizes = (found.found, found.least, found.most, metrics.idle_at_least(snapshot, seconds * 1000))
+        line = f"{units.span(seconds):<20}" + "".join(f"{units.size(one):>12}" for one in sizes[:3])
+        line += f"{units.size(sizes[3]):>16}"
+        if snapshot.truth:
+            line += f"{units.size(savings.true_share(snapshot.truth, seconds) * snapshot.total_bytes):>12}"
+        lines.append(line)
+    return lines
+
+
+def _over_times(snapshot: Snapshot) -> list[str]:
+    """What was used within each time, and what was idle for longer."""
+    lines = [f"{'time':<12}{'used within it':>16}{'idle for longer':>18}"]
+    times = [one for one in TIMES if usage.reaches(snapshot, one)]
+    for seconds in times or [usage.watched(snapshot)]:
+        used, idle = usage.used_within(snapshot, seconds), usage.idle_for(snapshot, seconds)
+        if used is not None and idle is not None:
+            sure = plus_minus(used)
+            lines.append(f"{units.span(seconds):<12}{units.size(used.bytes):>16}{units.size(idle.bytes):>18}{sure}")
+    return lines
+
+
+def _kinds(snapshot: Snapshot, measured: Measured, seconds: float) -> list[str]:
+    lines = [f"{'kind':<12}{'in memory':>16}{f'idle for {units.span(seconds)}':>18}"]
+    lines += [
+        f"{kind.name:<12}{units.size(kind.bytes):>16}{units.size(kind.idle):>18}" for kind in by_kind(snapshot, seconds)
+    ]
+    if measured.huge:
+        lines.append(f"{'huge pages':<12}{units.size(measured.huge):>16}{'':18}  of these; a touch counts 2 MiB")
+    return lines
+
+
+def _mappings(snapshot: Snapshot, seconds: float) -> list[str]:
+    """The mappings with most memory in use and those with most idle memory, in order of address."""
+    used, idle = usage.used_by_region(snapshot, seconds), usage.idle_by_region(snapshot, seconds)
+    lines = [f"{'address':<34}{'in memory':>10}{'in use':>10}{'idle':>10}"]
+    for title, amounts in (("most in use within", used), ("most idle for", idle)):
+        some = np.flatnonzero(amounts > 0)
+        chosen = some[np.argsort(-amounts[some], kind="stable")][:REGIONS]
+        if len(chosen):
+            lines.append(f"  {title} {units.span(seconds)}, {len(chosen)} of {len(some)}:")
+        for i in sorted(chosen.tolist()):
+            where = f"{int(snapshot.start[i]):#x} … {int(snapshot.end[i]):#x}"
+            held = (units.size(float(one[i])) for one in (snapshot.memory, used, idle))
+            lines.append(f"{where:<34}" + "".join(f"{one:>10}" for one in held) + _name(snapshot, i))
+    return lines
+
+
+def _name(snapshot: Snapshot, region: int) -> str:
+    return f"  {shown(snapshot.names[region])}" if snapshot.names and snapshot.names[region] else ""
+
+
 def _regions(snapshot: Snapshot) -> list[str]:
-    touched = snapshot.sizes * snapshot.nr_accesses
+    memory = snapshot.memory
+    touched = memory * snapshot.nr_accesses
     hot = [i for i in np.argsort(-touched, kind="stable").tolist() if touched[i] > 0][:REGIONS]
-    idle = [i for i in np.argsort(-snapshot.sizes, kind="stable").tolist() if touched[i] == 0][:REGIONS]
+    idle = [i for i in np.argsort(-memory, kind="stable").tolist() if touched[i] == 0 and memory[i]][:REGIONS]
     rates = metrics.access_rates(snapshot)
     milliseconds = metrics.idle_ms(snapshot)
     lines = [f"{'address':<34}{'size':>10}{'accessed':>10}  for"]
     for title, chosen in (("most accessed", hot), ("largest idle", idle)):
         if not chosen:
             continue
-        lines.append(
-            f"  {title}, {len(chosen)} of {int((touched > 0).sum() if chosen is hot else (touched == 0).sum())}:"
-        )
+        all_of_them = (touched > 0) if chosen is hot else (touched == 0) & (memory > 0)
+        lines.append(f"  {title}, {len(chosen)} of {int(all_of_them.sum())}:")
         for i in sorted(chosen):
-            name = f"  {shown(snapshot.names[i])}" if snapshot.names and snapshot.names[i] else ""
+            name = _name(snapshot, i)
             where = f"{int(snapshot.start[i]):#x} … {int(snapshot.end[i]):#x}"
-            size = units.size(int(snapshot.sizes[i]))
+            size = units.size(int(memory[i]))
             lines.append(
                 f"{where:<34}{size:>10}{units.share(float(rates[i])):>10}  {idle_words(int(milliseconds[i]))}{name}"
             )

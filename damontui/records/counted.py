@@ -8,12 +8,13 @@ Differences and whole kinds pack well, for most of them are zero.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from damontui.damon.snapshot import FRAME_KINDS, KINDS, Frames, Ints, Measured
+from damontui.records.sound import listed, real, table_of_fields, whole
 
 MOST_TIMES = 4096
 """Times of a curve in a file, at most."""
@@ -34,16 +35,16 @@ def measured_object(measured: Measured) -> dict[str, Any]:
     }
 
 
-def measured_of(value: Mapping[str, Any], regions: int) -> Measured:
-    """Counted bytes of that many regions. Raises ValueError, TypeError or KeyError where the object is none of ours."""
-    seconds = tuple(float(one) for one in value["seconds"])
+def measured_of(given: object, regions: int) -> Measured:
+    """Counted bytes of that many regions. Raises ValueError or KeyError where the object is none of ours."""
+    value = table_of_fields(given)
+    seconds = tuple(real(one) for one in listed(value["seconds"]))
     times = len(seconds)
     if not 1 <= times <= MOST_TIMES or not np.isfinite(seconds).all() or (np.diff((0.0, *seconds)) <= 0).any():
         raise ValueError("times that do not rise")
     used = np.cumsum(numbers(value["used"], times, regions, least=-(1 << 62)), axis=0)
-    kinds = numbers([value["kinds"].get(kind, [0] * regions) for kind in KINDS], len(KINDS), regions)
-    pause = float(value.get("longest_pause", 0.0))
-    if used.min(initial=0) < 0 or not np.isfinite(pause):
+    kinds = _by_kind(value["kinds"], KINDS, regions)
+    if used.min(initial=0) < 0:
         raise ValueError("no bytes")
     return Measured(
         seconds,
@@ -51,10 +52,10 @@ def measured_of(value: Mapping[str, Any], regions: int) -> Measured:
         numbers(value["least"], times),
         numbers(value["most"], times),
         np.ascontiguousarray(kinds.T),
-        swapped=int(numbers(value.get("swapped", 0))),
-        huge=int(numbers(value.get("huge", 0))),
-        mapped=int(numbers(value.get("mapped", 0))),
-        longest_pause=pause,
+        swapped=whole(value.get("swapped", 0)),
+        huge=whole(value.get("huge", 0)),
+        mapped=whole(value.get("mapped", 0)),
+        longest_pause=real(value.get("longest_pause", 0.0)),
     )
 
 
@@ -68,25 +69,43 @@ def frames_object(frames: Frames) -> dict[str, Any]:
     }
 
 
-def frames_of(value: Mapping[str, Any], regions: int) -> Frames:
+def frames_of(given: object, regions: int) -> Frames:
     """What frames of that many regions held. Raises as `measured_of`."""
-    counts = numbers([value["counts"].get(kind, [0] * regions) for kind in FRAME_KINDS], len(FRAME_KINDS), regions)
-    cpu = float(value.get("cpu", 0.0))
-    if not np.isfinite(cpu):
-        raise ValueError("no share of a CPU")
+    value = table_of_fields(given)
+    counts = _by_kind(value["counts"], FRAME_KINDS, regions)
+    cpu = real(value.get("cpu", 0.0))
     unevictable, huge = numbers(value["unevictable"], regions), numbers(value["huge"], regions)
     return Frames(np.ascontiguousarray(counts.T), unevictable, huge, cpu)
 
 
+def _by_kind(value: object, kinds: Sequence[str], regions: int) -> Ints:
+    """Numbers of each kind and region, 0 of what is not named."""
+    found = table_of_fields(value)
+    return numbers([found.get(kind, [0] * regions) for kind in kinds], len(kinds), regions)
+
+
 def numbers(value: object, *shape: int, least: int = 0) -> Ints:
-    """Whole numbers from ``least`` to 2^62 in that shape. Raises ValueError or TypeError where they are none."""
-    try:
-        found = np.array(value, dtype=np.int64)
-    except OverflowError:
-        raise ValueError("a number that is too large") from None
-    if found.shape != shape and not (found.size == 0 and 0 in shape):
-        raise ValueError(f"{found.shape} numbers where {shape} are due")
-    found = found.reshape(shape)
+    """Whole numbers from ``least`` to 2^62 in that shape. Raises ValueError where they are none."""
+    found = np.array(value)
+    if found.size == 0 and 0 in shape:
+        return np.empty(shape, dtype=np.int64)
+    if found.dtype.kind != "i" or found.shape != shape:
+        raise ValueError(f"{found.dtype} of the shape {found.shape} where whole numbers of {shape} are due")
     if found.size and (int(found.min()) < least or int(found.max()) > 1 << 62):
         raise ValueError("a number that is no number of bytes")
-    return found
+    return found.astype(np.int64)
+
+
+FIELDS: Mapping[str, Callable[[Any, int], Any]] = {"resident": numbers, "measured": measured_of, "frames": frames_of}
+"""What was counted of regions, by name: what makes a value of it for so many regions, or raises."""
+
+
+def size_of(fields: Mapping[str, object]) -> int:
+    """Bytes that the arrays of those fields take."""
+    arrays = [fields.get("resident")]
+    for value in fields.values():
+        if isinstance(value, Measured):
+            arrays += [value.used, value.kinds, value.least, value.most]
+        elif isinstance(value, Frames):
+            arrays += [value.counts, value.unevictable, value.huge]
+    return sum(array.nbytes for array in arrays if isinstance(array, np.ndarray))

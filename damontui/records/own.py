@@ -47,6 +47,8 @@ _PLACE_COST = 200
 """Bytes that the place of a snapshot takes."""
 _SNAPSHOT_COST = 1_000
 """Bytes that a snapshot without regions takes in a table while it is made."""
+_NUMBER_COST = 64
+"""Bytes that a number in JSON takes while it is made one of an array, at most."""
 _TABLE_COST = 4
 """Bytes that a table takes while it is made, for each byte of the snapshots unpacked: the pieces joined, the columns
 cut from them, and where in them each value is."""
@@ -164,6 +166,8 @@ class RecordWriter:
         try:
             while view:
                 view = view[os.write(self._file, view) :]
+        except BrokenPipeError:  # a reader that has seen enough is no failure
+            raise
         except OSError as error:
             raise SourceError(
                 f"cannot record to {self.path}",
@@ -223,7 +227,7 @@ class Record:
             if header is None:
                 raise ValueError
             self.description = _description(header)
-        except (ValueError, TypeError, KeyError, OverflowError, DamontuiError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError, DamontuiError):
             self.close()
             raise SourceError(f"cannot read {self.path}", "it is not a damontui record") from None
         self.refresh()
@@ -272,7 +276,7 @@ class Record:
         budget = Budget(self.path, self._memory)
         for place in places:
             budget.take(_SNAPSHOT_COST + _TABLE_COST * self._unpacked_size(place))
-        return sound(_Builder(self).build(places))
+        return sound(_Builder(self).build(places, budget))
 
     def _map(self) -> None:
         size = os.fstat(self._file.fileno()).st_size
@@ -329,7 +333,7 @@ class _Builder:
         self.record = record
         self.usual = record.description.attrs
 
-    def build(self, places: list[_Place]) -> Table:
+    def build(self, places: list[_Place], budget: Budget) -> Table:
         heads: list[tuple[Any, ...]] = []
         chunks: list[bytes] = []
         known: dict[Beside, int] = {}
@@ -349,7 +353,9 @@ class _Builder:
             rest = payload[arrays_end:]
             try:
                 if rest:
+                    budget.bear(_NUMBER_COST * rest.count(b","))
                     beside, more = _beside(rest, head, self.usual)
+                    budget.take(counted.size_of(more))
                     if (ns := more.pop("ns", None)) is not None:
                         fine[len(heads)] = ns  # type: ignore[assignment]
                     names = more.get("names", ())
@@ -364,7 +370,7 @@ class _Builder:
                         seen = known.setdefault(Beside(*_pair(times, self.usual)), len(known))
                         intervals[times] = seen
                     number = seen
-            except (ValueError, TypeError, KeyError, OverflowError, DamontuiError):
+            except (ValueError, TypeError, KeyError, AttributeError, OverflowError, DamontuiError):
                 damaged += 1
                 continue
             beside_of.append(number)
@@ -445,14 +451,10 @@ def _beside(rest: bytes, head: tuple[Any, ...], usual: Attrs) -> tuple[Beside, d
         if name == "ns":
             began, ended = listed(value)
             more[name] = (whole(began), whole(ended))
-        elif name == "resident":
-            more[name] = counted.numbers(value, head[8])
-        elif name == "measured":
-            more[name] = counted.measured_of(value, head[8])
-        elif name == "frames":
-            more[name] = counted.frames_of(value, head[8])
         elif name in FIELDS:
             more[name] = FIELDS[name](value)
+        elif name in counted.FIELDS:
+            more[name] = counted.FIELDS[name](value, head[8])
     if "measured" in more and "resident" not in more:
         raise ValueError("counted bytes of memory whose bytes are not told")
     return Beside(attrs, after, targets), more

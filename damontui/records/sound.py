@@ -51,7 +51,11 @@ class Budget:
     def take(self, count: float) -> None:
         """Count on ``count`` bytes more. Raises `SourceError` where that is over the budget."""
         self.taken += math.ceil(count)
-        if self.taken > self._most:
+        self.bear(0)
+
+    def bear(self, count: float) -> None:
+        """Ask for ``count`` bytes more that will be given back. Raises `SourceError` where that is over the budget."""
+        if self.taken + count > self._most:
             raise SourceError(
                 f"cannot read {self._path}",
                 f"that takes more than {units.size(self._most)} of memory",
@@ -68,6 +72,7 @@ def sound(table: Table) -> Table:
     kept = np.flatnonzero(good)
     counts = np.diff(table.offsets)
     rows = np.repeat(good, counts)
+    used, beside_of = np.unique(table.beside_of[kept], return_inverse=True)
     places = {int(old): new for new, old in enumerate(kept.tolist())}
     words = "1 snapshot that is none was" if left_out == 1 else f"{left_out:,} snapshots that are none were"
     return replace(
@@ -81,7 +86,8 @@ def sound(table: Table) -> Table:
         nr_accesses=table.nr_accesses[rows],
         age=table.age[rows],
         target=table.target[rows],
-        beside_of=table.beside_of[kept],
+        beside=[table.beside[number] for number in used.tolist()],
+        beside_of=beside_of.reshape(-1),
         extra={places[old]: extra for old, extra in table.extra.items() if old in places},
         nanoseconds=None if table.nanoseconds is None else table.nanoseconds[kept],
         notes=(*table.notes, f"{words} left out"),

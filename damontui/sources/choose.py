@@ -2,22 +2,52 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from damontui import units
 from damontui.damon.attrs import Attrs, IntervalsGoal
+from damontui.declare import (
+    NUMBER,
+    Flag,
+    one_of,
+    parse_budget,
+    parse_count,
+    parse_goal,
+    parse_memory,
+    parse_ranges,
+    parse_speed,
+    parse_switch,
+    parse_window,
+    setting,
+)
 from damontui.errors import SourceError, UsageError
 from damontui.kernel import procfs
 from damontui.kernel.root import Root
 from damontui.sources.base import Source
 from damontui.sources.names import is_name, pids_of
 
+_log = logging.getLogger(__name__)
+
 STAT = "sys/module/damon_stat/parameters"
 ADMIN = "sys/kernel/mm/damon/admin"
 DEFAULT_SCENE = "steady"
+
+
+MONITORING = "monitoring"
+"""The settings that concern how memory is monitored, and their table in a configuration file."""
+
+
+def _duration(name: str, help: str) -> int | None:
+    return setting(None, name, help, units.parse_duration, table=MONITORING, types=NUMBER, metavar="TIME")
+
+
+def _count(name: str, help: str) -> int | None:
+    return setting(None, name, help, parse_count, table=MONITORING, types=(int,), metavar="N")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,43 +57,117 @@ class Options:
     The durations are microseconds. ``attrs`` puts them together with a target's own defaults.
     """
 
-    sample_us: int | None = None
-    aggr_us: int | None = None
-    update_us: int | None = None
-    min_regions: int | None = None
-    max_regions: int | None = None
-    goal_bp: int | None = None
-    goal_aggrs: int | None = None
-    min_sample_us: int | None = None
-    max_sample_us: int | None = None
-    autotune: bool = True
+    enabled: bool = setting(
+        True,
+        "enabled",
+        "start switched on",
+        parse_switch,
+        types=(bool,),
+        flags=(
+            Flag("--disabled", False, "start switched off"),
+            Flag("--enabled", True, "start switched on, whatever the configuration says"),
+        ),
+    )
+    read_only: bool = setting(
+        False,
+        "read_only",
+        "write nothing below /sys",
+        parse_switch,
+        types=(bool,),
+        flags=(Flag("--read-only", True, "write nothing below /sys (a process's accessed bits are cleared)"),),
+    )
+    seed: int | None = setting(
+        None, "seed", "of simulated memory; the same seed gives the same run", parse_count, types=(int,), metavar="N"
+    )
+    speed: float = setting(
+        1.0, "speed", "of simulated or replayed time; max: as fast as it goes", parse_speed, types=NUMBER, metavar="X"
+    )
+    """Seconds of simulated or replayed time to one of ours; inf for as fast as it goes."""
+
+    memory: int | None = setting(
+        None,
+        "memory",
+        "memory that reading a record may take (512M)",
+        parse_memory,
+        types=(str, int),
+        metavar="SIZE",
+    )
+    """Bytes."""
+
+    sample_us: int | None = _duration("sample", "sampling interval (5ms)")
+    aggr_us: int | None = _duration("aggr", "aggregation interval (100ms)")
+    update_us: int | None = _duration("update", "update interval of the targets (1m)")
+    min_regions: int | None = _count("min_regions", "least number of regions (10)")
+    max_regions: int | None = _count("max_regions", "greatest number of regions (1000)")
+    goal_bp: int | None = setting(
+        None, "goal", "wanted share of positive access checks (4%)", parse_goal, table=MONITORING, metavar="SHARE"
+    )
+    goal_aggrs: int | None = _count("goal_aggrs", "aggregations to a tuning step (3)")
+    min_sample_us: int | None = _duration("min_sample", "shortest tuned sampling interval (5ms)")
+    max_sample_us: int | None = _duration("max_sample", "longest tuned sampling interval (10s)")
+    autotune: bool = setting(
+        True,
+        "autotune",
+        "tune the intervals towards the goal",
+        parse_switch,
+        table=MONITORING,
+        types=(bool,),
+        flags=(Flag("--no-autotune", False, "leave the intervals as they are"),),
+    )
+    budget: float | None = setting(
+        None, "budget", "CPU share for looking through /proc (2%)", parse_budget, table=MONITORING, metavar="SHARE"
+    )
+    """Share of one CPU that looking at processes through /proc may take."""
+    max_pause_us: int | None = _duration("max_pause", "most that looking at a process may hold it up (20ms)")
+    """Microseconds that clearing the accessed bits of a process may hold it up."""
+    window_us: int | None = setting(
+        None,
+        "window",
+        "longest idle time through /proc (2m), 1h at most",
+        parse_window,
+        table=MONITORING,
+        types=NUMBER,
+        metavar="TIME",
+    )
+    """The longest time that a process's working set through /proc is told for, microseconds."""
+
+    children: bool = setting(
+        False,
+        "children",
+        "whether the children of a process are watched, too",
+        parse_switch,
+        file=False,
+        flags=(Flag("--children", True, "of processes, their children, too"),),
+    )
+    via: str | None = setting(
+        None, "via", "of processes: proc (no root needed) or damon", one_of("proc", "damon"), file=False, metavar="HOW"
+    )
+    """``proc`` or ``damon``: how a process is observed, where the user insists."""
+    take: bool = setting(
+        False,
+        "take",
+        "whether DAMON_STAT is switched off for the time being where it holds DAMON",
+        parse_switch,
+        file=False,
+        flags=(Flag("--take", True, "where DAMON_STAT holds DAMON: switch it off meanwhile"),),
+    )
+    ranges: tuple[tuple[int, int], ...] = setting(
+        (), "regions", "of paddr, only these addresses", parse_ranges, file=False, metavar="START-END,…"
+    )
+    """Physical addresses ``[start, end)``; all System RAM where empty."""
+
     insisted: tuple[str, ...] = ()
     """The attributes' options that were given on the command line itself (``--sample``)."""
     disabled: bool = False
     """Whether the command line itself asked to start switched off."""
-    enabled: bool = True
-    read_only: bool = False
     whole: bool = False
     """Whether a record is handed over at once, for a screen, and one that is still being written is followed."""
     scene: bool = False
     """Whether ``auto`` may open with synthetic memory where nothing real can be had: a screen that says so may, and
     nothing that a script reads."""
+    stdin: int = 0
+    """The descriptor of what comes through standard input, where a terminal has that one's place."""
     rootfs: str = "/"
-    seed: int | None = None
-    speed: float = 1.0
-    """Seconds of simulated or replayed time to one of ours; inf for as fast as it goes."""
-    budget: float | None = None
-    """Share of one CPU that looking at processes through /proc may take."""
-    memory: int | None = None
-    """Bytes of memory that reading a record may take."""
-    children: bool = False
-    """Whether the children of a process are watched, too."""
-    take: bool = False
-    """Whether DAMON_STAT is switched off for the time being where it holds DAMON."""
-    via: str | None = None
-    """``proc`` or ``damon``: how a process is observed, where the user insists."""
-    ranges: tuple[tuple[int, int], ...] = ()
-    """Physical addresses ``[start, end)``; all System RAM where empty."""
     program: str = "damontui"
     """The command that started this program, with its full path, for remedies to copy."""
 
@@ -155,6 +259,7 @@ def choose(word: str, options: Options) -> Source:
     """
     for kind in KINDS:
         if kind.matches(word):
+            _log.info("target %s: %s", word, kind.form)
             return kind.make(word, options)
     raise _not_understood(word)
 
@@ -328,7 +433,7 @@ def damon_is_free(root: Root) -> bool:
 
 
 def _process(word: str, options: Options) -> Source:
-    from damontui.sources.process import BUDGET, DEFAULTS, ProcessSource, parse_pids
+    from damontui.sources.process import BUDGET, DEFAULTS, MAX_PAUSE, WINDOW, ProcessSource, parse_pids
 
     root, pids = options.root(), parse_pids(word)
     if options.via == "damon" or (options.via is None and (options.take or damon_is_free(root))):
@@ -351,10 +456,11 @@ def _process(word: str, options: Options) -> Source:
         pids,
         options.attrs(DEFAULTS),
         budget=BUDGET if options.budget is None else options.budget,
+        max_pause=MAX_PAUSE if options.max_pause_us is None else options.max_pause_us / 1e6,
+        window=WINDOW if options.window_us is None else options.window_us / 1e6,
         children=options.children,
         target=word,
         program=options.program,
-        seed=options.seed,
         enabled=options.enabled,
     )
 
@@ -371,6 +477,18 @@ def _kdamond(word: str, options: Options) -> Source:
         raise UsageError(f"target: {word!r} names no kdamond; write kdamond: and its PID, such as kdamond:123")
     _has_no_switch_of_ours(options, "somebody else's kdamond is only watched")
     return WatchSource(options.root(), int(number), target=word, program=options.program)
+
+
+def _stream(word: str, options: Options) -> Source:
+    from damontui.sources.stream import StreamSource
+
+    _has_no_switch_of_ours(options, "a record cannot be switched off")
+    if os.isatty(options.stdin):
+        raise UsageError(
+            "target: - is a record that comes through standard input, and that is a terminal; "
+            "write one into it, such as: ssh HOST damontui record stat -o - | damontui -"
+        )
+    return StreamSource(options.stdin)
 
 
 def _file(word: str, options: Options) -> Source:
@@ -392,6 +510,7 @@ KINDS: list[Kind] = [
     Kind("demo[:SCENE]", "synthetic memory", lambda word: word == "demo" or word.startswith("demo:"), _demo),
     Kind("FILE.cfg", "a masim configuration, simulated", lambda word: word.endswith(".cfg"), _masim),
     Kind("FILE", "a record, replayed", os.path.isfile, _file),
+    Kind("-", "a record that comes through standard input, as it comes", lambda word: word == "-", _stream),
     Kind(NAME, "the process of that name; several are listed", is_name, _name),
 ]
 """In the order in which a word is tried: a file goes before a process of the same name, and what goes before a file is

@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -24,11 +23,11 @@ from damontui.sources.between import Between
 from damontui.sources.composition import Composition
 from damontui.sources.cost import KdamondCost
 from damontui.sources.intervals import LAG_S, Intervals, with_sample
+from damontui.sources.module_numbers import ModuleNumbers
 from damontui.sources.traced import Listener, TracedRun
 
 _PAUSE_S = 0.1  # between two looks at an empty trace; a stop ends it at once
 _CHECK_S = 0.5  # between two looks at the switch
-_VALUES_S = 1.0  # the module computes its numbers every 5 s
 _STRAYS = 64
 _LONGEST_S = 200.0  # 20 samples of at most 10 s
 _UNKNOWN = ModuleState(on=False, pid=-2)  # not looked at yet
@@ -69,6 +68,7 @@ class DamonStatSource:
         self._program = program or _program()
         self._module = DamonStat(root, program=self._program, pause=pause)
         self._cost = KdamondCost(root, clock)
+        self._numbers = ModuleNumbers(root, self._module, clock)
         self._between = Between(root, clock, wall)
         self._composition = Composition(root, clock=clock)
         self._entered = False
@@ -77,11 +77,6 @@ class DamonStatSource:
         self._description: Description | None = None
         self._look = False  # set by the switch's thread: look at the switch now
         self._asked: bool | None = None
-        self._values: ModuleValues | None = None
-        self._values_due = 0.0
-        self._trouble = ""
-        self._former: ModuleValues | None = None
-        self._former_until = 0.0
 
     def __enter__(self) -> Self:
         self._module.check()
@@ -115,7 +110,7 @@ class DamonStatSource:
                 target=self._target,
                 title="DAMON_STAT",
                 origin="kernel",
-                attrs=with_sample(Attrs(), self._told_sample_us() or Attrs().sample_us),
+                attrs=with_sample(Attrs(), self._numbers.told_sample_us() or Attrs().sample_us),
                 host=procfs.hostname(root),
                 kernel=procfs.kernel_release(root),
                 reason=self._reason,
@@ -193,9 +188,11 @@ class DamonStatSource:
                 elif run.pid is None or traced.pid == run.pid:
                     yield from self._found(run, traced)
             if run is not None:
-                if self._trace is None:
-                    yield from self._numbers_alone(run)
                 yield from self._news(run)
+                if self._trace is None:
+                    for event in self._numbers_alone(run):
+                        yield event
+                        self._between.restart()  # it takes the place of the news, which go on to be what is known
             if listener.quiet:
                 stop.wait(_PAUSE_S)
 
@@ -237,7 +234,7 @@ class DamonStatSource:
         age = procfs.age(self._root, state.pid) if state.pid is not None else None
         # younger than its first aggregation: none of them can have been missed
         fresh = seen_off or (age is not None and age < 0.8 * Attrs().aggr_us / 1e6)
-        self._forget_former_run(0.0 if fresh else age)
+        self._numbers.begin(0.0 if fresh else age)
         self._between.restart()
         self._cost.follow(state.pid)
         if self._trace is not None and state.pid is not None:
@@ -252,12 +249,17 @@ class DamonStatSource:
 
     def _waiting(self, run: _Run) -> Status:
         now = self._clock()
-        sample_us = Attrs().sample_us if run.whole else self._told_sample_us()
+        sample_us = Attrs().sample_us if run.whole else self._numbers.told_sample_us()
         if self._trace is None:
             return self._status("waiting", "the module's first numbers, at most 5 s", now + REFRESH_S)
-        if sample_us is None:
+        age = run.watched(now)
+        if not run.whole and self._numbers.are_of_the_run_before and age is not None:
+            # the file is the former run's; three aggregations to a step that doubles at most are longer than the next
+            seconds = max(Attrs().aggr_us / 1e6, age)
+        elif sample_us is None:
             return self._status("waiting", f"first aggregation, at most {_LONGEST_S:.0f} s", now + _LONGEST_S)
-        seconds = with_sample(Attrs(), sample_us).aggr_us / 1e6
+        else:
+            seconds = with_sample(Attrs(), sample_us).aggr_us / 1e6
         run.expected = now + seconds
         return self._status("waiting", f"first aggregation, at most {seconds:.3g} s", run.expected)
 
@@ -293,7 +295,7 @@ class DamonStatSource:
     def _found(self, run: _Run, traced: TracedAggregation) -> Iterator[Event]:
         """The events that a traced aggregation makes: itself, held back while its intervals are unknown."""
         # what is new now was counted in the aggregation that just ended
-        run.module = self._module_values(now=run.last is None or _long(run))
+        run.module = self._numbers.read(now=run.last is None or _long(run))
         self._between.pass_over(run.module)
         lost = ""
         if not traced.complete and (run.whole or run.began is not None):
@@ -303,7 +305,7 @@ class DamonStatSource:
         found = run.take(traced, lost)
         yield from (self._composition.of(one) for one in found)
         if not found and run.holding:
-            yield self._status("waiting", f"one more aggregation, since {self._untold('its intervals')}")
+            yield self._status("waiting", f"one more aggregation, since {self._numbers.untold('its intervals')}")
 
     # The module's own numbers
 
@@ -311,7 +313,7 @@ class DamonStatSource:
         """What is known while an aggregation is under way, where that is news."""
         if self._trace is not None and run.last is not None and not _long(run):
             return  # whole aggregations come as often as the module computes
-        values = self._module_values()
+        values = self._numbers.read()
         if values is None:
             if run.asked:
                 return
@@ -322,67 +324,13 @@ class DamonStatSource:
         if news is not None:
             yield news
 
-    def _untold(self, what: str) -> str:
-        """Why ``what`` (the intervals) is not known."""
-        if self._root.exists(f"{PARAMETERS}/aggr_interval_us"):
-            return f"DAMON_STAT tells {what} only every {REFRESH_S:.0f} s"
-        return f"this kernel does not tell {what}"
-
-    def _told_sample_us(self) -> int | None:
-        """The sampling interval that the module's files tell, None where they do not."""
-        try:
-            aggr_us = self._root.read_int(f"{PARAMETERS}/aggr_interval_us")
-        except SourceError:
-            return None
-        return aggr_us // Attrs().aggr_samples or None
-
-    def _recent_sample_us(self) -> int | None:
-        """The same, of the numbers that were read last."""
-        values = self._values
-        return (values.aggr_interval_us or 0) // Attrs().aggr_samples or None if values is not None else None
-
-    def _module_values(self, *, now: bool = False) -> ModuleValues | None:
-        """As of now, or of a second ago; None where they cannot be read (`_trouble` says why)."""
-        if now or self._clock() >= self._values_due:
-            self._values_due = self._clock() + _VALUES_S
-            try:
-                values, self._trouble = self._module.read()
-                self._values = self._refreshed(values)
-            except SourceError as error:
-                self._values = None
-                self._trouble = str(error)
-        return self._values
-
-    def _forget_former_run(self, age: float | None) -> None:
-        """The files keep the former run's numbers until the first refresh: note them, so that none is shown as new."""
-        now = self._clock()
-        self._values, self._values_due, self._former = None, now, None
-        if age is None or age > REFRESH_S + 1:
-            return
-        self._former_until = now + REFRESH_S + 1 - age
-        try:
-            self._former, _ = self._module.read()
-        except SourceError:
-            return  # the next reading says so
-
-    def _refreshed(self, values: ModuleValues) -> ModuleValues:
-        """Without what was there before the first refresh: zeros, or the former run's numbers."""
-        former = self._former
-        if former is not None and self._clock() < self._former_until:
-            if (values.bandwidth, values.idle_ms_percentiles) == (former.bandwidth, former.idle_ms_percentiles):
-                return replace(values, bandwidth=None, idle_ms_percentiles=None, aggr_interval_us=None)
-            self._former = None
-        if values.bandwidth == 0 and not any(values.idle_ms_percentiles or ()):
-            return replace(values, bandwidth=None, idle_ms_percentiles=None)
-        return values
-
     def _numbers_alone(self, run: _Run) -> Iterator[Event]:
         """Without a trace: the module's numbers where they changed, and every 5 s."""
         now = self._clock()
-        values = self._module_values()
+        values = self._numbers.read()
         if values is None or (values.bandwidth is None and values.idle_ms_percentiles is None):
-            if self._trouble:
-                raise SourceError("neither DAMON_STAT's regions nor its numbers can be read", self._trouble)
+            if self._numbers.trouble:
+                raise SourceError("neither DAMON_STAT's regions nor its numbers can be read", self._numbers.trouble)
             return  # nothing computed yet
         if values == run.shown and now - (run.last or now) < REFRESH_S:
             return
@@ -406,7 +354,7 @@ class DamonStatSource:
             next_attrs=attrs,
             module=values,
             cpu=self._cost.share(),
-            note="; ".join(text for text in (f"no regions: {self._without}", self._trouble) if text),
+            note="; ".join(text for text in (f"no regions: {self._without}", self._numbers.trouble) if text),
             watched=run.watched(now),
         )
 
@@ -420,7 +368,7 @@ class _Run(TracedRun):
             base,
             attrs=base if fresh else None,
             sure=fresh,
-            told=source._recent_sample_us,
+            told=source._numbers.recent_sample_us,
             lag=LAG_S,
             sleeps=lambda: procfs.sleeps(root, pid) if pid is not None else None,
             clock=source._clock,
@@ -437,8 +385,8 @@ class _Run(TracedRun):
 
     def notes(self) -> tuple[str, ...]:
         """What to say beside a snapshot."""
-        guessed = f"{_GUESSED} {self._source._untold('them')}" if self.intervals.guessed else ""
-        return (*super().notes(), guessed, self._source._trouble)
+        guessed = f"{_GUESSED} {self._source._numbers.untold('them')}" if self.intervals.guessed else ""
+        return (*super().notes(), guessed, self._source._numbers.trouble)
 
 
 def _long(run: TracedRun) -> bool:

@@ -35,9 +35,9 @@ class EngineSource:
     """Runs a context over an operations set; a `Source`.
 
     Where the operations set is a model (`BatchOperations`), time is the model's, from 0 on, ``speed`` seconds of it to
-    one of ours; each aggregation is computed at the moment when it is due. Else time is ``clock`` and every sampling
-    interval is really waited for. Either way deadlines are absolute: one that is missed is counted in
-    ``Snapshot.late``, and what follows is not shifted by it.
+    one of ours, also while the switch is off; each aggregation is computed at the moment when it is due. Else time is
+    ``clock`` and every sampling interval is really waited for. Either way deadlines are absolute: one that is missed
+    is counted in ``Snapshot.late``, and what follows is not shifted by it.
 
     ``lead`` may be set before iterating: of a model, the aggregations that begin in the first so many seconds are
     computed without waiting, and only then does its time pass at ``speed``. What is watched in real time has no lead.
@@ -93,6 +93,7 @@ class EngineSource:
         self._mark = 0.0  # the reading of the CPU clock up to which self._cpu counts
         self._spent: deque[tuple[float, float]] = deque()
         self._now = 0.0
+        self._rested: float | None = None  # since when a model stands still, by our clock
         self._description = Description(
             target=target,
             title=title,
@@ -191,9 +192,11 @@ class EngineSource:
     ) -> Iterator[Event]:
         context = Context(operations, self._attrs, rng, origin=self._description.origin)
         began = self._clock()
-        self._now = 0.0
+        # a model begins anew with each start, its time does not: the past stays, with a gap of what has passed
+        passed = 0.0 if self._rested is None or math.isinf(self._speed) else (began - self._rested) * self._speed
+        base = self._now = self._now + passed
         led = self.lead > 0
-        yield self._first(context, math.inf if led else self._speed)
+        yield self._first(context, math.inf if led else self._speed, base)
         while True:
             model_due = context.aggregation_due
             if led and context.time >= self.lead:  # from here on it is as if the model had begun so long ago
@@ -210,8 +213,9 @@ class EngineSource:
             context.wall = self._wall() - (model_due - context.time)  # it ends now, however fast the model's time goes
             context.cpu = self._share() if not led else None
             snapshot = context.aggregate()
-            self._now = context.time
-            yield replace(snapshot, watched=context.time)
+            self._now = base + context.time
+            self._rested = self._clock()
+            yield replace(snapshot, time=base + snapshot.time, began=base + snapshot.began, watched=snapshot.time)
             if not operations.valid():
                 yield self._last_word(operations)
                 return
@@ -249,10 +253,10 @@ class EngineSource:
                 yield self._last_word(operations)
                 return
 
-    def _first(self, context: Context, speed: float) -> Status:
+    def _first(self, context: Context, speed: float, base: float = 0.0) -> Status:
         longest = units.duration((context.aggregation_due - context.time) / speed)
         text = f"first aggregation, at most {longest}" if speed < math.inf else "first aggregation"
-        return Status("waiting", text, context.time, self._wall(), context.aggregation_due)
+        return Status("waiting", text, base + context.time, self._wall(), base + context.aggregation_due)
 
     def _last_word(self, operations: Operations) -> Status:
         state, text = self.gone(operations)

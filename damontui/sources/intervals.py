@@ -16,6 +16,8 @@ from damontui.kernel.trace_parser import TracedAggregation
 
 LAG_S = 6.5
 """Seconds after which DAMON_STAT's file tells what is in force: it is written every 5 s, after a sampling interval."""
+_LATE = 10.0
+"""How many times as long as was set an aggregation can take, before what was set is taken for not in force."""
 _SLEEPS = 3
 """As many say how long one takes; fewer may be half over."""
 
@@ -131,7 +133,9 @@ class Intervals:
             return
         # paced is the more exact, so it replaces what the sleeps said
         new = paced is not None and self.guessed and not self._paced
-        if self.attrs is None or new or not _agree(self.attrs, seconds):
+        # where nothing is tuned, what was set is in force; only a busy kernel is late, and none is early
+        most = _LATE if not self._tunes and not self.guessed else None
+        if self.attrs is None or new or not _agree(self.attrs, seconds, late=most):
             self.attrs, self.guessed = with_sample(base, round(seconds * 1e6) // base.aggr_samples), True
             self._paced = paced is not None
 
@@ -189,9 +193,11 @@ def with_sample(attrs: Attrs, sample_us: int) -> Attrs:
     return replace(attrs, sample_us=sample_us, aggr_us=sample_us * attrs.aggr_samples, goal=goal)
 
 
-def _agree(attrs: Attrs, seconds: float, tolerance: float | None = None) -> bool:
+def _agree(attrs: Attrs, seconds: float, tolerance: float | None = None, late: float | None = None) -> bool:
     """Whether aggregations that far apart can have this interval: steps of the tuning are about a factor of 2."""
     least, most = (0.6, 1.7) if tolerance is None else (1 - tolerance, 1 + tolerance)
+    if late is not None:
+        least = 1 / late
     return least < attrs.aggr_us / 1e6 / seconds < most if seconds > 0 else False
 
 

@@ -32,6 +32,7 @@ from damontui.kernel.zones import zones
 from damontui.operations.process import identify
 from damontui.sources.cost import KdamondCost
 from damontui.sources.intervals import Intervals
+from damontui.sources.residence import HIGHEST, Residence
 from damontui.sources.traced import Listener, Namer, TracedRun
 
 _PAUSE_S = 0.1  # between two looks at an empty trace; a stop ends it at once
@@ -53,6 +54,7 @@ class KdamondSource:
         take: switch DAMON_STAT off where it holds DAMON, and give it back at the end.
         enabled: whether monitoring starts at once.
         names: what is at each region: start, end and target arrays to names.
+        memory: what of a snapshot's regions is memory, put into it.
         farewell: what to say when the target is gone.
         clock: CLOCK_MONOTONIC in seconds, the trace's clock.
         wall: seconds since 1970.
@@ -73,6 +75,7 @@ class KdamondSource:
         take: bool = False,
         enabled: bool = True,
         names: Namer | None = None,
+        memory: Callable[[Snapshot], Snapshot] | None = None,
         farewell: Callable[[], str] = lambda: "the target is gone",
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -88,6 +91,7 @@ class KdamondSource:
         self._target = target
         self._title = title
         self._names = names
+        self._memory = memory
         self._farewell = farewell
         self._clock = clock
         self._wall = wall
@@ -182,12 +186,17 @@ class KdamondSource:
             targets = self._targets()
             kdamond = self._start(running, targets, trace is None)
             if trace is None:
-                yield from self._polled(stop, kdamond)
+                yield from self._filled(self._polled(stop, kdamond))
             else:
                 trace.only(kdamond.pid)
-                yield from self._traced(stop, kdamond, trace, len(targets))
+                yield from self._filled(self._traced(stop, kdamond, trace, len(targets)))
         if not self._enabled.is_set():
             yield self._status("off", "monitoring is off")
+
+    def _filled(self, events: Iterator[Event]) -> Iterator[Event]:
+        """The events, with snapshots that say what of their regions is memory."""
+        for event in events:
+            yield self._memory(event) if self._memory is not None and isinstance(event, Snapshot) else event
 
     # Starting and giving back
 
@@ -512,7 +521,7 @@ class _Processes:
                 continue
             try:
                 if pid not in self._maps:
-                    mappings = process_files.maps(self._root, pid)
+                    mappings = [one for one in process_files.maps(self._root, pid) if one.end <= HIGHEST]
                     stacks = process_files.thread_stacks(self._root, pid)
                     self._maps[pid] = (mappings, process_files.names_of(mappings, stacks))
             except SourceError:
@@ -552,13 +561,14 @@ def processes(
 ) -> KdamondSource:
     """A source of processes' virtual memory, and of their children's where asked for."""
     watched = _Processes(root, pids, children=children, program=program, wall=wall)
+    residence = Residence(root, watched.names, clock=options.get("clock", time.monotonic))
     return KdamondSource(
         root,
         "vaddr",
         watched.targets,
         attrs,
         title=watched.title(),
-        names=watched.names,
+        memory=residence.fill,  # which names what it cuts
         farewell=watched.farewell,
         program=program,
         wall=wall,

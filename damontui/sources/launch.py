@@ -21,16 +21,13 @@ from dataclasses import replace
 from types import FrameType, TracebackType
 from typing import IO, Any, Literal, Self
 
-import numpy as np
-
 from damontui.damon.attrs import Attrs
-from damontui.damon.operations import Operations
 from damontui.damon.snapshot import Event, State
 from damontui.errors import SourceError
 from damontui.files import append
 from damontui.kernel.process_files import printable
 from damontui.kernel.root import Root, why
-from damontui.operations.process import ProcessOperations
+from damontui.operations.process import Processes
 from damontui.sources.process import DEFAULTS, ProcessSource
 
 PATIENCE = 5.0
@@ -358,20 +355,24 @@ class LaunchSource(ProcessSource):
     ) -> None:
         self.launched.close()
 
-    def open(self, rng: np.random.Generator) -> Operations:
-        """The first look, and off it goes."""
+    def open(self) -> Processes:
+        """The first clear, and off it goes."""
         try:
-            return super().open(rng) if self.launched.poll() is None else self._operations(rng)
+            return super().open() if self.launched.poll() is None else self._nobody()
         except SourceError:
             if self.launched.poll() is None:
                 raise
-            return self._operations(rng)
+            return self._nobody()
         finally:
             self.launched.go()
 
-    def gone(self, operations: Operations) -> tuple[State, str]:
+    def valid(self, processes: Processes) -> bool:
+        """Whether the command runs; its children may go on."""
+        return self.launched.poll() is None and super().valid(processes)
+
+    def gone(self) -> tuple[State, str]:
         """How and when the command ended."""
-        state, text = super().gone(operations)
+        state, text = super().gone()
         status = self.launched.wait(1.0)
         if status is None:
             return state, text
@@ -381,27 +382,9 @@ class LaunchSource(ProcessSource):
                 how = signal.Signals(status - 128).name
         return state, f"{text}, {how}"
 
-    def _operations(self, rng: np.random.Generator) -> ProcessOperations:
-        if self.launched.poll() is not None:
-            self._who = ()
-        return _LaunchedOperations(
-            self._root,
-            self._who,
-            rng,
-            children=self._children,
-            max_regions=self._wanted.max_regions,
-            program=self._program,
-            launched=self.launched,
-        )
-
-
-class _LaunchedOperations(ProcessOperations):
-    def __init__(self, *words: Any, launched: Launched, **options: Any) -> None:
-        self._launched = launched
-        super().__init__(*words, **options)
-
-    def valid(self) -> bool:
-        return self._launched.poll() is None and super().valid()
+    def _nobody(self) -> Processes:
+        self._who = ()
+        return self._processes()
 
 
 def launch(
@@ -427,7 +410,7 @@ def launch(
         screen: whether a screen has the terminal.
         given: the descriptor of what the command reads, where that is not standard input.
         size: columns and rows that the command sees.
-        options: what else `ProcessSource` takes (budget, children, program, seed, enabled).
+        options: what else `ProcessSource` takes (budget, max_pause, window, children, program, enabled).
     """
     launched = Launched(command, log=log, output=output, screen=screen, given=given, size=size)
     return LaunchSource(Root() if root is None else root, launched, attrs, **options)

@@ -1,48 +1,50 @@
-"""Processes through ``/proc`` as a source, within a budget of CPU time for observing them."""
+"""Processes through ``/proc`` as a source: when to clear and when to read, within a budget of CPU time and pauses.
+
+The accessed bits are cleared at the start, then soon after the pattern has changed (2 s at the earliest, 10 s where it
+keeps changing the same way), and otherwise after 10, 20, 40, 60, 60 … s. They are read 0.1 and 0.3 s after a clear
+where the budget has room for it, and for each snapshot: once a second, or as seldom as the budget demands.
+"""
 
 from __future__ import annotations
 
-import math
+import threading
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
-
-import numpy as np
+from typing import Self
 
 from damontui import units
-from damontui.damon.attrs import Attrs, IntervalsGoal
-from damontui.damon.context import Context
-from damontui.damon.operations import Operations
-from damontui.damon.snapshot import State
+from damontui.damon.attrs import Attrs
+from damontui.damon.snapshot import Description, Event, State, Status
 from damontui.errors import SourceError, UsageError
 from damontui.kernel import process_files as files
-from damontui.kernel import procfs
+from damontui.kernel import procfs, watch_lock
 from damontui.kernel.root import Root
-from damontui.operations.process import LIMITS, ProcessOperations, identify
-from damontui.sources.engine import EngineSource
+from damontui.kernel.watch_lock import WatchLock
+from damontui.operations.counted import Moment, snapshot
+from damontui.operations.process import LIMITS, Processes, identify
 
 BUDGET = 0.02
 """Share of one CPU that observing may take."""
+MAX_PAUSE = 0.02
+"""Seconds that clearing the bits may hold a process up."""
+WINDOW = 120.0
+"""Longest time that the working set is told for, seconds."""
 
-DEFAULTS = Attrs(
-    sample_us=100_000,
-    aggr_us=1_000_000,
-    update_us=1_000_000,
-    goal=IntervalsGoal(min_sample_us=5_000, max_sample_us=1_000_000),
-)
-"""Fewer and longer samples than DAMON_STAT's: a look here costs milliseconds and tells of every page, not of one."""
+DEFAULTS = Attrs(sample_us=50_000, aggr_us=1_000_000, update_us=1_000_000, goal=None)
+"""A snapshot a second; its sampling interval only says how fine ``nr_accesses`` is, in steps of 5 %."""
 
-_ROOM = 1.15
-"""The sampling interval is set to this much more than the budget asks for, so that it is not set all the time."""
-_SLACK = 1.5
-"""It is shortened again where it is this many times longer than the budget asks for."""
-_MOST_US = 600_000_000
-_PATIENCE_US = 10_000_000
-"""An aggregation that the budget makes longer than this gets fewer samples instead: a look tells of every page, so that
-a few give a picture, and a picture that takes half an hour is none."""
-_LEAST_SAMPLES = 3
+_SLICE = 0.1
+"""Seconds waited at a time: a stop ends the wait at once, the switch within this."""
+_RECENT = 10.0
+"""Seconds over which the CPU share is averaged."""
+_BANK_S = 1.0
+"""CPU time that was not needed is kept for this long: a whole second at the budget's share."""
+_STEP = 1.25
+"""The distance of snapshots is set anew where it is so many times off."""
 
 
 def parse_pids(word: str) -> tuple[int, ...]:
@@ -56,95 +58,75 @@ def parse_pids(word: str) -> tuple[int, ...]:
 
 
 class Budget:
-    """Keeps the sampling interval so long that looking takes at most a share of one CPU.
+    """CPU time that may be spent: it comes in at a share of one CPU, and a second's worth can be kept.
 
     Args:
         share: of one CPU, over 0, at most 1.
-        wanted: the attributes asked for; they are kept to where the budget allows.
 
     Raises:
         UsageError: for a share that is none.
     """
 
-    def __init__(self, share: float, wanted: Attrs) -> None:
+    def __init__(self, share: float) -> None:
         if not 0 < share <= 1:
             raise UsageError(f"--budget: {share * 100:g} % of one CPU is not over 0 % and at most 100 %")
         self.share = share
-        self.wanted = wanted
-        self.cost = 0.0
-        """CPU seconds of one look: a mean that rises faster than it falls."""
+        self.left = share * _BANK_S
+        """CPU seconds; negative after something that costs more than can be kept."""
+        self._at: float | None = None
+
+    def pass_to(self, now: float) -> None:
+        """Time has passed."""
+        if self._at is not None:
+            self.left = min(self.share * _BANK_S, self.left + (now - self._at) * self.share)
+        self._at = now
+
+    def spend(self, seconds: float) -> None:
+        """CPU seconds were spent."""
+        self.left -= seconds
+
+    def wait(self, cost: float) -> float:
+        """Seconds until so many CPU seconds may be spent."""
+        return max(0.0, min(cost, self.share * _BANK_S) - self.left) / self.share
+
+
+class Cost:
+    """What one of several like actions costs: a mean that rises faster than it falls, CPU seconds."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
 
     def measured(self, seconds: float) -> None:
-        """Take in what one look cost."""
-        weight = 4 if seconds < self.cost else 2 if self.cost else 1
-        self.cost += (seconds - self.cost) / weight
-
-    @property
-    def least_us(self) -> int:
-        """The shortest sampling interval that the budget allows."""
-        return math.ceil(self.cost / self.share * 1e6)
-
-    @property
-    def allowed(self) -> Attrs:
-        """The wanted attributes, with longer intervals where the budget asks for it."""
-        floor = min(_MOST_US, math.ceil(self.least_us * _ROOM))
-        goal = self.wanted.goal
-        if goal is not None and floor > goal.min_sample_us:
-            goal = replace(goal, min_sample_us=floor, max_sample_us=max(goal.max_sample_us, floor))
-        if floor <= self.wanted.sample_us:
-            return replace(self.wanted, goal=goal)
-        wanted = self.wanted.aggr_samples
-        fewer = max(_LEAST_SAMPLES, max(_PATIENCE_US, self.wanted.aggr_us) // floor)
-        samples = min(wanted, fewer)
-        return replace(
-            self.wanted,
-            sample_us=floor,
-            aggr_us=floor * samples,
-            aggr_samples=samples,
-            update_us=max(self.wanted.update_us, floor),
-            goal=goal,
-        )
-
-    def change(self, now: Attrs) -> Attrs | None:
-        """What to put in force instead of ``now``; None where that is well within the budget and not too careful."""
-        allowed = self.allowed
-        if now.goal is None or allowed.goal is None:
-            dear = now.sample_us < self.least_us
-            rare = now.sample_us > allowed.sample_us * _SLACK or (allowed == self.wanted and now != allowed)
-            return allowed if dear or rare else None
-        # what the tuner chose stays, within the bounds that the budget sets it
-        if now.goal.min_sample_us >= self.least_us and now.goal.min_sample_us <= allowed.goal.min_sample_us * _SLACK:
-            return None
-        sample = min(max(now.sample_us, allowed.goal.min_sample_us), allowed.goal.max_sample_us)
-        return replace(allowed, sample_us=sample, aggr_us=sample * allowed.aggr_samples)
-
-    def note(self, now: Attrs) -> str:
-        """One sentence where the budget makes looks rarer than asked for; "" where it does not."""
-        asked = self.wanted.goal.min_sample_us if self.wanted.goal is not None else self.wanted.sample_us
-        if self.allowed.sample_us <= self.wanted.sample_us or now.sample_us <= asked:
-            return ""
-        every, wanted = (units.duration(attrs.sample_us / 1e6) for attrs in (now, self.wanted))
-        if every == wanted:
-            return ""
-        return (
-            f"sampled every {every}, not {wanted}: "
-            f"one look costs {units.duration(self.cost)} of CPU time and the budget is {units.share(self.share)} of "
-            "one CPU; a larger --budget samples more often"
-        )
+        """Take in what one cost."""
+        weight = 4 if seconds < self.seconds else 2 if self.seconds else 1
+        self.seconds += (seconds - self.seconds) / weight
 
 
-class ProcessSource(EngineSource):
+def _wait(stop: threading.Event, seconds: float) -> None:
+    stop.wait(seconds)
+
+
+class ProcessSource:
     """One or several processes without DAMON and, for one's own, without root; a `Source`.
 
     Args:
         root: where /proc is.
         pids: the processes.
-        attrs: as asked for; the budget may lengthen the intervals.
+        attrs: as asked for: the distance of two snapshots is the aggregation interval, or longer.
         budget: share of one CPU that observing may take.
+        max_pause: seconds that clearing the accessed bits may hold a process up, as far as can be predicted.
+        window: the longest time that the working set is told for, seconds.
         children: whether children are followed as they come and go.
         target: the word on the command line that leads here; the PIDs where left out.
         program: how to start this program, for remedies to copy.
-        engine: what else `EngineSource` takes (seed, enabled, reason, clocks).
+        enabled: the switch at the start.
+        reason: why this target, where nobody named it.
+        locks: the folder for locks against a second watcher; None: the runtime folder on this machine's own /proc,
+            and no locks below another root.
+        clock: seconds, monotonic.
+        wall: seconds since 1970.
+        cpu_clock: CPU seconds of the calling thread.
+        wait: waits for the event or so many seconds (at most 0.1); a test moves its clock here.
     """
 
     def __init__(
@@ -154,35 +136,52 @@ class ProcessSource(EngineSource):
         attrs: Attrs = DEFAULTS,
         *,
         budget: float = BUDGET,
+        max_pause: float = MAX_PAUSE,
+        window: float = WINDOW,
         children: bool = False,
         target: str = "",
         program: str = "damontui",
-        **engine: Any,
+        enabled: bool = True,
+        reason: str = "",
+        locks: Path | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        cpu_clock: Callable[[], float] = time.thread_time,
+        wait: Callable[[threading.Event, float], object] = _wait,
     ) -> None:
         self._root = root
         self._pids = tuple(pids)
         self._who: tuple[files.Stat, ...] = ()
-        self._wanted = attrs
-        self._share_of_cpu = budget
-        self._budget = Budget(budget, attrs)
+        # nothing is tuned: the budget alone makes the distance of snapshots longer
+        self._wanted = replace(attrs, goal=None)
+        self._budget_share = Budget(budget).share
+        self._max_pause = max_pause
+        self._window = window
         self._children = children
         self._program = program
-        super().__init__(
-            self._operations,
-            attrs,
+        self._enabled = enabled
+        self._starts = 0  # grows with every turn of the switch, so that the iteration under way can tell
+        if locks is None and root.folder == Path("/"):
+            locks = watch_lock.folder()
+        self._locks = locks
+        self._clock, self._wall, self._cpu_clock, self._wait = clock, wall, cpu_clock, wait
+        self._cpu = 0.0
+        self._spent: deque[tuple[float, float]] = deque()
+        self._description = Description(
             target=target or ",".join(map(str, self._pids)),
             title=self._title(),
             origin="process",
-            host=engine.pop("host", procfs.hostname(root)),
-            kernel=engine.pop("kernel", procfs.kernel_release(root)),
+            attrs=self._wanted,
+            host=procfs.hostname(root),
+            kernel=procfs.kernel_release(root),
+            reason=reason,
             limits=LIMITS,
-            **engine,
         )
 
     def __enter__(self) -> Self:
         """Find out who the processes are, and whether they can be watched. Raises `SourceError`."""
         self._who = tuple(identify(self._root, pid, self._program) for pid in self._pids)
-        self._operations(np.random.default_rng(0))
+        self._processes().close()
         self._description = replace(self._description, title=self._title())
         return self
 
@@ -191,10 +190,39 @@ class ProcessSource(EngineSource):
     ) -> None:
         return None
 
-    # -- what the engine asks
+    def describe(self) -> Description:
+        """What this is and where."""
+        return self._description
 
-    def open(self, rng: np.random.Generator) -> Operations:
-        """Look once, so that the cost is known before the first aggregation. Raises `SourceError`."""
+    @property
+    def enabled(self) -> bool:
+        """Whether monitoring is switched on."""
+        return self._enabled
+
+    @enabled.setter
+    def enabled(self, on: bool) -> None:
+        if on != self._enabled:
+            self._enabled = on
+            self._starts += 1
+
+    def overhead(self) -> float:
+        """CPU seconds that observing took so far."""
+        return self._cpu
+
+    def snapshots(self, stop: threading.Event) -> Iterator[Event]:
+        """See `Source`. Ends within 0.1 s of the switch going off, at once when ``stop`` is set."""
+        while self._enabled and not stop.is_set():
+            start = self._starts
+            yield from self._start(stop, start)
+            if start == self._starts:
+                return  # stopped, or nothing left to watch
+        if not self._enabled:
+            yield self._status("off", "switched off")
+
+    # -- what a subclass may want to know or do
+
+    def open(self) -> Processes:
+        """Look who is there, and clear the bits for the first time. Raises `SourceError`."""
         if not self._who:
             self._who = tuple(identify(self._root, pid, self._program) for pid in self._pids)
         for who in self._who:
@@ -204,42 +232,172 @@ class ProcessSource(EngineSource):
                 if now is not None and not now.ended:
                     why = f"it has ended, and its number is another process's ({now.comm}) now"
                 raise SourceError(f"cannot watch process {who.pid} ({who.comm})", why, "choose another target")
-        before = self._cpu_clock()
-        operations = super().open(rng)
-        # the first look is the dearest: it clears what all the time before was referenced
-        self._budget = Budget(self._share_of_cpu, self._wanted)
-        self._budget.measured(self._cpu_clock() - before)
-        self._attrs = self._budget.allowed
-        return operations
+        processes = self._processes()
+        try:
+            processes.clear()
+        except BaseException:
+            processes.close()
+            raise
+        return processes
 
-    def observed(self, context: Context, cpu: float) -> None:
-        """Keep the budget. A running aggregation is only cut short where it would be twice over the budget."""
-        budget = self._budget
-        budget.measured(cpu)
-        fresh = context.samples_left == context.attrs.max_nr_accesses
-        if fresh or budget.least_us > 2 * context.attrs.sample_us:
-            change = budget.change(context.attrs)
-            if change is not None:
-                context.set_attrs(change)
-        missing = context.operations.missing() if isinstance(context.operations, ProcessOperations) else ""
-        context.note = "; ".join(part for part in (missing, budget.note(context.attrs)) if part)
+    def valid(self, processes: Processes) -> bool:
+        """Whether there is something left to watch."""
+        return processes.valid()
 
-    def gone(self, operations: Operations) -> tuple[State, str]:
+    def gone(self) -> tuple[State, str]:
         """Who ended and when."""
         at = time.strftime("%H:%M:%S", time.localtime(self._wall()))
         return "gone", f"{self._title()} ended at {at}"
 
-    # -- ours
+    # -- the schedule
 
-    def _operations(self, rng: np.random.Generator) -> ProcessOperations:
-        return ProcessOperations(
+    def _start(self, stop: threading.Event, start: int) -> Iterator[Event]:
+        budget, reading, clearing = Budget(self._budget_share), Cost(), Cost()
+        self._spent.clear()
+        budget.pass_to(self._clock())
+        before = self._cpu_clock()
+        processes = self.open()
+        locks = [WatchLock(self._locks, who) for who in self._who] if self._locks is not None else []
+        try:
+            clearing.measured(self._charge(budget, before))
+            reading.seconds = clearing.seconds  # about as dear, as far as can be known before the first
+            began = self._clock()
+            if not self.valid(processes):
+                yield self._status(*self.gone())
+                return
+            yield self._status("waiting", f"first look, {self._in(budget, reading)}")
+            attrs, due, late = self._wanted, began + self._wanted.aggr_us / 1e6, 0
+            while True:
+                self._share()
+                if not self._dense(processes, budget, reading, due, stop, start):
+                    return
+                wanting = processes.wanting()
+                cost = reading.seconds + (clearing.seconds if wanting else 0.0)
+                budget.pass_to(self._clock())
+                due = max(due, self._clock() + budget.wait(cost))
+                if not self._wait_until(due, stop, start):
+                    return
+                budget.pass_to(self._clock())
+                late += int(max(0.0, self._clock() - due) * 1e6 // attrs.aggr_us)
+                before = self._cpu_clock()
+                processes.read()
+                now = self._clock()
+                if not self.valid(processes):
+                    yield self._status(*self.gone())
+                    return
+                attrs = self._attrs(attrs, reading.seconds / budget.share)
+                note = "; ".join(self._notes(processes, locks, attrs, reading))
+                moment = Moment(now, began, self._wall(), attrs, late, self._share(), note, processes.longest_pause)
+                found = snapshot(list(processes.watched.values()), self._window, attrs.max_regions, moment)
+                reading.measured(self._charge(budget, before))
+                before = self._cpu_clock()
+                if wanting:
+                    processes.clear(wanting)
+                    clearing.measured(self._charge(budget, before))
+                    before = self._cpu_clock()
+                processes.update()
+                processes.clear()  # those that have just come
+                self._charge(budget, before)
+                began, due = now, max(due, now - 0.5 * attrs.aggr_us / 1e6) + self._wanted.aggr_us / 1e6
+                if len(found):
+                    yield found
+                if not self.valid(processes):
+                    yield self._status(*self.gone())
+                    return
+        finally:
+            processes.close()
+            for lock in locks:
+                lock.close()
+
+    def _dense(
+        self, processes: Processes, budget: Budget, reading: Cost, due: float, stop: threading.Event, start: int
+    ) -> bool:
+        """Readings soon after a clear, as far as there is CPU time to spare; False where monitoring ends."""
+        while True:
+            soon = min(((one.dense[0], one.pid) for one in processes.watched.values() if one.dense), default=None)
+            if soon is None or soon[0] >= due:
+                return True
+            if not self._wait_until(soon[0], stop, start):
+                return False
+            process = processes.watched[soon[1]]
+            process.dense = process.dense[1:]
+            budget.pass_to(self._clock())
+            if budget.wait(reading.seconds) <= 0:
+                before = self._cpu_clock()
+                processes.read([process.pid])
+                self._charge(budget, before)
+
+    def _attrs(self, now: Attrs, least: float) -> Attrs:
+        """The wanted attributes, with the distance of snapshots that costs allow, seconds."""
+        wanted = self._wanted.aggr_us / 1e6
+        every = max(wanted, least)
+        if every < wanted * 1.05:
+            return self._wanted
+        if now.aggr_us / _STEP <= every * 1e6 <= now.aggr_us * _STEP and now != self._wanted:
+            return now
+        samples = self._wanted.aggr_samples
+        sample = max(1, round(every * 1e6 / samples))
+        return replace(self._wanted, sample_us=sample, aggr_us=sample * samples, aggr_samples=samples)
+
+    def _notes(self, processes: Processes, locks: list[WatchLock], attrs: Attrs, reading: Cost) -> list[str]:
+        notes = []
+        if any(lock.taken for lock in locks):
+            notes.append(
+                "another run of this program watches the process, too: each clears what the other counts, "
+                "and numbers are too low; end one of them"
+            )
+        notes += processes.missing()
+        every, wanted = units.duration(attrs.aggr_us / 1e6), units.duration(self._wanted.aggr_us / 1e6)
+        if every != wanted:
+            notes.append(
+                f"read every {every}, not {wanted}: one reading costs {units.duration(reading.seconds)} of CPU time "
+                f"and the budget is {units.share(self._budget_share)} of one CPU; a larger --budget reads more often"
+            )
+        return notes
+
+    def _in(self, budget: Budget, reading: Cost) -> str:
+        return f"in about {units.duration(max(self._wanted.aggr_us / 1e6, budget.wait(reading.seconds)))}"
+
+    def _processes(self) -> Processes:
+        return Processes(
             self._root,
             self._who,
-            rng,
+            window=self._window,
+            max_pause=self._max_pause,
             children=self._children,
-            max_regions=self._wanted.max_regions,
+            clock=self._clock,
+            cpu_clock=self._cpu_clock,
             program=self._program,
         )
+
+    def _status(self, state: State, text: str, due: float | None = None) -> Status:
+        return Status(state, text, self._clock(), self._wall(), due)
+
+    def _wait_until(self, due: float, stop: threading.Event, start: int) -> bool:
+        """Wait until the clock says ``due``; False where monitoring ends or starts afresh before that."""
+        while True:
+            if stop.is_set() or self._starts != start:
+                return False
+            left = due - self._clock()
+            if left <= 0:
+                return True
+            self._wait(stop, min(left, _SLICE))
+
+    def _charge(self, budget: Budget, before: float) -> float:
+        spent = self._cpu_clock() - before
+        self._cpu += spent
+        budget.pass_to(self._clock())
+        budget.spend(spent)
+        return spent
+
+    def _share(self) -> float | None:
+        """CPU share over the last seconds, None at first."""
+        now, spent = self._clock(), self._spent
+        spent.append((now, self._cpu))
+        while len(spent) > 2 and now - spent[1][0] >= _RECENT:
+            spent.popleft()
+        elapsed = now - spent[0][0]
+        return (self._cpu - spent[0][1]) / elapsed if elapsed > 0 else None
 
     def _title(self) -> str:
         found = {who.pid: who for who in self._who}

@@ -158,7 +158,8 @@ class WatchSource:
         told, now = self._told, self._clock()
         sample_us = told.sample_us() if told.lag is not None else None
         if told.attrs is None:
-            return self._status("waiting", "two aggregations, since nothing tells how long one takes")
+            text = f"two aggregations, at most {2 * _LONGEST_S:.0f} s, since nothing tells how long one takes"
+            return self._status("waiting", text, now + 2 * _LONGEST_S)
         if sample_us is not None:
             seconds = with_sample(told.attrs, sample_us).aggr_us / 1e6
         else:

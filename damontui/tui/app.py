@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -17,12 +18,14 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.containers import Container
+from textual.css.query import NoMatches
 from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
 
 from damontui import files, units
+from damontui.analysis.estimate import Estimate, Estimator
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Description, Event, Interim, Snapshot, Status
 from damontui.errors import DamontuiError, SourceError, UsageError
@@ -37,6 +40,7 @@ from damontui.tui.draw import ShownFilter
 from damontui.tui.explore import Exploring
 from damontui.tui.frame import Frame, Mode
 from damontui.tui.panes.bandwidth import BandwidthPane
+from damontui.tui.panes.headline import Headline
 from damontui.tui.panes.idle import IdlePane
 from damontui.tui.panes.intervals import IntervalsPane
 from damontui.tui.panes.keyline import KeyLine
@@ -197,6 +201,10 @@ class DamontuiApp(Exploring):
         self.look_anew(self.options.span)
         self.mode: Mode = self.options.mode
         self.all_percentiles = self.options.all_percentiles
+        self.by_rule = False
+        self.estimator = Estimator()
+        self._estimate: Estimate | None = None
+        self._learned = -math.inf
         self.own_cpu: float | None = None
         self.only: str | None = None
         """The pane that is shown alone."""
@@ -223,6 +231,7 @@ class DamontuiApp(Exploring):
 
     def compose(self) -> ComposeResult:
         yield TitleBar(id="title")
+        yield Headline(id="headline")
         yield Notice(id="notice")
         with Container(id="body"):
             yield RegionsPane(id="regions")
@@ -333,6 +342,7 @@ class DamontuiApp(Exploring):
         if isinstance(event, Snapshot):
             self._again = False
             self.interim = None
+            self._learn(event)
             if self.recorder is not None and self.recorder.error is not None:
                 self.notice = self.recorder.error
                 self._end_recording()
@@ -364,6 +374,33 @@ class DamontuiApp(Exploring):
             # the run that ended was the one before the switch; its "off" is old news
             self.enabled, self.status = True, None
             self._start()
+
+    def _learn(self, snapshot: Snapshot) -> None:
+        """Let the estimate follow; counted bytes need none, and a record's past is not gone through again."""
+        if snapshot.measured is not None or not len(snapshot) or self.is_record:
+            return
+        if snapshot.time <= self._learned:  # a clock that began anew: another run of a model
+            self.estimator = Estimator()
+        self._learned = snapshot.time
+        self.estimator.add(snapshot)
+        self._estimate = None
+
+    def _known(self) -> Estimate | None:
+        """The estimate of now; None where there is none, or the past is shown."""
+        if self.view is not None or self.is_record or self._learned == -math.inf or not len(self.estimator):
+            return None
+        if self._estimate is None:
+            self._estimate = self.estimator.estimate()
+        return self._estimate
+
+    def _unlearn(self) -> None:
+        """Another target: nothing is known of it."""
+        self.estimator, self._estimate, self._learned = Estimator(), None, -math.inf
+
+    def action_rule(self) -> None:
+        """Idle times as estimated, or by the kernel's rule."""
+        self.by_rule = not self.by_rule
+        self.paint()
 
     # -- the monitor's thread --------------------------------------------------------------------------------------
 
@@ -487,6 +524,7 @@ class DamontuiApp(Exploring):
         self.history = monitor.history
         self.description = monitor.source.describe()
         self.status = self.error = self.interim = self._lost = self.view = self.notice = None
+        self._unlearn()
         self._by_others = False
         self._put_away = (None, "", "")
         self.look_anew(self.options.span)
@@ -556,6 +594,8 @@ class DamontuiApp(Exploring):
             span=self.span,
             mode=self.mode,
             all_percentiles=self.all_percentiles,
+            estimate=self._known(),
+            by_rule=self.by_rule,
             glyphs=bool(self._glyphs) or self.options.ascii,
             ascii=self.options.ascii,
             clock=self.clock(),
@@ -593,7 +633,9 @@ class DamontuiApp(Exploring):
         if self.output is not None:
             self.output.show(frame)
 
-    def _panes(self) -> tuple[TitleBar, Notice, RegionsPane, IntervalsPane, BandwidthPane, IdlePane, Scrubber, KeyLine]:
+    def _panes(
+        self,
+    ) -> tuple[TitleBar, Notice, RegionsPane, IntervalsPane, BandwidthPane, IdlePane, Scrubber, KeyLine, Headline]:
         screen = self.screen_stack[0]
         return (
             screen.query_one(TitleBar),
@@ -604,6 +646,7 @@ class DamontuiApp(Exploring):
             screen.query_one(IdlePane),
             screen.query_one(Scrubber),
             screen.query_one(KeyLine),
+            screen.query_one(Headline),
         )
 
     def _paint_soon(self) -> None:
@@ -625,11 +668,14 @@ class DamontuiApp(Exploring):
         if now - self._cpu[0] >= 2.0:
             self.own_cpu = (cpu - self._cpu[1]) / (now - self._cpu[0])
             self._cpu = (now, cpu)
-        if self.enabled and self.error is None:
+        if self.enabled and self.error is None and not self._exit:
             frame = self.frame()
-            title, _, _, intervals, *_ = self._panes()
-            title.show(frame)
-            intervals.show(frame)
+            try:
+                title, notice, regions, intervals, *_, headline = self._panes()
+            except NoMatches:  # the screen is being taken down
+                return
+            for pane in (title, notice, regions, intervals, headline):  # what counts on between snapshots
+                pane.show(frame)
 
     # -- what the keys do ------------------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from damontui.analysis.estimate import Estimate
 from damontui.analysis.heatmap import Place
 from damontui.damon.snapshot import Description, Interim, Snapshot, Status
 from damontui.errors import DamontuiError
@@ -13,6 +14,9 @@ from damontui.tui.listing import Listing
 
 Mode = Literal["rate", "temperature", "idle"]
 """What the heatmap's colour means."""
+
+WORTH_WAITING = 2.0
+"""Seconds: of an aggregation that is shorter nobody asks when it is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,10 @@ class Frame:
     """Seconds: memory idle for so long counts as such that could be saved."""
     listing: Listing | None = None
     """How the list of regions is sorted and filtered; None where it is closed."""
+    estimate: Estimate | None = None
+    """What all snapshots so far say of now; None where the past is shown, of a record, and of counted bytes."""
+    by_rule: bool = False
+    """Idle times by the kernel's own rule, for whoever compares with its files."""
     interim: Interim | None = None
     """What is known of the aggregation under way, where the view is live; None where nothing is."""
     playing: bool = False
@@ -93,5 +101,22 @@ class Frame:
 
     @property
     def right(self) -> float:
-        """The moment at the heatmap's right edge."""
-        return self.now if self.edge is None else self.edge
+        """The moment at the heatmap's right edge; live, it goes on with our clock through a long aggregation."""
+        return self.now + self.under_way if self.edge is None else self.edge
+
+    @property
+    def under_way(self) -> float:
+        """Seconds for which the aggregation after ``snapshot`` has been under way; 0 where it is over in a moment.
+
+        Only of sources whose clock runs as ours does, and only while one is under way.
+        """
+        snapshot, status = self.snapshot, self.status
+        if snapshot is None or not self.live or not self.enabled or self.error is not None:
+            return 0.0
+        if self.description.origin not in ("kernel", "process"):
+            return 0.0
+        if status is not None and status.state not in ("on", "waiting"):
+            return 0.0
+        if snapshot.next_attrs.aggr_us < WORTH_WAITING * 1e6:
+            return 0.0
+        return max(0.0, self.clock - snapshot.wall)

@@ -10,6 +10,10 @@ from damontui.tui.palette import LEVELS, RGB
 
 # what a cell holds beside the levels 0 … LEVELS - 1
 GAP, EMPTY, PENDING, OFF = 250, 251, 252, 253
+# a level plus one of these: where in the memory, or in the aggregation, it belongs is not known
+SOMEWHERE, SO_FAR = 64, 128
+TEXTURES = {SOMEWHERE: ("≈", "~"), SO_FAR: ("┊", "|")}
+"""What is drawn over such a level, and in ASCII: somewhere in here; found so far by the aggregation under way."""
 _MARKS = {GAP: "· ", EMPTY: " ", PENDING: "┊ ", OFF: "× "}
 _ASCII_MARKS = {GAP: "' ", EMPTY: " ", PENDING: "| ", OFF: "x "}
 
@@ -30,6 +34,7 @@ class Ink:
         self.glyphs = palette.glyphs(kind, ascii_only=ascii_only)
         self.marks = _ASCII_MARKS if ascii_only else _MARKS
         self.hatch = "/" if ascii_only else "╱"
+        self.textures = {kind: pair[ascii_only] for kind, pair in TEXTURES.items()}
         self._cells: dict[tuple[int, int], tuple[str, Style]] = {}
         self._overs: dict[tuple[int, int], Style] = {}
 
@@ -41,8 +46,12 @@ class Ink:
         return found
 
     def _make(self, top: int, bottom: int) -> tuple[str, Style]:
-        if top >= LEVELS and bottom >= LEVELS:
+        if top >= GAP and bottom >= GAP:
             return self.marks[min(top, bottom)], self.muted
+        texture = texture_of(top)
+        if texture and top == bottom:
+            return self._textured(top - texture, self.textures[texture])
+        top, bottom = (code if code >= GAP else code - texture_of(code) for code in (top, bottom))
         if self.as_glyphs:
             if self.no_colour:
                 return self.glyphs[top], self.base
@@ -52,6 +61,16 @@ class Ink:
         if upper == lower:
             return " ", Style.from_color(None, _colour(upper))
         return "▀", Style.from_color(_colour(upper), _colour(lower))
+
+    def _textured(self, level: int, mark: str) -> tuple[str, Style]:
+        """The level's colour (or glyph) with a mark at every other column, so that it reads without colour."""
+        if self.as_glyphs:
+            if self.no_colour:
+                return f"{mark}{self.glyphs[level]}", self.base
+            return f"{mark}{self.glyphs[level]}", Style.from_color(_colour(self._readable(level)), _colour(self.ground))
+        under = self.ramp[level]
+        ink = RGB(0, 0, 0) if palette.luminance(under) > 0.18 else RGB(255, 255, 255)
+        return f"{mark} ", Style.from_color(_colour(palette.blend(ink, under, 0.6)), _colour(under))
 
     def _readable(self, level: int) -> RGB:
         """The level's colour, or the next that can be told from the ground: a glyph in it must be seen."""
@@ -66,15 +85,20 @@ class Ink:
         """A style in which a character can be read over the cell's colour."""
         found = self._overs.get((top, bottom))
         if found is None:
-            level = bottom if bottom < LEVELS else top
-            if self.as_glyphs or level >= LEVELS:
+            code = bottom if bottom < GAP else top
+            if self.as_glyphs or code >= GAP:
                 found = self.base
             else:
-                under = self.ramp[level]
+                under = self.ramp[code - texture_of(code)]
                 ink = RGB(0, 0, 0) if palette.luminance(under) > 0.18 else RGB(255, 255, 255)
                 found = Style.from_color(_colour(ink), _colour(under))
             self._overs[top, bottom] = found
         return found
+
+
+def texture_of(code: int) -> int:
+    """`SOMEWHERE`, `SO_FAR`, or 0 of a level without a texture."""
+    return 0 if code < SOMEWHERE or code >= GAP else SOMEWHERE if code < SO_FAR else SO_FAR
 
 
 def run_of(text: str, low: int, high: int) -> str:

@@ -78,6 +78,7 @@ TABLE: tuple[Key, ...] = (
     Key("threshold_shorter", "less_than_sign", "threshold(-1)", "", "… , a shorter one", "Savings"),
     Key("colour", "c", "colour", "colour", "what the colour means: access rate, temperature, idle age", "View"),
     Key("percentiles", "p,a", "percentiles", "percentiles", "11 idle time percentiles, or all 101", "View"),
+    Key("rule", "K", "rule", "", "idle times as estimated, or by the kernel's own rule", "View"),
     Key("regions", "1", "maximise('regions')", "", "regions alone (again: all panes)", "Panes"),
     Key("intervals", "2", "maximise('intervals')", "", "… , intervals", "Panes"),
     Key("bandwidth", "3", "maximise('bandwidth')", "", "… , bandwidth", "Panes"),

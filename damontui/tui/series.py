@@ -17,6 +17,10 @@ MOST = 65_536
 """Rows kept: two megabytes. Beyond that, pairs of the older half are joined."""
 
 
+FRESH = 10
+"""Aggregations after a start in which regions are still few and large, so that one hot page stands for a lot."""
+
+
 class Series:
     """A metric of every snapshot in a history, also of those that the history has made coarser since.
 
@@ -26,7 +30,8 @@ class Series:
 
     def __init__(self, metric: Callable[[Snapshot], float]) -> None:
         self.metric = metric
-        self._rows: Floats = np.empty((0, 4))  # began, ended, mean, peak
+        self._rows: Floats = np.empty((0, 5))  # began, ended, mean, peak, fresh
+        self._fresh = 0
         self._count = 0
         self._generation = self._epoch = -1
 
@@ -45,23 +50,32 @@ class Series:
         for snapshot in history.between(newest, np.inf):
             if snapshot.time > newest:
                 value = self.metric(snapshot)
-                self._append(snapshot.began, snapshot.time, value, value)
+                fresh = snapshot.measured is None and self._is_fresh(snapshot)
+                self._append(snapshot.began, snapshot.time, value, value, float(fresh))
+
+    def _is_fresh(self, snapshot: Snapshot) -> bool:
+        """Whether it is one of the first after a start: of all, or after a gap that is longer than itself."""
+        ended = self._rows[self._count - 1, 1] if self._count else -np.inf
+        if snapshot.began - ended > max(snapshot.time - snapshot.began, 1.0):
+            self._fresh = FRESH
+        self._fresh -= 1
+        return self._fresh >= 0
 
     def _append(self, *row: float) -> None:
         if self._count == MOST:
             self._join()
         if self._count == len(self._rows):
-            self._rows = np.resize(self._rows, (max(256, 2 * self._count), 4))
+            self._rows = np.resize(self._rows, (max(256, 2 * self._count), 5))
         self._rows[self._count] = row
         self._count += 1
 
     def _join(self) -> None:
         half = self._count // 2
-        old = self._rows[:half].reshape(-1, 2, 4)
+        old = self._rows[:half].reshape(-1, 2, 5)
         mean = old[:, :, 2].mean(axis=1)
         mean = np.where(np.isnan(mean), np.fmax(old[:, 0, 2], old[:, 1, 2]), mean)  # one of the two has a value
         peak = np.fmax(old[:, 0, 3], old[:, 1, 3])
-        joined = np.column_stack((old[:, 0, 0], old[:, 1, 1], mean, peak))
+        joined = np.column_stack((old[:, 0, 0], old[:, 1, 1], mean, peak, old[:, :, 4].min(axis=1)))
         rest = self._rows[half : self._count].copy()
         self._count = len(joined) + len(rest)
         self._rows[: len(joined)] = joined
@@ -73,9 +87,14 @@ class Series:
         return rows[low:high]
 
     def mean_and_peak(self, since: float, until: float) -> tuple[float, float]:
-        """Mean, weighted by the length of each aggregation, and peak in ``(since, until]``; NaN without any."""
+        """Mean, weighted by the length of each aggregation, and peak in ``(since, until]``; NaN without any.
+
+        The first aggregations after a start count only where there are no others.
+        """
         rows = self._window(since, until)
         rows = rows[~np.isnan(rows[:, 2])]
+        settled = rows[rows[:, 4] == 0]
+        rows = settled if len(settled) else rows
         if not len(rows):
             return np.nan, np.nan
         weights = np.maximum(rows[:, 1] - rows[:, 0], 1e-9)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-BENCHES = ("engine", "screen", "trace", "update", "records", "process")
+BENCHES = ("engine", "screen", "trace", "update", "records", "process", "accuracy")
 
 
 def measure(name: str, smoke: bool) -> list[dict[str, Any]]:
@@ -27,6 +27,16 @@ def measure(name: str, smoke: bool) -> list[dict[str, Any]]:
         return [{"skipped": f"cannot be imported: {error}"}]
     rows: list[dict[str, Any]] = bench.run(smoke)
     return rows
+
+
+def tables(rows: list[dict[str, Any]]) -> str:
+    """Rows as a table; a row that has no column in common with the one before begins another."""
+    parts: list[list[dict[str, Any]]] = []
+    for row in rows:
+        if not parts or not row.keys() & parts[-1][-1].keys():
+            parts.append([])
+        parts[-1].append(row)
+    return "\n\n".join(map(table, parts))
 
 
 def table(rows: list[dict[str, Any]]) -> str:
@@ -49,7 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     results = {}
     for name in options.names or BENCHES:
         results[name] = measure(name, options.smoke)
-        print(f"\n{name}\n{table(results[name])}", flush=True)
+        print(f"\n{name}\n{tables(results[name])}", flush=True)
     if options.json is not None:
         machine = {"python": platform.python_version(), "numpy": np.__version__, "machine": platform.machine()}
         options.json.write_text(json.dumps({"machine": machine, "smoke": options.smoke, "benches": results}, indent=1))

@@ -1,81 +1,105 @@
-"""Cost of one look at a process through /proc (clear_refs, smaps, everything up to the region counts), by its memory.
+"""A process watched through /proc: what it feels, what we take, and how far from the truth its working set is told.
 
-CPU time of our own thread, system time included: what the budget bounds. The load only holds its memory meanwhile.
+The victim touches its hot memory at once after each other pass and maps and unmaps memory meanwhile, which has to wait
+while somebody walks its page tables; it tells how long each pass took. CPU time is our own thread's, system time
+included: what the budget bounds.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
-import statistics
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from damontui.damon.attrs import Attrs
-from damontui.damon.context import Context
-from damontui.kernel import process_files as files
+from damontui.analysis import usage
+from damontui.damon.snapshot import Snapshot
 from damontui.kernel.root import Root
-from damontui.operations.process import ProcessOperations, identify
-from damontui.sources.process import BUDGET
+from damontui.sources.process import ProcessSource
 
 ROOT = Root("/")
-ATTRS = Attrs(sample_us=100_000, aggr_us=1_000_000, update_us=1_000_000, goal=None)
-SIZES_MIB = (10, 100, 500, 1_000)
-_WARM = 2
+SIZES_MIB = (100, 400, 2_048)
+_VICTIM = Path(__file__).parents[1] / "process_victim.py"
 
 
 def run(smoke: bool) -> list[dict[str, Any]]:
     """One row a size; a row with a reason where accessed bits cannot be cleared here."""
     if not os.access("/proc/self/clear_refs", os.W_OK):
         return [{"skipped": "clear_refs of our own process cannot be written here"}]
-    return [look(mib, 3 if smoke else 30) for mib in (SIZES_MIB[:1] if smoke else SIZES_MIB)]
+    return [look(mib, 2.5 if smoke else 20.0) for mib in (SIZES_MIB[:1] if smoke else SIZES_MIB)]
 
 
-def look(mib: int, rounds: int) -> dict[str, Any]:
-    """The parts of one look at a process with ``mib`` MiB of its own in four areas, medians in milliseconds."""
-    script = Path(__file__).parents[1] / "process_load.py"
-    words = [f"area{n}:{max(1, mib // 4)}:0" for n in range(4)]
-    with subprocess.Popen([sys.executable, str(script), "1000", *words], stdout=subprocess.PIPE, text=True) as load:
+def look(mib: int, seconds: float) -> dict[str, Any]:
+    """A victim of ``mib`` MiB, a fifth of it hot, first alone and then watched for ``seconds``."""
+    with subprocess.Popen(
+        [sys.executable, str(_VICTIM), str(mib), str(mib // 5)],
+        stdout=subprocess.PIPE,
+        stdin=subprocess.PIPE,
+        text=True,
+    ) as victim:
+        assert victim.stdout is not None
+        assert victim.stdin is not None
         try:
-            assert load.stdout is not None
-            json.loads(load.stdout.readline())
-            operations = ProcessOperations(ROOT, [identify(ROOT, load.pid)], np.random.default_rng(1))
-            context = Context(operations, ATTRS, np.random.default_rng(2), origin="process")
-            whole, clear, read, parse = [], [], [], []
-            for n in range(_WARM + rounds):
-                marks = [time.thread_time()]
-                context.prepare()
-                marks.append(time.thread_time())
-                time.sleep(0.02)
-                waited = time.thread_time()
-                context.check()
-                marks.append(time.thread_time())
-                text = files.read(ROOT, f"proc/{load.pid}/smaps")
-                marks.append(time.thread_time())
-                files.parse_smaps(text)
-                marks.append(time.thread_time())
-                if n >= _WARM:
-                    whole.append(marks[2] - waited + marks[1] - marks[0])
-                    clear.append(marks[1] - marks[0])
-                    read.append(marks[3] - marks[2])
-                    parse.append(marks[4] - marks[3])
-            rss = files.rollup(ROOT, load.pid).rss
-            mappings = len(files.maps(ROOT, load.pid))
+            hot = json.loads(victim.stdout.readline())
+            alone = _passes(victim, seconds)
+            shares, errors, pause, first, every = _watch(victim.pid, seconds, hot)
+            watched = _passes(victim, 0.0)
         finally:
-            load.kill()
-    cost = statistics.median(whole)
-    return {
-        "rss_mb": round(rss / 1e6),
-        "mappings": mappings,
-        "look_ms": round(cost * 1e3, 2),
-        "clear_refs_ms": round(statistics.median(clear) * 1e3, 2),
-        "smaps_ms": round(statistics.median(read) * 1e3, 2),
-        "parse_ms": round(statistics.median(parse) * 1e3, 2),
-        "sampling_ms_at_2_percent": math.ceil(cost / BUDGET * 1e3),
+            victim.kill()
+    row: dict[str, Any] = {"mib": mib}
+    for name, values in (("alone", alone), ("watched", watched)):
+        for share in (50, 99, 100):
+            row[f"p{share}_ms_{name}"] = round(float(np.percentile(values, share)) * 1e3, 2)
+    return row | {
+        "longest_pause_ms": round(pause * 1e3, 1),
+        "cpu_percent_by_second": [round(100 * one, 1) for one in shares],
+        "hot_error_percent_at_2s": first,
+        "hot_error_percent_worst_after": round(100 * max(errors, default=0.0), 2),
+        "snapshots_every_s": round(every, 2),
     }
+
+
+def _passes(victim: subprocess.Popen[str], seconds: float) -> list[float]:
+    """How long each pass took since this was asked last, and for so many seconds more."""
+    assert victim.stdin is not None
+    assert victim.stdout is not None
+    time.sleep(seconds)
+    victim.stdin.write("tell\n")
+    victim.stdin.flush()
+    return [float(one) for one in json.loads(victim.stdout.readline())]
+
+
+def _watch(
+    pid: int, seconds: float, hot: dict[str, int]
+) -> tuple[list[float], list[float], float, float | None, float]:
+    """CPU share of each second, errors after 2 s, longest pause, error at 2 s, distance of snapshots."""
+    shares: list[float] = []
+    errors: list[float] = []
+    pause, first, last, times = 0.0, None, 0.0, []
+    with ProcessSource(ROOT, [pid], max_pause=10.0) as source:
+        began = time.monotonic()
+        for event in source.snapshots(threading.Event()):
+            now = time.monotonic() - began
+            if isinstance(event, Snapshot):
+                times.append(now)
+                shares.append((source.overhead() - last) / (now - (times[-2] if len(times) > 1 else 0.0)))
+                last = source.overhead()
+                here = (event.start < hot["address"] + hot["bytes"]) & (event.end > hot["address"])
+                used = float(usage.used_by_region(event, 1.0)[here].sum())
+                error = abs(used / hot["bytes"] - 1)
+                if now <= 2.5:
+                    first = round(100 * error, 2)
+                else:
+                    errors.append(error)
+                assert event.measured is not None
+                pause = event.measured.longest_pause
+            if now >= seconds:
+                break
+    every = (times[-1] - times[0]) / max(1, len(times) - 1)
+    return shares, errors, pause, first, every

@@ -55,3 +55,11 @@ def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
         main(["nothing"])
     assert refused.value.code == 2
     assert "'nothing' is no bench" in capsys.readouterr().err
+
+
+def test_the_accuracy_bench_measures_both_and_says_the_aims(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["accuracy", "--smoke"]) == 0
+    shown = capsys.readouterr().out
+    assert "kernel 5 30 60 120 s" in shown
+    assert "tuned on, at least 10 regions: error, mean" in shown
+    assert "64 MiB hot in 16 GiB, at least 100 regions" in shown

@@ -142,3 +142,30 @@ def test_an_ignored_sigchld_is_not_ours_to_ignore() -> None:
         assert signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGCHLD, before)
+
+
+class Forgotten:
+    """Something whose end is a moment in which nothing can be raised."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_an_end_that_comes_to_nothing_is_asked_for_again(
+    endings: Endings, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = Source()
+
+    def go_on() -> None:
+        Forgotten()
+        assert endings.signum == signal.SIGTERM
+        assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 1.0
+        clock.now += 1.0
+        os.kill(os.getpid(), signal.SIGALRM)  # what the timer does then
+        raise AssertionError("went on")
+
+    with pytest.raises(Ended) as caught, held(source, endings):
+        go_on()
+    assert caught.value.code == 143
+    assert source.log == ["entering", "entered", "leaving", "left"]
+    assert capsys.readouterr().err == ""

@@ -12,7 +12,7 @@ import pytest
 
 from tests.commands.test_run import in_terminal
 
-FAKE = [sys.executable, str(Path(__file__).parents[1] / "fake_program.py")]
+FAKE = [sys.executable, "-m", "tests.fake_program"]
 
 
 def script(*steps: tuple[str, Callable[[int, int], object]]) -> Callable[[str, int, int], bool]:

@@ -421,7 +421,7 @@ def test_whatever_a_record_says_it_is_a_report_or_a_sentence(
     made = replace(made, time=times[0], began=times[1], wall=times[2])
     with np.errstate(all="ignore"), suppress(DamontuiError, ValueError, OverflowError, struct.error):
         files.write(table_of(description(), [made, replace(made, time=times[0] + 1)]), path, "damontui", force=True)
-        words = ["report", str(path), "--style", style, "--format", form, *(["--log"] if log else [])]
+        words = ["report", str(path), "--style", style, "--format", form, *(["--doubling"] if log else [])]
         status = cli.main(words)
         out, err = capsys.readouterr()
         assert status in (0, 1)

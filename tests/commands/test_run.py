@@ -66,7 +66,7 @@ def test_wrong_usage_is_one_line(words: list[str], parts: list[str], capsys: pyt
     [
         (["no-such-command-here"], 127, "there is no such command"),
         (["/etc/passwd"], 126, "may not be executed"),
-        (["--log", "/nowhere/log", "--", "true"], 1, "cannot write /nowhere/log"),
+        (["-o", "/nowhere/log", "--", "true"], 1, "cannot write /nowhere/log"),
     ],
 )
 def test_a_command_that_does_not_start_has_a_shells_status(command: list[str], status: int, part: str) -> None:
@@ -117,7 +117,7 @@ def test_a_command_too_short_to_be_seen_says_so() -> None:
 def test_log(tmp_path: Path) -> None:
     needs_clear_refs()
     log = tmp_path / "log"
-    done = run("--log", str(log), "--json", *QUICK, "--", "sh", "-c", "echo out; echo err >&2; sleep 0.3")
+    done = run("-o", str(log), "--json", *QUICK, "--", "sh", "-c", "echo out; echo err >&2; sleep 0.3")
     assert log.read_text() == "out\nerr\n"
     assert done.stderr == ""
 

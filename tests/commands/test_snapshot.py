@@ -210,5 +210,7 @@ def test_of_the_made_up_kernel_at_once(tmp_path: Path, capsys: pytest.CaptureFix
         aggr_interval_us=100_000_000,
     )
     assert cli.main(["snapshot", "stat", "--now", "--json", "--rootfs", str(tmp_path)]) == 0
-    assert json.loads(capsys.readouterr().out)["kernel"]["estimated_memory_bandwidth"] == 42
+    value = json.loads(capsys.readouterr().out)
+    assert value["kernel"]["estimated_memory_bandwidth"] == 42
+    assert value["complete"] is False
     assert kernel.instances() == []

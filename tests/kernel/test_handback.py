@@ -18,6 +18,7 @@ from damontui.kernel import handback
 from damontui.kernel.damon_sysfs import SysfsTarget
 from damontui.kernel.features import survey
 from damontui.output.doctor import doctor_object, report, terminal
+from damontui.sources.catalog import catalog
 from damontui.sources.kdamond import KdamondSource
 from damontui.sources.watch import WatchSource
 from tests.fake_kernel import ADMIN, PARAMETERS, TRACING, Stop
@@ -83,9 +84,12 @@ def test_doctor_knows_it_as_ours_and_names_the_command(kernel: FakeSysfs) -> Non
     assert f"An earlier run of damontui was killed and left a kdamond (PID {kdamond(kernel)})" in text
     assert "→ sudo /opt/damontui doctor --give-back" in text
     assert "somebody else" not in text
+    assert found.holders == (f"an earlier run of this program, killed (kdamond {kdamond(kernel)})",)
+    entries = [entry for entry in catalog(kernel.root, folder=kernel.folder) if entry.section == "kdamonds"]
+    assert [entry.detail for entry in entries] == ["of an earlier run of this program, killed"]
     assert "nr_kdamonds" not in "".join(o.remedy for o in found.obstacles), "a remedy that wipes"
     (obstacle,) = (o for o in found.obstacles if o.target == "stat")
-    assert obstacle.what.startswith("DAMON_STAT is off: an earlier run of this program was killed")
+    assert obstacle.what.startswith("DAMON_STAT is off: an earlier run was killed")
     assert obstacle.remedy == "sudo /opt/damontui doctor --give-back"
     value = doctor_object(found, terminal({}, is_terminal=False), ())
     assert value["give_back"] == "sudo /opt/damontui doctor --give-back"
@@ -179,7 +183,7 @@ def test_watched_it_is_said_whose_it_is(kernel: FakeSysfs) -> None:
     with source:
         told = source.describe()
     assert told.title == f"kdamond {kdamond(kernel)} of an earlier run of this program, which was killed"
-    assert told.notice == "its program was killed; to give back what it left: sudo /opt/damontui doctor --give-back"
+    assert told.notice == "its program was killed; to give it back: sudo /opt/damontui doctor --give-back"
 
 
 def test_snapshot_stat_names_the_command(kernel: FakeSysfs, capsys: pytest.CaptureFixture[str]) -> None:

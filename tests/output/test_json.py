@@ -10,10 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from damontui.analysis import savings
+from damontui.analysis.estimate import Estimator
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Frames, Measured, ModuleValues, Snapshot, Truth, ints
+from damontui.damon.stat import DamonStat
 from damontui.errors import UsageError
+from damontui.operations.scenes import scene
 from damontui.output.json import dump, snapshot_object, snapshot_of
 from tests import make
 from tests.make import snapshot
@@ -209,3 +213,27 @@ def test_damaged_objects_are_refused_in_one_sentence(data: st.DataObject) -> Non
     except UsageError:
         return
     assert_same(replace(taken), taken)
+
+
+def test_the_estimate_follows_from_all_snapshots_so_far() -> None:
+    stat, estimator = DamonStat(scene("steady", 3), seed=3), Estimator()
+    snapshot = None
+    while snapshot is None or snapshot.time < 100.0:
+        stat.run(stat.aggr_interval_us / 1e6)
+        snapshot = stat.snapshot
+        assert snapshot is not None
+        estimator.add(snapshot)
+    made = snapshot_object(snapshot, "demo", estimator=estimator)
+    alone = snapshot_object(snapshot, "demo")
+    assert {**made, "estimate": None} == {**alone, "estimate": None}  # the kernel's rule stays where it was
+    estimate = made["estimate"]
+    assert [row["seconds"] for row in estimate["idle"]] == [row["seconds"] for row in estimate["working_set"]]
+    assert 60.0 <= estimate["watched_s"] <= snapshot.time
+    for idle, used in zip(estimate["idle"], estimate["working_set"], strict=True):
+        assert idle["least"] <= idle["bytes"] <= idle["most"]
+        assert idle["bytes"] + used["bytes"] == pytest.approx(made["total_bytes"], abs=2)
+    assert snapshot.truth is not None
+    minute = next(row for row in estimate["idle"] if row["seconds"] == 60)
+    truth = savings.true_share(snapshot.truth, 60.0) * made["total_bytes"]
+    assert abs(minute["bytes"] - truth) < 0.1 * made["total_bytes"]
+    assert abs(metrics.idle_at_least(snapshot, 60_000) - truth) > 0.3 * made["total_bytes"]

@@ -6,9 +6,9 @@ import math
 from dataclasses import replace
 
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Description, ModuleValues, Truth
+from damontui.damon.snapshot import Description, ModuleValues, Truth, ints
 from damontui.output.text import idle_words, summary
-from tests.make import GIB, MIB, snapshot
+from tests.make import GIB, MIB, process, snapshot
 
 STAT = Description("stat", "DAMON_STAT", "kernel", Attrs(), host="lab", kernel="Linux 7.2")
 ROWS = [(0, GIB, 0, 119), (GIB, GIB + 64 * MIB, 20, 11), (GIB + 64 * MIB, 2 * GIB, 0, 2)]
@@ -16,17 +16,18 @@ ROWS = [(0, GIB, 0, 119), (GIB, GIB + 64 * MIB, 20, 11), (GIB + 64 * MIB, 2 * GI
 
 def test_summary_has_every_number_with_its_unit() -> None:
     text = summary(snapshot(ROWS), STAT)
+    assert text.splitlines()[1] == "in use 1 GiB of 2 GiB within 1 min · idle 1 GiB"
     for part in (
         "DAMON_STAT · lab · Linux 7.2 · 2026-01-01",
         "sampling       50.0 ms, aggregation 1 s (20 samples)",
         "observed       3.1 % of the 4.0 % goal",
         "bandwidth      1.34 GB/s, estimated",
-        "working set    64.0 MiB of 2 GiB, 3.1 %",
+        "working set    64.0 MiB of 2 GiB, 3.1 %, within the last 1 s",
         "regions        3 (10 … 1000)",
         "overhead       0.3 % of one CPU",
         "p0      in use for 12.0 s",
         "p100      idle for 2:00",
-        "a quarter of memory was untouched for 2:00 or longer",
+        "coldest 25 %: untouched for 2:00 or longer",
         "0x40000000 … 0x44000000",
     ):
         assert part in text, text
@@ -75,6 +76,66 @@ def test_as_fast_as_it_goes_there_is_no_cost_to_tell() -> None:
 
 def test_idle_words() -> None:
     assert [idle_words(n) for n in (-1500, 0, 96_000)] == ["in use for 1.5 s", "idle for 0 µs", "idle for 1:36"]
+
+
+PROCESS = Description("1234", "process 1234: python3", "process", Attrs(), host="lab")
+
+
+def test_a_process_by_its_bytes() -> None:
+    taken = process(60.0, mappings=6)
+    text = summary(taken, PROCESS)
+    lines = text.splitlines()
+    assert lines[1] == "in use 32.4 MiB of 116 MiB within 1 min · idle 83.3 MiB"
+    assert lines[2] == "mapped 184 MiB, not in memory 67.9 MiB, swapped 3 MiB"
+    for part in (
+        "counted        by the kernel, page by page, over 100 ms … 1 min",
+        "watched        60.0 s, which held the process up for 12.0 ms at most",
+        "time          used within it   idle for longer",
+        "\n10 s                20.9 MiB          94.8 MiB\n",
+        "kind               in memory    idle for 1 min",
+        "\nanonymous           36.7 MiB          36.7 MiB\n",
+        "p1      in use within 100 ms",
+        "coldest 25 %: untouched for 60.0 s or longer",
+        "most idle for 1 min, 6 of 6:",
+        "50.3 MiB  32.4 MiB  18.0 MiB  libpart3.so",
+    ):
+        assert part in text, text
+    assert "sampling" not in text
+    assert max(map(len, lines)) <= 90  # with the name of a mapping, whole
+
+
+def test_in_use_is_within_what_was_watched() -> None:
+    text = summary(process(12.0, mappings=6, seconds=(0.1, 1.0, 12.0)), PROCESS)
+    assert text.splitlines()[1] == "in use 16.2 MiB of 116 MiB within 10 s, watched for 12 s · idle 99.5 MiB"
+    text = summary(process(1.0, mappings=6, seconds=(0.04, 0.07)), PROCESS)
+    assert " within 70.0 ms watched · " in text.splitlines()[1]
+
+
+def test_what_is_not_certain_has_its_bounds() -> None:
+    taken = process(60.0, mappings=6)
+    measured = taken.measured
+    assert measured is not None
+    sure = measured.used.sum(axis=0)
+    taken = replace(taken, measured=replace(measured, least=sure - 4 * MIB, most=sure + 6 * MIB))
+    assert "in use 32.4 MiB ± 5 MiB of 116 MiB" in summary(taken, PROCESS)
+
+
+def test_free_memory_is_not_idle_memory() -> None:
+    text = summary(replace(snapshot(ROWS), free=300 * MIB), STAT)
+    assert text.splitlines()[1] == "in use 1 GiB of 2 GiB within 1 min · idle 724 MiB · free 300 MiB"
+
+
+def test_one_long_aggregation_is_the_shortest_time_that_can_be_told() -> None:
+    attrs = Attrs(6_000_000, 120_000_000)
+    text = summary(snapshot(ROWS, attrs=attrs, next_attrs=attrs), STAT)
+    assert "within 2 min" in text.splitlines()[1]
+
+
+def test_what_is_not_in_memory_is_left_out() -> None:
+    text = summary(snapshot(ROWS, resident=ints([0, 10 * MIB, 20 * MIB])), STAT)
+    assert "in use 30.0 MiB of 30.0 MiB" in text  # 3 s idle is used within a minute
+    assert "mapped 2 GiB, not in memory 1.97 GiB" in text
+    assert "0x0 …" not in text
 
 
 def test_what_the_source_cannot_tell_stands_at_the_end() -> None:

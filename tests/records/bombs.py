@@ -44,6 +44,15 @@ def empty_members(path: Path) -> None:
         file.write(own._member(payload, 1.0, 9) * 1_000_000)
 
 
+def counts(path: Path) -> None:
+    """A snapshot that says of thirty million regions that nothing of them is in memory."""
+    head = own._HEAD.pack(b"snapshot", 1.0, 0.0, 1.0, 5000, 100_000, 5000, 100_000, 1)
+    row = b"[" + b"0," * (own.MOST // 2 - 1000) + b"0]"
+    RecordWriter(path, _ABOUT).close()
+    with open(path, "ab") as file:
+        file.write(own._member(head + bytes(40) + b'{"resident":' + row + b"}", 1.0, 9))
+
+
 def lists(path: Path) -> None:
     """Hundreds of millions of empty lists in 300 KB."""
     _packed(path, b"[],", 100_000_000, b"[", b"[]]")
@@ -116,6 +125,7 @@ BOMBS: dict[str, Callable[[Path], None]] = {
     for function in (
         members,
         empty_members,
+        counts,
         lists,
         objects,
         strings,

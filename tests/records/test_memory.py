@@ -35,7 +35,9 @@ def reading(path: Path, memory: int) -> tuple[int, str]:
     return int(kilobytes) * 1024, said
 
 
-@pytest.mark.parametrize("name", ["members", "empty_members", "lists", "objects", "strings", "trace", "sizes_that_lie"])
+@pytest.mark.parametrize(
+    "name", ["members", "empty_members", "counts", "lists", "objects", "strings", "trace", "sizes_that_lie"]
+)
 def test_a_bomb_is_one_sentence(tmp_path: Path, name: str) -> None:
     path = tmp_path / "bomb"
     BOMBS[name](path)

@@ -167,10 +167,10 @@ def test_numbers_that_nobody_counted_are_a_damaged_snapshot(
 
     extra = {name: value for name, value in change.items() if name != "measured" or not isinstance(value, dict)}
     monkeypatch.setattr(own, "_plain", broken)
-    monkeypatch.setattr(
-        own, "json_text", lambda value: json.dumps(value).encode()
-    )  # ours writes no NaN; another program's might
+    monkeypatch.setattr(own, "json_text", lambda value: json.dumps(value).encode())  # with numbers that JSON lacks
     monkeypatch.setattr(own, "extra_of", lambda one: extra_of(one) | extra)
+    # ours writes no number that is none
+    monkeypatch.setattr(own, "json_text", lambda value: json.dumps(value).encode())
     with RecordWriter(path, ABOUT) as writer:
         writer.append(counted()[0])
     with Record(path) as record:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from textual.pilot import Pilot
 
+from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Description, Event, Snapshot
 from damontui.errors import DamontuiError, SourceError
 from damontui.history import History
@@ -15,7 +16,7 @@ from damontui.tui.app import DamontuiApp, ScreenOptions
 from damontui.tui.panes.output import OutputPane
 from tests import make
 from tests.screens import captured
-from tests.tui import picker
+from tests.tui import made, picker
 
 REASON = (
     "Synthetic memory, since DAMON_STAT cannot be read: only root may. For this machine's real memory run: "
@@ -194,7 +195,70 @@ _EXPLORED = (
     State("savings-ascii", _kernel, keys=("v", "n"), options=ScreenOptions(ascii=True)),
 )
 
+
+def _long() -> list[Snapshot]:
+    """Aggregations of a hundred seconds, as a machine has them that had been idle."""
+    attrs = Attrs(5_000_000, 100_000_000)
+    out = []
+    for number, one in enumerate(make.steady(240)[::60]):
+        ended = 100.0 * (number + 1)
+        whole = replace(one, time=ended, began=ended - 100, wall=make.WALL + ended, attrs=attrs, next_attrs=attrs)
+        out.append(replace(whole, age=whole.age // 40, module=make.module_values()))
+    return out
+
+
+def _waited() -> list[Event | DamontuiError]:
+    return [make.status("waiting", "waiting for the first aggregation, at most 100 s")]
+
+
+def _news() -> list[Event | DamontuiError]:
+    return [made.interim()]
+
+
+def _late_news() -> list[Event | DamontuiError]:
+    return [made.interim(469.0)]
+
+
+_MEASURED = make.description("process", target="1234", title="process 1234 (postgres)")
+
+_NEWS = (
+    State("first-news", _waited, further=_news, seconds=5.0),
+    State(
+        "first-news-80x24",
+        _waited,
+        further=_news,
+        seconds=5.0,
+        size=(80, 24),
+    ),
+    State(
+        "first-news-60x15",
+        _waited,
+        further=_news,
+        seconds=5.0,
+        size=(60, 15),
+    ),
+    State("so-far", _long, further=_late_news, seconds=469.0, options=ScreenOptions(span=480.0)),
+    State(
+        "so-far-no-color",
+        _long,
+        further=_late_news,
+        seconds=469.0,
+        options=ScreenOptions(span=480.0),
+        no_color=True,
+    ),
+    State("measured", made.processes, _MEASURED),
+    State("measured-80x24", made.processes, _MEASURED, size=(80, 24)),
+    State("measured-40x10", made.processes, _MEASURED, size=(40, 10)),
+    State("measured-no-color", made.processes, _MEASURED, no_color=True),
+    State("measured-ascii", made.processes, _MEASURED, options=ScreenOptions(ascii=True)),
+    State("measured-list", made.processes, _MEASURED, keys=("l",)),
+    State("measured-holders", made.processes, _MEASURED, keys=("o",)),
+    State("measured-savings", made.processes, _MEASURED, keys=("v",)),
+    State("measured-cursor", made.processes, _MEASURED, keys=("n",)),
+)
+
 STATES = (
+    *_NEWS,
     State(
         "kernel",
         lambda: list(captured.run()[1]),

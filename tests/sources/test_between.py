@@ -146,6 +146,19 @@ def test_a_switching_on_tells_no_number_of_the_former_run(tmp_path: Path) -> Non
     assert other.in_use == pytest.approx(0.1)
 
 
+def test_a_young_kdamond_is_not_waited_for_as_long_as_the_former_run_took(tmp_path: Path) -> None:
+    kernel = grown(tmp_path)
+    kernel.end()
+    kernel.start(age=1.5)
+    with source(kernel) as made:
+        events = watch(kernel, made, seconds=0.2)
+    (waiting,) = (event for event in events if isinstance(event, Status) and event.state == "waiting")
+    assert waiting.text == "first aggregation, at most 1.5 s"
+    (first,) = news(events)
+    assert first.module.aggr_interval_us is None
+    assert first.due == pytest.approx(1001.5, abs=0.1)
+
+
 @pytest.mark.parametrize("flavour", FLAVOURS)
 def test_also_where_tracefs_is_hidden(tmp_path: Path, flavour: str) -> None:
     kernel = grown(tmp_path, flavour)
@@ -153,11 +166,12 @@ def test_also_where_tracefs_is_hidden(tmp_path: Path, flavour: str) -> None:
     kernel.at(1004.0, lambda: kernel.say(memory_idle_ms_percentiles=idle(11)))
     with source(kernel) as made:
         events = watch(kernel, made, seconds=6)
-    assert [round(event.in_use or 0, 2) for event in news(events)] == [0.03, 0.1]
-    # after the snapshot that holds the module's numbers, which would take its place
+    # said at once, and again after the snapshot without regions, which takes its place
     kinds = [type(event) for event in events if not isinstance(event, Status)]
-    assert kinds[:2] == [Snapshot, Interim]
-    assert isinstance(events[-1], Snapshot | Interim)
+    assert kinds[:3] == [Interim, Snapshot, Interim]
+    assert kinds[-1] is Interim
+    shares = [round(event.in_use or 0, 2) for event in news(events)]
+    assert (shares[0], shares[-1]) == (0.03, 0.1)
 
 
 def test_what_6_17_says_is_in_use(tmp_path: Path) -> None:

@@ -160,6 +160,34 @@ def test_switched_off_it_ends_within_a_tenth_of_a_second_even_in_a_long_aggregat
     assert [event.state for event in engine.snapshots(threading.Event()) if isinstance(event, Status)] == ["off"]
 
 
+def test_a_models_time_goes_on_while_it_is_off() -> None:
+    time = Time()
+    engine = source(time)
+    before = snapshots(engine.snapshots(threading.Event()), 3)
+    time.now += 20.0
+    after = snapshots(engine.snapshots(threading.Event()), 3)
+    assert [s.time for s in before] == pytest.approx([0.1, 0.2, 0.3])
+    assert [s.time for s in after] == pytest.approx([20.4, 20.5, 20.6])
+    assert after[0].began == pytest.approx(20.3)
+    assert [s.watched for s in after] == pytest.approx([0.1, 0.2, 0.3])
+    # memory and chance begin anew, as they always did
+    assert [s.nr_accesses.tolist() for s in before] == [s.nr_accesses.tolist() for s in after]
+    assert before[0].truth == after[0].truth
+
+
+def test_a_lead_is_not_waited_for() -> None:
+    time = Time()
+    engine = source(time)
+    engine.lead = 1.0
+    began = time.now
+    found = snapshots(engine.snapshots(threading.Event()), 14)
+    ahead = [s for s in found if s.began < 1.0 - 1e-9]
+    assert all(s.cpu is None for s in ahead)
+    assert len(ahead) < len(found)
+    assert sum(s.late for s in found) == 0
+    assert time.now - began == pytest.approx(found[-1].time - ahead[-1].time)
+
+
 def test_switched_on_again_it_starts_afresh() -> None:
     time = Time()
     engine = source(time, enabled=False)
@@ -173,8 +201,8 @@ def test_switched_on_again_it_starts_afresh() -> None:
     engine.enabled = True
     again = next(events)
     assert isinstance(again, Status)
-    assert (again.state, again.time) == ("waiting", 0.0)
-    assert snapshots(events, 1)[0].time == pytest.approx(0.1)
+    assert (again.state, again.time) == ("waiting", pytest.approx(0.3))  # and its time goes on
+    assert snapshots(events, 1)[0].time == pytest.approx(0.4)
 
 
 def test_only_its_own_cpu_time_is_overhead() -> None:

@@ -179,8 +179,8 @@ def test_the_switch_pays_what_a_killed_run_owes(kernel: FakeSysfs) -> None:
     kernel.on_kdamond = lambda: None
     options = {"clock": kernel.clock, "wall": kernel.wall, "pause": kernel.advance}
     with DamonStatSource(kernel.root, program="damontui", **options) as stat:  # type: ignore[arg-type]
-        said = "DAMON_STAT is off: an earlier run of this program was killed before it could switch it on again"
-        said += "; to give back what it left: sudo damontui doctor --give-back"
+        said = "DAMON_STAT is off: an earlier run was killed"
+        said += "; to give it back: sudo damontui doctor --give-back"
         assert stat.describe().notice == said
         first = next(iter(stat.snapshots(Stop(kernel))))
         assert isinstance(first, Status)

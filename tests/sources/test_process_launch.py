@@ -196,7 +196,7 @@ def test_a_command_is_monitored_from_its_first_page_to_its_end(started: list[Lau
         "import mmap,os\nm=mmap.mmap(-1,8<<20)\n"
         f"while not os.path.exists({str(enough)!r}): m[::4096]=bytes(2048)\nprint('done')\nraise SystemExit(7)"
     )
-    made = launching((sys.executable, "-c", script), QUICK, budget=1.0, seed=1)
+    made = launching((sys.executable, "-c", script), QUICK, budget=1.0)
     launched = made.launched
     started.append(launched)
     assert launched.pid == 0
@@ -237,7 +237,7 @@ def test_children_are_followed_and_do_not_outlast_the_command(started: list[Laun
             if len(event.targets) == 2:
                 followed.append(event.targets)
 
-    with LaunchSource(ROOT, launched, QUICK, budget=1.0, seed=1) as source:
+    with LaunchSource(ROOT, launched, QUICK, budget=1.0) as source:
         assert run_headless(source, show, lambda error: pytest.fail(str(error))) == 4
     assert followed[0][0] == launched.pid
     os.kill(followed[0][1], signal.SIGKILL)
@@ -246,7 +246,7 @@ def test_children_are_followed_and_do_not_outlast_the_command(started: list[Laun
 def test_leaving_ends_the_command(started: list[Launched]) -> None:
     needs_clear_refs()
     launched = Launched(("sleep", "1000"))
-    with LaunchSource(ROOT, launched, QUICK, budget=1.0, seed=1) as source:
+    with LaunchSource(ROOT, launched, QUICK, budget=1.0) as source:
         first = next(iter(source.snapshots(threading.Event())))
         assert isinstance(first, Status)
         assert first.state == "waiting"

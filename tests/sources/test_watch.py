@@ -208,10 +208,18 @@ def test_what_was_set_is_not_taken_for_what_was_tuned(kernel: FakeKernel) -> Non
 
 def test_a_file_that_was_written_and_not_committed_is_found_out(kernel: FakeKernel) -> None:
     sysfs(kernel)
-    every(kernel, 300, 4.0, 3)
-    snapshots = found(kernel, make(kernel), 13.0)
-    assert [s.attrs.aggr_us for s in snapshots] == [400_000, 4_000_000, 4_000_000]
+    every(kernel, 300, 8.0, 3)
+    snapshots = found(kernel, make(kernel), 25.0)
+    assert [s.attrs.aggr_us for s in snapshots] == [400_000, 8_000_000, 8_000_000]
     assert [bool(s.note) for s in snapshots] == [False, True, True]
+
+
+def test_a_busy_kernel_is_late_and_what_was_set_is_in_force(kernel: FakeKernel) -> None:
+    sysfs(kernel)
+    every(kernel, 300, 2.5, 3)
+    assert {(s.attrs.aggr_us, s.note) for s in found(kernel, make(kernel), 9.0)} == {(400_000, "")}
+    every(kernel, 300, 0.1, 5)  # none is early
+    assert {s.attrs.aggr_us for s in found(kernel, make(kernel), 3.0)[1:]} == {100_000}
 
 
 def test_a_module_that_tunes(kernel: FakeKernel) -> None:

@@ -73,7 +73,7 @@ async def test_all_panes_show_the_moment_and_collecting_goes_on() -> None:
         assert f"sampling     {duration(attrs.sample_us / 1e6):>8}" in app.query_one(IntervalsPane).text()
         assert app.query_one(BandwidthPane).text().startswith(bandwidth(metrics.bandwidth(shown)))
         p75 = metrics.idle_percentiles(shown)[75]
-        assert f"A quarter was untouched for {duration(p75 / 1000)}" in app.query_one(IdlePane).text()
+        assert f"coldest 25 %: untouched for {duration(p75 / 1000)}" in app.query_one(IdlePane).text()
         before = [app.query_one(kind).text() for kind in (RegionsPane, IntervalsPane, BandwidthPane, IdlePane)]
         for one in made[240:]:
             app.feed(one)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
@@ -112,7 +113,25 @@ async def test_leaving_stops_and_joins_the_monitor() -> None:
     assert app.return_value == 0
 
 
-async def test_off_and_on_start_afresh() -> None:
+async def test_off_and_on_keeps_the_past_with_a_gap() -> None:
+    early = make.steady(10)
+    late = [dataclasses.replace(one, time=one.time + 60, began=one.began + 60) for one in make.steady(3)]
+    source = Scripted(early, late)
+    app = app_of(source)
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(pilot, lambda: len(app.history) == 10)
+        epoch = app.history.epoch
+        await pilot.press("e")
+        await until(pilot, lambda: "○ OFF" in title(app) and source.stopped == 1)
+        await pilot.press("e")
+        await until(pilot, lambda: source.started == 2 and len(app.history) == 13)
+        await until(pilot, lambda: "LIVE" in title(app))
+        assert app.history.epoch == epoch
+    after = [snapshot for snapshot in app.history if snapshot.time > early[-1].time]
+    assert after[0].began - early[-1].time > 40
+
+
+async def test_off_and_on_of_a_clock_that_begins_anew_starts_afresh() -> None:
     source = Scripted(make.steady(10), make.steady(3))
     app = app_of(source)
     async with app.run_test(size=(120, 36)) as pilot:

@@ -75,7 +75,7 @@ def test_overhead_names_the_kdamond_and_us() -> None:
 def test_a_long_aggregation_says_when_it_is_due() -> None:
     attrs = Attrs(500_000, 10_000_000)
     made = make.snapshot(ROWS, 100.0, attrs=attrs)
-    assert "next in 4 s" in drawn(IntervalsPane(), frame([made], clock=made.wall + 6), 50, 6)[1]
+    assert "due in 4 s" in drawn(IntervalsPane(), frame([made], clock=made.wall + 6), 50, 6)[1]
     assert "due now" in drawn(IntervalsPane(), frame([made], clock=made.wall + 11), 50, 6)[1]
     assert "next in" not in drawn(IntervalsPane(), frame([made], clock=made.wall + 6, live=False), 50, 6)[1]
 
@@ -152,15 +152,15 @@ def test_bandwidth_in_one_line() -> None:
 
 def test_percentiles_are_two_sided() -> None:
     lines = drawn(IdlePane(), frame([make.snapshot(ROWS)]), 50, 15)
-    assert lines[0].split() == ["share", "state", "for", "in", "use│idle", "idle", "≥"]
-    assert lines[1].startswith("p0   in use      5 s")
+    assert lines[0].split() == ["coldest", "untouched", "for", "│", "so", "long"]
+    assert lines[1].startswith("p0     100 %   in use      5 s")
     assert "◀│" in lines[1]
     assert lines[1].endswith("│")
-    assert lines[4].startswith("p30    idle   10.0 s")
+    assert lines[4].startswith("p30     70 %     idle   10.0 s")
     assert lines[4].endswith("3 GiB")
-    assert lines[11].startswith("p100   idle   60.0 s")
+    assert lines[11].startswith("p100     0 %     idle   60.0 s")
     assert lines[11].endswith("2 GiB")
-    assert "A quarter was untouched for 60.0 s or more." in lines
+    assert "coldest 25 %: untouched for 60.0 s or longer" in lines
     bars = [line.count("█") for line in lines[1:12]]
     assert max(bars[4:]) > max(bars[:3])
 
@@ -200,7 +200,7 @@ def test_idle_time_in_one_line() -> None:
 
 def test_memory_all_in_use_is_not_called_idle() -> None:
     lines = drawn(IdlePane(), frame([make.snapshot([(0, GIB, 20, 10)])]), 50, 15)
-    assert "Less than a quarter of this memory is idle." in lines
+    assert "less than a quarter of this memory is idle" in lines
     assert all("in use" in line for line in lines[1:12])
 
 

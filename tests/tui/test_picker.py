@@ -502,6 +502,7 @@ async def test_a_kernels_damon_stat_is_taken_by_the_key_and_given_back_at_the_en
             await until(pilot, lambda: "Press T" in app.query_one(Notice).text())
             assert enabled.read_text().strip() == "Y"
             await pilot.press("T")
+            # its folder is made only once the new run has begun
             await until(
                 pilot, lambda: app.error is None and kernel.sys("nr_kdamonds") == "1" and kernel.sys("0/state") == "on"
             )

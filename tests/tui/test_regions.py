@@ -152,15 +152,15 @@ async def test_before_the_start_there_is_nothing_and_off_times_are_marked() -> N
 
 async def test_the_aggregation_under_way_is_pending_and_says_when_it_is_due() -> None:
     made = [halves(60.0 * step, 60.0) for step in (1, 2, 3)]
-    lines = await text(frame(made, now=236.5, glyphs=True))
+    lines = await text(frame(made, clock=1e9 + 236.5, glyphs=True))
     assert of(lines[:16], " due in 4 s ") == 8
     assert lines[15].endswith("█ ┊ ┊ ┊ ┊ ┊ ┊ ┊")
     assert lines[18].endswith("due in 4 s")
-    wide = await text(frame(made, now=236.5, glyphs=True), (131, 19))
+    wide = await text(frame(made, clock=1e9 + 236.5, glyphs=True), (131, 19))
     assert of(wide[:16], " under way, due in 4 s ") == 8
-    frozen = await text(frame(made, now=228.5, glyphs=True, live=False))
+    frozen = await text(frame(made, clock=1e9 + 228.5, glyphs=True, live=False))
     assert not any("due" in line for line in frozen)
-    late = await text(frame(made, now=250.0, glyphs=True))
+    late = await text(frame(made, clock=1e9 + 250.0, glyphs=True))
     assert "overdue by 10 s" in late[18]
 
 

@@ -35,12 +35,13 @@ async def test_runs_and_quits_at_every_size(size: tuple[int, int], origin: str) 
 @pytest.mark.parametrize(
     ("size", "shown"),
     [
-        ((120, 36), {"regions": 20, "intervals": 6, "bandwidth": 4, "idle": 12}),
-        ((100, 30), {"regions": 20, "intervals": 6, "bandwidth": 4, "idle": 5}),
+        ((120, 36), {"regions": 20, "intervals": 4, "bandwidth": 4, "idle": 12}),
+        ((100, 30), {"regions": 20, "intervals": 4, "bandwidth": 4, "idle": 5}),
         ((80, 24), {"regions": 12, "intervals": 1, "bandwidth": 1, "idle": 5}),
-        ((60, 15), {"regions": 4, "intervals": 1, "bandwidth": 1, "idle": 5}),
+        ((60, 15), {"headline": 1, "regions": 8, "bandwidth": 1, "idle": 3}),
+        ((40, 10), {"headline": 1, "regions": 4, "bandwidth": 1, "idle": 1}),
         ((80, 50), {"regions": 12, "intervals": 6, "bandwidth": 4, "idle": 12}),
-        ((200, 50), {"regions": 30, "intervals": 6, "bandwidth": 8, "idle": 22}),
+        ((200, 50), {"regions": 30, "intervals": 4, "bandwidth": 8, "idle": 22}),
     ],
 )
 async def test_what_matters_is_there(size: tuple[int, int], shown: dict[str, int]) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+from damontui.analysis import usage
 from damontui.analysis.heatmap import Floats
 from damontui.output.reports.results import (
     PERCENTILES,
@@ -112,6 +113,7 @@ def _numbers(values: Floats) -> list[float | None]:
 def _snapshot(result: Regions, index: int) -> dict[str, Any]:
     snapshot = result.table.snapshot(index)
     known = result.intervals.known
+    used = usage.in_use(snapshot)
     after = int(result.intervals.next_aggr[index])
     regions = []
     for i in range(len(snapshot)):
@@ -128,6 +130,8 @@ def _snapshot(result: Regions, index: int) -> dict[str, Any]:
         }
         if i < len(snapshot.names) and snapshot.names[i]:
             region["name"] = snapshot.names[i]
+        if snapshot.resident is not None:
+            region["resident"], region["used"] = int(snapshot.resident[i]), round(float(used[i]))
         regions.append(region)
     return {
         "time": snapshot.time,

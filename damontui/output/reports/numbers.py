@@ -6,14 +6,16 @@ Snapshot arrays have shape ``(snapshots,)``, region arrays ``(all regions,)``.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from damontui.analysis.heatmap import Axis, Floats, joined, make_axis, stride_for
+from damontui.analysis import heatmap, usage
+from damontui.analysis.heatmap import Axis, Floats, Mode, joined, make_axis, stride_for
 from damontui.damon.metrics import PERCENTILES
-from damontui.damon.snapshot import Ints
+from damontui.damon.snapshot import Ints, Snapshot
 from damontui.records.table import Table
 
 _CHUNK = 1 << 18
@@ -133,13 +135,32 @@ def summed(table: Table, values: Ints) -> Ints:
 
 
 def sizes(table: Table) -> Ints:
-    """Bytes of each region."""
-    return table.end - table.start
+    """Bytes of memory of each region: what is resident where that is known, else its size."""
+    found = table.end - table.start
+    for index, extra in table.extra.items():
+        if isinstance(resident := extra.get("resident"), np.ndarray):
+            found[table.offsets[index] : table.offsets[index + 1]] = resident
+    return found
+
+
+def measured(table: Table) -> Iterator[tuple[int, Snapshot]]:
+    """The snapshots whose bytes were counted, and where they are: their numbers are those of `usage`."""
+    for index, extra in sorted(table.extra.items()):
+        if extra.get("measured") is not None and table.offsets[index] < table.offsets[index + 1]:
+            yield index, table.snapshot(index)
+
+
+def in_use(table: Table) -> Ints:
+    """Bytes of each region that were accessed in the aggregation, or counted within the shortest time measured."""
+    found = np.where(table.nr_accesses > 0, sizes(table), 0)
+    for index, snapshot in measured(table):
+        found[table.offsets[index] : table.offsets[index + 1]] = np.rint(usage.in_use(snapshot))
+    return found
 
 
 def working_sets(table: Table) -> Ints:
-    """Bytes of the regions with an access, of each snapshot."""
-    return summed(table, np.where(table.nr_accesses > 0, sizes(table), 0))
+    """Bytes that were accessed in the aggregation (`in_use`), of each snapshot."""
+    return summed(table, in_use(table))
 
 
 def totals(table: Table) -> Ints:
@@ -150,6 +171,8 @@ def totals(table: Table) -> Ints:
 def bandwidths(table: Table, intervals: Intervals) -> Floats:
     """Estimated bytes per second, of each snapshot."""
     found: Floats = summed(table, sizes(table) * table.nr_accesses) * 1e6 / intervals.aggr
+    for index, snapshot in measured(table):
+        found[index] = usage.bandwidth(snapshot)
     return found
 
 
@@ -203,13 +226,70 @@ def percentiles(table: Table, values: Ints) -> Ints:
     return found
 
 
+def idle_percentiles(table: Table, intervals: Intervals) -> Ints:
+    """The 101 percentiles by bytes of idle time in milliseconds, of each snapshot: shape ``(snapshots, 101)``."""
+    found = percentiles(table, idle_ms(table, intervals))
+    for index, snapshot in measured(table):
+        found[index] = usage.idle_percentiles(snapshot)
+    return found
+
+
 def idle_at_least(table: Table, idle: Ints, thresholds_ms: Ints) -> Floats:
-    """Mean bytes over time idle for at least each threshold, shape ``(thresholds,)``."""
+    """Mean bytes over time idle for at least each threshold, shape ``(thresholds,)``.
+
+    Of counted bytes none was idle for longer than it was watched.
+    """
     share = durations(table) / durations(table).sum()
+    counted = list(measured(table))
+    if counted:
+        left = np.ones(len(table))
+        left[[index for index, _ in counted]] = 0.0
+        sampled = _idle_at_least(table, idle, thresholds_ms, share * left)
+        for index, snapshot in counted:
+            found = [usage.idle_for(snapshot, one / 1000) for one in thresholds_ms.tolist()]
+            sampled += share[index] * np.array([0.0 if one is None else one.bytes for one in found])
+        return sampled
+    return _idle_at_least(table, idle, thresholds_ms, share)
+
+
+def _idle_at_least(table: Table, idle: Ints, thresholds_ms: Ints, share: Floats) -> Floats:
     weight = share[snapshot_of(table)] * sizes(table)
     order = np.argsort(idle, kind="stable")
     over = np.concatenate([np.cumsum(weight[order][::-1])[::-1], [0.0]])
     found: Floats = over[np.searchsorted(idle[order], thresholds_ms, side="left")]
+    return found
+
+
+def idle_pieces(table: Table, intervals: Intervals) -> tuple[Ints, NDArray[np.bool_], Floats]:
+    """Memory cut into pieces of one idle time: microseconds, whether in use (then 0), and mean bytes over time.
+
+    A piece is a region, or where bytes were counted those that were touched between two times of the curve.
+    """
+    share = durations(table) / durations(table).sum()
+    of = snapshot_of(table)
+    used = table.nr_accesses > 0
+    metric = np.where(used, 0, (table.age + 1) * intervals.next_aggr[of])
+    weight = share[of] * sizes(table)
+    pieces = [(metric, used, weight)]
+    sampled = np.ones(len(table), dtype=np.bool_)
+    for index, snapshot in measured(table):
+        counted = snapshot.measured
+        assert counted is not None
+        sampled[index] = False
+        steps = np.diff(counted.used.sum(axis=0), prepend=0, append=snapshot.total_bytes)
+        idle = np.rint(np.array((0.0, *counted.seconds[1:], counted.seconds[-1])) * 1e6).astype(np.int64)
+        pieces.append((idle, idle == 0, share[index] * steps))
+    if len(pieces) > 1:
+        pieces[0] = (metric[sampled[of]], used[sampled[of]], weight[sampled[of]])
+    metric, used, weight = (np.concatenate(columns) for columns in zip(*pieces, strict=True))
+    return metric, used, weight
+
+
+def values_of(table: Table, values: Floats, mode: Mode) -> Floats:
+    """Values of a heatmap, where bytes were counted those of `damontui.analysis.heatmap.values_of`; shape as before."""
+    found = np.array(values, dtype=np.float64)
+    for index, snapshot in measured(table):
+        found[table.offsets[index] : table.offsets[index + 1]] = heatmap.values_of(snapshot, mode)
     return found
 
 
@@ -289,9 +369,11 @@ def axis_of(table: Table, rows: int, *, fold_idle: bool = False, fold_rows: int 
     stride = stride_for(len(ids))
     base = _target_of(table, ids) * stride
     low, high = base + table.start, base + table.end
+    there = sizes(table) > 0  # what is mapped and not in memory is no memory
+    hot = in_use(table) > 0
+    low, high, hot = low[there], high[there], hot[there]
     used = None
     if fold_idle:
-        hot = table.nr_accesses > 0
         used = joined(*_runs(low[hot], high[hot]))
     return make_axis(joined(*_runs(low, high)), rows, stride=stride, used=used, fold_rows=fold_rows, ids=ids)
 
@@ -308,8 +390,8 @@ def _runs(low: Ints, high: Ints) -> tuple[Ints, Ints]:
 def heat(table: Table, values: NDArray[np.float64], axis: Axis, edges: Floats) -> tuple[Floats, Floats]:
     """``(means, covered)`` of each cell, both of shape ``(columns, rows)``.
 
-    A mean is weighted by the time and the bytes of the cell that each region covers, NaN where none does; ``covered``
-    is the share of the cell's time and bytes that regions cover.
+    A mean is weighted by the time and the bytes of memory that each region has in the cell, NaN where none has any;
+    ``covered`` is the share of the cell's time and bytes that is memory of regions.
     """
     columns, rows = len(edges) - 1, len(axis)
     cells = columns * (rows + 1)
@@ -319,6 +401,7 @@ def heat(table: Table, values: NDArray[np.float64], axis: Axis, edges: Floats) -
     reach = np.cumsum(counts)
     stride_of = _target_of(table, axis.ids) * axis.stride
     row_bytes = (axis.high - axis.low).astype(np.float64)
+    density = sizes(table) / np.maximum(table.end - table.start, 1)
     begin = 0
     while begin < len(counts):
         before = int(reach[begin - 1]) if begin else 0
@@ -333,7 +416,7 @@ def heat(table: Table, values: NDArray[np.float64], axis: Axis, edges: Floats) -
             table.start[region] + stride_of[region],
             table.end[region] + stride_of[region],
             values[region],
-            pairs.seconds[pair],
+            pairs.seconds[pair] * density[region],
             pairs.column[pair] * (rows + 1),
             axis,
             row_bytes,

@@ -295,12 +295,12 @@ def _regions(figure: Any, result: Regions, ramps: Mapping[str, Sequence[str]]) -
     held = (snapshot.age + 1) * (int(result.intervals.next_aggr[index]) / 1e6)
     signed = np.where(snapshot.nr_accesses > 0, held, -held)
     colours = _ramp(ramps["signed"])
-    right = np.cumsum(snapshot.sizes).astype(np.float64)
+    right = np.cumsum(snapshot.memory).astype(np.float64)
     heights = snapshot.nr_accesses / most * (100 if known else 1)
     floor = -0.04 * max(float(heights.max(initial=0.0)), 1.0)
     shown = (scaled(signed, "idle") + 1) / 2 if known else np.where(snapshot.nr_accesses > 0, 0.9, 0.1)
     axes.bar(
-        right - snapshot.sizes, heights - floor, snapshot.sizes, bottom=floor, align="edge",
+        right - snapshot.memory, heights - floor, snapshot.memory, bottom=floor, align="edge",
         color=colours(shown), edgecolor="white", linewidth=0.2,
     )  # fmt: skip
     axes.axhline(0, color="black", lw=0.6)

@@ -173,6 +173,7 @@ def heatmap(table: Table, intervals: Intervals, options: Options) -> Heat:
     else:
         samples = max(1, int(table.nr_accesses.max()))
         values = table.nr_accesses / samples
+    values = numbers.values_of(table, values, options.mode)
     axis = numbers.axis_of(table, options.rows, fold_idle=options.fold_idle, fold_rows=options.fold_rows)
     edges = numbers.time_edges(table, options.columns)
     means, covered = numbers.heat(table, values, axis, edges)
@@ -203,6 +204,8 @@ def working_set(table: Table, intervals: Intervals, options: Options) -> Series:
         raise UsageError(f"--skip: {options.skip} leaves nothing of {len(table)} snapshots")
     skip = options.skip
     values, whole = numbers.working_sets(table)[skip:], numbers.totals(table)[skip:]
+    within = _within(table, intervals, skip)
+    doubt = "" if any(True for _ in numbers.measured(table)) else ", as far as sampling can tell"
     table = _from(table, skip)
     edges = numbers.time_edges(table, options.columns)
     total = float(whole.mean())
@@ -210,10 +213,24 @@ def working_set(table: Table, intervals: Intervals, options: Options) -> Series:
     most, needed = float(whole.max()), line.percentiles[PERCENTILES.index(95)]
     remark = (
         f"95 % of the snapshots needed no more than {units.size(needed)}; all regions hold up to {units.size(most)}: "
-        f"{units.size(max(0.0, most - needed))} less would have done, as far as sampling can tell"
+        f"{units.size(max(0.0, most - needed))} less would have done{doubt}"
     )
     remarks = (f"the first {skip:,} snapshots are left out", remark) if skip else (remark,)
+    if within is not None:
+        remarks = (within, *remarks)
     return Series(table.time, edges, (line,), remarks)
+
+
+def _within(table: Table, intervals: Intervals, skip: int) -> str | None:
+    """Within which time memory of the working set was used, as far as that is known."""
+    counted = [one.measured.seconds[0] for _, one in numbers.measured(table) if one.measured is not None]
+    if counted:
+        return f"working set: bytes touched within {units.span(counted[-1])}, as the kernel counted them"
+    if not intervals.known:
+        return None
+    low, high = int(intervals.aggr[skip:].min()) / 1e6, int(intervals.aggr[skip:].max()) / 1e6
+    within = units.span(low) if low == high else f"{units.span(low)} … {units.span(high)}"
+    return f"working set: regions with an access within an aggregation ({within})"
 
 
 def _from(table: Table, skip: int) -> Table:
@@ -265,7 +282,7 @@ def idle_percentiles(table: Table, intervals: Intervals, options: Options) -> Id
     idle = numbers.idle_ms(table, intervals)
     at_least = numbers.idle_at_least(table, idle, np.array(THRESHOLDS, np.int64) * 1000)
     held = np.diff(table.offsets) > 0
-    values = numbers.percentiles(table, idle)[held]
+    values = numbers.idle_percentiles(table, intervals)[held]
     total = numbers.totals(table)[held]
     return IdlePercentiles(table.time[held], values, total.astype(np.float64), tuple(at_least.tolist()))
 
@@ -288,35 +305,35 @@ def edges_of(low: int, high: int, bins: int, *, log: bool) -> Ints:
 
 def idle_histogram(table: Table, intervals: Intervals, options: Options) -> Histogram:
     """Bytes by idle time."""
-    held = (table.age + 1) * intervals.next_aggr[numbers.snapshot_of(table)]
-    used = table.nr_accesses > 0
     # memory in use counts as idle for no time, but in a place of its own
-    metric = np.where(used, 0, held)
-    return _histogram(table, "idle time", "microseconds", metric, used, options)
+    metric, used, weight = numbers.idle_pieces(table, intervals)
+    return _histogram(len(table), "idle time", "microseconds", metric, used, weight, options)
 
 
 def temperature_histogram(table: Table, intervals: Intervals, options: Options) -> Histogram:
     """Bytes by temperature."""
-    metric = np.rint(numbers.temperatures(table, intervals)).astype(np.int64)
-    return _histogram(table, "temperature", "temperature", metric, None, options)
+    heat = numbers.values_of(table, numbers.temperatures(table, intervals), "temperature")
+    share = numbers.durations(table) / numbers.durations(table).sum()
+    weight: Floats = np.repeat(share, np.diff(table.offsets)) * numbers.sizes(table)
+    metric = np.rint(heat).astype(np.int64)
+    return _histogram(len(table), "temperature", "temperature", metric, None, weight, options)
 
 
 def _histogram(
-    table: Table,
+    snapshots: int,
     name: str,
     unit: Literal["microseconds", "temperature"],
     metric: Ints,
     apart: NDArray[np.bool_] | None,
+    weight: Floats,
     options: Options,
 ) -> Histogram:
-    share = numbers.durations(table) / numbers.durations(table).sum()
-    weight = np.repeat(share, np.diff(table.offsets)) * numbers.sizes(table)
     edges = edges_of(int(metric.min()), int(metric.max()), options.bins, log=options.log)
     place = np.searchsorted(edges, metric, side="right") - 1
     mine = slice(None) if apart is None else ~apart
     found: Floats = np.bincount(place[mine], weight[mine], len(edges) - 1).astype(np.float64)
     in_use = None if apart is None else float(weight[apart].sum())
-    return Histogram(name, unit, edges, found, in_use, float(weight.sum()), len(table))
+    return Histogram(name, unit, edges, found, in_use, float(weight.sum()), snapshots)
 
 
 STYLES: dict[str, Style] = {

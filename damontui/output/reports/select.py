@@ -10,9 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui import units
+from damontui.analysis import counted
 from damontui.errors import SourceError, UsageError
 from damontui.output.reports.numbers import Intervals, seconds_held, snapshot_of
 from damontui.records.table import Table
+
+_OF_REGIONS = ("names", "resident", "measured", "frames")
+"""What a snapshot holds of its regions beside their columns."""
 
 Span = tuple[float, float]
 """From … to; infinite where open."""
@@ -184,10 +188,12 @@ def _of_regions(table: Table, intervals: Intervals, filters: Filters) -> Table:
     counts = np.bincount(snapshot_of(table)[keep], minlength=len(table))
     extra = dict(table.extra)
     for place, beside in table.extra.items():
-        names = beside.get("names")
-        if isinstance(names, tuple) and names:
-            mine = keep[int(table.offsets[place]) : int(table.offsets[place + 1])]
-            extra[place] = beside | {"names": tuple(n for n, kept in zip(names, mine, strict=False) if kept)}
+        if own := [name for name in _OF_REGIONS if name in beside]:
+            here = slice(int(table.offsets[place]), int(table.offsets[place + 1]))
+            chosen = np.flatnonzero(keep[here])
+            share = sizes[here][chosen] / np.maximum((table.end - table.start)[here][chosen], 1)
+            part = counted.taken(table.snapshot(place), chosen, None if filters.address is None else share)
+            extra[place] = beside | {name: getattr(part, name) for name in own}
     return replace(
         table,
         offsets=np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]),

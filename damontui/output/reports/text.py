@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui import units
+from damontui.analysis import usage
 from damontui.analysis.heatmap import IDLE, SHOWN, VOID, Floats, Mode, leveled, unscaled
-from damontui.damon import metrics
 from damontui.output.reports.results import (
     PERCENTILES,
     THRESHOLDS,
@@ -159,7 +159,7 @@ def _regions(result: Regions, look: Look) -> list[str]:
                 lines.append(f"target {snapshot.targets[target]}:")
             accesses, age = int(snapshot.nr_accesses[i]), int(snapshot.age[i])
             line = f"{int(snapshot.start[i]):#x} … {int(snapshot.end[i]):#x}".ljust(32)
-            line += f"{units.size(int(snapshot.sizes[i])):>10}"
+            line += f"{units.size(int(snapshot.memory[i])):>10}"
             if known:
                 held = (age + 1) * after // 1000
                 line += f"{units.share(accesses / most):>10}{accesses * 1e6 / aggr:>8.1f}  "
@@ -171,7 +171,7 @@ def _regions(result: Regions, look: Look) -> list[str]:
                 line += f"{accesses:>9}{age:>7}"
             name = shown(snapshot.names[i]) if i < len(snapshot.names) else ""
             lines.append(f"{line}  {name}".rstrip())
-        used = metrics.working_set(snapshot)
+        used = round(float(usage.in_use(snapshot).sum()))
         total = units.share(used / max(1, snapshot.total_bytes))
         lines += [f"{len(snapshot)} regions, {units.size(snapshot.total_bytes)}, {units.size(used)} ({total}) accessed"]
         lines.append("")
@@ -348,12 +348,12 @@ def _chart(line: Line, edges: Floats, look: Look) -> list[str]:
 
 def _idle(result: IdlePercentiles) -> list[str]:
     ordered = np.sort(result.values, axis=0)
-    lines = [f"{'percentile':<12}{'at the end':<22}{'least':<22}{'median':<22}most"]
+    lines = [f"{'percentile':<12}{'at the end':<22}{'in use longest':<22}{'median':<22}idle longest"]
     middle = len(ordered) // 2
     for row in ROWS:
         columns = (result.last, ordered[0], ordered[middle], ordered[-1])
         lines.append(f"{f'p{row}':>6}{'':6}" + "".join(f"{idle_words(int(c[row])):<22}" for c in columns))
-    lines += ["", "by bytes; least, median and most are over the snapshots", ""]
+    lines += ["", "by bytes; in use longest, median and idle longest are over the snapshots", ""]
     total = float(result.total.mean())
     lines.append(f"{'idle for at least':<20}{'memory':>10}{'share':>8}   mean over time, of {units.size(total)}")
     for threshold, count in zip(THRESHOLDS, result.at_least, strict=True):
@@ -362,7 +362,7 @@ def _idle(result: IdlePercentiles) -> list[str]:
     quarter = int(ordered[middle][75])
     if quarter > 0:
         words = units.duration(quarter / 1000)
-        lines += ["", f"in half of the snapshots a quarter of memory was untouched for {words} or longer"]
+        lines += ["", f"coldest 25 %: untouched for {words} or longer in half of the snapshots"]
     return lines
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import textwrap
 
+from damontui.analysis import usage
 from damontui.damon import metrics
 from damontui.damon.snapshot import Snapshot
 from damontui.tui.draw import Line, Pane, Span, fit, sparkline, width_of
 from damontui.tui.frame import Frame
-from damontui.tui.panes.common import nothing, off_since
+from damontui.tui.panes.common import due_words, nothing, off_since, seconds_left
 from damontui.tui.series import Series
 from damontui.units import bandwidth
 
@@ -16,10 +18,17 @@ from damontui.units import bandwidth
 def estimate(snapshot: Snapshot) -> float:
     """Bytes per second of a whole aggregation; where the regions cannot be read, the module's; NaN without either."""
     if len(snapshot):
-        return float(metrics.bandwidth(snapshot))
+        return float(usage.bandwidth(snapshot))
     if snapshot.module is not None and snapshot.module.bandwidth is not None:
         return float(snapshot.module.bandwidth)
     return math.nan
+
+
+def _news(frame: Frame) -> int | None:
+    """What the module says of the aggregation under way, where there is nothing better yet."""
+    if frame.interim is None or frame.error is not None or not frame.enabled:
+        return None
+    return frame.interim.module.bandwidth
 
 
 class BandwidthPane(Pane):
@@ -32,12 +41,23 @@ class BandwidthPane(Pane):
     def caption(self, frame: Frame) -> tuple[str, str]:
         snapshot = frame.snapshot
         source = "the module's own" if snapshot is not None and not len(snapshot) else "estimated"
+        if snapshot is None and _news(frame) is not None:
+            source = "the module's own"
+        if snapshot is not None and snapshot.measured is not None:
+            source = "of counted bytes"
         return f"Bandwidth, {source}", off_since(frame)
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Line]:
         snapshot = frame.snapshot
         if snapshot is None:
-            return nothing(frame, width, height, "bandwidth")
+            said = _news(frame)
+            if said is None:
+                return nothing(frame, width, height, "bandwidth")
+            line: Line = (("the module says ", "label"), (bandwidth(said), "strong"), (" mid-count", "muted"))
+            why = "read while it counts: usually too low; whole"
+            left = seconds_left(frame)
+            due = f"{why} when the first aggregation is" + (f", {due_words(left)}" if left is not None else "")
+            return [fit(line, width), *(((part, "muted"),) for part in textwrap.wrap(due, max(10, width)))][:height]
         self.series.update(frame.history)
         now = estimate(snapshot)
         mean, peak = self.series.mean_and_peak(frame.now - frame.span, frame.now)

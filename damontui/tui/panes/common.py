@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import textwrap
 
+from damontui.damon.snapshot import Interim
 from damontui.errors import SourceError
+from damontui.tui.axes import span_words, whole_seconds
 from damontui.tui.draw import Line
-from damontui.tui.frame import Frame
+from damontui.tui.frame import WORTH_WAITING, Frame
 from damontui.tui.panes.title import clock
 from damontui.units import duration
 
@@ -52,3 +54,44 @@ def waiting(frame: Frame) -> str:
     if frame.description.origin == "simulated":
         longest = attrs.aggr_us
     return f"Waiting for the first aggregation, at most {duration(longest / 1e6)}"
+
+
+def seconds_left(frame: Frame) -> float | None:
+    """Seconds until the aggregation under way can be whole, by our clock; None where that is not known or not worth it.
+
+    Negative where it should have been whole already.
+    """
+    if not frame.live or not frame.enabled or frame.error is not None:
+        return None
+    if frame.description.origin not in ("kernel", "process"):  # their clock is not ours
+        return None
+    status, interim, newest = frame.status, frame.interim, frame.history.last
+    if status is not None and status.state not in ("on", "waiting"):
+        return None
+    if interim is not None and interim.due is not None:
+        return interim.due - interim.time - (frame.clock - interim.wall)
+    if newest is not None:
+        length = newest.next_attrs.aggr_us / 1e6
+        return newest.wall + length - frame.clock if length >= WORTH_WAITING else None
+    if status is not None and status.due is not None:
+        return status.due - status.time - (frame.clock - status.wall)
+    return None
+
+
+def due_words(left: float) -> str:
+    """``due in 6 s``, ``due now``, ``overdue by 5 s``."""
+    if left > 0.5:
+        return f"due in {whole_seconds(left)}"
+    return f"overdue by {whole_seconds(-left)}" if left < -1.5 else "due now"
+
+
+def found_so_far(interim: Interim | None) -> float | None:
+    """Bytes that the aggregation under way has found in use; None where that is not known."""
+    if interim is None or interim.in_use is None or interim.total is None:
+        return None
+    return interim.in_use * interim.total
+
+
+def idle_words(seconds: float) -> str:
+    """A threshold: ``5 s``, ``10 min``, ``1 h``."""
+    return f"{seconds:g} s" if seconds < 60 else span_words(seconds)

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 
 from textual import events
 
-from damontui.damon import metrics
+from damontui.analysis import usage
+from damontui.analysis.estimate import Estimate
 from damontui.damon.snapshot import Snapshot
 from damontui.tui.draw import Line, Pane, Span, fit, width_of
 from damontui.tui.frame import Frame
-from damontui.tui.panes.common import nothing, off_since
-from damontui.units import duration, size
+from damontui.tui.panes.common import due_words, found_so_far, nothing, off_since, seconds_left
+from damontui.units import duration, share, size
 
 ELEVEN = tuple(range(0, 101, 10))
 TWENTY_ONE = tuple(range(0, 101, 5))
@@ -23,7 +24,7 @@ THREE = (25, 50, 75)
 def percentiles_of(snapshot: Snapshot) -> Sequence[int] | None:
     """101 milliseconds: from the regions, else the module's own; None without either."""
     if len(snapshot):
-        return metrics.idle_percentiles(snapshot)
+        return usage.idle_percentiles(snapshot)
     return snapshot.module.idle_ms_percentiles if snapshot.module is not None else None
 
 
@@ -38,23 +39,27 @@ class IdlePane(Pane):
 
     def caption(self, frame: Frame) -> tuple[str, str]:
         off = off_since(frame)
+        if frame.snapshot is None and _news(frame) is not None:
+            return "Idle time, the module's own", off
         if frame.snapshot is None:
             return "Idle time", off
         if not len(frame.snapshot):
             return "Idle time, the module's own", off
-        return f"Idle time of {size(frame.snapshot.total_bytes)}", off
+        how = "" if frame.snapshot.measured is not None else ", estimated" if _estimated(frame) else ", kernel's rule"
+        return f"Idle time of {size(frame.snapshot.total_bytes)}{how}", off
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Line]:
         snapshot = frame.snapshot
-        if snapshot is None:
+        values = self._percentiles(frame, snapshot) if snapshot is not None else _news(frame)
+        if values is None and snapshot is None:
             return nothing(frame, width, height, "idle times")
-        values = self._percentiles(snapshot)
         if values is None:
             return [(("no percentiles from this kernel", "muted"),)]
         if height < 3:
-            return [_short(values, width)]
+            return [_short(values, width), *_in_words(values, width)][:height]
         table = _Table(frame, snapshot, values, width)
         header = [table.header()] if height >= 7 else []
+        said = self._said(frame, values, width)
         room = height - len(header)
         if frame.all_percentiles:
             self._rows = room
@@ -63,9 +68,18 @@ class IdlePane(Pane):
         else:
             wanted = next((rows for rows in (TWENTY_ONE, ELEVEN, FIVE) if room >= len(rows)), THREE)
         lines = [*header, *(table.row(p) for p in wanted)]
-        if height - len(lines) >= 2 and len(snapshot):
-            lines += [(), _in_words(values, snapshot)]
-        return lines
+        if height - len(lines) > len(said):
+            lines.append(())
+        return [*lines, *said][:height]
+
+    def _said(self, frame: Frame, values: Sequence[int], width: int) -> list[Line]:
+        """What the table means, in words; and where its numbers are from, if not from whole aggregations."""
+        if frame.snapshot is not None and len(frame.snapshot):
+            said = _in_words(values, width) + _by_rule(frame, frame.snapshot)
+            if frame.interim is not None:
+                said += _so_far(frame)
+            return said
+        return [(("read while the kernel counts: more is in use", "muted"),), *_so_far(frame)]
 
     def scroll_rows(self, by: int) -> None:
         """Move through the 101 rows."""
@@ -79,7 +93,9 @@ class IdlePane(Pane):
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         self.scroll_rows(-3)
 
-    def _percentiles(self, snapshot: Snapshot) -> Sequence[int] | None:
+    def _percentiles(self, frame: Frame, snapshot: Snapshot) -> Sequence[int] | None:
+        if (estimate := _estimated(frame)) is not None:
+            return estimate.idle_ms_percentiles
         if self._known is None or self._known[0] is not snapshot:
             self._known = (snapshot, percentiles_of(snapshot))
         return self._known[1]
@@ -90,11 +106,44 @@ def words(milliseconds: int) -> str:
     return f"{'in use' if milliseconds < 0 else 'idle'} {duration(abs(milliseconds) / 1000)}"
 
 
-def _in_words(values: Sequence[int], snapshot: Snapshot) -> Line:
-    """As the kernel's document reads it: p75 = 2 min means that a quarter was untouched for 2 min or more."""
+def _estimated(frame: Frame) -> Estimate | None:
+    """The estimate, where idle times are shown by it."""
+    return None if frame.by_rule else frame.estimate
+
+
+def _by_rule(frame: Frame, snapshot: Snapshot) -> list[Line]:
+    """Beside the estimate, small, what the kernel's own rule says."""
+    if _estimated(frame) is None:
+        return []
+    rule = usage.idle_percentiles(snapshot)[75]
+    return [((f"kernel's rule: {words(rule)} (K: all of it)", "muted"),)]
+
+
+def _news(frame: Frame) -> Sequence[int] | None:
+    """The module's percentiles of the aggregation under way, where there is nothing better yet."""
+    if frame.interim is None or frame.error is not None or not frame.enabled:
+        return None
+    return frame.interim.module.idle_ms_percentiles
+
+
+def _so_far(frame: Frame) -> list[Line]:
+    """How much the aggregation under way has found in use."""
+    interim = frame.interim
+    if interim is None or interim.in_use is None:
+        return []
+    found = found_so_far(interim)
+    text = share(interim.in_use) if found is None else f"{size(found)}, {share(interim.in_use)}"
+    left = seconds_left(frame)
+    due = "" if left is None else f", {due_words(left)}"
+    return [(("found in use so far ", "label"), (text, "use"), (due, "muted"))]
+
+
+def _in_words(values: Sequence[int], width: int) -> list[Line]:
+    """As the kernel's document reads it: p75 = 53 s means that the coldest 25 % were untouched for 53 s or longer."""
     if values[75] <= 0:
-        return (("Less than a quarter of this memory is idle.", "muted"),)
-    return ((f"A quarter was untouched for {duration(values[75] / 1000)} or more.", "muted"),)
+        return [(("less than a quarter of this memory is idle", "muted"),)]
+    text = f"coldest 25 %: untouched for {duration(values[75] / 1000)} or longer"
+    return [((text if len(text) <= width else text.removeprefix("coldest "), "muted"),)]
 
 
 def _short(values: Sequence[int], width: int) -> Line:
@@ -111,22 +160,28 @@ def _short(values: Sequence[int], width: int) -> Line:
 class _Table:
     """One drawing of the table: columns fixed by the width, so that nothing moves from row to row."""
 
-    def __init__(self, frame: Frame, snapshot: Snapshot, values: Sequence[int], width: int) -> None:
+    def __init__(self, frame: Frame, snapshot: Snapshot | None, values: Sequence[int], width: int) -> None:
         self.frame, self.snapshot, self.values = frame, snapshot, values
-        self.truth = snapshot.truth.idle_ms_percentiles if snapshot.truth is not None else None
-        self.bytes = bool(len(snapshot)) and width >= 40
+        truth = snapshot.truth if snapshot is not None else None
+        self.truth = truth.idle_ms_percentiles if truth is not None else None
+        self.counted = snapshot is not None and snapshot.measured is not None
+        self.bytes = snapshot is not None and len(snapshot) > 0 and width >= 40
         self.with_truth = self.truth is not None and width >= 34
-        taken = 4 + 7 + 9 + 1 + (10 if self.bytes else 0) + (9 if self.with_truth else 0)
-        room = max(0, width - taken)
-        self.left = room // 3
+        taken = 5 + 7 + 9 + 1 + (10 if self.bytes else 0) + (9 if self.with_truth else 0)
+        self.coldest = width - taken >= 18
+        room = max(0, width - taken - (9 if self.coldest else 0))
+        self.left = 0 if values[0] >= 0 else room // 3
         self.right = max(0, room - self.left - 1)
         longest_use = max(0, -values[0]) / max(1, self.left)
         longest_idle = max(0, values[100]) / max(1, self.right)
         self.scale = max(longest_use, longest_idle) or 1.0
 
     def header(self) -> Line:
-        left, right = ("in use", "idle") if self.left >= 6 else ("", "")
-        parts: list[Span] = [("share".ljust(6), "muted"), ("state for".rjust(14), "muted")]
+        left, right = ("in use", "idle") if self.left >= 6 else ("", "idle" if not self.left else "")
+        parts: list[Span] = [("     ", "")]
+        if self.coldest:
+            parts.append(("coldest  ", "muted"))
+        parts.append(("untouched for".rjust(16), "muted"))
         if self.with_truth:
             parts.append(("truth".rjust(9), "muted"))
         parts.append((" ", ""))
@@ -137,25 +192,33 @@ class _Table:
                 (right.ljust(self.right)[: self.right], "muted"),
             ]
         if self.bytes:
-            parts.append(("idle ≥".rjust(10), "muted"))
+            parts.append(("so long".rjust(10), "muted"))
         return tuple(parts)
 
     def row(self, p: int) -> Line:
         value = self.values[p]
-        in_use = value < 0
+        in_use = value < 0 or (self.counted and value == 0)
         style = "use" if in_use else "idle"
-        parts: list[Span] = [
-            (f"p{p}".ljust(4), "label"),
-            (("in use" if in_use else "idle").rjust(7), style),
-            (duration(abs(value) / 1000).rjust(9), "value"),
-        ]
+        time = duration(abs(value) / 1000) if value or not in_use else "now"
+        parts: list[Span] = [(f"p{p}".ljust(5), "label")]
+        if self.coldest:
+            parts.append((f"{100 - p:>5} %  ", "muted"))
+        parts += [(("in use" if in_use else "idle").rjust(7), style), (f" {time}".rjust(9), "value")]
         if self.with_truth and self.truth is not None:
-            parts.append((_signed(self.truth[p]).rjust(9), "truth"))
+            parts.append((f" {_signed(self.truth[p])}".rjust(9), "truth"))
         parts += [(" ", ""), *self._bar(value)]
-        if self.bytes:
-            text = "" if in_use else size(metrics.idle_at_least(self.snapshot, value))
-            parts.append((text.rjust(10), "value"))
+        if self.bytes and self.snapshot is not None:
+            parts.append((f" {self._so_long(value)}".rjust(10) if not in_use else " " * 10, "value"))
         return tuple(parts)
+
+    def _so_long(self, milliseconds: int) -> str:
+        """Bytes idle for at least that long; "" where unknown."""
+        assert self.snapshot is not None
+        estimate = _estimated(self.frame)
+        if estimate is not None:
+            return size(estimate.idle(max(milliseconds, 1) / 1000).found)
+        idle = usage.idle_for(self.snapshot, milliseconds / 1000)
+        return size(idle.bytes) if idle is not None else ""
 
     def _bar(self, value: int) -> list[Span]:
         if not self.left + self.right:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from damontui.analysis import usage
 from damontui.damon import metrics
-from damontui.damon.snapshot import Snapshot
+from damontui.damon.snapshot import Measured, Snapshot
 from damontui.tui.draw import Line, Pane, Span, bar, fit, sparkline, width_of
 from damontui.tui.frame import Frame
-from damontui.tui.panes.common import nothing, off_since
+from damontui.tui.panes.common import due_words, nothing, off_since, seconds_left
 from damontui.tui.series import Series
 from damontui.units import duration, share
 
@@ -27,6 +28,8 @@ class IntervalsPane(Pane):
 
     def caption(self, frame: Frame) -> tuple[str, str]:
         attrs = frame.snapshot.next_attrs if frame.snapshot is not None else frame.description.attrs
+        if frame.snapshot is not None and frame.snapshot.measured is not None:
+            return "Counted by the kernel", off_since(frame)
         how = "fixed" if attrs.goal is None else "auto-tuned"
         if frame.snapshot is not None and frame.snapshot.tuned_here:
             how = "tuned by damontui, since this kernel cannot"
@@ -35,18 +38,26 @@ class IntervalsPane(Pane):
     def draw(self, frame: Frame, width: int, height: int) -> list[Line]:
         snapshot = frame.snapshot
         if snapshot is None:
-            return nothing(frame, width, height, "intervals")
+            return _module(frame, width) or nothing(frame, width, height, "intervals")
+        if snapshot.measured is not None:
+            lines = _counted(frame, snapshot, snapshot.measured, width)
+            return lines[:height] if height >= 3 else [fit((*lines[0], *lines[2]), width)]
         if height < 4:
             return self._short(frame, snapshot, width)
         self.series.update(frame.history)
-        return [
+        lines = [
             self._sampling(frame, snapshot, width),
             self._aggregation(frame, snapshot, width),
             self._observed(frame, snapshot, width),
-            self._tuning(snapshot),
-            self._regions(frame, snapshot, width),
-            self._overhead(frame, snapshot, width),
-        ][:height]
+        ]
+        overhead = self._overhead(frame, snapshot, width)
+        if height >= 6:
+            return [*lines, self._tuning(snapshot), self._regions(frame, snapshot, width), overhead]
+        if height >= 5:
+            lines.append(self._tuning(snapshot))
+        if len(snapshot):
+            overhead = (*overhead, (f" · {len(snapshot)} regions", "muted"))
+        return [*lines, fit(overhead, width)]
 
     def _short(self, frame: Frame, snapshot: Snapshot, width: int) -> list[Line]:
         attrs = snapshot.next_attrs
@@ -89,11 +100,12 @@ class IntervalsPane(Pane):
     def _aggregation(self, frame: Frame, snapshot: Snapshot, width: int) -> Line:
         attrs = snapshot.next_attrs
         text = f"{attrs.aggr_samples} samples"
+        left = seconds_left(frame)
         return (
             ("aggregation".ljust(LABEL), "label"),
             (duration(attrs.aggr_us / 1e6).rjust(8), "value"),
             (f"  {text}", "muted"),
-            (due(frame, snapshot), "muted"),
+            (f" · {due_words(left)}" if left is not None else "", "muted"),
         )
 
     def _observed(self, frame: Frame, snapshot: Snapshot, width: int) -> Line:
@@ -164,13 +176,38 @@ class IntervalsPane(Pane):
         return tuple(parts)
 
 
-def due(frame: Frame, snapshot: Snapshot) -> str:
-    """When the aggregation under way is due, where that is long enough to be waited for."""
-    length = snapshot.next_attrs.aggr_us / 1e6
-    if not frame.live or not frame.enabled or length < 2 or frame.description.origin not in ("kernel", "process"):
-        return ""
-    left = snapshot.wall + length - frame.clock
-    return f" · next in {left:.0f} s" if left >= 0.5 else " · due now"
+def _counted(frame: Frame, snapshot: Snapshot, measured: Measured, width: int) -> list[Line]:
+    """How memory is watched whose bytes the kernel counts: how often, for how long, and at whose cost."""
+    shortest, longest = duration(measured.seconds[0]), duration(measured.seconds[-1])
+    every = duration(snapshot.time - snapshot.began)
+
+    def row(name: str, value: str, beside: str) -> Line:
+        return fit(((name.ljust(LABEL), "label"), (f" {value}".rjust(8), "value"), (f"  {beside}", "muted")), width)
+
+    cost = "—" if snapshot.cpu is None else share(snapshot.cpu)
+    ours = "" if frame.own_cpu is None else f" · ours {share(frame.own_cpu)}"
+    return [
+        row("read every", every, f"{len(snapshot)} mappings"),
+        row("watched for", duration(usage.watched(snapshot)), f"known {shortest} … {longest} back"),
+        row("paused it", duration(measured.longest_pause), "at most, to count"),
+        row("overhead CPU", cost, f"reader{ours}"),
+    ]
+
+
+def _module(frame: Frame, width: int) -> list[Line]:
+    """The module's own interval, before anything else is known; nothing where it does not tell it."""
+    interim = frame.interim
+    if interim is None or interim.module.aggr_interval_us is None or frame.error is not None or not frame.enabled:
+        return []
+    left = seconds_left(frame)
+    due = "" if left is None else f" · {due_words(left)}"
+    said = duration(interim.module.aggr_interval_us / 1e6)
+    return [
+        fit(
+            (("aggregation".ljust(LABEL), "label"), (f" {said}".rjust(8), "value"), (f"  by the module{due}", "muted")),
+            width,
+        )
+    ]
 
 
 def _around(part: float, room: int, ascii: bool) -> list[Span]:

@@ -13,9 +13,8 @@ from damontui.tui import listing as lists
 from damontui.tui.draw import Line, Pane, Span, fit
 from damontui.tui.frame import Frame
 from damontui.tui.listing import Listing
-from damontui.tui.panes.common import nothing, off_since
+from damontui.tui.panes.common import idle_words, nothing, off_since
 from damontui.tui.panes.detail import heat
-from damontui.tui.panes.savings import idle_words
 from damontui.units import duration, share, size
 
 

@@ -19,14 +19,14 @@ from textual.strip import Strip
 
 from damontui.analysis import heatmap
 from damontui.analysis.heatmap import SHOWN, VOID, Axis, Part, Place, Raster
-from damontui.damon.snapshot import Snapshot
+from damontui.damon.snapshot import Interim, Snapshot
 from damontui.tui import palette
-from damontui.tui.axes import address_labels, name_labels, place_labels, short, span_words, time_ticks, whole_seconds
+from damontui.tui.axes import address_labels, name_labels, place_labels, short, span_words, time_ticks
 from damontui.tui.draw import Line, Pane, Span, fit, spread, to_ascii
 from damontui.tui.frame import Frame, Mode
-from damontui.tui.ink import EMPTY, GAP, OFF, PENDING, Ink, Theme, run_of
+from damontui.tui.ink import EMPTY, GAP, OFF, PENDING, SO_FAR, SOMEWHERE, TEXTURES, Ink, Theme, run_of
 from damontui.tui.palette import LEVELS, RGB
-from damontui.tui.panes.common import nothing, off_since
+from damontui.tui.panes.common import due_words, found_so_far, nothing, off_since, seconds_left, waiting
 from damontui.tui.panes.title import clock
 from damontui.units import duration, share, size
 
@@ -105,6 +105,7 @@ class RegionsPane(Pane):
         self.overlays: dict[int, tuple[tuple[int, str, str], ...]] = {}
         """Words over the picture: of a line ``(column, text, style name)``."""
         self._partial: tuple[int, ...] = ()
+        self._waited = 0  # columns at the right edge of the aggregation under way
         self._axis_key: tuple[object, ...] = ()
         self._axis_edge: float | None = None
         self._raster_key: tuple[object, ...] = ()
@@ -128,7 +129,9 @@ class RegionsPane(Pane):
         self.redraw()
 
     def caption(self, frame: Frame) -> tuple[str, str]:
-        title = f"Regions ─ {MODES[frame.mode]}"
+        counted = frame.snapshot is not None and frame.snapshot.measured is not None
+        what = "share in use" if counted and frame.mode == "rate" else MODES[frame.mode]
+        title = f"{'Mappings' if counted else 'Regions'} ─ {what}"
         columns = self.layout_now.columns
         off = f"{off_since(frame)} ─ " if not frame.enabled else ""
         if columns <= 0:
@@ -172,6 +175,8 @@ class RegionsPane(Pane):
         width = max(8, min(place.width - 4, 76))
         if frame.snapshot is not None and frame.snapshot.note:
             words: list[Line] = [((part, "label"),) for part in textwrap.wrap(frame.snapshot.note, width)]
+        elif frame.interim is not None and frame.error is None and frame.enabled and place.height >= 6:
+            words = _known_already(frame, frame.interim, place.height)
         else:
             words = nothing(frame, width, place.height, "picture")
         top = max(0, (place.height - len(words)) // 3)
@@ -216,7 +221,8 @@ class RegionsPane(Pane):
             frame.cursor,
             frame.snapshot if place.names else None,
             began,
-            self._under_way(frame, column),
+            _due(frame),
+            None if frame.interim is None else frame.interim.in_use,
         )
         changed: set[int] = set()
         if picture_key != self._picture_key:
@@ -259,23 +265,6 @@ class RegionsPane(Pane):
         self._axis_key, self._axis_edge = key, frame.edge
         return self.axis
 
-    def _under_way(self, frame: Frame, column: float) -> str:
-        """When the aggregation under way is due, where that is worth saying: it lasts over two seconds."""
-        newest = frame.history.last
-        if newest is None or not frame.live or not frame.enabled:
-            return ""
-        aggregation = newest.next_attrs.aggr_us / 1e6
-        if aggregation < 2 or (frame.status is not None and frame.status.state not in ("on", "waiting")):
-            return ""
-        left = newest.time + aggregation - frame.now
-        return (
-            f"due in {whole_seconds(left)}"
-            if left > 0
-            else f"overdue by {whole_seconds(-left)}"
-            if left < -1
-            else "due now"
-        )
-
     def _encode(self, frame: Frame, place: Layout, axis: Axis, first: int, stop: int, running: bool) -> set[int]:
         """Fill ``codes``; the lines that changed."""
         assert self.raster is not None
@@ -284,7 +273,11 @@ class RegionsPane(Pane):
         holes = np.isnan(values)
         codes: Codes = heatmap.leveled(np.where(holes, 0.0, values), frame.mode, LEVELS)
         codes[holes] = GAP
+        if frame.snapshot is not None and frame.snapshot.measured is not None:
+            codes[self._vague(frame.snapshot, axis, values)] += SOMEWHERE
         bare = raster.covered(first, stop) <= 0
+        recorded = ~bare
+        self._waited = 0
         if bare.any():
             times = np.arange(first, stop) * raster.column
             newest = frame.history.last
@@ -295,9 +288,13 @@ class RegionsPane(Pane):
             codes[bare] = OFF
             codes[bare & after] = PENDING if running else OFF
             codes[bare & (times < began) & ~after] = EMPTY
-        void = [part for part in axis.parts if part.kind == VOID]
-        recorded = ~bare
-        for part in void:
+            if running:
+                self._waited = int((bare & after).sum())
+                found = _found(frame)
+                if found is not None:
+                    codes[bare & after] = found
+                    recorded = recorded | after
+        for part in (part for part in axis.parts if part.kind == VOID):
             codes[recorded, part.first : part.first + part.rows] = EMPTY
         image = np.ascontiguousarray(codes.T[::-1])
         if image.shape[0] != place.rows:  # an axis with fewer rows than there are: the rest stays empty below
@@ -325,6 +322,16 @@ class RegionsPane(Pane):
         self.codes, self._partial, self.overlays, self._gutter = image, partial, overlays, gutter
         return changed
 
+    def _vague(self, snapshot: Snapshot, axis: Axis, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Cells of memory of which it is known how much was used, not where; shape ``(columns, rows)``.
+
+        Of a share of nothing, or of all, the places are known.
+        """
+        some = ~np.isnan(values)
+        if self.raster is not None and self.raster.mode == "rate":
+            some &= (values > 0) & (values < 0.999)
+        return some & heatmap.unplaced(snapshot, axis)[None, :]
+
     def _words_over(
         self, frame: Frame, place: Layout, axis: Axis, image: Codes
     ) -> dict[int, tuple[tuple[int, str, str], ...]]:
@@ -342,15 +349,7 @@ class RegionsPane(Pane):
                 over[y] = ((0, words.center(place.columns, rule), "muted"),)
             else:  # idle memory is shown, with how much it is written over it
                 over[y] = (((place.columns - len(words)) // 2, words, "fold"),)
-        pending = np.flatnonzero(image[0] == PENDING) if len(image) else np.empty(0)
-        due = self._under_way(frame, frame.span / place.columns)
-        if due and len(pending) >= len(due) + 4:
-            y = place.lines // 2
-            while y in over and y + 1 < place.lines:
-                y += 1
-            room = len(pending)
-            words = f" under way, {due} " if room >= len(due) + 15 else f" {due} "
-            over[y] = (*over.get(y, ()), (int(pending[0]) + (room - len(words)) // 2, words, "label"))
+        over |= self._words_of_the_wait(frame, place, over)
         cursor = frame.cursor
         if cursor is not None:
             at = self._cell_of(cursor, place, axis, frame)
@@ -358,6 +357,27 @@ class RegionsPane(Pane):
                 x, y = at
                 over[y] = (*over.get(y, ()), (x, "+" if frame.ascii else "┼", "cursor"))
         return over
+
+    def _words_of_the_wait(
+        self, frame: Frame, place: Layout, over: dict[int, tuple[tuple[int, str, str], ...]]
+    ) -> dict[int, tuple[tuple[int, str, str], ...]]:
+        """What the aggregation under way has found, and when it is due, over its columns where they have the room."""
+        due, room = _due(frame), self._waited
+        found = frame.interim.in_use if frame.interim is not None else None
+        said = [due] if due else []
+        if found is not None:
+            said.insert(0, f"so far {share(found)} in use")
+        elif due and room >= len(due) + 15:
+            said.insert(0, "under way")
+        while said and len(", ".join(said)) + 2 > room - 2:
+            said.pop(0)
+        if not said:
+            return {}
+        y = place.lines // 2
+        while y in over and y + 1 < place.lines:
+            y += 1
+        words = f" {', '.join(said)} "
+        return {y: (*over.get(y, ()), (place.columns - room + (room - len(words)) // 2, words, "label"))}
 
     def _fold_words(self, frame: Frame, part: Part) -> str:
         if part.hi > part.lo:
@@ -409,12 +429,9 @@ class RegionsPane(Pane):
 
     def _rule(self, frame: Frame, place: Layout, ticks: Sequence[tuple[int, str]]) -> Line:
         """The time axis: solid where there are snapshots, dotted where not, with ticks."""
-        top = self.codes[0] if len(self.codes) else np.empty(0, dtype=np.uint8)
-        solid = ((top != EMPTY) & (top != OFF) & (top != PENDING)).tolist()
-        if len(self.codes) > 1:
-            bottom = self.codes[-1]
-            other = ((bottom != EMPTY) & (bottom != OFF) & (bottom != PENDING)).tolist()
-            solid = [a or b for a, b in zip(solid, other, strict=True)]
+        solid = [False] * place.columns
+        for row in self.codes[:: max(1, len(self.codes) - 1)]:
+            solid = [a or b for a, b in zip(solid, _whole(row).tolist(), strict=False)]
         line = ["─" if here else "┄" for here in solid]
         if frame.ascii:
             line = ["-" if here else "." for here in solid]
@@ -435,6 +452,9 @@ class RegionsPane(Pane):
     def _legend(self, frame: Frame, place: Layout, column: float, first: int) -> Line:
         """What the colours are, in their unit, and what else there is to know about the picture."""
         facts = ["hottest in a cell" if frame.hottest else "mean of a cell"]
+        due = _due(frame)
+        if due:
+            facts.append(due)
         coarse = "" if self._bordered() else _coarse(frame, first * column, place.columns)
         if coarse:
             facts.append(coarse)
@@ -442,15 +462,24 @@ class RegionsPane(Pane):
             facts.append(f"{'/' if frame.ascii else '╱'} events lost")
         if (self.codes == OFF).any():
             facts.append(f"{'x' if frame.ascii else '×'} not monitored")
-        due = self._under_way(frame, column)
-        if due:
-            facts.append(due)
+        facts += self._textures(frame)
         if self.border_subtitle is None or not self._bordered():
             facts.insert(0, f"{duration(column)} a column")
         scale = self._scale(frame, place, 1 if place.width >= 90 else 2)
         while facts and sum(len(text) for text, _ in scale) + len(" · ".join(facts)) + 2 > place.width:
             facts.pop(0)
         return spread(scale, ((" · ".join(facts), "muted"), (" ", "")), place.width)
+
+    def _textures(self, frame: Frame) -> list[str]:
+        """What the marks over a colour mean, and what is no memory; only of what is drawn."""
+        out = []
+        measured = frame.snapshot is not None and frame.snapshot.measured is not None
+        if measured and (self.codes == GAP).any():
+            out.append(f"{chr(39) if frame.ascii else '·'} not in memory")
+        for texture, words in ((SO_FAR, "found so far"), (SOMEWHERE, "somewhere in here")):
+            if ((self.codes >= texture) & (self.codes < texture + LEVELS)).any():
+                out.append(f"{TEXTURES[texture][frame.ascii]} {words}")
+        return out
 
     def _bordered(self) -> bool:
         return bool(self.styles.border_bottom[0])
@@ -471,7 +500,7 @@ class RegionsPane(Pane):
                 *blocks(levels[:cut]),
                 (f" {middle} ", "label"),
                 *blocks(levels[cut:]),
-                (" 100 % of samples" if place.width >= 40 else " 100 %", "label"),
+                (f" 100 %{_of_what(frame)}" if place.width >= 40 else " 100 %", "label"),
             )
         cut = len(levels) // 2
         if frame.mode == "idle":
@@ -694,6 +723,50 @@ class RegionsPane(Pane):
     def text(self) -> str:
         """What is drawn, as plain text."""
         return "\n".join(self.render_line(y).text.rstrip() for y in range(self.size.height))
+
+
+def _known_already(frame: Frame, interim: Interim, room: int) -> list[Line]:
+    """What can be said before there is a picture: when it is due, what is in use so far, what is free, who is large."""
+    left = seconds_left(frame)
+    if left is None:
+        words: list[Line] = [((f"{waiting(frame)}.", "label"),)]
+    else:
+        words = [(("The picture is ", "label"), (due_words(left), "strong"), (".", "label"))]
+    found = found_so_far(interim)
+    if interim.in_use is not None:
+        text = share(interim.in_use) if found is None else f"{size(found)}, {share(interim.in_use)}"
+        words += [(), (("found in use so far  ", "label"), (text, "use"))]
+    if interim.free is not None:
+        words.append((("free                 ", "label"), (size(interim.free), "value")))
+    if interim.large:
+        words += [(), (("largest processes", "label"),)]
+        for pid, name, count in interim.large[: max(0, room - len(words))]:
+            words.append((("  " + size(count).rjust(9), "value"), (f"  {pid:>8}", "muted"), (f"  {name}", "bar")))
+    return words
+
+
+def _of_what(frame: Frame) -> str:
+    """What a rate is a share of."""
+    return " in use" if frame.snapshot is not None and frame.snapshot.measured is not None else " of samples"
+
+
+def _whole(row: Codes) -> NDArray[np.bool_]:
+    """Columns of a row of the picture that a whole aggregation has filled."""
+    return np.isin(row, (EMPTY, OFF, PENDING), invert=True) & ((row < SO_FAR) | (row >= GAP))
+
+
+def _found(frame: Frame) -> int | None:
+    """The code of what the aggregation under way has found in use so far, as a share of all memory."""
+    found = frame.interim.in_use if frame.interim is not None and frame.mode == "rate" else None
+    if found is None:
+        return None
+    return SO_FAR + int(heatmap.leveled(np.array([found]), "rate", LEVELS)[0])
+
+
+def _due(frame: Frame) -> str:
+    """When the aggregation under way is due, where that is worth saying."""
+    left = seconds_left(frame)
+    return "" if left is None else due_words(left)
 
 
 def _coarse(frame: Frame, left: float, columns: int) -> str:

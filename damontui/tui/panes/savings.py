@@ -11,7 +11,7 @@ from damontui.damon.snapshot import Description, Snapshot
 from damontui.tui.axes import span_words
 from damontui.tui.draw import Line, Pane, Span, bar, fit, sparkline, width_of
 from damontui.tui.frame import Frame
-from damontui.tui.panes.common import nothing, off_since
+from damontui.tui.panes.common import idle_words, nothing, off_since
 from damontui.units import share, size
 
 
@@ -137,11 +137,6 @@ def _over_time(what: str, found: Sequence[float], width: int) -> Line:
     for p, value in zip(savings.PERCENTILES, found, strict=True):
         parts += [(f" p{p} ", "muted"), (f"{value / scale:.3g}", "strong" if p == 90 else "value")]
     return fit((*parts, (f" {unit}", "label")), width)
-
-
-def idle_words(seconds: float) -> str:
-    """A threshold: ``5 s``, ``10 min``, ``1 h``."""
-    return f"{seconds:g} s" if seconds < 60 else span_words(seconds)
 
 
 def subject(description: Description, snapshot: Snapshot) -> str:

@@ -319,7 +319,7 @@ def read_only_writes_nothing(guest: Guest) -> None:
     """`--read-only` makes no trace instance and writes no parameter, and says what is missing for it"""
     seen = set()
     before = system.state()
-    run = program.Background(guest.folder, "snapshot", "stat", "--json", "--now", "--count", "2", "--read-only")
+    run = program.Background(guest.folder, "snapshot", "stat", "--json", "--count", "2", "--read-only")
     while run.status is None and len(run.lines()) < 2:
         seen.update(os.listdir(system.TRACING / "instances"))
         with contextlib.suppress(ChildProcessError):

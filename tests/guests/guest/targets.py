@@ -118,6 +118,43 @@ def process_by_damon_is_true(guest: Guest) -> None:
     assert 0.3 * count <= cold_for <= count + 1, idle
 
 
+@check("7.2", "6.18", limit=150)
+def process_by_damon_is_of_memory(guest: Guest) -> None:
+    """`snapshot PID --via damon`: totals are what is resident, as /proc has them; nothing lies in a hole"""
+    free_damon()
+    with Load(PROCESS, guest.folder) as load, as_found():
+        words = ("--json", "--now", "--count", "4")
+        ended = program.run(guest.folder, "snapshot", str(load.pid), "--via", "damon", *words, *STEADY, limit=90)
+        resident, mapped = rss(load.pid), mappings(load.pid)
+    assert ended.status == 0, ended.err
+    last = json.loads(ended.out.splitlines()[-1])
+    regions = last["regions"]
+    guest.facts.update(
+        total_mib=round(last["total_bytes"] / MIB, 1),
+        rss_mib=round(resident / MIB, 1),
+        mapped_mib=round(last["mapped_bytes"] / MIB, 1),
+        range_mib=round((regions[-1]["end"] - regions[0]["start"]) / MIB),
+    )
+    assert abs(last["total_bytes"] - resident) <= 0.03 * resident, (last["total_bytes"], resident)
+    assert sum(r["resident"] for r in regions) == last["total_bytes"]
+    assert all(r["resident"] <= r["end"] - r["start"] for r in regions)
+    covered = sum(max(0, min(r["end"], high) - max(r["start"], low)) for r in regions for low, high in mapped)
+    assert covered >= 0.99 * last["mapped_bytes"], (covered, last["mapped_bytes"])
+    assert last["mapped_bytes"] <= sum(high - low for low, high in mapped) * 1.01
+
+
+def rss(pid: int) -> int:
+    """Resident bytes of a process."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return 1024 * next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Rss:"))
+
+
+def mappings(pid: int) -> list[tuple[int, int]]:
+    """What is mapped in a process."""
+    found = [line.split()[0].split("-") for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
+    return [(int(start, 16), int(end, 16)) for start, end in found]
+
+
 @check("7.2", "6.18", "6.12", limit=150, early=True)
 def without_tracefs_regions_come_from_sysfs(guest: Guest) -> None:
     """tracefs not mounted: physical memory and a process through tried_regions, as true, and the reason is said"""
@@ -275,7 +312,10 @@ def killed_take_is_given_back(guest: Guest) -> None:
         is_taken()
         left = system.kdamonds()
         stat = program.run(guest.folder, "snapshot", "stat", "--json")
-        guest.facts["stat_says"] = stat.refused("killed", "DAMON_STAT")
+        guest.facts["stat_says"] = stat.refused("killed", "DAMON_STAT", "doctor --give-back")
+        watched = program.run(guest.folder, "snapshot", f"kdamond:{next(iter(left))}", "--now")
+        assert watched.status == 0, watched.err
+        assert "an earlier run of this program" in watched.out, watched.out
         assert system.kdamonds() == left
         ended = program.run(guest.folder, "snapshot", "paddr", "--json", "--now", "--count", "2")
         assert ended.status == 0, ended.err
@@ -285,6 +325,30 @@ def killed_take_is_given_back(guest: Guest) -> None:
         assert "DAMON_STAT" in ended.err, ended.err
         assert len(ended.err.strip().splitlines()) == 1, ended.err
         guest.facts["says"] = ended.err.strip()
+
+
+@check("7.2", "6.18", limit=120)
+def killed_take_is_given_back_by_the_command(guest: Guest) -> None:
+    """kill −9 of a run that took DAMON_STAT: doctor knows it as ours; `doctor --give-back` gives everything back"""
+    with taken():
+        run = program.Background(guest.folder, "snapshot", "paddr", "--take", "--json", "--now", "--count", "0")
+        wait(run.lines, 60, "a snapshot")
+        run.send(signal.SIGKILL)
+        assert run.wait(10).status == -signal.SIGKILL
+        is_taken()
+        (pid,) = system.kdamonds()
+        found = json.loads(program.run(guest.folder, "doctor", "--json").out)
+        assert f"a kdamond (PID {pid})" in found["left_behind"], found["left_behind"]
+        assert "DAMON_STAT switched off" in found["left_behind"], found["left_behind"]
+        assert "the trace instance damontui-" in found["left_behind"], found["left_behind"]
+        assert found["give_back"].endswith("doctor --give-back")
+        said = program.run(guest.folder, "doctor").out
+        assert "somebody else" not in said, said
+        ended = program.run(guest.folder, "doctor", "--give-back")
+        assert ended.status == 0, ended.err
+        guest.facts["given_back"] = ended.out.splitlines()
+        assert len(ended.out.splitlines()) == 3, ended.out
+        assert json.loads(program.run(guest.folder, "doctor", "--json").out)["left_behind"] is None
 
 
 @check("7.2", "6.18", limit=120)

@@ -1,0 +1,63 @@
+"""The whole command line as one parser with a subcommand for each command: for completions and the man page."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from damontui.commands.call import Parser, add_general, add_screen
+from damontui.commands.table import COMMANDS, parser_of
+from damontui.sources.choose import KINDS
+
+_TARGETS = "_damontui_targets"
+_FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "fish": "(__fish_complete_path (commandline -ct))"}
+_FOLDERS = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/", "fish": "(__fish_complete_directories)"}
+
+WORDS = (*(kind.form for kind in KINDS if kind.form.isalpha() and kind.form.islower()), "demo")
+"""The targets that are one word: ``auto``, ``stat``, ``paddr``, ``demo``."""
+
+PREAMBLE = {
+    "bash": f"""\
+{_TARGETS}() {{
+  compgen -W "{" ".join(WORDS)}" -- "$1"
+  _shtab_compgen_files "$1"
+}}""",
+    "zsh": f"""\
+{_TARGETS}() {{
+  compadd -- {" ".join(WORDS)}
+  _files
+}}""",
+    "fish": f"""\
+function {_TARGETS}
+  printf '%s\\n' {" ".join(WORDS)}
+  __fish_complete_path (commandline -ct)
+end""",
+}
+"""What each shell needs to complete a target: the words, and files, which may be records."""
+
+
+def whole() -> argparse.ArgumentParser:
+    """The live monitor's options and every command's, each made by the very function that makes the command's own."""
+    top = Parser("damontui", "damontui [COMMAND] [TARGET] [options]", None, None)
+    making = iter(COMMANDS)
+    commands = top.add_subparsers(  # type: ignore[call-overload]
+        metavar="COMMAND", title="commands", parser_class=lambda **_: parser_of(next(making))
+    )
+    for name, command in COMMANDS.items():
+        commands.add_parser(name, help=command.summary)
+    add_screen(top)
+    add_general(top)
+    for parser in (top, *commands.choices.values()):
+        for action in parser._actions:
+            _completed(action)
+    return top
+
+
+def _completed(action: Any) -> None:
+    """How a value is completed; shtab looks for the attribute ``complete``."""
+    if action.dest == "target":
+        action.complete = {"bash": _TARGETS, "zsh": _TARGETS, "fish": f"({_TARGETS})"}
+    elif action.metavar in ("FILE", "IN", "OUT") or action.dest in ("output", "input"):
+        action.complete = _FILES
+    elif action.metavar in ("DIR", "FOLDER"):
+        action.complete = _FOLDERS

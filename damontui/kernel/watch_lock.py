@@ -1,0 +1,53 @@
+"""A lock by which two watchers of one process know of each other: each clears the bits that the other counts."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from damontui.kernel.process_files import Stat
+
+
+def folder(environ: Mapping[str, str] = os.environ) -> Path:
+    """The runtime folder: the user's own, or the machine's where we may write there, or the folder for all."""
+    own = environ.get("XDG_RUNTIME_DIR", "")
+    if own.startswith("/") and os.access(own, os.W_OK | os.X_OK):
+        return Path(own)
+    return Path("/run") if os.access("/run", os.W_OK | os.X_OK) else Path("/tmp")
+
+
+class WatchLock:
+    """Held while a process is watched; `close` gives it back.
+
+    Args:
+        where: the folder for locks.
+        who: the process.
+    """
+
+    def __init__(self, where: Path, who: Stat) -> None:
+        self._path = where / f"damontui-{who.pid}-{who.started}.lock"
+        self._descriptor = -1
+        self.taken = False
+        """Whether somebody else has it; False where that cannot be known."""
+        try:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return  # another user's, or no such folder: watching goes on without
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            self.taken = True
+            return
+        self._descriptor = descriptor
+
+    def close(self) -> None:
+        """Give it back."""
+        if self._descriptor >= 0:
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
+            os.close(self._descriptor)
+            self._descriptor = -1

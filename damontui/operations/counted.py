@@ -1,0 +1,135 @@
+"""From the curves of processes to one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from damontui.damon.attrs import Attrs
+from damontui.damon.snapshot import Ints, Measured, Snapshot, ints
+from damontui.kernel import process_files as files
+from damontui.operations.curve import GRID, Curve
+from damontui.operations.process import Process
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a snapshot says beside memory: see `Snapshot`."""
+
+    time: float
+    began: float
+    wall: float
+    attrs: Attrs
+    late: int
+    cpu: float | None
+    note: str
+    longest_pause: float
+
+
+def snapshot(processes: Sequence[Process], window: float, max_regions: int, moment: Moment) -> Snapshot:
+    """What is known of these processes now; each was read at least once, or is left out.
+
+    Args:
+        processes: in the order of the targets.
+        window: the longest time told, seconds.
+        max_regions: regions at most, where gaps between the mappings allow it.
+        moment: the rest.
+    """
+    known = [(process, process.curve) for process in processes if process.curve is not None and process.curve.age > 0]
+    watched = max((curve.watched for _, curve in known), default=0.0)
+    shortest = max((curve.shortest for _, curve in known), default=0.0)
+    longest = min(max(watched, 1e-3), window)
+    seconds = (*(one for one in GRID if shortest <= one < longest * 0.999), longest)
+    most = max(1, max_regions // max(1, len(known)))
+    parts = [_part(process, curve, np.array(seconds), most, moment) for process, curve in known]
+    columns = [np.concatenate([part[at] for part in parts]) if parts else np.zeros(0) for at in range(5)]
+    start, end, resident, accesses, age = (ints(column) for column in columns)
+    times = np.zeros(len(seconds), dtype=np.int64)
+    used = np.concatenate([part[5] for part in parts]) if parts else np.zeros((0, len(seconds)))
+    kinds = np.concatenate([part[6] for part in parts]) if parts else np.zeros((0, 3))
+    amounts = [process.amounts for process, _ in known]
+    return Snapshot(
+        time=moment.time,
+        began=moment.began,
+        wall=moment.wall,
+        attrs=moment.attrs,
+        start=start,
+        end=end,
+        nr_accesses=accesses,
+        age=age,
+        target=ints([index for index, part in enumerate(parts) for _ in part[0]]),
+        origin="process",
+        next_attrs=moment.attrs,
+        targets=tuple(process.pid for process, _ in known),
+        names=tuple(name for part in parts for name in part[7]),
+        late=moment.late,
+        cpu=moment.cpu,
+        note=moment.note,
+        resident=resident,
+        watched=watched,
+        measured=Measured(
+            seconds=tuple(seconds),
+            used=ints(used),
+            least=sum((part[8] for part in parts), times.copy()),
+            most=sum((part[9] for part in parts), times.copy()),
+            kinds=ints(kinds),
+            swapped=sum(one.swapped for one in amounts),
+            huge=sum(one.huge for one in amounts),
+            mapped=sum(one.mapped for one in amounts),
+            longest_pause=moment.longest_pause,
+        ),
+    )
+
+
+def _part(
+    process: Process, curve: Curve, seconds: Floats, most: int, moment: Moment
+) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints, tuple[str, ...], Ints, Ints]:
+    """One process's start, end, resident, nr_accesses, age, used, kinds, names, least, most."""
+    layout, amounts = process.layout, process.amounts
+    ranges = layout.ranges(most)
+    start, end = ints([one for one, _ in ranges]), ints([one for _, one in ranges])
+    place = np.searchsorted(start, layout.start, side="right") - 1
+
+    def together(values: Floats | Ints) -> Ints:
+        found = np.zeros((len(start), *values.shape[1:]))
+        np.add.at(found, place, values)
+        return np.round(found).astype(np.int64)
+
+    resident = together(amounts.resident)
+    answer = curve.used(seconds)
+    used = np.minimum(together(answer.bytes), resident[:, None])
+    span = np.array([min(max(moment.time - moment.began, seconds[0]), seconds[-1])])
+    share = together(curve.used(span).bytes)[:, 0] / np.maximum(resident, 1)
+    samples = moment.attrs.max_nr_accesses
+    accesses = np.where(share > 0, np.clip(np.round(share * samples), 1, samples), 0).astype(np.int64)
+    age = _ages(process, list(zip(start.tolist(), end.tolist(), strict=True)), accesses, used, seconds, moment.attrs)
+    total, least, can = (np.round(a.sum(axis=0)).astype(np.int64) for a in (answer.bytes, answer.least, answer.most))
+    names = files.names_in(layout.mappings, layout.names, start, end)
+    here = used.sum(axis=0)
+    least, can = np.minimum(least, here), np.maximum(np.minimum(can, resident.sum()), np.maximum(here, total * 0))
+    return start, end, resident, accesses, age, used, together(amounts.kinds), names, least, can
+
+
+def _ages(
+    process: Process, ranges: list[tuple[int, int]], accesses: Ints, used: Ints, seconds: Floats, attrs: Attrs
+) -> Ints:
+    """Ages in aggregations: of idle memory as the curve tells, of other since its share is about what it is."""
+    every, samples = attrs.aggr_us / 1e6, attrs.max_nr_accesses
+    former, process.memory = process.memory, {}
+    found = []
+    for index, (place, now) in enumerate(zip(ranges, accesses.tolist(), strict=True)):
+        if now == 0:
+            touched = used[index] > 0
+            idle = float(seconds[max(0, int(np.argmax(touched)) - 1)] if touched.any() else seconds[-1])
+            age = max(0, int(idle / every + 1e-6) - 1)  # DAMON says idle for age + 1 aggregations
+        else:
+            before, age = former.get(place, (-samples, -1))
+            age = age + 1 if abs(before - now) * 10 <= samples and before > 0 else 0
+        process.memory[place] = (now, age)
+        found.append(age)
+    return ints(found)

@@ -1,0 +1,298 @@
+"""The working-set curve of one process: how many bytes of each mapping were touched within each time.
+
+An *epoch* is one clear of the accessed bits and the readings after it: ``R(t)``, bytes touched since the clear, ``t``
+seconds after it. Of memory whose pattern is steady, ``R(T)`` is what is used within T at any time. An increment of R
+that is larger than the curve's bend explains (increments of a steady pattern shrink) is *news*: memory that woke, or a
+hot set that moved. It was touched just then, and it was not touched before in the epoch.
+
+Used within T is then, for T shorter than the epoch, ``R(T)`` and the news of the last T. For longer T it is the larger
+of ``R(now)`` and what the former epoch's end said of ``T - age of the epoch`` (cold memory stays cold), news beside it.
+Bounds that hold whatever the pattern is: what R grew by within T was touched for certain; nothing can have been but
+what was touched in the epoch and, for longer T, before it. Memory that became resident was touched then.
+
+What this costs: a hot set that shrinks, or moves to memory that the epoch has already seen, is known only after the
+next clear. And what is touched every few seconds looks hot where that was just after the clear, until the next one. So
+there is one soon after news, one more where much was touched soon after a clear (the first one always), and otherwise
+at growing distances up to a minute (`Curve.wants_clear`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+GRID = (
+    *(0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0),
+    *(180.0, 240.0, 300.0, 420.0, 600.0, 900.0, 1200.0, 1800.0, 2700.0, 3600.0),
+)
+"""Seconds at which the curve is told."""
+_KNOWN_S = 10.0
+"""News that the former epoch had as well, within this time of its clear, is a period and asks for no clear."""
+_SOONEST_S = 2.0
+_EARLY_S = 0.9
+_FIRST_QUIET_S = 10.0
+_LAST_QUIET_S = 60.0
+_MOST_READINGS = 240
+_FINE = 1.1
+_PAGES = 16 * 1024
+"""Bytes of a mapping that are never news."""
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Bytes of each mapping touched within some times: arrays of shape ``(mappings, times)``."""
+
+    bytes: Floats
+    least: Floats
+    most: Floats
+
+
+class Curve:
+    """One process's curve; times are seconds of one monotonic clock.
+
+    Args:
+        began: when the first clear was done.
+        window: the longest time of interest, seconds.
+    """
+
+    def __init__(self, began: float, window: float) -> None:
+        self.began = began
+        self.epoch = began
+        """When the epoch's clear was done."""
+        self.foreign = 0
+        """How often somebody else cleared the bits."""
+        # finer than what is told: it is handed on from epoch to epoch, at other times
+        self._grid = np.geomspace(0.1, window, 2 + int(np.log(window / 0.1) / np.log(_FINE)))
+        self._quiet = min(_FIRST_QUIET_S, max(_SOONEST_S, window / 2))
+        self._last_quiet = min(_LAST_QUIET_S, max(_SOONEST_S, window / 2))
+        self._former: Used | None = None
+        self._former_age = 0.0
+        self._before: tuple[Floats, Floats] | None = None
+        self._shortest = 0.0
+        self._rss = np.zeros(0)
+        self._start_epoch(0)
+
+    def _start_epoch(self, mappings: int) -> None:
+        self._times = [0.0]
+        self._read = [np.zeros(mappings)]
+        self._excess = [np.zeros(mappings)]
+        self._news = np.zeros(mappings)
+        self._grown = np.zeros(mappings)
+        self._lost = np.zeros(mappings)
+        self._changed = False
+        self._doubt = False
+
+    # -- what happens
+
+    def cleared(self, at: float) -> None:
+        """The bits were cleared, right after a reading."""
+        self._end_epoch()
+        if not self._doubt or self._changed:
+            self._quiet = _FIRST_QUIET_S if self._changed else self._quiet * 2
+        self._quiet = min(self._quiet, self._last_quiet)
+        self.epoch = at
+        self._start_epoch(len(self._rss))
+
+    def reading(self, at: float, referenced: Floats, resident: Floats, private: NDArray[np.bool_]) -> None:
+        """``smaps`` said so many bytes of each mapping; all have shape ``(mappings,)``.
+
+        Args:
+            at: when.
+            referenced: touched since the clear.
+            resident: in memory.
+            private: no other process can touch it, or clear its bits by being watched.
+        """
+        if len(self._times) == 1 and not len(self._rss):
+            self._start_epoch(len(resident))
+            self._rss = resident.copy()
+        lost = np.maximum(self._rss - resident, 0)
+        shrunk = float((self._read[-1] - referenced - lost)[private].sum())
+        if shrunk > max(1 << 20, 0.02 * float(resident.sum())):
+            self.foreign += 1
+            last = self.epoch + self._times[-1]
+            self._end_epoch()
+            self.epoch = last
+            self._start_epoch(len(self._rss))
+        after = at - self.epoch
+        if after <= self._times[-1]:
+            return
+        self._take_freed(referenced, resident, lost)
+        before = self._read[-1]
+        more = np.maximum(referenced - before, 0)
+        excess = np.zeros_like(more)
+        tolerance = np.maximum(_PAGES, 0.005 * resident)
+        if len(self._times) > 1:
+            expected = (after - self._times[-1]) * self._slope()
+            excess = np.where(more > 2 * expected + tolerance, more - expected, 0.0)
+        elif not self._shortest:
+            self._shortest = after
+        unknown = np.where(referenced > self._known(2 * after) * 1.02 + tolerance, excess, 0.0)
+        self._news += unknown
+        asks = float((unknown if after <= _KNOWN_S else excess).sum())
+        if asks > max(1 << 20, 0.01 * float(resident.sum())):
+            self._changed = True
+        if self._times[-1] < _EARLY_S <= after:
+            # so much so soon: a hot set that has grown, or something rare that came by chance; another clear tells
+            more_than = np.maximum(referenced - self._known(after), 0) if self._before else referenced
+            self._doubt = float(more_than.sum()) > max(1 << 20, 0.01 * float(resident.sum()))
+        self._times.append(after)
+        self._read.append(referenced.copy())
+        self._excess.append(excess)
+        self._rss = resident.copy()
+        if len(self._times) > _MOST_READINGS:
+            self._thin()
+
+    def remap(self, rows: NDArray[np.int64], columns: NDArray[np.int64], shares: Floats, mappings: int) -> None:
+        """Mappings changed: ``shares[k]`` of the former mapping ``columns[k]`` is in mapping ``rows[k]`` now."""
+
+        def moved(values: Floats) -> Floats:
+            found = np.zeros((mappings, *values.shape[1:]))
+            np.add.at(found, rows, (values[columns].T * shares).T)
+            return found
+
+        self._read = [moved(one) for one in self._read]
+        self._excess = [moved(one) for one in self._excess]
+        self._news, self._grown, self._lost = moved(self._news), moved(self._grown), moved(self._lost)
+        self._rss = moved(self._rss)
+        if self._former is not None:
+            former = self._former
+            self._former = Used(moved(former.bytes), moved(former.least), moved(former.most))
+        if self._before is not None:
+            self._before = (self._before[0], moved(self._before[1].T).T)
+
+    # -- what is known
+
+    @property
+    def age(self) -> float:
+        """Seconds from the epoch's clear to its last reading."""
+        return self._times[-1]
+
+    @property
+    def watched(self) -> float:
+        """Seconds from the first clear to the last reading."""
+        return self.epoch + self._times[-1] - self.began
+
+    @property
+    def shortest(self) -> float:
+        """The shortest time that the curve tells of; 0 before the first reading."""
+        return self._shortest
+
+    @property
+    def wants_clear(self) -> bool:
+        """Whether the pattern has changed, or the epoch is as old as it should get."""
+        return self.age >= (_SOONEST_S * 0.95 if self._changed or self._doubt else self._quiet)
+
+    def used(self, seconds: Floats) -> Used:
+        """Bytes of each mapping touched in the last ``seconds`` (rising) before the last reading."""
+        age, now = self._times[-1], self._read[-1]
+        found, least, most = (np.zeros((len(now), len(seconds))) for _ in range(3))
+        inside = seconds < age * (1 - 1e-9)
+        if inside.any():
+            found[:, inside], least[:, inside] = self._inside(seconds[inside])
+            most[:, inside] = now[:, None]
+        if not inside.all():
+            longer = seconds[~inside]
+            base, news = now - np.minimum(self._news, now), np.minimum(self._news, now)
+            former, sure, can = (self._ago(longer - age, name) for name in ("bytes", "least", "most"))
+            found[:, ~inside] = np.maximum(former, base[:, None]) + news[:, None]
+            least[:, ~inside] = np.maximum(sure - self._lost[:, None], now[:, None])
+            most[:, ~inside] = now[:, None] + can
+        rss = self._rss[:, None]
+        found = np.minimum(np.maximum.accumulate(np.maximum(found, least), axis=1), rss)
+        most = np.minimum(np.maximum.accumulate(np.maximum(most, found), axis=1), rss)
+        return Used(found, np.minimum(least, found), most)
+
+    # -- ours
+
+    def _end_epoch(self) -> None:
+        """Keep what is known at the last reading for the epochs that follow."""
+        if len(self._times) == 1:
+            return
+        former, watched = self.used(self._grid), self.watched
+        self._former, self._former_age = former, watched
+        self._before = (np.array(self._times), np.stack(self._read))
+
+    def _inside(self, seconds: Floats) -> tuple[Floats, Floats]:
+        times, read = np.array(self._times), np.stack(self._read, axis=1)
+        steady = _at(times, read, seconds)
+        first = times[1]
+        early = seconds < first
+        if early.any():
+            # between the clear and the first reading nothing was measured: what the former epoch said, or the reading
+            known = self._ago(seconds[early], "bytes") if self._former is not None else read[:, 1:2]
+            steady[:, early] = np.minimum(read[:, 1:2], known)
+        excess = np.stack(self._excess, axis=1)
+        since = times[-1] - seconds
+        length = np.diff(times, prepend=-1.0)  # the clear itself brought nothing
+        # the share of the increment that fell into the last so many seconds
+        part = np.clip((times[:, None] - since[None, :]) / length[:, None], 0.0, 1.0)
+        part[times[:, None] <= seconds[None, :]] = 0.0  # it is in the steady part already
+        found = np.minimum(steady + excess @ part, read[:, -1:])
+        return found, read[:, -1:] - _at(times, read, np.maximum(since, 0.0))
+
+    def _ago(self, seconds: Floats, name: str) -> Floats:
+        """What the former epoch's end said of used within ``seconds``, ``(mappings, times)``; zeros without one."""
+        if self._former is None:
+            return np.zeros((len(self._rss), len(seconds)))
+        values = getattr(self._former, name)
+        with_zero = np.concatenate((np.zeros((len(values), 1)), values), axis=1)
+        return _at(np.concatenate(([0.0], self._grid)), with_zero, np.minimum(seconds, self._former_age))
+
+    def _known(self, after: float) -> Floats:
+        """The most that the former epoch had read so long after its clear."""
+        if self._before is None:
+            return np.zeros(len(self._rss))
+        times, read = self._before
+        return np.asarray(read[max(0, int(np.searchsorted(times, after, side="right")) - 1)])
+
+    def _slope(self) -> Floats:
+        """Bytes a second that the curve has grown by lately, of each mapping."""
+        times, last = self._times, self._read[-1]
+        latest = (last - self._read[-2]) / (times[-1] - times[-2])
+        half = max(0, int(np.searchsorted(times, times[-1] / 2, side="right")) - 1)
+        if half >= len(times) - 1:
+            return np.maximum(latest, 0)
+        return np.maximum(np.minimum(latest, (last - self._read[half]) / (times[-1] - times[half])), 0)
+
+    def _take_freed(self, referenced: Floats, resident: Floats, lost: Floats) -> None:
+        """Memory that is no longer resident was used within no time."""
+        self._grown += np.maximum(resident - self._rss, 0)
+        self._lost += lost
+        gone = np.maximum(self._read[-1] - referenced, 0)
+        if gone.any():
+            # more than was freed can go, too, where somebody else clears the bits of a shared file
+            self._read = [np.minimum(one, referenced) for one in self._read]
+            # what came and went within the epoch was none of the former's
+            own = np.minimum(np.minimum(gone, lost), self._grown)
+            self._grown -= own
+            self._news = np.maximum(self._news - own, 0)
+            gone = np.minimum(gone, lost) - own
+        former = self._former
+        if former is not None and lost.any():
+            top = resident[:, None]
+            self._former = Used(
+                np.clip(former.bytes - gone[:, None], 0, top),
+                np.clip(former.least - lost[:, None], 0, top),
+                np.minimum(former.most, top),
+            )
+
+    def _thin(self) -> None:
+        """Forget the reading that is missed least: both the clear's time and the latest have fine ones near them."""
+        times = np.array(self._times)
+        near = np.minimum(times[2:], times[-1] - times[:-2])
+        at = 1 + int(np.argmin(((times[2:] - times[:-2]) / near)[:-1]))
+        self._excess[at + 1] = self._excess[at + 1] + self._excess[at]
+        del self._times[at], self._read[at], self._excess[at]
+
+
+def _at(times: Floats, values: Floats, wanted: Floats) -> Floats:
+    """``values`` of shape ``(n, times)`` at the ``wanted`` times, linear between two, flat outside."""
+    right = np.clip(np.searchsorted(times, wanted), 1, len(times) - 1)
+    left = right - 1
+    share = np.clip((wanted - times[left]) / (times[right] - times[left]), 0.0, 1.0)
+    found: Floats = values[:, left] + (values[:, right] - values[:, left]) * share
+    return found

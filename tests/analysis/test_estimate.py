@@ -1,0 +1,267 @@
+"""Idle memory from overlapping looks: by hand, beside the truth, and whatever the layout is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from damontui.analysis.estimate import LAG, Estimate, Estimator, past
+from damontui.damon import metrics
+from damontui.damon.attrs import Attrs
+from damontui.damon.snapshot import Snapshot
+from damontui.errors import UsageError
+from damontui.operations.scenes import SCENES, scene
+from tests import make
+from tests.bench.accuracy import Moment, moments
+from tests.make import GIB, MIB, Row
+
+
+def fed(rows: list[list[Row]], **changes: object) -> Estimator:
+    estimator = Estimator()
+    for step, regions in enumerate(rows):
+        estimator.add(replace(make.snapshot(regions, step + 1.0), **changes))  # type: ignore[arg-type]
+    return estimator
+
+
+def used(estimate: Estimate, address: int) -> bool:
+    """Whether the piece that holds the address was touched in the last aggregation."""
+    return bool((estimate.idle_s[(estimate.start <= address) & (address < estimate.end)] == 0).all())
+
+
+def test_one_region_in_use_beside_one_that_never_was() -> None:
+    estimate = fed([[(0, MIB, 10, 0), (MIB, 4 * MIB, 0, 0)]] * 40).estimate()
+    assert estimate.watched_s == 40
+    assert estimate.total_bytes == 4 * MIB
+    assert estimate.idle(1).found == estimate.idle(40).found == 3 * MIB
+    assert estimate.idle(40.1).found == 0
+    assert estimate.working_set(1).found == MIB
+    assert estimate.idle_ms_percentiles[:2] == (-40_000, -40_000)
+    assert estimate.idle_ms_percentiles[26:] == (40_000,) * 75
+    assert estimate.bandwidth == pytest.approx(MIB * 10 / 20 / 0.05)
+
+
+def test_idle_time_runs_from_the_last_touch() -> None:
+    busy, quiet = [(0, MIB, 10, 0), (MIB, 2 * MIB, 0, 0)], [(0, MIB, 0, 0), (MIB, 2 * MIB, 0, 0)]
+    estimate = fed([busy] * 10 + [quiet] * 30).estimate()
+    assert estimate.idle_s.tolist() == [30, 40]
+    assert estimate.idle(35).found == MIB
+    assert estimate.used_s.tolist() == [0, 0]
+
+
+def test_overlapping_looks_tell_who_it_was() -> None:
+    """Boundaries move around 1 MiB in use, and no region is ever the used memory alone."""
+    rows: list[list[Row]] = []
+    for step in range(60):
+        low, high = (step % 5) * 7 * MIB, (60 - step % 7 * 4) * MIB
+        share = 20 * 16 * MIB / (high - low)
+        rows.append([(0, low, 0, 0), (low, high, round(share / 2), 0), (high, 64 * MIB, 0, 0)][low == 0 :])
+    found = fed(rows).estimate()
+    # the used 8 MiB are between 28 and 36 MiB: in every region with an access, and in no other
+    assert used(found, 30 * MIB)
+    assert not used(found, 10 * MIB)
+    assert not used(found, 50 * MIB)
+    assert found.idle(40).found >= 38 * MIB
+    last = make.snapshot(rows[-1], 60.0)
+    assert metrics.idle_at_least(last, 40_000) == 0
+
+
+def test_what_looked_touched_is_taken_back_when_it_turns_out_who_it_was() -> None:
+    apart = [(0, 8 * MIB, 0, 0), (8 * MIB, 16 * MIB, 12, 0), (16 * MIB, 32 * MIB, 0, 0)]
+    joined = [(0, 32 * MIB, 3, 0)]
+    estimator = fed([joined])
+    assert used(estimator.estimate(), 20 * MIB)
+    for step in range(1, 5):
+        estimator.add(make.snapshot(apart, step + 1.0))
+    then = estimator.estimate(at=1.0)
+    assert then.time == 1
+    assert used(then, 10 * MIB)
+    assert not used(then, 20 * MIB)
+
+
+def test_a_moment_before_the_window_is_refused_in_a_sentence() -> None:
+    estimator = fed([[(0, MIB, 0, 0)]] * (3 * LAG))
+    with pytest.raises(UsageError, match="only moments since"):
+        estimator.estimate(at=2.0)
+    with pytest.raises(UsageError, match="no whole aggregation yet"):
+        Estimator().estimate()
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["pause", "events lost"])
+def test_nothing_is_idle_for_longer_than_it_was_watched(lost: bool) -> None:
+    rows = [(0, MIB, 0, 500), (MIB, 2 * MIB, 9, 500)]
+    estimator = fed([rows] * 20)
+    if lost:
+        estimator.add(make.snapshot(rows[:1], 21.0, complete=False, lost=3))
+        assert estimator.estimate().idle(10).found == MIB
+    for step in range(5):
+        estimator.add(make.snapshot(rows, (22.0 if lost else 100.0) + step))
+    estimate = estimator.estimate()
+    assert estimate.watched_s == 5
+    assert estimate.idle(5).found == MIB
+    assert estimate.idle(5.1).most == 0
+
+
+def test_a_late_line_of_a_trace_is_no_gap() -> None:
+    estimator = Estimator()
+    for step in range(10):
+        made = make.snapshot([(0, MIB, 0, 0)], step + 1.0)
+        estimator.add(replace(made, began=made.began + 0.02 * (step % 3)))
+    assert estimator.estimate().watched_s == 10
+
+
+def test_a_snapshot_twice_counts_once() -> None:
+    estimator, rows = fed([[(0, MIB, 0, 0)]] * 3), [(0, MIB, 20, 0)]
+    estimator.add(make.snapshot(rows, 3.0))
+    assert estimator.estimate().idle(3).found == MIB
+
+
+def test_new_memory_was_watched_since_it_came_and_what_went_is_gone() -> None:
+    before, after = [(0, MIB, 0, 0), (4 * MIB, 5 * MIB, 0, 0)], [(0, MIB, 0, 0), (8 * MIB, 9 * MIB, 0, 0)]
+    estimate = fed([before] * 10 + [after] * 5).estimate()
+    assert estimate.start.tolist() == [0, 8 * MIB]
+    assert estimate.idle_s.tolist() == [15, 5]
+    assert estimate.watched_s == 15
+
+
+def test_targets_are_known_by_their_identifier() -> None:
+    far = 1 << 47
+    first = make.snapshot([(0, MIB, 9, 0), (far - MIB, far, 0, 0), (0, MIB, 0, 0)], target=[0, 0, 1], targets=(70, 80))
+    other = make.snapshot(
+        [(0, MIB, 0, 0), (0, MIB, 9, 0), (MIB, 2 * MIB, 0, 0)], 2.0, target=[0, 1, 2], targets=(80, 70, 90)
+    )
+    estimator = Estimator()
+    for snapshot in (first, other):
+        estimator.add(snapshot)
+    estimate = estimator.estimate()
+    assert estimate.target.tolist() == [0, 1, 2]
+    assert estimate.idle_s.tolist() == [2, 0, 1]
+
+
+def test_the_highest_addresses_and_many_targets() -> None:
+    top, count = 1 << 56, 300
+    rows = [(top - (index + 1) * 4096, top - index * 4096, 5 * (index % 2), 0) for index in range(count)]
+    made = make.snapshot(rows, target=list(range(count)), targets=tuple(range(1000, 1000 + count)))
+    estimator = Estimator()
+    estimator.add(made)
+    estimate = estimator.estimate()
+    assert estimate.start.tolist() == made.start.tolist()
+    assert estimate.working_set(1).found == count // 2 * 4096
+
+
+def test_intervals_that_are_tuned_and_attributes_that_change() -> None:
+    estimator, time = Estimator(), 0.0
+    for step, sample_us in enumerate([5_000, 10_000_000, 5_000, 40_000] * 5):
+        samples = 20 if step % 2 else 5
+        attrs = Attrs(sample_us=sample_us, aggr_us=sample_us * samples, goal=None)
+        rows = [(0, MIB, samples // 2, 0), (MIB, 3 * MIB, 0, 0)]
+        ends = time + attrs.aggr_us / 1e6
+        estimator.add(replace(make.snapshot(rows, ends, attrs=attrs), began=time))
+        time = ends
+    estimate = estimator.estimate()
+    assert estimate.watched_s == pytest.approx(time)
+    assert estimate.idle(time).found == 2 * MIB
+    assert estimate.aggregation_s == pytest.approx(0.8)
+    assert estimate.idle_s.tolist() == [0, pytest.approx(time)]
+
+
+def test_memory_that_is_not_resident_counts_for_nothing() -> None:
+    estimate = fed([[(0, GIB, 0, 0), (GIB, 2 * GIB, 0, 0)]] * 3, resident=np.array([MIB, 0])).estimate()
+    assert estimate.idle(2).found == estimate.total_bytes == MIB
+
+
+def test_a_source_without_positions_is_left_out_until_there_are_regions() -> None:
+    estimator = Estimator()
+    estimator.add(make.snapshot([]))
+    with pytest.raises(UsageError):
+        estimator.estimate()
+
+
+def run_of(name: str, seconds: float, seed: int = 3) -> list[Moment]:
+    return list(moments(scene(name, seed), seed, Attrs(), seconds))
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_nearer_to_the_truth_than_the_kernels_formula(name: str) -> None:
+    estimator, ours, kernels, held = Estimator(), [], [], []
+    for moment in run_of(name, 120.0):
+        estimator.add(moment.snapshot)
+        if moment.snapshot.time < 60:
+            continue
+        estimate, true = estimator.estimate(), moment.share(30)
+        total = estimate.total_bytes
+        found = estimate.idle(30)
+        ours.append(abs(found.found / total - true))
+        kernels.append(abs(metrics.idle_at_least(moment.snapshot, 30_000) / total - true))
+        held.append(found.least / total - 0.01 <= true <= found.most / total + 0.01)
+    assert np.mean(ours) < 0.06
+    assert np.mean(ours) < 0.6 * np.mean(kernels)
+    assert np.mean(held) > 0.7
+
+
+def test_the_same_snapshots_give_the_same_estimate() -> None:
+    snapshots = [moment.snapshot for moment in run_of("burst", 40.0)]
+    one, other = past(snapshots), past(snapshots)
+    assert (one.idle_s == other.idle_s).all()
+    assert one.idle_ms_percentiles == other.idle_ms_percentiles
+    assert not one.idle_s.flags.writeable
+
+
+def test_asking_changes_nothing() -> None:
+    snapshots = [moment.snapshot for moment in run_of("server", 60.0)]
+    asked = Estimator()
+    for snapshot in snapshots:
+        asked.add(snapshot)
+        asked.estimate()
+    assert (asked.estimate().idle_s == past(snapshots).idle_s).all()
+
+
+def moving(regions: int, step: int) -> Snapshot:
+    rng = np.random.default_rng(step)
+    edges = np.concatenate(([0], np.cumsum(rng.integers(1, 1_000, regions)))) * 4096
+    counts = np.minimum(rng.poisson(2, regions), 20)
+    rows = [(int(a), int(b), int(n), 0) for a, b, n in zip(edges[:-1], edges[1:], counts, strict=True)]
+    return make.snapshot(rows, step + 1.0)
+
+
+@pytest.mark.parametrize(("regions", "pieces"), [(300, 1_000), (100, 100), (200, 10)])
+def test_pieces_and_state_are_bounded(regions: int, pieces: int) -> None:
+    estimator = Estimator(pieces)
+    for step in range(80):
+        estimator.add(moving(regions, step))
+        assert len(estimator) <= max(pieces, regions)
+    estimate = estimator.estimate()
+    assert estimate.total_bytes == moving(regions, 79).total_bytes
+
+
+layouts = st.lists(
+    st.lists(st.tuples(st.integers(0, 40), st.integers(1, 40), st.integers(0, 20)), min_size=1, max_size=12),
+    min_size=1,
+    max_size=30,
+)
+
+
+@settings(deadline=None)
+@given(layouts, st.floats(0.1, 60), st.integers(1, 200))
+def test_any_layout(parts: list[list[tuple[int, int, int]]], seconds: float, pieces: int) -> None:
+    estimator = Estimator(pieces, lag=4)
+    for step, regions in enumerate(parts):
+        rows, at = [], 0
+        for gap, pages, count in regions:
+            rows.append(((at + gap) * 4096, (at + gap + pages) * 4096, count, 0))
+            at += gap + pages
+        estimator.add(make.snapshot(rows, step + 1.0))
+        shown = estimator.estimate()
+        assert shown.total_bytes == sum(end - start for start, end, *_ in rows)
+        assert (shown.start[1:] >= shown.end[:-1]).all()
+        assert (shown.least_s <= shown.idle_s).all()
+        assert (shown.idle_s <= shown.most_s).all()
+        assert (shown.most_s <= shown.watched_s).all()
+        found = shown.idle(seconds)
+        assert 0 <= found.least <= found.found <= found.most <= shown.total_bytes
+        assert np.isfinite(shown.rate).all()
+        assert ((shown.uncertainty >= 0) & (shown.uncertainty <= 1)).all()
+        assert list(shown.idle_ms_percentiles) == sorted(shown.idle_ms_percentiles)

@@ -1,0 +1,179 @@
+"""The working-set curve of scripted processes, against the truth of the script."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from damontui.analysis import usage
+from damontui.damon.snapshot import Snapshot
+from damontui.operations.curve import Curve
+from tests.scripted_process import Part, Scripted, always, every, never
+
+MIB = 1 << 20
+ALL = np.array([True])
+
+
+def run(script: Scripted, seconds: float, **options: object) -> list[tuple[Snapshot, dict[float, int]]]:
+    """Snapshots of so many seconds, each with what is true at several times."""
+    found = []
+    with script.source(**options) as source:
+        for event in source.snapshots(threading.Event()):
+            if isinstance(event, Snapshot):
+                found.append((event, {one: script.used(one) for one in (0.3, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0)}))
+            if script.now >= seconds:
+                break
+    return found
+
+
+def used(snapshot: Snapshot, seconds: float) -> float:
+    amount = usage.used_within(snapshot, seconds)
+    assert amount is not None
+    assert amount.least - 1 <= amount.bytes <= amount.most + 1
+    return amount.bytes / MIB
+
+
+def steady(tmp_path: Path) -> Scripted:
+    return Scripted(tmp_path, [[Part(80 * MIB, always()), Part(120 * MIB, every(4.0, 3.3)), Part(200 * MIB, never)]])
+
+
+def test_hot_and_idle_bytes_are_exact_within_two_seconds(tmp_path: Path) -> None:
+    for snapshot, _ in run(steady(tmp_path), 3.0):
+        assert used(snapshot, 0.3) == pytest.approx(80, rel=0.01)
+        assert snapshot.total_bytes == 400 * MIB
+
+
+def test_what_comes_every_four_seconds_is_used_within_five_and_not_within_one(tmp_path: Path) -> None:
+    found = run(steady(tmp_path), 60.0)
+    for snapshot, true in found:
+        if snapshot.watched is not None and snapshot.watched > 8:
+            for seconds in (5.0, 10.0, 30.0):
+                if snapshot.watched > seconds:
+                    assert used(snapshot, seconds) == pytest.approx(200, rel=0.01)
+            assert used(snapshot, 1.0) * MIB == pytest.approx(true[1.0], rel=0.02) or used(snapshot, 1.0) == 80
+    # most of the time it is told right whether it was touched just now
+    right = [used(s, 1.0) * MIB == pytest.approx(true[1.0], rel=0.02) for s, true in found[8:]]
+    assert sum(right) / len(right) > 0.7
+
+
+def test_the_target_is_seldom_held_up(tmp_path: Path) -> None:
+    script = steady(tmp_path)
+    run(script, 300.0)
+    assert len(script.clears) <= 14
+    assert script.clears[0] == 0.0
+    assert np.diff(script.clears[-3:]).max() > 45
+
+
+def test_cold_memory_that_wakes_is_seen_at_once_and_its_heat_soon(tmp_path: Path) -> None:
+    script = Scripted(tmp_path, [[Part(50 * MIB, always()), Part(100 * MIB, always(40.5)), Part(50 * MIB, never)]])
+    for snapshot, _ in run(script, 70.0):
+        if snapshot.time < 40.5:
+            assert used(snapshot, 0.3) == pytest.approx(50, rel=0.01)
+        elif snapshot.time < 41.6:
+            assert used(snapshot, 1.0) == pytest.approx(150, rel=0.01)
+        elif snapshot.time > 44:
+            assert used(snapshot, 1.0) == pytest.approx(150, rel=0.01)
+            assert used(snapshot, 0.3) == pytest.approx(150, rel=0.01)
+
+
+def test_a_hot_set_that_moves_is_followed(tmp_path: Path) -> None:
+    parts = [Part(80 * MIB, always(0, 31.4)), Part(80 * MIB, always(31.4, 50.8)), Part(80 * MIB, always(50.8))]
+    for snapshot, true in run(Scripted(tmp_path, [[*parts, Part(200 * MIB, never)]]), 70.0):
+        for seconds in (1.0, 2.0, 5.0, 10.0, 30.0):
+            if seconds <= snapshot.watched:  # type: ignore[operator]
+                error = used(snapshot, seconds) - true[seconds] / MIB
+                moved = min(abs(snapshot.time - at) for at in (31.4 + seconds, 50.8 + seconds))
+                assert abs(error) < 12 or moved < 1.2, (snapshot.time, seconds, error)
+
+
+def test_a_hot_set_that_shrinks_is_seen_within_a_minute(tmp_path: Path) -> None:
+    script = Scripted(tmp_path, [[Part(50 * MIB, always()), Part(100 * MIB, always(0, 100.0)), Part(50 * MIB, never)]])
+    last, _ = run(script, 165.0)[-1]
+    assert used(last, 1.0) == pytest.approx(50, rel=0.01)
+    assert used(last, 90.0) == pytest.approx(150, rel=0.01)
+
+
+def test_no_idle_time_is_longer_than_was_watched_nor_than_the_window(tmp_path: Path) -> None:
+    for snapshot, _ in run(Scripted(tmp_path, [[Part(100 * MIB, never)]]), 30.0, window=20.0):
+        assert snapshot.measured is not None
+        assert snapshot.measured.seconds[-1] == pytest.approx(min(20.0, snapshot.time), abs=0.11)
+        assert max(usage.idle_percentiles(snapshot)) <= snapshot.time * 1000 + 1
+        assert snapshot.age[0] * snapshot.attrs.aggr_us / 1e6 <= snapshot.time
+
+
+def test_random_touches_are_no_news(tmp_path: Path) -> None:
+    """A working set with a long tail: the curve bends, and the answer is the curve."""
+    curve = Curve(0.0, 120.0)
+    rss = np.array([400.0 * MIB])
+
+    def touched(seconds: float) -> float:
+        return float(400 * MIB * (1 - np.exp(-seconds / 20)))
+
+    for at in [0.1, 0.3, *range(1, 41)]:
+        curve.reading(at, np.array([touched(at)]), rss, ALL)
+    for seconds in (1.0, 5.0, 20.0):
+        assert curve.used(np.array([seconds])).bytes[0, 0] == pytest.approx(touched(seconds), rel=0.02)
+    assert not curve.wants_clear or curve.age >= 10
+
+
+def test_memory_that_grows_was_touched_and_memory_that_is_freed_is_gone() -> None:
+    curve = Curve(0.0, 120.0)
+    curve.reading(1.0, np.array([10.0 * MIB]), np.array([100.0 * MIB]), ALL)
+    curve.reading(2.0, np.array([10.0 * MIB]), np.array([100.0 * MIB]), ALL)
+    curve.reading(3.0, np.array([60.0 * MIB]), np.array([150.0 * MIB]), ALL)
+    assert curve.used(np.array([1.0])).bytes[0, 0] == pytest.approx(60 * MIB)
+    curve.reading(4.0, np.array([10.0 * MIB]), np.array([100.0 * MIB]), ALL)
+    assert curve.foreign == 0
+    assert curve.used(np.array([1.0, 3.0])).bytes[0].tolist() == pytest.approx([10 * MIB, 10 * MIB])
+
+
+def test_somebody_else_who_clears_is_noticed(tmp_path: Path) -> None:
+    script = Scripted(tmp_path, [[Part(80 * MIB, always()), Part(100 * MIB, every(1000.0, 3.5)), Part(MIB, never)]])
+    script.foreign = [5.05]
+    found = run(script, 12.0)
+    assert "somebody else clears" not in found[3][0].note
+    assert "somebody else clears the accessed bits" in found[-1][0].note
+    # it is not forgotten what was touched before
+    assert used(found[-1][0], 2.0) == pytest.approx(80, rel=0.02)
+    assert used(found[-1][0], 11.0) == pytest.approx(180, rel=0.02)
+
+
+def test_mappings_that_split_and_join_keep_their_bytes() -> None:
+    curve = Curve(0.0, 120.0)
+    for at in (1.0, 2.0, 3.0):
+        curve.reading(at, np.array([40.0, 10.0]) * MIB, np.array([80.0, 20.0]) * MIB, np.array([True, True]))
+    curve.cleared(3.0)
+    curve.reading(4.0, np.array([4.0, 1.0]) * MIB, np.array([80.0, 20.0]) * MIB, np.array([True, True]))
+    curve.remap(np.array([0, 1, 1]), np.array([0, 0, 1]), np.array([0.5, 0.5, 1.0]), 2)
+    answer = curve.used(np.array([1.0, 4.0])).bytes / MIB
+    assert answer[:, 0].tolist() == pytest.approx([2, 3])
+    assert answer[:, 1].tolist() == pytest.approx([20, 30])
+
+
+def test_long_watching_takes_bounded_memory() -> None:
+    curve = Curve(0.0, 3600.0)
+    for at in range(1, 2000):
+        curve.reading(float(at), np.array([float(min(at, 100)) * MIB]), np.array([200.0 * MIB]), ALL)
+    assert len(curve._times) <= 240
+    assert curve.used(np.array([50.0])).bytes[0, 0] == pytest.approx(50 * MIB, rel=0.05)
+
+
+def test_pairs_are_rising() -> None:
+    rng = np.random.default_rng(1)
+    curve = Curve(0.0, 120.0)
+    read = np.zeros(3)
+    for at in range(1, 60):
+        read = np.minimum(read + rng.integers(0, 20, 3) * MIB * (rng.random(3) < 0.3), 200 * MIB)
+        curve.reading(float(at), read, np.full(3, 200.0 * MIB), np.full(3, True))
+        if at % 17 == 0:
+            curve.cleared(float(at))
+            read = np.zeros(3)
+        answer = curve.used(np.array([0.5, 1, 2, 5, 10, 30, 60]))
+        for values in (answer.bytes, answer.most):
+            assert all((a <= b + 1e-6).all() for a, b in itertools.pairwise(values.T))
+        assert (answer.least <= answer.bytes + 1e-6).all()
+        assert (answer.bytes <= answer.most + 1e-6).all()
