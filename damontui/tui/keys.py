@@ -144,6 +144,7 @@ VERBS: Mapping[str, str] = {
     "threshold_longer": "Count memory as idle later",
     "threshold_shorter": "Count memory as idle sooner",
     "colour": "Change what the colour means",
+    "rule": "Show idle times as estimated or by the kernel's rule",
     "percentiles": "Show 11 percentiles or all 101",
     "regions": "Show the regions alone",
     "intervals": "Show the intervals alone",
