@@ -214,6 +214,7 @@ class DamontuiApp(Exploring):
         self._by_others = False
         self._lost: Snapshot | None = None
         self._offer = ""
+        self._put_away: tuple[DamontuiError | None, str, str] = (None, "", "")
         self._mail: deque[tuple[Monitor | None, _News]] = deque()
         self._trial: _Trial | None = None
         self._offered: Source | None = None
@@ -525,6 +526,7 @@ class DamontuiApp(Exploring):
         self.status = self.error = self.interim = self._lost = self.view = self.notice = None
         self._unlearn()
         self._by_others = False
+        self._put_away = (None, "", "")
         self.look_anew(self.options.span)
         self.enabled = self._reads_enabled()
         self._run(partial(self._leave, before, monitor.source), "switch")
@@ -690,6 +692,12 @@ class DamontuiApp(Exploring):
             self.notice = SourceError("the switch is locked", locked)
             self.paint()
             return
+        if over and self.error is None and self.description.target == "run":
+            self.notice = SourceError(
+                "there is nothing to start afresh", "the command has ended", "press q to leave with it"
+            )
+            self.paint()
+            return
         on = over or not self.enabled
         self.notice = None
         if self.monitor is None:
@@ -718,6 +726,8 @@ class DamontuiApp(Exploring):
         """Move through the percentiles."""
         if self.only == "output" and self.output is not None:
             self.output.scroll_rows(rows)
+        elif self.list_open:
+            self.action_move(-rows)
         else:
             self.screen_stack[0].query_one(IdlePane).scroll_rows(rows)
 
@@ -731,9 +741,21 @@ class DamontuiApp(Exploring):
         """All panes, no message; then what else is open goes, one after the other."""
         if self.only is None and self.notice is None and not self._said() and self.put_away():
             return
+        if self.notice is not None or self._said():
+            self._put_away = (self.notice, self.description.reason, self.description.notice)
         self.notice = None
         self.description = replace(self.description, reason="", notice="")
         self._show_only(None)
+
+    def action_messages(self) -> None:
+        """Bring back what esc has put away."""
+        notice, reason, said = self._put_away
+        self.notice = self.notice if self.notice is not None else notice
+        about = self.description
+        self.description = replace(about, reason=about.reason or reason, notice=about.notice or said)
+        if self.notice is None and not self._said():
+            self.notify("no message was put away", markup=False)
+        self.paint()
 
     def _said(self) -> str:
         return self.description.reason or self.description.notice
@@ -813,10 +835,11 @@ class DamontuiApp(Exploring):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The table of keys as commands, and themes."""
         for key in keys.TABLE:
-            if key.id not in ("palette", "scroll_up", "scroll_down", "page_up", "page_down"):
-                title = (key.label or key.id.replace("_", " ")).capitalize()
-                yield SystemCommand(title, key.help.lstrip("… ,"), partial(self._command, key.action))
-        yield SystemCommand("Theme", "colours of everything", self.action_change_theme)
+            verb = keys.VERBS.get(key.id)
+            if verb is not None:
+                names = " or ".join(keys.keys_of(key, self.keymap_in_force))
+                yield SystemCommand(f"{verb} ({names})", key.help.lstrip("… ,"), partial(self._command, key.action))
+        yield SystemCommand("Change the theme", "colours of everything", self.action_change_theme)
 
     def _command(self, action: str) -> None:
         self.call_later(self.run_action, action)

@@ -11,7 +11,7 @@ from textual.app import App
 from damontui.analysis.heatmap import Place
 from damontui.analysis.savings import THRESHOLDS
 from damontui.damon.snapshot import Description, Snapshot
-from damontui.errors import DamontuiError, SourceError
+from damontui.errors import DamontuiError, SourceError, UsageError
 from damontui.history import History
 from damontui.monitor import Monitor
 from damontui.tui.draw import Pane
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 PACES = (0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 """Seconds of a record to one of ours."""
+_FAR = 1 << 30
+"""Rows: more than any list has."""
 SPAN = 240.0
 """Seconds across the heatmap where nothing else was said."""
 
@@ -50,6 +52,8 @@ class Exploring(App[int]):
         self.savings_open = False
         self.threshold = 60.0
         self._pending = 0
+        self._sought = ""
+        """What was searched for last."""
         self._extra: dict[str, Pane] = {}
 
     def frame(self) -> Frame:
@@ -160,12 +164,25 @@ class Exploring(App[int]):
                 self.description = replace(self.description, speed=further[0])
         self.paint()
 
+    def action_last(self) -> None:
+        """The last row of the list."""
+        if self.list_open:
+            if self.look.point is None:
+                self.action_move(-1)  # into the list
+            self.action_move(-_FAR)
+
     def action_oldest(self) -> None:
-        """The first that is kept."""
+        """The first that is kept; of the list, where it is open, the first row."""
+        if self.list_open:
+            self.action_move(_FAR)
+            return
         self._looked(self.look.oldest(self.history))
 
     def action_live(self) -> None:
-        """Back to the newest."""
+        """Back to the newest; of the list, where it is open, the last row."""
+        if self.list_open:
+            self.action_last()
+            return
         self.playing = False
         self._looked(self.look.live())
 
@@ -269,6 +286,25 @@ class Exploring(App[int]):
         if look.point is None:
             self.notice = SourceError("no hottest region", "nothing was accessed at this moment")
         self._looked(look)
+
+    def action_search(self) -> None:
+        """A region by its name or by an address in it."""
+        from damontui.tui.screens.prompt import PromptScreen
+
+        if self.frame().snapshot is not None:
+            hint = "a part of the name, or an address such as 0x7f12a000; the same again: the next one"
+            self.push_screen(PromptScreen("Search", hint, self._find, self._sought), self._found)
+
+    def _find(self, text: str) -> View:
+        frame = self.frame()
+        if frame.snapshot is None:
+            raise UsageError("there is nothing to search in")
+        return self.look.found(frame.snapshot, frame.now, text)
+
+    def _found(self, text: str | None) -> None:
+        if text is not None:
+            self._sought = text
+            self._looked(self._find(text))
 
     def action_copy(self) -> None:
         """The read-out of the cursor into the terminal's clipboard."""

@@ -205,6 +205,40 @@ class View:
             return self
         return self.pointed(snapshot.targets[found.target], found.address).holding(snapshot, found)
 
+    def found(self, snapshot: Snapshot, moment: float, text: str) -> Self:
+        """The cursor on the region that holds an address, or on the next one whose name has the text in it.
+
+        Args:
+            snapshot: where to look.
+            moment: the moment shown.
+            text: ``0x…`` is an address, as are hexadecimal digits that no name has in it; names regardless of case.
+
+        Raises:
+            UsageError: nothing is found.
+        """
+        wanted = text.strip().casefold()
+        if not wanted:
+            raise UsageError("nothing is searched for; write a part of a name, or an address such as 0x7f12a000")
+        here = self.place(snapshot, moment)
+        at = None if here is None else heatmap.region_at(snapshot, here)
+        hits = [] if wanted.startswith("0x") else [i for i, n in enumerate(snapshot.names) if wanted in n.casefold()]
+        if hits:
+            region = next((one for one in hits if at is not None and one > at), hits[0])
+            address = int(snapshot.start[region])
+        else:
+            try:
+                address = int(wanted, 16)
+            except ValueError:
+                what = "nothing mapped is called so" if snapshot.names else "names are not known of this memory"
+                raise UsageError(f"{text.strip()!r} is not found: {what}") from None
+            inside = (snapshot.start <= min(address, (1 << 63) - 1)) & (snapshot.end > min(address, (1 << 63) - 1))
+            if not inside.any():
+                raise UsageError(f"{address:#x} is not found: it is in no region") from None
+            region = int(inside.argmax())
+        target = int(snapshot.target[region])
+        look = self.pointed(snapshot.targets[target], address)
+        return look.holding(snapshot, Place(address, moment, target))
+
     def _range(self, whole: tuple[int, int]) -> tuple[int, int]:
         return (whole[0] if self.lo is None else self.lo, whole[1] if self.hi is None else self.hi)
 

@@ -11,6 +11,7 @@ import pytest
 from textual.events import MouseDown, MouseMove, MouseScrollDown, MouseScrollUp, MouseUp
 from textual.geometry import Region
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from damontui.damon import metrics
 from damontui.damon.snapshot import Snapshot
@@ -337,6 +338,32 @@ async def test_what_happens_now_has_one_pace() -> None:
     async with running() as (app, pilot):
         await pilot.press("right_square_bracket")
         assert "only a record plays at another one" in app.query_one(Notice).text()
+
+
+async def test_slash_searches_a_name_or_an_address() -> None:
+    async with running(make.named(make.steady(3))) as (app, pilot):
+        await pilot.press("slash", *"archive", "enter")
+        assert "archive" in app.query_one(DetailPane).text()
+        await pilot.press("slash", *["backspace"] * 7, *"nowhere", "enter")
+        assert "nothing mapped is called so" in str(app.screen.query_one("#hint", Static).content)
+        await pilot.press("escape", "slash", "enter")  # what was found last stands there
+        assert "archive" in app.query_one(DetailPane).text()
+
+
+async def test_the_list_has_a_first_and_a_last_row() -> None:
+    async with running(make.named(make.steady(3))) as (app, pilot):
+        await pilot.press("l", "G")
+        pane = app.query_one(ListPane)
+        last = chosen(pane)
+        await pilot.press("home")
+        first = chosen(pane)
+        await pilot.press("j", "j", "k")
+        second = chosen(pane)
+        await pilot.press("end")
+        assert chosen(pane) == last
+        assert len({first, second, last}) == 3
+        assert pane.selected(app.frame()) == len(pane.regions) - 1
+        assert app.view is None
 
 
 # -- space ---------------------------------------------------------------------------------------------------------

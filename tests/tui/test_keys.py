@@ -218,8 +218,8 @@ async def test_keys_at_the_foot_can_be_clicked_and_say_what_they_do_now() -> Non
 async def test_every_command_of_the_palette_is_an_action_of_the_app() -> None:
     async with running() as (app, _):
         titles = [command.title for command in app.get_system_commands(app.screen)]
-        assert "Switch" in titles
-        assert "Theme" in titles
+        assert "Switch monitoring off or on (e)" in titles
+        assert "Change the theme" in titles
         for key in keys.TABLE:
             assert hasattr(app, "action_" + key.action.split("(")[0])
 
@@ -323,6 +323,32 @@ async def test_escape_puts_the_reason_of_the_first_run_away() -> None:
         assert "only root" in app.query_one(Notice).text()
         await pilot.press("escape")
         assert not app.query_one(Notice).display
+
+
+async def test_what_escape_put_away_comes_back_by_a_key() -> None:
+    async with running(reason="synthetic memory, since only root may read") as (app, pilot):
+        await pilot.press("escape")
+        assert not app.query_one(Notice).display
+        await pilot.press("i")
+        assert "only root" in app.query_one(Notice).text()
+
+
+async def test_after_a_commands_end_its_time_of_end_stays() -> None:
+    async with running(target="run") as (app, pilot):
+        app.feed(make.status("gone", "make has ended at 00:01:00", 60.0))
+        await pilot.press("e")
+        assert "make has ended at 00:01:00" in app.query_one(Notice).text()
+        assert "the command has ended" in app.query_one(Notice).text()
+        assert len(app.history) == 60
+
+
+async def test_the_palette_has_verbs_with_their_keys() -> None:
+    async with running() as (app, _):
+        titles = [command.title for command in app.get_system_commands(app.screen)]
+        assert "Pause, or go on (space)" in titles
+        assert "Show more time (+ or =)" in titles
+        assert all(title[0].isupper() and title.endswith((")", "theme")) for title in titles)
+    assert keys.VERBS.keys() <= {key.id for key in keys.TABLE}
 
 
 async def test_another_theme_colours_everything_anew() -> None:

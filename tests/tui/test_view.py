@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from itertools import pairwise
@@ -274,3 +275,81 @@ def test_after_is_the_next_entry_at_every_level() -> None:
         assert history.after(before) == after
     assert history.after(0.0) == times[0]
     assert history.after(times[-1]) is None
+
+
+# -- searching
+
+
+def test_a_name_is_found_and_the_same_again_is_the_next() -> None:
+    (shown,) = make.named(make.steady(1))
+    view = View().found(shown, 1.0, "Scanned")
+    seen = [view.point]
+    for _ in range(8):
+        view = view.found(shown, 1.0, "scanned")
+        seen.append(view.point)
+    starts = [(0, int(start)) for start, name in zip(shown.start, shown.names, strict=True) if name == "scanned file"]
+    assert seen == [*starts, starts[0]]  # and round again
+
+
+def test_an_address_is_found_in_its_region() -> None:
+    shown = make.steady(1)[0]
+    assert View().found(shown, 1.0, "0x10000000").point == (0, 0x10000000)
+    assert View().found(shown, 1.0, "10000000").point == (0, 0x10000000)
+    zoomed = View(lo=0x100000, hi=0x200000).found(shown, 1.0, "0x40000000")
+    assert zoomed.lo is not None
+    assert zoomed.hi is not None
+    assert zoomed.lo <= 0x40000000 < zoomed.hi
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "nothing is searched for"),
+        ("nowhere", "nothing mapped is called so"),
+        ("0x10", "in no region"),
+        ("f" * 40, "in no region"),
+    ],
+)
+def test_what_is_not_found_is_one_sentence(text: str, sentence: str) -> None:
+    (shown,) = make.named(make.steady(1))
+    with pytest.raises(UsageError, match=sentence):
+        View().found(shown, 1.0, text)
+
+
+# -- the picture grows
+
+
+def test_the_span_grows_with_what_there_is_and_is_at_least_two_thirds_full() -> None:
+    history, view = History(), View(span=240.0, grows=True)
+    assert view.reach(history) == 10
+    for one in make.steady(400):
+        history.append(one)
+        reach = view.reach(history)
+        assert reach <= 240
+        assert one.time < 10 or reach == 240 or reach * 2 / 3 <= one.time <= reach
+    assert view.reach(history) == 240
+    assert View(span=math.inf, grows=True).reach(history) == 400
+    assert View(span=120.0).reach(history) == 120
+
+
+def test_a_paused_picture_does_not_grow() -> None:
+    history, view = History(), View(span=240.0, grows=True)
+    made = make.steady(100)
+    for one in made[:40]:
+        history.append(one)
+    view = view.frozen(history)
+    assert view.reach(history) == 45
+    for one in made[40:]:
+        history.append(one)
+    assert view.reach(history) == 45
+    assert view.live().reach(history) == 120
+
+
+def test_a_longer_span_while_it_grows_is_the_one_that_it_grows_to() -> None:
+    history = History()
+    for one in make.steady(7):
+        history.append(one)
+    longer = View(span=240.0, grows=True).wider(history, 1)
+    assert (longer.span, longer.grows) == (240, False)
+    assert longer.wider(history, 1).span == 480
+    assert View(span=240.0, grows=True).wider(history, -1).span == 5
