@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from rich.style import Style
 
 from damontui.damon.snapshot import Status
 from damontui.errors import SourceError
 from damontui.tui.app import DamontuiApp
+from damontui.tui.ink import SO_FAR, SOMEWHERE, Ink
+from damontui.tui.palette import RGB
 from damontui.tui.panes.headline import Headline
 from tests import make
 from tests.tui import made
@@ -118,3 +121,13 @@ async def test_it_is_the_line_below_the_title_at_every_size(size: tuple[int, int
         assert (pane.region.y, pane.region.height) == (1, 1)
         assert pane.text().startswith(" in use ")
         assert app.query_one("#regions").size.height >= 4
+
+
+def test_what_has_no_place_and_what_is_under_way_reads_without_colour() -> None:
+    style = Style()
+    for ascii_only, marks in ((False, "≈┊"), (True, "~|")):
+        ink = Ink((RGB(0, 0, 0), True, 16, True, style, style, "heat", False, True, ascii_only))
+        for texture, mark in zip((SOMEWHERE, SO_FAR), marks, strict=True):
+            text, _ = ink.cell(texture + 12, texture + 12)
+            assert text == mark + ink.glyphs[12]
+            assert ink.cell(12, 12)[0] != text

@@ -11,7 +11,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from damontui.analysis.heatmap import Place
-from damontui.damon import metrics
 from damontui.errors import UsageError
 from damontui.history import History
 from damontui.tui import listing as lists
@@ -22,6 +21,7 @@ from damontui.tui.panes.list import ListPane
 from damontui.tui.panes.savings import SavingsPane, subject
 from tests import make
 from tests.make import GIB, MIB
+from tests.tui import made
 from tests.tui.frames import drawn, frame
 
 SHOWN = make.snapshot(
@@ -259,16 +259,17 @@ def test_with_room_savings_say_what_sampling_cannot_tell() -> None:
     assert "By how DAMON samples, between 1.52 GiB and 2.83 GiB." in text
 
 
-def test_the_working_set_and_what_one_aggregation_saw() -> None:
+def test_the_working_set_has_its_time_beside_it() -> None:
     lines = drawn(SavingsPane(), frame(make.steady(240)), 50, 15)
-    assert "working  p0 1.06 p50 1.06 p90 1.43 p100 2.12 GiB" in lines
-    assert "working set p0 1.06 p50 1.06 p90 1.43 p100 2.12 GiB" in drawn(
-        SavingsPane(), frame(make.steady(240)), 66, 15
-    )
-    accessed = sorted(metrics.working_set(one) for one in make.steady(240))
-    line = next(line for line in lines if line.startswith("accessed"))
-    assert line.split()[2] == f"{accessed[0] / MIB:.3g}"
-    assert line.endswith(f"p100 {accessed[-1] / MIB:.3g} MiB")
+    assert "in 1 min p0 1.06 p50 1.06 p90 1.43 p100 2.12 GiB" in lines
+    wide = drawn(SavingsPane(), frame(make.steady(240)), 66, 15)
+    assert "used in 1 min p0 1.06 p50 1.06 p90 1.43 p100 2.12 GiB" in wide
+
+
+def test_counted_memory_is_said_by_kind() -> None:
+    lines = drawn(SavingsPane(), frame([made.process(120.0)]), 50, 30)
+    assert any(line.startswith("anon") and "244 MiB" in line for line in lines)
+    assert "swapped 12.0 MiB · huge 64.0 MiB" in lines
 
 
 def test_savings_without_regions_say_so() -> None:

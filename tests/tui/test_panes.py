@@ -272,7 +272,7 @@ def test_state_is_never_in_doubt() -> None:
     assert "GONE" in title(status=make.status("gone", "unloaded"))
     assert "ENDED" in title(status=make.status("ended", "at its end"))
     assert "SWITCHING" in title(switching=True)
-    assert "3 late" in title(snapshots=[make.snapshot(ROWS, late=3)])
+    assert "3 sampling deadlines missed" in title(snapshots=[make.snapshot(ROWS, late=3)])
     assert "locked" in title(description=make.description(locked="read-only"))
 
 

@@ -8,6 +8,7 @@ from math import ceil, floor, inf, nan
 
 import numpy as np
 
+from damontui.analysis import usage
 from damontui.analysis.heatmap import Place, region_at
 from damontui.damon import metrics
 from damontui.damon.snapshot import Snapshot
@@ -47,6 +48,10 @@ class Facts:
     temperature: float
     above: Neighbour | None
     below: Neighbour | None
+    memory: int | None = None
+    """Bytes in memory, where the addresses are not all memory."""
+    counted: bool = False
+    """Whether the rate is a share of its bytes, counted."""
 
     @property
     def size(self) -> int:
@@ -65,13 +70,15 @@ def facts(snapshot: Snapshot, place: Place) -> Facts | None:
         start=int(snapshot.start[region]),
         end=int(snapshot.end[region]),
         name=snapshot.names[region] if snapshot.names else "",
-        rate=float(metrics.access_rates(snapshot)[region]),
+        rate=float(usage.rates(snapshot)[region]),
         nr_accesses=count,
         samples=snapshot.attrs.max_nr_accesses,
         hz=count * 1e6 / snapshot.attrs.aggr_us,
         age=int(snapshot.age[region]),
-        idle_ms=int(metrics.idle_ms(snapshot)[region]),
+        idle_ms=int(usage.idle_ms_by_region(snapshot)[region]),
         temperature=float(metrics.temperatures(snapshot)[region]),
+        memory=int(snapshot.memory[region]) if snapshot.resident is not None else None,
+        counted=snapshot.measured is not None,
         above=_neighbour(snapshot, region, 1),
         below=_neighbour(snapshot, region, -1),
     )
@@ -228,6 +235,8 @@ class DetailPane(Pane):
             (f" {found.start:#x} … {found.end:#x}", "strong"),
             (f"  {size(found.size)}", "value"),
         ]
+        if found.memory is not None and found.memory != found.size:
+            parts.append((f", {size(found.memory)} in memory", "label"))
         if found.name:
             parts.append((f"  {found.name}", "bar"))
         if len(snapshot.targets) > 1:
@@ -259,15 +268,26 @@ def _numbers(found: Facts, width: int) -> Sequence[Span]:
     """Rate, state and temperature: what does not fit goes, the last first."""
     used = found.idle_ms < 0
     groups: list[tuple[Span, ...]] = [
-        ((" accessed ", "label"), (share(found.rate), "strong"), (" of samples", "label")),
+        (
+            (" used " if found.counted else " accessed ", "label"),
+            (share(found.rate), "strong"),
+            (" of its memory" if found.counted else " of samples", "label"),
+        ),
         ((" · ", "muted"), (state(found.idle_ms), "use" if used else "idle")),
-        ((" · ", "muted"), (_hz(found.hz), "value")),
-        ((" · temperature ", "label"), (heat(found.temperature), "value")),
-        ((f" · {found.nr_accesses} of {found.samples} looks", "muted"),),
-        ((f" · age {found.age} aggregations", "muted"),),
+        *([] if found.counted else _sampled(found)),
     ]
     parts: list[Span] = []
     for group in groups:
         if width_of(parts) + width_of(group) <= width:
             parts += group
     return parts
+
+
+def _sampled(found: Facts) -> list[tuple[Span, ...]]:
+    """What only sampling tells."""
+    return [
+        ((" · ", "muted"), (_hz(found.hz), "value")),
+        ((" · temperature ", "label"), (heat(found.temperature), "value")),
+        ((f" · {found.nr_accesses} of {found.samples} looks", "muted"),),
+        ((f" · age {found.age} aggregations", "muted"),),
+    ]

@@ -6,9 +6,10 @@ import numpy as np
 from textual import events
 from textual.message import Message
 
+from damontui.analysis import usage
 from damontui.analysis.heatmap import region_at
 from damontui.damon import metrics
-from damontui.damon.snapshot import Ints, Snapshot
+from damontui.damon.snapshot import KINDS, Ints, Snapshot
 from damontui.tui import listing as lists
 from damontui.tui.draw import Line, Pane, Span, fit
 from damontui.tui.frame import Frame
@@ -112,9 +113,14 @@ class ListPane(Pane):
         text = f" {len(self.regions)} {what}"
         if listing.filter.text and not listing.grouped:
             shown: Ints = np.asarray(self.regions, dtype=np.int64)
-            text += f" of {len(snapshot)}, {size(int(snapshot.sizes[shown].sum()))} of {size(snapshot.total_bytes)}"
+            text += f" of {len(snapshot)}, {size(int(snapshot.memory[shown].sum()))} of {size(snapshot.total_bytes)}"
         elif not listing.grouped:
             text += f", {size(snapshot.total_bytes)}"
+        measured = snapshot.measured
+        if listing.grouped and measured is not None:
+            sums = measured.kinds.sum(axis=0).tolist()
+            beside = [*zip(KINDS, sums, strict=True), ("swapped", measured.swapped), ("huge", measured.huge)]
+            text += "".join(f" · {name} {size(count)}" for name, count in beside if count)
         if listing.grouped and not any(snapshot.names):
             text = " nothing is named here: names come with processes (damontui PID)"
         return fit(((text, "muted"),), width)
@@ -175,8 +181,9 @@ class _Regions:
 
     def __init__(self, snapshot: Snapshot, listing: Listing, width: int) -> None:
         self.snapshot, self.listing, self.width = snapshot, listing, width
-        self.rates = metrics.access_rates(snapshot)
-        self.idle = metrics.idle_ms(snapshot)
+        self.rates = usage.rates(snapshot)
+        self.idle = usage.idle_ms_by_region(snapshot)
+        self.memory = snapshot.memory
         digits = max(9, len(f"{int(snapshot.end.max()):x}"))
         self.columns: list[Column] = [("address", "address", -(digits + 1)), ("size", "size", 9), ("rate", "rate", 6)]
         self.columns.append(("state", "state", 13))
@@ -197,14 +204,14 @@ class _Regions:
             name = f"{snapshot.targets[int(snapshot.target[region])]} {name}"
         parts: list[Span] = [
             (f"{int(snapshot.start[region]):x}".ljust(-widths[0]), "label"),
-            (size(int(snapshot.sizes[region])).rjust(widths[1]), "value"),
-            (share(float(self.rates[region])).rjust(widths[2]), "use" if idle < 0 else "muted"),
-            (words.rjust(widths[3]), "use" if idle < 0 else "idle"),
+            (f" {size(int(self.memory[region]))}".rjust(widths[1]), "value"),
+            (f" {share(float(self.rates[region]))}".rjust(widths[2]), "use" if idle < 0 else "muted"),
+            (f" {words}".rjust(widths[3]), "use" if idle < 0 else "idle"),
         ]
         if len(widths) > 5:
             hz = float(snapshot.nr_accesses[region]) * 1e6 / snapshot.attrs.aggr_us
             temperature = float(metrics.temperatures(snapshot)[region])
-            parts += [(f"{hz:.3g}".rjust(widths[4]), "value"), (heat(temperature).rjust(widths[5]), "value")]
+            parts += [(f" {hz:.4g}".rjust(widths[4]), "value"), (heat(temperature).rjust(widths[5]), "value")]
         return (*parts, (f" {name}", "bar"))
 
 

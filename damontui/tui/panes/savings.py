@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from damontui.analysis import savings
+from damontui.analysis import savings, usage
 from damontui.analysis.savings import THRESHOLDS, Ledger, Saving
 from damontui.damon.snapshot import Description, Snapshot
 from damontui.tui.axes import span_words
@@ -42,9 +42,9 @@ class SavingsPane(Pane):
             early = f"Watched for less than {idle_words(frame.threshold)}: what could be saved is not known yet."
             said = _wrapped([(early, "muted")], width)
         used = self.ledger.used_within(frame.threshold, since, frame.now)
-        past = [self._past(frame, width), _over_time("working set", used, width)]
+        past = [self._past(frame, width), _over_time(f"used in {idle_words(frame.threshold)}", used, width)]
         if height >= 14:
-            past.append(_over_time("accessed", self.ledger.accessed(since, frame.now), width))
+            past += kinds(snapshot, frame.threshold, width)
         room = height - len(past) - len(said)
         table = self._table(frame, snapshot, width, max(1, room))
         lines = [*table, *past]
@@ -52,7 +52,8 @@ class SavingsPane(Pane):
             lines.append(())
         lines += said
         if height - len(lines) >= 3:
-            lines += ((), *_wrapped([(CAVEAT, "muted")], width)[: height - len(lines) - 1])
+            caveat = CAVEAT if snapshot.measured is None else COUNTED
+            lines += ((), *_wrapped([(caveat, "muted")], width)[: height - len(lines) - 1])
         return lines[:height]
 
     # --- the table ---
@@ -126,17 +127,47 @@ CAVEAT = (
 )
 
 
+COUNTED = (
+    "Counted by the kernel, not sampled: of a huge page one touched byte counts all, and who reads the same process's "
+    "accesses at the same time spoils both."
+)
+
+
+def kinds(snapshot: Snapshot, threshold: float, width: int) -> list[Line]:
+    """What the memory of a process is made of, and how much of each kind is idle; nothing where that is not known."""
+    measured = snapshot.measured
+    if measured is None:
+        return []
+    lines: list[Line] = []
+    for kind, (count, used) in usage.by_kind(snapshot, threshold).items():
+        if count:
+            idle: Line = (("  idle ", "muted"), (size(max(0.0, count - used)).rjust(9), "idle"))
+            lines.append(fit(((kind.ljust(8), "label"), (f" {size(count)}".rjust(10), "value"), *idle), width))
+    beside = [
+        f"{name} {size(count)}" for name, count in (("swapped", measured.swapped), ("huge", measured.huge)) if count
+    ]
+    if beside:
+        lines.append(fit(((" · ".join(beside), "muted"),), width))
+    return lines
+
+
 def _over_time(what: str, found: Sequence[float], width: int) -> Line:
     """Percentiles of a size over time, all in the unit of the largest, which stands once."""
-    what = what.ljust(11) if width >= 53 else what.split()[0].ljust(8)
     if not found:
-        return fit(((f"{what} nothing was watched in this time", "muted"),), width)
+        return fit(((f"{what} not known yet: watched for less", "muted"),), width)
+    if width < 60:
+        what = what.removeprefix("used ")
     number, unit = size(found[-1]).split()
     scale = found[-1] / float(number) if float(number) else 1.0
     parts: list[Span] = [(what, "label")]
     for p, value in zip(savings.PERCENTILES, found, strict=True):
-        parts += [(f" p{p} ", "muted"), (f"{value / scale:.3g}", "strong" if p == 90 else "value")]
+        parts += [(f" p{p} ", "muted"), (_digits(value / scale), "strong" if p == 90 else "value")]
     return fit((*parts, (f" {unit}", "label")), width)
+
+
+def _digits(number: float) -> str:
+    """Three digits without a power of ten; what is too small for them is 0."""
+    return f"{number:.3g}" if number >= 0.001 else "0"
 
 
 def subject(description: Description, snapshot: Snapshot) -> str:
@@ -161,7 +192,8 @@ def in_words(saving: Saving, snapshot: Snapshot, frame: Frame) -> list[tuple[str
             "strong",
         )
     ]
-    sure = f"By how DAMON samples, between {size(saving.least)} and {size(saving.most)}."
+    how = "By how DAMON samples" if snapshot.measured is None else "Counted"
+    sure = f"{how}, between {size(saving.least)} and {size(saving.most)}."
     if snapshot.truth is not None:
         true = savings.true_share(snapshot.truth, saving.threshold) * saving.total
         sure += f" Truly idle for {within} now: {size(true)}."

@@ -103,7 +103,8 @@ def state(frame: Frame, *, short: bool = False) -> tuple[Span, ...]:
     if frame.recording:
         parts.append((f" {frame.recording if not short else 'REC'} ", "recording"))
     if frame.snapshot is not None and frame.snapshot.late:
-        parts.append((f" {frame.snapshot.late} late ", "warn"))
+        late = f"{frame.snapshot.late} late" if short else f"{frame.snapshot.late} sampling deadlines missed"
+        parts.append((f" {late} ", "warn"))
     return tuple(parts)
 
 
