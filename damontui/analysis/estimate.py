@@ -59,6 +59,8 @@ _ROUNDS = 4
 _FLOOR = 1e-3
 """Least chance of a positive look: what was never touched can still come into use."""
 _SLACK = 2.0
+_ROUNDED = 0.4
+"""What a count has lost on average by rounding: half of one at most, since not every region was joined."""
 _DECISIONS = ((0.005, 0.01), (0.2, 0.5), (0.8, 2.0))
 """``part`` and ``touches`` of the lenient, the plain and the strict decision."""
 _PLAIN = 1
@@ -103,6 +105,8 @@ class Estimate:
     """Length of the last aggregation: what is younger than that is in use."""
     looks: int
     """Looks at each region in it."""
+    bandwidth: float
+    """Bytes a second that were touched in it, a page at most once in a sampling interval."""
     start: Ints
     end: Ints
     target: Ints
@@ -127,11 +131,6 @@ class Estimate:
     def uncertainty(self) -> Floats:
         """0 where the time of the last touch is sure, 1 where nothing is known of it; shape ``(pieces,)``."""
         return (self.most_s - self.least_s) / np.maximum(np.maximum(self.most_s, self.aggregation_s), 1e-9)
-
-    @property
-    def bandwidth(self) -> float:
-        """Bytes a second that were touched lately, a page at most once in a sampling interval."""
-        return float((self.rate * self.bytes).sum())
 
     @property
     def total_bytes(self) -> float:
@@ -167,6 +166,7 @@ class _Column:
     looks: Floats
     size: Floats
     sample_s: float
+    bandwidth: float
     began: float
     time: float
 
@@ -243,7 +243,10 @@ class Estimator:
         counts = np.minimum(snapshot.nr_accesses, looks)
         sizes = snapshot.sizes.astype(np.float64)
         sample = snapshot.attrs.sample_us / 1e6
-        self._columns.append(_Column(counts, looks, sizes, sample, snapshot.began, snapshot.time))
+        # a joined region's count is a mean that was rounded down
+        more = np.where((counts > 0) & (counts < looks), np.minimum(counts + _ROUNDED, looks), counts)
+        bandwidth = float((snapshot.memory * more).sum()) * 1e6 / snapshot.attrs.aggr_us
+        self._columns.append(_Column(counts, looks, sizes, sample, bandwidth, snapshot.began, snapshot.time))
         self._solution = None
         lag = max(_LEAST_LAG, min(self._lag, _AT_ONCE // len(self)))
         step = 1 + len(self) * lag // _A_SNAPSHOT
@@ -276,15 +279,17 @@ class Estimator:
         idle = np.maximum(now - seen, 0.0)
         used = np.where(idle[_PLAIN] > 0, 0.0, now - np.maximum(state[_RESTED], state[_BORN]))
         start, end, target = self._start.copy(), self._end.copy(), self._target.copy()
-        rate = solution.rate[len(columns) - 1].copy()
+        rate = np.minimum(solution.rate[len(columns) - 1], 1.0 / columns[-1].sample_s)
         # when in an aggregation a touch came is not known either
         known = np.maximum(now - state[_BORN], 0.0)
         least, plain = np.maximum(idle[0] - _EARLY * length, 0.0), idle[_PLAIN].copy()
         most = np.minimum(idle[-1] + length, known)
         weights = self._bytes.copy()
         watched = max(0.0, now - self._since)
-        looks = int(columns[-1].looks[0])
-        return Estimate(now, watched, length, looks, start, end, target, weights, plain, least, most, used, rate)
+        looks, bandwidth = int(columns[-1].looks[0]), columns[-1].bandwidth
+        return Estimate(
+            now, watched, length, looks, bandwidth, start, end, target, weights, plain, least, most, used, rate
+        )
 
     # -- the map
 

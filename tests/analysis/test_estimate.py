@@ -41,7 +41,8 @@ def test_one_region_in_use_beside_one_that_never_was() -> None:
     assert estimate.working_set(1).found == MIB
     assert estimate.idle_ms_percentiles[:2] == (-40_000, -40_000)
     assert estimate.idle_ms_percentiles[26:] == (40_000,) * 75
-    assert estimate.bandwidth == pytest.approx(MIB * 10 / 20 / 0.05)
+    assert estimate.bandwidth == pytest.approx(MIB * 10.4 / 20 / 0.05)
+    assert estimate.rate.tolist() == pytest.approx([10, 0])
 
 
 def test_idle_time_runs_from_the_last_touch() -> None:
