@@ -345,3 +345,11 @@ def test_who_tunes_is_said_where_the_kernel_cannot() -> None:
     assert IntervalsPane().caption(frame([made]))[0] == "Intervals, auto-tuned"
     here = replace(made, tuned_here=True)
     assert IntervalsPane().caption(frame([here]))[0] == "Intervals, tuned by damontui, since this kernel cannot"
+
+
+def test_a_notice_goes_when_what_it_says_is_no_longer_so() -> None:
+    left = make.description(notice="DAMON_STAT is off: an earlier run was killed; run: damontui doctor")
+    off = [make.snapshot(ROWS, module=make.module_values(enabled=False))]
+    on = [make.snapshot(ROWS, module=make.module_values())]
+    assert any("an earlier run" in text for text, _ in messages(frame(off, description=left)))
+    assert not any("an earlier run" in text for text, _ in messages(frame(on, description=left)))

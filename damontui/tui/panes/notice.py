@@ -55,7 +55,9 @@ def messages(frame: Frame) -> list[tuple[str, str]]:
         out.append((f"{frame.lost.lost} events lost, {where} is partial", "warn"))
     if snapshot is not None and snapshot.note and len(snapshot):  # without regions, their pane says it
         out.append((snapshot.note, "warn"))
-    if frame.description.notice:
+    module = snapshot.module if snapshot is not None else None
+    back = module is not None and module.enabled and "DAMON_STAT is off" in frame.description.notice
+    if frame.description.notice and not back:  # it is on again: what was left off is no more
         out.append((frame.description.notice, "warn"))
     if frame.description.reason:
         reason = frame.description.reason
