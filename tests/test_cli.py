@@ -160,6 +160,9 @@ def test_options_may_stand_anywhere(words: str, capsys: pytest.CaptureFixture[st
         ("- snapshot", "", "- snapshot"),
         ("--now snapshot", "snapshot", "--now"),
         ("--seed snapshot", "", "--seed snapshot"),
+        ("-p 12 --once", "snapshot", "-p 12 --once"),
+        ("stat -n 3", "snapshot", "stat -n 3"),
+        ("run -- top -n 1", "run", "-- top -n 1"),
         ("", "", ""),
     ],
 )

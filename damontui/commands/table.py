@@ -38,7 +38,8 @@ EXAMPLES = """\
 examples:
   damontui                       what this machine has; simulated memory where it has nothing
   sudo damontui stat             the kernel's DAMON_STAT: the whole machine's memory
-  damontui demo:server --speed 60
+  damontui postgres              a process, by its name or PID
+  damontui 1234 --once           one look at it as text, without a screen
   damontui snapshot --json       one JSON object, for scripts
 
 exit status: 0; 1 the system said no; 2 wrong usage; 128 and the signal's number after a signal (130: Ctrl-C)
@@ -63,6 +64,9 @@ def parser_of(name: str) -> Parser:
     return parser
 
 
+_ONCE = ("--once", "-n", "--count")
+
+
 def module_of(name: str) -> ModuleType:
     return import_module(f"damontui.commands.{(COMMANDS[name] if name else LIVE).module}")
 
@@ -81,12 +85,15 @@ def split(words: list[str]) -> tuple[str, list[str]]:
     The first word that is neither an option nor an option's value decides, so that options may stand before it. Which
     options take a value, the command itself knows: each word that could be the command is tried with its own options,
     and with those of the live monitor where it has none of that name. A target of a command's name is written with a
-    path or after -p: ``./snapshot``, ``-p snapshot``.
+    path or after -p: ``./snapshot``, ``-p snapshot``. Without a command, ``--once`` and ``-n`` mean ``snapshot``, as in
+    other monitors.
     """
     own = words[: words.index("--")] if "--" in words else words
     for place, word in enumerate(own):
         if word in COMMANDS and _is_free(own[:place], word):
             return word, words[:place] + words[place + 1 :]
+    if any(word.partition("=")[0] in _ONCE for word in own):
+        return "snapshot", words
     return "", words
 
 

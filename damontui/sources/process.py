@@ -260,7 +260,7 @@ class ProcessSource:
         locks = [WatchLock(self._locks, who) for who in self._who] if self._locks is not None else []
         try:
             clearing.measured(self._charge(budget, before))
-            reading.seconds = clearing.seconds  # about as dear, as far as can be known before the first
+            reading.seconds = 2 * clearing.seconds  # what one costs beside a clear, before the first is measured
             began = self._clock()
             if not self.valid(processes):
                 yield self._status(*self.gone())
