@@ -31,8 +31,10 @@ tests.bench accuracy`` says how often it does on others).
 
 What is assumed: that samples fall evenly on a region's pages; that rates last for a few aggregations; that a piece is
 touched all over, if seldom. What cannot be seen: accesses in a part of a region that was joined and rounded down to a
-count of 0 before it was printed; anything faster than an aggregation; working sets within reach of the TLB; what was
-before the first snapshot or in a gap, so that nothing is idle for longer than it was watched.
+count of 0 before it was printed; pages between touched ones (one page in four that is always in use looks as all of
+them would, a quarter of the time: all of it counts as in use, and the interval does not hold that); anything faster
+than an aggregation; working sets within reach of the TLB; what was before the first snapshot or in a gap, so that
+nothing is idle for longer than it was watched.
 """
 
 from __future__ import annotations
