@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,11 +35,19 @@ class Amount:
     most: float
 
 
+@lru_cache(maxsize=2)  # every pane asks for the same snapshot's, most of them row by row
+def _idle_ms(snapshot: Snapshot) -> Ints:
+    found = metrics.idle_ms(snapshot)
+    found.flags.writeable = False
+    return found
+
+
+@lru_cache(maxsize=2)
 def watched(snapshot: Snapshot) -> float:
     """Seconds for which memory has been watched, as far as the snapshot tells: no idle time is longer."""
     if snapshot.measured is not None:
         return snapshot.measured.seconds[-1]
-    oldest = float(np.abs(metrics.idle_ms(snapshot)).max(initial=0)) / 1000
+    oldest = float(np.abs(_idle_ms(snapshot)).max(initial=0)) / 1000
     return oldest if snapshot.watched is None else max(oldest, snapshot.watched)
 
 
@@ -70,7 +79,7 @@ def used_by_region(snapshot: Snapshot, seconds: float) -> Floats:
     measured = snapshot.measured
     if measured is not None:
         return on_curve(measured.seconds, measured.used, seconds)
-    idle = metrics.idle_ms(snapshot)
+    idle = _idle_ms(snapshot)
     return np.where(idle >= seconds * 1000, 0.0, snapshot.memory)
 
 
@@ -92,7 +101,7 @@ def idle_ms_by_region(snapshot: Snapshot) -> Floats:
     Sampled: the kernel's (`metrics.idle_ms`). Measured: the time within which half of its bytes were touched, as its
     curve tells; in use is a region of which half was touched within the shortest time, for as long as its age says.
     """
-    held = metrics.idle_ms(snapshot).astype(np.float64)
+    held = _idle_ms(snapshot).astype(np.float64)
     measured = snapshot.measured
     if measured is None:
         return held

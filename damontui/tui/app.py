@@ -59,6 +59,8 @@ MODES: tuple[Mode, ...] = ("rate", "temperature", "idle")
 
 TERMINAL_LOST = 128 + signal.SIGHUP
 INTERRUPTED = 128 + signal.SIGINT
+_ESTIMATE_S = 1.0  # seconds between two estimates, source's clock
+_AT_ONCE = 32  # snapshots that an estimate takes in at one painting
 PATIENCE = 5.0
 """Seconds that a target has to end its monitoring before another takes its place."""
 
@@ -342,7 +344,6 @@ class DamontuiApp(Exploring):
         if isinstance(event, Snapshot):
             self._again = False
             self.interim = None
-            self._learn(event)
             if self.recorder is not None and self.recorder.error is not None:
                 self.notice = self.recorder.error
                 self._end_recording()
@@ -375,22 +376,24 @@ class DamontuiApp(Exploring):
             self.enabled, self.status = True, None
             self._start()
 
-    def _learn(self, snapshot: Snapshot) -> None:
-        """Let the estimate follow; counted bytes need none, and a record's past is not gone through again."""
-        if snapshot.measured is not None or not len(snapshot) or self.is_record:
-            return
-        if snapshot.time <= self._learned:  # a clock that began anew: another run of a model
-            self.estimator = Estimator()
-        self._learned = snapshot.time
-        self.estimator.add(snapshot)
-        self._estimate = None
-
     def _known(self) -> Estimate | None:
-        """The estimate of now; None where there is none, or the past is shown."""
-        if self.view is not None or self.is_record or self._learned == -math.inf or not len(self.estimator):
+        """The estimate of now; None where there is none, or the past is shown.
+
+        Made anew at most once in a second of the source's clock, from what came since. Where very much came at once
+        (a model as fast as it goes) the newest is taken, and the rest is a gap. Counted bytes need no estimate, and a
+        record's past is not gone through again.
+        """
+        newest = self.history.last
+        if self.view is not None or self.is_record or newest is None or newest.measured is not None or not len(newest):
             return None
-        if self._estimate is None:
-            self._estimate = self.estimator.estimate()
+        if newest.time < self._learned:  # a clock that began anew: another run of a model
+            self._unlearn()
+        if self._estimate is None or newest.time - self._estimate.time >= _ESTIMATE_S:
+            lately = newest.time - _AT_ONCE * (newest.time - newest.began)
+            for snapshot in self.history.between(max(self._learned, lately), math.inf)[-_AT_ONCE:]:
+                self.estimator.add(snapshot)
+                self._learned = snapshot.time
+            self._estimate = self.estimator.estimate() if len(self.estimator) else None
         return self._estimate
 
     def _unlearn(self) -> None:

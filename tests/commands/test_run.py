@@ -102,8 +102,8 @@ def test_without_json_the_end_is_a_summary_of_the_last_aggregation() -> None:
     assert done.returncode == 0
     assert done.stderr == ""
     assert done.stdout.startswith("sleep, process ")
-    assert "working set" in done.stdout
-    assert "aggregation 50" in done.stdout
+    assert "in use" in done.stdout
+    assert "read every 50" in done.stdout or "counted" in done.stdout
 
 
 def test_a_command_too_short_to_be_seen_says_so() -> None:

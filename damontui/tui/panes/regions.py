@@ -752,7 +752,8 @@ def _of_what(frame: Frame) -> str:
 
 def _whole(row: Codes) -> NDArray[np.bool_]:
     """Columns of a row of the picture that a whole aggregation has filled."""
-    return np.isin(row, (EMPTY, OFF, PENDING), invert=True) & ((row < SO_FAR) | (row >= GAP))
+    whole: NDArray[np.bool_] = (row != EMPTY) & (row != OFF) & (row != PENDING) & ((row < SO_FAR) | (row >= GAP))
+    return whole
 
 
 def _found(frame: Frame) -> int | None:
