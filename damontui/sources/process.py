@@ -95,10 +95,16 @@ class Cost:
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self._known = False
+
+    def guess(self, seconds: float) -> None:
+        """What one may cost, until the first is measured."""
+        self.seconds = seconds
 
     def measured(self, seconds: float) -> None:
         """Take in what one cost."""
-        weight = 4 if seconds < self.seconds else 2 if self.seconds else 1
+        weight = 1 if not self._known else 4 if seconds < self.seconds else 2
+        self._known = True
         self.seconds += (seconds - self.seconds) / weight
 
 
@@ -260,7 +266,7 @@ class ProcessSource:
         locks = [WatchLock(self._locks, who) for who in self._who] if self._locks is not None else []
         try:
             clearing.measured(self._charge(budget, before))
-            reading.seconds = 2 * clearing.seconds  # what one costs beside a clear, before the first is measured
+            reading.guess(2 * clearing.seconds)
             began = self._clock()
             if not self.valid(processes):
                 yield self._status(*self.gone())
