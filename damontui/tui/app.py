@@ -60,7 +60,7 @@ MODES: tuple[Mode, ...] = ("rate", "temperature", "idle")
 TERMINAL_LOST = 128 + signal.SIGHUP
 INTERRUPTED = 128 + signal.SIGINT
 _ESTIMATE_S = 1.0  # seconds between two estimates, source's clock
-_AT_ONCE = 32  # snapshots that an estimate takes in at one painting
+_AT_ONCE = 10_000  # regions that an estimate takes in at one painting, a third of a second
 PATIENCE = 5.0
 """Seconds that a target has to end its monitoring before another takes its place."""
 
@@ -389,8 +389,9 @@ class DamontuiApp(Exploring):
         if newest.time < self._learned:  # a clock that began anew: another run of a model
             self._unlearn()
         if self._estimate is None or newest.time - self._estimate.time >= _ESTIMATE_S:
-            lately = newest.time - _AT_ONCE * (newest.time - newest.began)
-            for snapshot in self.history.between(max(self._learned, lately), math.inf)[-_AT_ONCE:]:
+            most = max(16, _AT_ONCE // len(newest))
+            lately = newest.time - most * (newest.time - newest.began)
+            for snapshot in self.history.between(max(self._learned, lately), math.inf)[-most:]:
                 self.estimator.add(snapshot)
                 self._learned = snapshot.time
             self._estimate = self.estimator.estimate() if len(self.estimator) else None
