@@ -96,7 +96,8 @@ def drawn_frames_tell_what_memory_is_made_of(guest: Guest) -> None:
         load_mib=round(mine / MIB),
     )
     assert whole["shmem"] >= mine  # shared anonymous memory is what the load maps
-    assert all(count >= 0.9 * LOOKS for count in held.values()), held
+    # 95 of 100 on average: under 85 comes once in 10,000 times
+    assert all(count >= 0.85 * LOOKS for count in held.values()), held
 
 
 def _with(machine: Snapshot, drawn: Frames) -> Snapshot:

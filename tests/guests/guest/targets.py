@@ -460,6 +460,8 @@ def record_says_what_was_seen(guest: Guest) -> None:
         live = program.Background(guest.folder, "snapshot", "stat", "--json", "--now", "--count", "0")
         wait(live.lines, 60, "a snapshot")
         ended = program.run(guest.folder, "record", "stat", "--for", "10", "-o", str(file), limit=60)
+        count = len(live.lines())
+        wait(lambda: len(live.lines()) > count, 60, "one more snapshot, after the last that was recorded")
         live.send(signal.SIGTERM)
         seen = live.wait(30)
     assert ended.status == 0, ended.err
