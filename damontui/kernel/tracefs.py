@@ -208,18 +208,18 @@ class Trace:
         raise SourceError(_WHAT, f"{self._root.path(base)} and its like are taken", "end the other runs first")
 
     def _set_up(self, tracefs: str) -> None:
+        # opened before anything else is done: an instance that is read cannot be taken for a stale one
+        path = self._root.path(f"{self._folder}/trace_pipe")
+        try:
+            self._pipe = self._root.open(f"{self._folder}/trace_pipe", pipe=True)
+        except OSError as error:
+            raise KernelError(f"cannot read {path}", error) from error
         self._try("buffer_size_kb", str(self.buffer_kb))
         self._root.write(f"{self._folder}/trace_clock", "mono")
         present = _names(self._root, f"{tracefs}/events/damon")
         self._events = [event for event in (AGGREGATED, TUNE) if event in present]
         if self._pid is not None:
             self.only(self._pid)
-        # opened before anything is switched on: an instance that is read cannot be taken for a stale one
-        path = self._root.path(f"{self._folder}/trace_pipe")
-        try:
-            self._pipe = self._root.open(f"{self._folder}/trace_pipe", pipe=True)
-        except OSError as error:
-            raise KernelError(f"cannot read {path}", error) from error
         for event in reversed(self._events):  # tuning first: no aggregation without the line before it
             self._root.write(f"{self._folder}/events/damon/{event}/enable", "1")
 

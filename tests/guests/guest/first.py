@@ -83,7 +83,7 @@ def now_is_at_once(guest: Guest) -> None:
 
 @check(limit=GROWS_S + 900)
 def in_use_so_far_is_true(guest: Guest) -> None:
-    """Between aggregations of a minute, in use so far is what was touched since: within 15 % of memory in 9 of 10
+    """Between aggregations of a minute, in use so far is what was touched since, within 15 % of memory
 
     A region is a tenth of memory at most, and as a whole in use or not: so coarse is DAMON itself on an idle machine.
     """
@@ -124,7 +124,7 @@ def in_use_so_far_is_true(guest: Guest) -> None:
         errors.append(round(max(0.0, least - share, share - most), 3))
         shares.append((round(event.time - event.began, 1), share, round(least, 3), round(most, 3)))
     guest.facts.update(interims=len(known), aggregations_s=[round(x) for x in lengths], shares=shares, errors=errors)
-    assert sum(error <= 0.15 for error in errors) >= 0.9 * len(errors), shares
+    assert max(errors) <= 0.15, shares
     whole_ones = [event for event in events if isinstance(event, Snapshot)]
     guest.facts["whole"] = [round(float(e.sizes[e.nr_accesses > 0].sum()) / e.total_bytes, 3) for e in whole_ones]
     assert by_stat.status == 0, by_stat.err
