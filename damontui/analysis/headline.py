@@ -96,7 +96,7 @@ def _estimated(snapshot: Snapshot, threshold: float, estimate: Estimate) -> Head
     """The same by an estimate. Free memory is idle to DAMON, which sees no free page, so it is taken away from it."""
     watched = estimate.watched_s
     wanted = max(threshold, estimate.aggregation_s)
-    if wanted > watched * usage.NEAR:
+    if wanted > watched:  # nothing is idle for longer than that, not even nearly
         wanted = max((one for one in _TIMES if estimate.aggregation_s <= one <= watched), default=watched)
     idle, used = estimate.idle(wanted), estimate.working_set(wanted)
     free = None
