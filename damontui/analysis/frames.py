@@ -32,6 +32,11 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 """Kinds as people read them: all that the kernel uses itself is one line."""
 
 
+_UNSEEN = ("free", "hole", "slab", "page_tables", "kernel", "hugetlb")
+"""What DAMON cannot see: it looks at pages on an LRU list only (``mm/damon/ops-common.c``), all else looks idle."""
+_OF_KERNEL = GROUPS["kernel"]
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """Memory of one kind: bytes, and how many of them are idle for the threshold."""
@@ -49,6 +54,50 @@ def wilson(hits: float, draws: float, total: float) -> Amount:
     half = Z / (1 + Z * Z / draws) * sqrt(share * (1 - share) / draws + Z * Z / (4 * draws * draws))
     least, most = min(share, max(0.0, middle - half)), max(share, min(1.0, middle + half))
     return Amount(total * least, total * share, total * most)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unseen:
+    """Physical memory whose accesses DAMON cannot see."""
+
+    free: Amount
+    """Free memory and holes."""
+    kernel: Amount | None
+    """What the kernel uses itself; None without frames."""
+    by_region: Floats | None
+    """Bytes of both in each region, shape ``(regions,)``; None without frames."""
+
+    @property
+    def bytes(self) -> float:
+        """Best guess of both."""
+        return self.free.bytes + (self.kernel.bytes if self.kernel is not None else 0.0)
+
+
+def unseen(snapshot: Snapshot) -> Unseen | None:
+    """What of physical memory DAMON cannot see; None where that is not known, and of memory that is not physical.
+
+    By frames where there are some. ``MemFree`` is exact, so it stands for what is free where the frames' interval does
+    not contradict it (it does where only a part of memory is watched), and alone where there are no frames.
+    """
+    frames, total = snapshot.frames, float(snapshot.total_bytes)
+    exact = None if snapshot.free is None else min(float(snapshot.free), total)
+    if frames is None or not frames.drawn:
+        return None if exact is None else Unseen(Amount(exact, exact, exact), None, None)
+    counts, drawn = frames.counts, frames.drawn
+    at = {kind: number for number, kind in enumerate(FRAME_KINDS)}
+    empty, holes = float(counts[:, at["free"]].sum()), float(counts[:, at["hole"]].sum())
+    free, drawn_free = wilson(empty + holes, drawn, total), wilson(empty, drawn, total)
+    if exact is not None and drawn_free.least <= exact <= drawn_free.most:
+        hole = wilson(holes, drawn, total)
+        free = Amount(*(min(total, exact + (one if holes else 0.0)) for one in (hole.least, hole.bytes, hole.most)))
+    kernel = wilson(float(counts[:, [at[kind] for kind in _OF_KERNEL]].sum()), drawn, total)
+    hits = counts[:, [at[kind] for kind in _UNSEEN]].sum(axis=1)
+    # of a region of which little was drawn, what is known of all memory: as if two more frames had said so
+    share = (hits + 2.0 * hits.sum() / drawn) / (counts.sum(axis=1) + 2.0)
+    by_region = share * snapshot.sizes
+    wanted = min(total, free.bytes + kernel.bytes)
+    by_region = np.minimum(by_region * wanted / max(float(by_region.sum()), 1.0), snapshot.sizes)
+    return Unseen(free, kernel, by_region)
 
 
 def composition(snapshot: Snapshot, seconds: float) -> dict[str, Part]:
