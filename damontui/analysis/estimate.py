@@ -355,6 +355,10 @@ class Estimator:
             raise UsageError(f"estimate: only moments since {self._columns[0].time:g} s are kept; ask for a later one")
         return self._about(sum(column.time <= when for column in self._columns) - 1)
 
+    def window(self) -> Iterator[tuple[Snapshot, Callable[[], Estimate]]]:
+        """The moments that later snapshots can still correct, oldest first, and what makes their estimates."""
+        return ((column.snapshot, partial(self._about, at)) for at, column in enumerate(self._columns))
+
     def finish(self) -> None:
         """No more snapshots come: what is known now is final."""
         self._settle(len(self._columns))

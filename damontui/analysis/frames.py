@@ -35,6 +35,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 _UNSEEN = ("free", "hole", "slab", "page_tables", "kernel", "hugetlb")
 """What DAMON cannot see: it looks at pages on an LRU list only (``mm/damon/ops-common.c``), all else looks idle."""
 _OF_KERNEL = GROUPS["kernel"]
+SEEN = ("file", "shmem", "anon", "unevictable", "huge")
+"""Kinds of which it can be told what is idle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,41 +102,45 @@ def unseen(snapshot: Snapshot) -> Unseen | None:
     return Unseen(free, kernel, by_region)
 
 
-def composition(snapshot: Snapshot, seconds: float) -> dict[str, Part]:
+def composition(snapshot: Snapshot, seconds: float, idle: Floats | None = None) -> dict[str, Part]:
     """Each kind of memory (`FRAME_KINDS`), ``unevictable`` and ``huge`` (of any kind); {} without frames.
 
     Args:
         snapshot: of physical memory.
         seconds: the threshold; idle is what lies in regions not touched for at least so long. Free frames and holes are
             no memory in use by anybody, and are never counted as idle.
+        idle: share of the memory in each region that is idle for so long (`Estimate.idle_by_region`), shape
+            ``(regions,)``; what the kernel uses itself is then not counted as idle either, since DAMON cannot see it.
+            None is the kernel's rule.
     """
     frames = snapshot.frames
     if frames is None:
         return {}
     columns = {name: frames.counts[:, at] for at, name in enumerate(FRAME_KINDS)}
-    return _parts(snapshot, columns | {"unevictable": frames.unevictable, "huge": frames.huge}, seconds)
+    return _parts(snapshot, columns | {"unevictable": frames.unevictable, "huge": frames.huge}, seconds, idle)
 
 
-def grouped(snapshot: Snapshot, seconds: float) -> dict[str, Part]:
+def grouped(snapshot: Snapshot, seconds: float, idle: Floats | None = None) -> dict[str, Part]:
     """`composition` in five groups (`GROUPS`), for people."""
     frames = snapshot.frames
     if frames is None:
         return {}
     at = {kind: number for number, kind in enumerate(FRAME_KINDS)}
     columns = {name: frames.counts[:, [at[kind] for kind in kinds]].sum(axis=1) for name, kinds in GROUPS.items()}
-    return _parts(snapshot, columns, seconds)
+    return _parts(snapshot, columns, seconds, idle)
 
 
-def _parts(snapshot: Snapshot, columns: Mapping[str, Ints], seconds: float) -> dict[str, Part]:
+def _parts(snapshot: Snapshot, columns: Mapping[str, Ints], seconds: float, share: Floats | None) -> dict[str, Part]:
     drawn = snapshot.frames.drawn if snapshot.frames is not None else 0
     if not drawn:
         return {}
     total = float(snapshot.sizes.sum())
-    idle = _idle_share(snapshot, seconds)
+    idle = _idle_share(snapshot, seconds) if share is None else share
+    never = ("free", "hole") if share is None else (*_UNSEEN, "kernel")
     return {
         name: Part(
             wilson(float(counts.sum()), drawn, total),
-            wilson(0.0 if name in ("free", "hole") else float((counts * idle).sum()), drawn, total),
+            wilson(0.0 if name in never else float((counts * idle).sum()), drawn, total),
         )
         for name, counts in columns.items()
     }

@@ -21,6 +21,8 @@ MARKS = 64
 """Most copies of the estimator: about 0.1 MB each on an ordinary map, 1 MB at the most pieces."""
 _STRIDE = 64
 """Snapshots from one mark to the next, at first."""
+_BATCH = 8
+"""Decisions that become final at once: less work."""
 _CHUNK = 128
 """Snapshots that are asked of a history at once."""
 
@@ -33,6 +35,10 @@ class Past(Protocol):
 
     def between(self, since: float, until: float, most: int | None = None) -> Sequence[Snapshot]:
         """Snapshots whose aggregation overlaps the time, oldest first, thinned evenly to ``most``."""
+
+
+class Entries(Past, Protocol):
+    """A past that can be gone through, few snapshots at a time."""
 
     def after(self, time: float) -> float | None:
         """When the first entry that ended after ``time`` ended; None where there is none."""
@@ -47,13 +53,14 @@ class Hindsight:
     Args:
         past: the history.
         pieces: most pieces of the map.
-        final: is told each snapshot, and what is known of its moment, once that is final; oldest first.
+        final: is told each snapshot, and what is known of its moment, once that is final; oldest first. Of counted
+            bytes there is no estimate to be had.
         forget: is called where the history began anew, so that what ``final`` was told is of no use any more.
     """
 
     def __init__(
         self,
-        past: Past,
+        past: Entries,
         pieces: int = PIECES,
         final: Final | None = None,
         forget: Callable[[], None] = lambda: None,
@@ -66,8 +73,9 @@ class Hindsight:
 
     def _begin(self) -> None:
         self._epoch, self._generation = self._past.epoch, -1
-        self._estimator = Estimator(self._pieces, final=self._final)
+        self._estimator = Estimator(self._pieces, batch=_BATCH, final=self._final)
         self._marks: list[Estimator] = [self._estimator.copy()]
+        self._counted = -math.inf
         self._since_mark = 0
         self._stride = _STRIDE
         self._now: Estimate | None = None
@@ -76,7 +84,7 @@ class Hindsight:
     @property
     def until(self) -> float:
         """Up to which moment the history was gone through, source's clock; -inf at first."""
-        return self._estimator.until
+        return max(self._estimator.until, self._counted)
 
     def learn(self, most: int | None = None, *, until: float = math.inf, skip: bool = False) -> bool:
         """Take in what is new, at most so many snapshots; False where more are left.
@@ -94,7 +102,7 @@ class Hindsight:
         if past.generation == self._generation:
             return True
         generation = past.generation
-        since = self._estimator.until
+        since = self.until
         if skip and most is not None:
             newest = past.between(since, math.inf, 1)
             if newest:
@@ -107,7 +115,7 @@ class Hindsight:
             self._add(snapshot)
             if not later:
                 return True
-        if past.after(self._estimator.until) is not None:
+        if past.after(self.until) is not None:
             return False
         self._generation = generation
         return True
@@ -115,6 +123,9 @@ class Hindsight:
     def _add(self, snapshot: Snapshot) -> None:
         self._now = None
         if snapshot.measured is not None:
+            self._counted = snapshot.time
+            if self._final is not None:
+                self._final(snapshot, self._estimator.estimate)
             return
         self._estimator.add(snapshot)
         self._since_mark += 1
@@ -124,6 +135,10 @@ class Hindsight:
             if len(self._marks) > MARKS:
                 del self._marks[1::2]
                 self._stride *= 2
+
+    def window(self) -> Iterator[tuple[Snapshot, Callable[[], Estimate]]]:
+        """The moments that ``final`` was not told yet, and what makes their estimates as they are known now."""
+        return self._estimator.window()
 
     def now(self) -> Estimate | None:
         """The estimate of the newest moment that was taken in; None where there was none."""
@@ -138,7 +153,8 @@ class Hindsight:
             moment: seconds on the source's clock. The estimate is of the last aggregation that had ended by then.
         """
         if moment >= self._estimator.until:
-            return self.now()
+            following = self._past.after(self._estimator.until)
+            return self.now() if following is None or following > moment else None
         if self._then is not None and self._then[0] <= moment < self._then[1]:
             return self._then[2]
         mark = next(one for one in reversed(self._marks) if one.until <= moment)
@@ -186,7 +202,7 @@ class _Reach:
             self._found = about()
 
 
-def _following(past: Past, since: float) -> Iterator[Snapshot]:
+def _following(past: Entries, since: float) -> Iterator[Snapshot]:
     """All snapshots that ended after a moment, oldest first, few of them unpacked at a time."""
     while (first := past.after(since)) is not None:
         found = past.between(since, first + _CHUNK * max(past.resolution_at(first), 1e-3))

@@ -53,7 +53,9 @@ def test_a_moment_of_a_history_is_as_with_all_snapshots_up_to_its_lag(burst: lis
     found = Hindsight(kept(burst))
     assert found.now() is None
     assert found.learn()
-    assert same(found.now(), past(burst))
+    newest, all_of_it = found.now(), past(burst)
+    assert newest is not None
+    assert newest.idle(10).found == pytest.approx(all_of_it.idle(10).found, abs=0.02 * all_of_it.total_bytes)
     for index in (3, 70, len(burst) // 2, len(burst) - 4):
         moment = burst[index].time
         # the marks lie elsewhere than the moment, so that decisions were made final at other times: nearly the same
@@ -72,7 +74,8 @@ def test_only_as_far_as_it_was_gone_through(burst: list[Snapshot]) -> None:
     assert found.until == burst[19].time
     assert found.learn(until=burst[30].time)
     assert found.until == burst[30 + LAG].time
-    assert same(found.about(burst[90].time), found.now())
+    assert found.about(burst[90].time) is None
+    assert same(found.about(burst[42].time), found.now())
     assert not found.learn(20, skip=False)
     assert found.learn(40, skip=True)
     newest = found.now()
@@ -117,7 +120,7 @@ def test_marks_are_bounded_and_what_is_final_is_told_in_order() -> None:
     found.learn()
     assert len(found._marks) <= MARKS
     assert told == [one.time for one in snapshots[: len(told)]]
-    assert len(snapshots) - len(told) == LAG
+    assert LAG <= len(snapshots) - len(told) < 2 * LAG
     early = found.about(100.0)
     assert early is not None
     assert early.watched_s == 100.0
