@@ -59,7 +59,7 @@ MODES: tuple[Mode, ...] = ("rate", "temperature", "idle")
 
 TERMINAL_LOST = 128 + signal.SIGHUP
 INTERRUPTED = 128 + signal.SIGINT
-_JUST_PAINTED = 0.9  # seconds after a repaint in which the clock need not be painted on its own
+_SOON, _STREAM = 0.5, 1.25  # seconds after a repaint in which the clock need not go on by itself; so, in a stream
 _ESTIMATE_S = 1.0  # seconds between two estimates, source's clock
 _AT_ONCE = 10_000  # regions that an estimate takes in at one painting, a third of a second
 PATIENCE = 5.0
@@ -225,7 +225,7 @@ class DamontuiApp(Exploring):
         self._unsubscribe: Callable[[], None] = lambda: None
         self.recorder: Recorder | None = None
         self._unrecord: Callable[[], None] = lambda: None
-        self._painted = 0.0
+        self._painted, self._apart = 0.0, math.inf
         self._played = time.monotonic()
         self._timer: Timer | None = None
         self._player: Timer | None = None
@@ -643,7 +643,8 @@ class DamontuiApp(Exploring):
         if not self.screen_stack or not self.screen_stack[0].query(TitleBar):
             return
         self._timer = None
-        self._painted = time.monotonic()
+        now = time.monotonic()
+        self._painted, self._apart = now, now - self._painted
         self._wind()
         frame = self.frame()
         self.screen_stack[0].query_one("#body").set_class(not frame.live and not frame.record, "-frozen")
@@ -688,7 +689,7 @@ class DamontuiApp(Exploring):
         if now - self._cpu[0] >= 2.0:
             self.own_cpu = (cpu - self._cpu[1]) / (now - self._cpu[0])
             self._cpu = (now, cpu)
-        if self.enabled and self.error is None and not self._exit and now - self._painted >= _JUST_PAINTED:
+        if self.enabled and self.error is None and not self._exit and now - self._painted >= (_STREAM if self._apart < _STREAM else _SOON):
             frame = self.frame()
             try:
                 title, notice, regions, intervals, *_, headline = self._panes()
