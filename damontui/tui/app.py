@@ -39,6 +39,7 @@ from damontui.tui import keys
 from damontui.tui.draw import ShownFilter
 from damontui.tui.explore import Exploring
 from damontui.tui.frame import Frame, Mode
+from damontui.tui.heatmap.widget import RegionsPane
 from damontui.tui.panes.bandwidth import BandwidthPane
 from damontui.tui.panes.headline import Headline
 from damontui.tui.panes.idle import IdlePane
@@ -46,7 +47,6 @@ from damontui.tui.panes.intervals import IntervalsPane
 from damontui.tui.panes.keyline import KeyLine
 from damontui.tui.panes.notice import Notice
 from damontui.tui.panes.output import OutputPane
-from damontui.tui.panes.regions import RegionsPane
 from damontui.tui.panes.scrubber import Scrubber
 from damontui.tui.panes.title import TitleBar
 from damontui.tui.screens.help import HelpScreen
@@ -239,7 +239,7 @@ class DamontuiApp(Exploring):
         yield Headline(id="headline")
         yield Notice(id="notice")
         with Container(id="body"):
-            yield RegionsPane(id="regions")
+            yield RegionsPane(self.composer, id="regions")
             with Container(id="side"):
                 yield IntervalsPane(id="intervals")
                 yield BandwidthPane(id="bandwidth")
@@ -689,7 +689,12 @@ class DamontuiApp(Exploring):
         if now - self._cpu[0] >= 2.0:
             self.own_cpu = (cpu - self._cpu[1]) / (now - self._cpu[0])
             self._cpu = (now, cpu)
-        if self.enabled and self.error is None and not self._exit and now - self._painted >= (_STREAM if self._apart < _STREAM else _SOON):
+        if (
+            self.enabled
+            and self.error is None
+            and not self._exit
+            and now - self._painted >= (_STREAM if self._apart < _STREAM else _SOON)
+        ):
             frame = self.frame()
             try:
                 title, notice, regions, intervals, *_, headline = self._panes()
