@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import os
 import socket
 import sys
 import threading
@@ -333,6 +334,10 @@ class TextFile:
         self._due = float("-inf")
         self._state: tuple[object, ...] = ()
         self._written = False
+        with files.Place(path):  # its folder is there, or that is said before anything is begun
+            pass
+        if not os.access(path.parent, os.W_OK):
+            raise SourceError(f"cannot write {path}", "permission denied", "choose another folder")
         if files.refuse_there(path, force=True) and not force and not self._is_ours():
             raise SourceError(f"cannot write {path}", "the file is there already and none of ours", "or: --force")
 
