@@ -18,7 +18,11 @@ from typing import Any
 
 import pytest
 
-PACKAGES = {"prometheus-node-exporter": "prometheus-node-exporter", "chromium": "chromium"}
+PACKAGES = {
+    "systemd-analyze": "systemd",
+    "prometheus-node-exporter": "prometheus-node-exporter",
+    "chromium": "chromium",
+}
 
 
 def need(program: str) -> str:

@@ -6,6 +6,7 @@ import importlib.util
 import sys
 import threading
 from contextlib import ExitStack
+from importlib import resources
 from pathlib import Path
 
 from damontui.commands.call import Call, Parser, add_target
@@ -20,6 +21,7 @@ examples:
   sudo damontui export --textfile /var/lib/prometheus/node-exporter/damon.prom
   sudo damontui export stat --listen 192.0.2.7:19317     on another address, which must be written
   damontui export demo --listen 0                        made-up memory, on any free port
+  damontui export --unit                                 a unit for systemd: least privileges, hardened
 
 The metrics, a unit for systemd and what it may do: damontui help export"""
 
@@ -43,6 +45,9 @@ def arguments(parser: Parser) -> None:
         default=10.0,
         help="seconds between two writings of that file (10)",
     )
+    group.add_argument(
+        "--unit", action="store_true", help="print a unit for systemd that starts this very program, and end"
+    )
     group.add_argument("--force", action="store_true", help="replace a file of that name that is none of ours")
 
 
@@ -56,6 +61,9 @@ def need_library() -> None:
 
 def run(call: Call) -> int:
     """Export until a signal comes or the target ends."""
+    if call.words.unit:
+        print(unit(call.program), end="")
+        return 0
     need_library()
     from damontui.commands.scrape import Exporter, Newest, Server, TextFile, is_loopback, parse_address
     from damontui.output.metrics import Reading
@@ -106,6 +114,13 @@ def run(call: Call) -> int:
         last = Exporter(source, publish, _say).run(threading.Event())
         _say(last.text if last is not None and last.text else f"{about.title} ended")
     return 0
+
+
+def unit(program: str) -> str:
+    """A unit for systemd that starts ``program``."""
+    text = resources.files("damontui").joinpath("systemd/damontui-export.service").read_text("utf-8")
+    # systemd takes % for a specifier and $ for a variable
+    return text.replace("/usr/bin/damontui", program.replace("%", "%%").replace("$", "$$"), 1)
 
 
 def word(call: Call) -> str:

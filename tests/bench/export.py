@@ -7,6 +7,7 @@ then; the exporter makes its readings, and one of a hundred is scraped in both f
 from __future__ import annotations
 
 import gc
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -80,6 +81,7 @@ def resident() -> float:
 
 def run(smoke: bool) -> list[dict[str, Any]]:
     """Rows with what is held after each quarter of the day."""
+    logging.getLogger("damontui").setLevel(logging.ERROR)  # that it fails now and then is meant
     hours = 1.0 if smoke else 24.0
     day, rows, costs = Day(hours), [], []
     seen = snapshots = 0

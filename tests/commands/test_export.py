@@ -21,6 +21,7 @@ import pytest
 
 from damontui import cli
 from damontui.commands import scrape
+from damontui.commands.export import unit
 from damontui.commands.scrape import Exporter, Newest, Server, TextFile, is_loopback, parse_address
 from damontui.damon.snapshot import Snapshot
 from damontui.errors import SourceError, UsageError
@@ -383,6 +384,24 @@ def test_what_cannot_be_is_one_sentence(words: list[str], said: str, capsys: pyt
     err = capsys.readouterr().err.strip()
     assert said in err
     assert "\n" not in err
+
+
+# -- a unit for systemd
+
+
+def test_the_unit_is_sound_and_least(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["export", "--unit"]) == 0
+    text = capsys.readouterr().out
+    assert re.search(r"^CapabilityBoundingSet=CAP_DAC_OVERRIDE$", text, re.MULTILINE)
+    assert unit("/opt/a%b$c/damontui").count("ExecStart=/opt/a%%b$$c/damontui export stat") == 1
+    path = tmp_path / "damontui-export.service"
+    path.write_text(unit("/usr/bin/true"))
+    analyze = need("systemd-analyze")
+    done = subprocess.run([analyze, "verify", path], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+    command = [analyze, "security", "--offline=yes", "--threshold=25", path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout[-300:]  # 2.5 of 10 at most, 0 is best
 
 
 # -- a real Prometheus
