@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from damontui.analysis import counted
 from damontui.damon.attrs import Attrs
+from damontui.damon.fields import joined as joined_fields
 from damontui.damon.snapshot import Ints, Snapshot, ints
 from damontui.packing import Packed, Tables, cost, pack
 
@@ -281,13 +282,14 @@ def merged(older: Snapshot, newer: Snapshot, most: int = COARSE_REGIONS) -> Snap
     its units, where it covers, else the older's. ``attrs`` tell the whole interval, ``next_attrs`` what was in force
     after it. Then neighbours that are most alike are joined, size-weighted, until ``most`` are left; never across a
     gap, a target or a name. Bytes in memory are the newer's where it covers, shared out evenly over the addresses of a
-    region that is cut. Counted bytes are joined by `damontui.analysis.counted`; what frames held is not kept.
+    region that is cut. Counted bytes are joined by `damontui.analysis.counted`; what a snapshot holds beside is joined
+    as it is declared (``past`` of `damontui.damon.fields.Fact`).
     """
     targets, renamed = _targets(older, newer)
     attrs = _both(older.attrs, newer.attrs)
-    cpu = newer.cpu if older.cpu is None or newer.cpu is None else _mean(older, newer, older.cpu, newer.cpu)
+    beside = joined_fields(Snapshot, older, newer, (older.attrs.aggr_us, newer.attrs.aggr_us))
     if newer.measured is not None:
-        return replace(counted.merged(older, newer, attrs, targets, renamed, most), cpu=cpu)
+        return replace(counted.merged(older, newer, attrs, targets, renamed, most), **beside)
     pieces = [_cut(older, newer, renamed, target, attrs) for target in range(len(targets))]
     table = tuple(dict.fromkeys((*newer.names, *older.names, "")))
     columns = [np.concatenate(column) for column in zip(*pieces, strict=True)]
@@ -304,18 +306,9 @@ def merged(older: Snapshot, newer: Snapshot, most: int = COARSE_REGIONS) -> Snap
         target=target,
         targets=targets,
         names=names,
-        complete=older.complete and newer.complete,
-        lost=older.lost + newer.lost,
-        cpu=cpu,
-        note=newer.note or older.note,
         resident=None if older.resident is None and newer.resident is None else memory,
-        frames=None,
+        **beside,
     )
-
-
-def _mean(older: Snapshot, newer: Snapshot, first: float, second: float) -> float:
-    a, b = older.attrs.aggr_us, newer.attrs.aggr_us
-    return (first * a + second * b) / (a + b)
 
 
 def _targets(older: Snapshot, newer: Snapshot) -> tuple[tuple[int, ...], Ints]:

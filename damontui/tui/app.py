@@ -24,7 +24,8 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from damontui import files, units
-from damontui.analysis.estimate import Estimate, Estimator
+from damontui.analysis.estimate import Estimate
+from damontui.analysis.savings import Learned
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Description, Event, Interim, Snapshot, Status
 from damontui.errors import DamontuiError, SourceError, UsageError
@@ -60,8 +61,8 @@ MODES: tuple[Mode, ...] = ("rate", "temperature", "idle")
 TERMINAL_LOST = 128 + signal.SIGHUP
 INTERRUPTED = 128 + signal.SIGINT
 _SOON, _STREAM = 0.5, 1.25  # seconds after a repaint in which the clock need not go on by itself; so, in a stream
-_ESTIMATE_S = 1.0  # seconds between two estimates, source's clock
 _AT_ONCE = 10_000  # regions that an estimate takes in at one painting, a third of a second
+_LITTLE = 100  # snapshots of a record that are gone through between two steps of the player
 PATIENCE = 5.0
 """Seconds that a target has to end its monitoring before another takes its place."""
 
@@ -205,9 +206,7 @@ class DamontuiApp(Exploring):
         self.mode: Mode = self.options.mode
         self.all_percentiles = self.options.all_percentiles
         self.by_rule = False
-        self.estimator = Estimator()
-        self._estimate: Estimate | None = None
-        self._learned = -math.inf
+        self.learned = Learned(self.history)
         self.own_cpu: float | None = None
         self.only: str | None = None
         """The pane that is shown alone."""
@@ -277,10 +276,11 @@ class DamontuiApp(Exploring):
 
     def _wind(self) -> None:
         """The clock of a record goes only while it plays: to be woken ten times a second for nothing is dear."""
-        if self._player is None or self.playing == self._wound:
+        going = self.playing or self.is_record
+        if self._player is None or going == self._wound:
             return
-        self._wound = self.playing
-        if self.playing:
+        self._wound = going
+        if going:
             self._played = time.monotonic()
             self._player.resume()
         else:
@@ -290,6 +290,10 @@ class DamontuiApp(Exploring):
         now = time.monotonic()
         self._played, seconds = now, now - self._played
         self.advance(min(seconds, 1.0))  # after a suspension it goes on where it was
+        if self.is_record:  # what is known of its moments comes little by little
+            before = self.learned.hindsight.until
+            if self.learned.learn(_LITTLE) and self.learned.hindsight.until != before:
+                self.paint()
 
     def _follow_command(self) -> None:
         assert self.output is not None
@@ -392,29 +396,20 @@ class DamontuiApp(Exploring):
             self._start()
 
     def _known(self) -> Estimate | None:
-        """The estimate of now; None where there is none, or the past is shown.
+        """What is known now of the moment shown; None where nothing is, and of counted bytes, which need no estimate.
 
-        Made anew at most once in a second of the source's clock, from what came since. Where very much came at once
-        (a model as fast as it goes) the newest is taken, and the rest is a gap. Counted bytes need no estimate, and a
-        record's past is not gone through again.
+        Where very much came at once (a model as fast as it goes) the newest is taken, and the rest is a gap.
         """
         newest = self.history.last
-        if self.view is not None or self.is_record or newest is None or newest.measured is not None or not len(newest):
+        if newest is None or not len(newest):
             return None
-        if newest.time < self._learned:  # a clock that began anew: another run of a model
-            self._unlearn()
-        if self._estimate is None or newest.time - self._estimate.time >= _ESTIMATE_S:
-            most = max(16, _AT_ONCE // len(newest))
-            lately = newest.time - most * (newest.time - newest.began)
-            for snapshot in self.history.between(max(self._learned, lately), math.inf)[-most:]:
-                self.estimator.add(snapshot)
-                self._learned = snapshot.time
-            self._estimate = self.estimator.estimate() if len(self.estimator) else None
-        return self._estimate
-
-    def _unlearn(self) -> None:
-        """Another target: nothing is known of it."""
-        self.estimator, self._estimate, self._learned = Estimator(), None, -math.inf
+        # a clock that began anew is another run of a model
+        if self.learned.past is not self.history or newest.time < self.learned.hindsight.until:
+            self.learned = Learned(self.history)
+        live = self.view is None and not self.is_record
+        moment = None if live else newest.time if self.view is None else self.view
+        known = self.learned.about(moment, max(16, _AT_ONCE // len(newest)))
+        return known if newest.measured is None else None
 
     def action_rule(self) -> None:
         """Idle times as estimated, or by the kernel's rule."""
@@ -543,7 +538,6 @@ class DamontuiApp(Exploring):
         self.history = monitor.history
         self.description = monitor.source.describe()
         self.status = self.error = self.interim = self._lost = self.view = self.notice = None
-        self._unlearn()
         self._by_others = False
         self._put_away = (None, "", "")
         self.look_anew(self.options.span)
@@ -614,6 +608,7 @@ class DamontuiApp(Exploring):
             mode=self.mode,
             all_percentiles=self.all_percentiles,
             estimate=self._known(),
+            learned=self.learned,
             by_rule=self.by_rule,
             glyphs=bool(self._glyphs) or self.options.ascii,
             ascii=self.options.ascii,
