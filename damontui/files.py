@@ -234,13 +234,14 @@ def begin(path: str | Path, *, force: bool = False, what: str = "write") -> int:
 
 
 @contextmanager
-def whole(path: str | Path, *, force: bool = False, what: str = "write") -> Iterator[BinaryIO]:
+def whole(path: str | Path, *, force: bool = False, what: str = "write", mode: int = 0o600) -> Iterator[BinaryIO]:
     """A file for writing that has its name only when all is written; until then, and after a fault, nothing changes.
 
     Args:
         path: of the file.
         force: replace what is there.
         what: the verb of the sentences.
+        mode: who may read it, whatever the umask is.
 
     Raises:
         SourceError: it cannot be written, or is there already.
@@ -253,6 +254,8 @@ def whole(path: str | Path, *, force: bool = False, what: str = "write") -> Iter
             try:
                 with os.fdopen(descriptor, "wb") as file:
                     yield file
+                    if mode != 0o600:
+                        os.fchmod(file.fileno(), mode)
             except OSError as error:
                 raise SourceError(f"cannot {what} {path}", _why(error), "") from error
             place.put(name, force=force)

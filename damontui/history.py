@@ -134,6 +134,10 @@ class History:
 
         The newest of them always is among them.
         """
+        return list(self.walk(since, until, most))
+
+    def walk(self, since: float, until: float, most: int | None = None) -> Iterator[Snapshot]:
+        """The snapshots of `between` one by one: of a long past, not all of them are unpacked at the same time."""
         found: list[_Entry] = []
         with self._lock:
             for level in reversed(self._levels):
@@ -146,7 +150,7 @@ class History:
         if most is not None and len(found) > most:
             step = -(-len(found) // most)
             found = found[(len(found) - 1) % step :: step]
-        return [entry.snapshot() for entry in found]
+        return (entry.snapshot() for entry in found)
 
     def _entry_at(self, time: float) -> _Entry | None:
         with self._lock:
