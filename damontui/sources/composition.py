@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from damontui.damon.snapshot import Snapshot
 from damontui.errors import SourceError
 from damontui.kernel.pages import BUDGET, FrameSampler
 from damontui.kernel.procfs import free_bytes
+from damontui.kernel.readers import READERS
 from damontui.kernel.root import Root
 
 
@@ -65,8 +67,9 @@ class Composition:
         frames = None
         if self._sampler is not None:
             try:
-                frames = self._sampler.look(snapshot)
-            except SourceError as error:
+                # many reads: one deadline for all of them
+                frames = READERS.ask(partial(self._sampler.look, snapshot))
+            except (SourceError, OSError) as error:
                 self.close()
                 self.reason = f"what memory is made of is not known any more: {error}"
         return replace(snapshot, frames=frames, free=free_bytes(self._root))
