@@ -58,9 +58,10 @@ class Measured:
     used: Ints
     """Bytes of each region touched within each time, shape ``(regions, times)``."""
     least: Ints
-    """Bytes of all regions together that were touched within each time for certain, shape ``(times,)``."""
+    """Bytes of all regions together that were touched within each time at least, shape ``(times,)``: as long as the
+    pattern is what it was lately, else for certain (`damontui.operations.curve` has the derivation)."""
     most: Ints
-    """Bytes of all regions together that can have been touched within each time, shape ``(times,)``."""
+    """Bytes of all regions together that were touched within each time at most, shape ``(times,)``; likewise."""
     kinds: Ints
     """Resident bytes of each region by kind (`KINDS`), shape ``(regions, 3)``."""
     swapped: int = 0

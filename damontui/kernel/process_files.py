@@ -30,9 +30,9 @@ MOST = 1 << 30
 """Bytes of one file of a process, at most: ``smaps`` has 800 for each of up to a million mappings."""
 
 _SMAPS_STEP = os.sysconf("SC_PAGESIZE") // 2
-"""The kernel fills a page with mappings, as far as whole ones fit in, and walks the page tables of the first that does not
-fit again for the next page. It stops at what was asked for, so half a page leaves room for the mapping that goes over:
-none is walked twice, which halves the time where the largest is concerned."""
+"""The kernel fills a page with mappings, as far as whole ones fit in, and walks the page tables of the first that does
+not fit again for the next page. It stops at what was asked for, so half a page leaves room for the mapping that goes
+over: none is walked twice, which halves the time where the largest is concerned."""
 _PF_KTHREAD = 0x0020_0000
 _HEADER = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) ([-rwxsp]{4}) [0-9a-f]+ [0-9a-f]+:[0-9a-f]+ \d+(?: +(.*))?")
 _REFERENCED = b"\nReferenced:"

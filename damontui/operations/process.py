@@ -229,7 +229,7 @@ class Process:
         else:
             self.curve.cleared(now)
         self._steady, self._sums = 0, (-1, -1)
-        self.dense = [now + 0.1, now + 0.3]
+        self.dense = [now + 0.09, now + 0.3]
 
     def read(self) -> bool:
         """Read what was touched since the clear; False where it is gone. Raises `SourceError`.

@@ -1,7 +1,7 @@
 """Processes through ``/proc`` as a source: when to clear and when to read, within a budget of CPU time and pauses.
 
 The accessed bits are cleared at the start, then soon after the pattern has changed (2 s at the earliest, 10 s where it
-keeps changing the same way), and otherwise after 10, 20, 40, 60, 60 … s. They are read 0.1 and 0.3 s after a clear
+keeps changing the same way), and otherwise after 10, 20, 40, 60, 60 … s. They are read 0.09 and 0.3 s after a clear
 where the budget has room for it, and for each snapshot: once a second, or as seldom as the budget demands.
 """
 
