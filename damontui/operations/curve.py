@@ -9,18 +9,18 @@ Used within T is then, for T shorter than the epoch, ``R(T)`` and the news of th
 of ``R(now)`` and what the former epoch's end said of ``T - age of the epoch`` (cold memory stays cold), news beside it.
 How sure that is. Two bounds hold whatever the pattern is: what R grew by within T was touched for certain, and
 nothing can have been but what was touched in the epoch and, for longer T, before it (memory that became resident was
-touched then). In a saturated epoch they say next to nothing: R grows no more. As long as the pattern is what it was in the last
-epochs, these say more; the clears know nothing of the process, so each is a look at a random moment. Let some bytes be
-touched together, once in a period P.
+touched then). In a saturated epoch they say next to nothing: R grows no more. As long as the pattern is what it was in
+the last epochs, these say more; the clears know nothing of the process, so each is a look at a random moment. Let some
+bytes be touched together, once in a period P.
 
 * *least*. If P > T, a clear has them touched within ``t < T`` after it with a chance of ``t / P < t / T``, and ``k``
-  clears in a row with less than ``(t / T)**k``. So what was touched within ``T * 0.1**(1 / k)`` of each of the last ``k``
-  clears is touched within any T, but for a chance of one in ten; ``k`` is what says most, and a time between two
+  clears in a row with less than ``(t / T)**k``. So what was touched within ``T * 0.1**(1 / k)`` of each of the last
+  ``k`` clears is touched within any T, but for a chance of one in ten; ``k`` is what says most, and a time between two
   readings counts as the earlier.
-* *most*. Bytes first touched later than ``10 T`` after a clear have P > 10 T or were as late by chance; they are in the
-  last T with a chance of less than one in ten. So it is what was touched within ``10 T`` of one of the last clears, and
-  at most ``R(now)``.
-* For T longer than the epoch, the larger bound counts what both epochs touched twice. What is touched within any
+* *most*. Bytes first touched later than ``10 T`` after a clear have P > 10 T; they are in the last T with a chance of
+  less than one in ten. So it is what was touched within ``10 T`` of one of the last clears (of epochs that lasted for T
+  at least), and, for T shorter than the epoch, at most ``R(now)``.
+* For T longer than the epoch, the sum of both parts counts twice what both epochs touched. What is touched within any
   ``w``, the shorter of both parts of T, was touched in both and is taken off once.
 
 In an epoch with news, or where somebody else clears the bits, only the bounds that always hold are told, and the epochs
@@ -222,7 +222,12 @@ class Curve:
         inside = seconds < age * (1 - 1e-9)
         if inside.any():
             found[:, inside], grown = self._inside(seconds[inside])
-            least[:, inside] = np.maximum(grown, np.minimum(always[:, inside], now[:, None]))
+            hot = np.minimum(
+                always[:, inside], now[:, None] - grown
+            )  # touched soon after the clear: not what grew late
+            least[:, inside] = np.maximum(
+                grown + np.where(seconds[inside] <= age / 2, hot, 0.0), np.minimum(always[:, inside], now[:, None])
+            )
             most[:, inside] = np.minimum(self._lately(seconds[inside]) if steady else np.inf, now[:, None])
         if not inside.all():
             longer = seconds[~inside]
@@ -231,7 +236,8 @@ class Curve:
             found[:, ~inside] = np.maximum(former, base[:, None]) + news[:, None]
             least[:, ~inside] = np.maximum(np.maximum(sure - self._lost[:, None], now[:, None]), always[:, ~inside])
             both = self._always(np.minimum(longer - age, age)) if steady else np.zeros_like(can)
-            most[:, ~inside] = now[:, None] + can - np.minimum(both, np.minimum(can, now[:, None]))
+            union = now[:, None] + can - np.minimum(both, np.minimum(can, now[:, None]))
+            most[:, ~inside] = np.minimum(union, self._lately(longer)) if steady else union
         rss = self._rss[:, None]
         found = np.minimum(np.maximum.accumulate(np.maximum(found, least), axis=1), rss)
         most = np.minimum(np.maximum.accumulate(np.maximum(most, found), axis=1), rss)
@@ -272,12 +278,15 @@ class Curve:
         return found
 
     def _lately(self, seconds: Floats) -> Floats:
-        """Bytes of each mapping that can have been touched within such a time: see *most* above."""
-        found = np.zeros((len(self._rss), len(seconds)))
+        """Bytes of each mapping that can have been touched within such a time: see *most* above.
+
+        Infinite where no epoch lasted so long.
+        """
+        found = np.full((len(self._rss), len(seconds)), -np.inf)
         for times, read in [(np.array(self._times), np.stack(self._read)), *self._alike]:
             at = np.minimum(np.searchsorted(times, seconds / _CHANCE), len(times) - 1)
-            found = np.maximum(found, read[at].T)
-        return found
+            found = np.maximum(found, np.where(times[-1] >= seconds, read[at].T, -np.inf))
+        return np.where(np.isinf(found), np.inf, found)
 
     def _inside(self, seconds: Floats) -> tuple[Floats, Floats]:
         times, read = np.array(self._times), np.stack(self._read, axis=1)
