@@ -5,8 +5,10 @@ seconds after it. Of memory whose pattern is steady, ``R(T)`` is what is used wi
 that is larger than the curve's bend explains (increments of a steady pattern shrink) is *news*: memory that woke, or a
 hot set that moved. It was touched just then, and it was not touched before in the epoch.
 
-Used within T is then, for T shorter than the epoch, ``R(T)`` and the news of the last T. For longer T it is the larger
-of ``R(now)`` and what the former epoch's end said of ``T - age of the epoch`` (cold memory stays cold), news beside it.
+Used within T is then, for T shorter than the epoch, ``R(T)`` (or, where that is less, the median of the last three
+epochs' as long as nothing changed) and the news of the last T. For longer T it is the larger of ``R(now)`` and what the
+former epoch's end said of ``T - age of the epoch`` (cold memory stays cold), news beside it.
+
 How sure that is. Two bounds hold whatever the pattern is: what R grew by within T was touched for certain, and
 nothing can have been but what was touched in the epoch and, for longer T, before it (memory that became resident was
 touched then). In a saturated epoch they say next to nothing: R grows no more. As long as the pattern is what it was in
@@ -297,6 +299,12 @@ class Curve:
             # between the clear and the first reading nothing was measured: what the former epoch said, or the reading
             known = self._ago(seconds[early], "bytes") if self._former is not None else read[:, 1:2]
             steady[:, early] = np.minimum(read[:, 1:2], known)
+        if len(self._alike) >= 2 and not (self._changed or self._disturbed):
+            # more than usual so soon after the clear: what is touched now and then came by chance just there
+            values = [
+                np.where(seconds <= there[-1], _at(there, done.T, seconds), np.inf) for there, done in self._alike[:2]
+            ]
+            steady = np.minimum(steady, np.median(np.stack([steady, *values]), axis=0))
         excess = np.stack(self._excess, axis=1)
         since = times[-1] - seconds
         length = np.diff(times, prepend=-1.0)  # the clear itself brought nothing
