@@ -24,6 +24,7 @@ class Composition:
         root: where /proc is.
         rng: chooses frames; another one each time where None.
         budget: share of one CPU for drawing frames; 0 for none.
+        whole: whether the snapshots are of all memory, so that ``MemFree`` is theirs.
         clock: seconds, monotonic.
     """
 
@@ -33,11 +34,13 @@ class Composition:
         rng: np.random.Generator | None = None,
         *,
         budget: float = BUDGET,
+        whole: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._root = root
         self._rng = rng if rng is not None else np.random.default_rng()
         self._budget = budget
+        self._whole = whole
         self._clock = clock
         self._sampler: FrameSampler | None = None
         self.reason = ""
@@ -72,4 +75,4 @@ class Composition:
             except (SourceError, OSError) as error:
                 self.close()
                 self.reason = f"what memory is made of is not known any more: {error}"
-        return replace(snapshot, frames=frames, free=free_bytes(self._root))
+        return replace(snapshot, frames=frames, free=free_bytes(self._root) if self._whole else None)
