@@ -88,7 +88,7 @@ class Wish:
 
     def buckets(self) -> str:
         """All buckets of the hosts that are summed."""
-        return f"({self.of(_BUCKET, self._rule())} and {_ON} ({self.good()}))"
+        return f"({self.of(_BUCKET, self.by_rule())} and {_ON} ({self.good()}))"
 
     def sums(self) -> str:
         """The fleet's buckets, or each group's."""
@@ -105,7 +105,8 @@ class Wish:
             f"unless {_ON} {self.of('damon_target_info', _OLD)}"
         )
 
-    def _rule(self) -> str:
+    def by_rule(self) -> str:
+        """The matcher of the rule."""
         return f'rule="{self.rule}"'
 
 
@@ -127,8 +128,8 @@ def ask(engine: Engine, wish: Wish, at: float | None = None, clock: Callable[[],
     table = _Table(wish, enabled, notes)
     bound = f'le=~"{wish.threshold:g}(\\\\.0)?"'
     at = now if at is None else at
-    total = table.column(engine.instant(wish.of(_BUCKET, wish._rule(), 'le="+Inf"'), at))
-    used = table.column(engine.instant(wish.of(_BUCKET, wish._rule(), bound), at))
+    total = table.column(engine.instant(wish.of(_BUCKET, wish.by_rule(), 'le="+Inf"'), at))
+    used = table.column(engine.instant(wish.of(_BUCKET, wish.by_rule(), bound), at))
     columns: dict[str, Floats] = {
         "total": total,
         "idle": np.maximum(total - used, 0.0),
@@ -178,13 +179,30 @@ def trend(engine: Engine, wish: Wish, now: float, span: float, points: int = 60)
         points = min(points, 12)
         # that a host was good then is asked of each moment, too
         query = f"sum by (le) {wish.buckets()}"
+    return _trend(engine.over(query, now - span, now, max(1.0, span / max(1, points - 1))), recorded=recorded)
+
+
+def _trend(answer: Iterable[Series], *, recorded: bool) -> Trend:
     found: dict[float, list[tuple[str, float]]] = {}
-    for one in engine.over(query, now - span, now, max(1.0, span / max(1, points - 1))):
+    for one in answer:
         for at, value in one.points:
             found.setdefault(at, []).append((one.labels.get("le", ""), value))
     made = [(at, buckets(pairs)) for at, pairs in sorted(found.items())]
     good = [(at, one) for at, one in made if one is not None]
     return Trend(tuple(at for at, _ in good), tuple(one for _, one in good), recorded)
+
+
+def history(engine: Engine, wish: Wish, hosts: Hosts, at: int, now: float, span: float, points: int = 60) -> Trend:
+    """The buckets of one host over the last ``span`` seconds. Raises `SourceError`."""
+    own = (f"job={quoted(hosts.jobs[at])}", f"instance={quoted(hosts.names[at])}")
+    query = f"sum by (le) ({wish.of(_BUCKET, wish.by_rule(), *own)})"
+    return _trend(engine.over(query, now - span, now, max(1.0, span / (points - 1))), recorded=False)
+
+
+def quoted(text: str) -> str:
+    """A text as PromQL has it in quotes."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
 
 
 class _Table:
