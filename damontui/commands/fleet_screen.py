@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 
 from damontui.commands.call import Call
 from damontui.commands.endings import Ended
 from damontui.commands.screen import _Abandoned, _restore, _terminal
-from damontui.fleet.ask import Wish, ask, history, trend
+from damontui.fleet.ask import Wish, ask_hosts, ask_sums, history, trend
 from damontui.fleet.client import Client
+from damontui.fleet.model import Picture
 from damontui.tui.fleet import FleetApp, Questions
 
 SPAN_S = 3600.0
@@ -18,8 +20,14 @@ SPAN_S = 3600.0
 def show(call: Call, client: Client, wish: Wish) -> int:
     """Open the screen; returns the exit status. Raises `Ended` where a signal ended it."""
     settings = call.settings
+
+    def pictures(wish: Wish) -> Iterator[Picture]:
+        hosts = ask_hosts(client, wish)
+        yield hosts
+        yield ask_sums(client, wish, hosts)
+
     questions = Questions(
-        lambda wish: ask(client, wish),
+        pictures,
         lambda wish, picture: trend(client, wish, picture.time, SPAN_S),
         lambda wish, picture, at: history(client, wish, picture.hosts, at, picture.time, SPAN_S),
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -30,6 +32,7 @@ from damontui.fleet.model import (
 )
 
 MOST_HOSTS = 100_000
+_AT_ONCE = 3
 RULES = ("estimate", "kernel")
 RECORDED = "damon:memory_idle_seconds_bucket:sum"
 """The recording rule that has the fleet's buckets ready (see the rules in this package)."""
@@ -105,6 +108,10 @@ class Wish:
             f"unless {_ON} {self.of('damon_target_info', _OLD)}"
         )
 
+    def recorded(self) -> str:
+        """What a recording rule has ready of all hosts, where there is one for this threshold."""
+        return f'{RECORDED}{{{self.by_rule()}, threshold="{self.threshold:g}"}}'
+
     def by_rule(self) -> str:
         """The matcher of the rule."""
         return f'rule="{self.rule}"'
@@ -115,6 +122,13 @@ _OLD = 'kernel=~"6\\\\.17([^0-9].*)?"'
 
 def ask(engine: Engine, wish: Wish, at: float | None = None, clock: Callable[[], float] = time.monotonic) -> Picture:
     """The fleet at a time (seconds since 1970), or now by the engine's clock. Raises `SourceError`."""
+    return ask_sums(engine, wish, ask_hosts(engine, wish, at, clock), clock)
+
+
+def ask_hosts(
+    engine: Engine, wish: Wish, at: float | None = None, clock: Callable[[], float] = time.monotonic
+) -> Picture:
+    """The same without its sums, which take the engine longest. Raises `SourceError`."""
     began = clock()
     enabled = engine.instant(wish.of("damon_enabled"), at)
     if not enabled:
@@ -123,47 +137,78 @@ def ask(engine: Engine, wish: Wish, at: float | None = None, clock: Callable[[],
             "there is nothing to see", f"the engine knows no damon_enabled{there}", "damontui help export says how"
         )
     now = max(one.points[0][0] for one in enabled)
-    # all that follows is asked of the same moment
     notes: list[str] = []
     table = _Table(wish, enabled, notes)
+    del enabled
+    # all that follows is asked of the same moment, some of it at once: the engine reads while an answer is taken apart
+    moment = now if at is None else at
     bound = f'le=~"{wish.threshold:g}(\\\\.0)?"'
-    at = now if at is None else at
-    total = table.column(engine.instant(wish.of(_BUCKET, wish.by_rule(), 'le="+Inf"'), at))
-    used = table.column(engine.instant(wish.of(_BUCKET, wish.by_rule(), bound), at))
-    columns: dict[str, Floats] = {
-        "total": total,
-        "idle": np.maximum(total - used, 0.0),
-        "free": table.column(engine.instant(wish.of("damon_memory_bytes", 'kind="free"'), at)),
-        "working_set": table.column(engine.instant(wish.of("damon_working_set_bytes", 'threshold="60"'), at)),
-        "bandwidth": table.column(engine.instant(wish.of("damon_estimated_bandwidth_bytes_per_second"), at)),
-        "pressure": table.column(engine.instant(wish.of("damon_pressure_memory_some_ratio"), at)),
-        "age": now - table.column(engine.instant(wish.of("damon_last_aggregation_timestamp_seconds"), at)),
-        "watched": table.column(engine.instant(wish.of("damon_watched_seconds"), at)),
-        "interval": table.column(engine.instant(wish.of("damon_aggregation_interval_seconds"), at)),
+    queries = {
+        "total": wish.of(_BUCKET, wish.by_rule(), 'le="+Inf"'),
+        "used": wish.of(_BUCKET, wish.by_rule(), bound),
+        "free": wish.of("damon_memory_bytes", 'kind="free"'),
+        "working_set": wish.of("damon_working_set_bytes", 'threshold="60"'),
+        "bandwidth": wish.of("damon_estimated_bandwidth_bytes_per_second"),
+        "pressure": wish.of("damon_pressure_memory_some_ratio"),
+        "last": wish.of("damon_last_aggregation_timestamp_seconds"),
+        "watched": wish.of("damon_watched_seconds"),
+        "interval": wish.of("damon_aggregation_interval_seconds"),
+        "old": wish.of("damon_target_info", _OLD),
     }
-    old = np.nan_to_num(table.column(engine.instant(wish.of("damon_target_info", _OLD), at))) > 0
+    with _pool() as pool:
+        gone = pool.submit(_gone, engine, wish, moment, set(table.keys))
+        columns = {
+            name: done.result()
+            for name, done in [
+                (name, pool.submit(lambda query: table.column(engine.instant(query, moment)), query))
+                for name, query in queries.items()
+            ]
+        }
+        left = gone.result()
+    columns["idle"] = np.maximum(columns["total"] - columns.pop("used"), 0.0)
+    columns["age"] = now - columns.pop("last")
+    old = np.nan_to_num(columns.pop("old")) > 0
     states = [
         state_of(
             enabled=float(table.enabled[row]),
             age=float(columns["age"][row]),
             watched=float(columns["watched"][row]),
             interval=float(columns["interval"][row]),
-            total=float(total[row]),
+            total=float(columns["total"][row]),
             old=bool(old[row]),
             threshold=wish.threshold,
         )
         for row in range(len(table))
     ]
-    gone = _gone(engine, wish, at, set(table.keys))
-    hosts = _with_gone(table, columns, states, gone)
-    sums = _sums(engine.instant(wish.sums(), at), wish.by)
-    if not sums and "ok" in states:
+    hosts = _with_gone(table, columns, states, left)
+    return Picture(now, wish.threshold, wish.rule, hosts, {}, tuple(notes), clock() - began, whole=False)
+
+
+@contextmanager
+def _pool() -> Iterator[ThreadPoolExecutor]:
+    """Some threads; where one question fails, those that are not asked yet are dropped, and nobody waits for others."""
+    pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ask")
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def ask_sums(engine: Engine, wish: Wish, picture: Picture, clock: Callable[[], float] = time.monotonic) -> Picture:
+    """A picture of `ask_hosts` with its sums. Raises `SourceError`."""
+    began = clock()
+    answer = [] if wish.match or wish.by else engine.instant(f"sum by (le) ({wish.recorded()})", picture.time)
+    sums = _sums(answer or engine.instant(wish.sums(), picture.time), wish.by)
+    notes = list(picture.notes)
+    hosts = picture.hosts
+    if not sums and "ok" in hosts.states:
         notes.append("the engine has no sums of its hosts' buckets")
     elif "" in sums:
-        own = float(np.nansum(np.where([state == "ok" for state in states], total, 0.0)))
+        own = float(np.nansum(np.where([state == "ok" for state in hosts.states], hosts.columns["total"], 0.0)))
         if abs(own - sums[""].total) > 0.02 * max(own, sums[""].total):
             notes.append("the engine's sums are not those of its hosts: some came or went meanwhile")
-    return Picture(now, wish.threshold, wish.rule, hosts, sums, tuple(notes), clock() - began)
+    took = picture.took + clock() - began
+    return replace(picture, sums=sums, notes=tuple(notes), took=took, whole=True)
 
 
 def trend(engine: Engine, wish: Wish, now: float, span: float, points: int = 60) -> Trend:
@@ -172,9 +217,9 @@ def trend(engine: Engine, wish: Wish, now: float, span: float, points: int = 60)
     Taken from the recording rule where there is one, which costs next to nothing. Without it the engine must sum all
     buckets of all hosts for each point, so there are few of them.
     """
-    recorded = bool(not wish.match and engine.instant(f'count({RECORDED}{{rule="{wish.rule}"}})', now))
+    recorded = bool(not wish.match and engine.instant(f"count({wish.recorded()})", now))
     if recorded:
-        query = f'sum by (le) ({RECORDED}{{rule="{wish.rule}"}})'
+        query = f"sum by (le) ({wish.recorded()})"
     else:
         points = min(points, 12)
         # that a host was good then is asked of each moment, too

@@ -141,6 +141,8 @@ class Picture:
     """What is odd about the answers, one sentence each."""
     took: float = 0.0
     """Seconds that the questions took."""
+    whole: bool = True
+    """Whether the sums have been asked for, and not only the hosts."""
 
     @property
     def counted(self) -> Mapping[str, int]:

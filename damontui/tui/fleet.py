@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -26,7 +26,8 @@ _FILTER = 80
 class Questions:
     """What the screen can ask; each may take seconds, raises `DamontuiError`, and is called in a thread."""
 
-    picture: Callable[[Wish], Picture]
+    pictures: Callable[[Wish], Iterator[Picture]]
+    """The hosts, and then the same with their sums."""
     trend: Callable[[Wish, Picture], Trend]
     """Of the fleet, up to a picture's time."""
     history: Callable[[Wish, Picture, int], Trend]
@@ -140,8 +141,10 @@ class FleetApp(App[int]):
         """Take in an answer, or why there is none: then the last picture stays."""
         if isinstance(news, Picture):
             self._came = self.clock()
-            chosen = self._chosen_name()
-            self._change(picture=news, error="", asking=False, opened=self._opened_in(news))
+            chosen, before = self._chosen_name(), self.seen.picture
+            if not news.whole and before is not None and (before.threshold, before.rule) == (news.threshold, news.rule):
+                news = replace(news, sums=before.sums)  # until those of now are there
+            self._change(picture=news, error="", asking=not news.whole, opened=self._opened_in(news))
             self._reorder(chosen)
         elif isinstance(news, Trend):
             self._change(trend=news)
@@ -166,12 +169,15 @@ class FleetApp(App[int]):
         wish, questions = self.wish, self.questions
 
         def work() -> None:
+            picture = None
             try:
-                picture = questions.picture(wish)
+                for picture in questions.pictures(wish):
+                    self.call_from_thread(self._came_for, wish, picture)
             except DamontuiError as error:
                 self.call_from_thread(self._failed, error)
                 return
-            self.call_from_thread(self._came_for, wish, picture)
+            if picture is None:
+                return
             # once a minute at most: without recording rules it is a burden for the engine
             if self._asked_trend is None or self._asked_trend[0] != wish or picture.time - self._asked_trend[1] >= 60:
                 self._asked_trend = wish, picture.time
@@ -194,7 +200,7 @@ class FleetApp(App[int]):
 
     def _came_for(self, wish: Wish, picture: Picture) -> None:
         self.feed(picture)
-        if wish != self.wish:  # another wish was made meanwhile
+        if wish != self.wish and picture.whole:  # another wish was made meanwhile
             self.action_now()
 
     # -- what is wished

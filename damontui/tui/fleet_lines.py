@@ -123,7 +123,8 @@ def _percentiles(seen: Seen, picture: Picture, width: int, height: int) -> list[
     lines: list[Line] = [((f"  {what_if_words(could)}", "strong"),)]
     everything = picture.sums.get("")
     if everything is None:
-        return [*lines, (("  no host's memory can be summed", "muted"),), ()]
+        why = "no host's memory can be summed" if picture.whole else "summing what all hosts hold"
+        return [*lines, ((f"  {why}", "muted"),), ()]
     if height < 16:
         words = ", ".join(f"p{share * 100:g} {quantile_words(everything, share)}" for share in QUANTILES)
         return [*lines, ((f"  {words}", "value"),), ()]
