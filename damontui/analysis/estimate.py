@@ -70,7 +70,7 @@ _LARGE = 30.0
 """A region of a thirtieth of all memory is large: there the whole of `touches` is asked for."""
 _EARLY = 3
 """Aggregations by which a last touch may have been missed where it was seldom looked at."""
-_RULE_OF_THREE = 3.0
+RULE_OF_THREE = 3.0
 """−ln 0.05, rounded: looks at a share of pages that would have found it with 95 % confidence."""
 _SIMILAR_RATE, _SIMILAR_IDLE = 1.5, 0.03
 _AT_ONCE = 24_576
@@ -142,9 +142,7 @@ class Estimate:
     def idle(self, seconds: float) -> Interval:
         """Bytes not touched for at least ``seconds``, which must be over 0."""
         least, found, most = (ages >= seconds - 1e-9 for ages in (self.least_s, self.idle_s, self.most_s))
-        hidden = (
-            _RULE_OF_THREE * self.aggregation_s / (self.looks * np.maximum(self.least_s[least], self.aggregation_s))
-        )
+        hidden = RULE_OF_THREE * self.aggregation_s / (self.looks * np.maximum(self.least_s[least], self.aggregation_s))
         sure = float((self.bytes[least] * (1.0 - np.minimum(1.0, hidden))).sum())
         return Interval(sure, float(self.bytes[found].sum()), float(self.bytes[most].sum()))
 

@@ -107,6 +107,86 @@ class Frames:
         return int(self.counts.sum())
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A control group, and what the kernel counts for it and those below it: bytes, None where it does not tell."""
+
+    path: str
+    """Below where the hierarchy is mounted: ``/`` for the uppermost, ``/system.slice/nginx.service``."""
+    current: int | None = None
+    """``memory.current``."""
+    max: int | None = None
+    """``memory.max``; None also where there is no limit, as in the next one."""
+    high: int | None = None
+    """``memory.high``."""
+    swap: int | None = None
+    """``memory.swap.current``."""
+    inactive_file: int | None = None
+    """``inactive_file`` of ``memory.stat``, which the kubelet subtracts from ``memory.current``."""
+    dying: int = 0
+    """Deleted groups below it whose memory lingers; the kernel charges it to the closest group that is there."""
+    gone: bool = False
+    """Whether it was deleted since its frames were looked at."""
+
+    @property
+    def working_set(self) -> int | None:
+        """What the kubelet calls the working set: ``memory.current`` without ``inactive_file``, 0 at least."""
+        if self.current is None or self.inactive_file is None:
+            return None
+        return max(0, self.current - self.inactive_file)
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A range of physical addresses with a name (``node 0 Normal``), bytes."""
+
+    start: int
+    end: int
+    name: str
+
+
+UNCHARGED, UNSEEN, OTHERS = -1, -2, -3
+"""What stands for a group in `Owners.group`: charged to none; to one that cannot be seen; to one of the small ones."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Owners:
+    """To whom randomly chosen page frames are charged, drawn evenly over all of physical memory.
+
+    An entry says of ``count`` frames, drawn from between two addresses, what they held and to whom they are charged.
+    As they are drawn, that range is one frame; in a record it is the region. Arrays have shape ``(entries,)`` and are
+    read-only.
+    """
+
+    groups: tuple[Group, ...]
+    """Those that have frames among the drawn ones, most frames first."""
+    start: Ints
+    end: Ints
+    kind: NDArray[np.uint8]
+    """Index into `FRAME_KINDS`."""
+    group: Ints
+    """Index into ``groups``, or one of `UNCHARGED`, `UNSEEN` and `OTHERS`."""
+    count: Ints
+    """Frames, at least 1."""
+    others: int = 0
+    """How many groups `OTHERS` stands for."""
+    zones: tuple[Zone, ...] = ()
+    """The NUMA nodes' zones, rising; empty where the kernel does not tell."""
+    note: str = ""
+    """What is not known, one sentence; "" where it is whole."""
+    cpu: float = 0.0
+    """Share of one CPU that all of this took lately."""
+
+    def __post_init__(self) -> None:
+        for array in (self.start, self.end, self.kind, self.group, self.count):
+            array.flags.writeable = False
+
+    @property
+    def drawn(self) -> int:
+        """How many frames were looked at."""
+        return int(self.count.sum())
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """The regions of one whole aggregation.
@@ -160,6 +240,8 @@ class Snapshot:
     """What was touched, in bytes, where the source counts instead of sampling (a process through /proc)."""
     frames: Frames | None = None
     """What page frames held, of physical memory; None where it cannot be had."""
+    owners: Owners | None = None
+    """To whom page frames are charged, of physical memory; None where it cannot be had."""
     free: int | None = None
     """Bytes that the kernel says are free (``MemFree``), of physical memory; None where unknown."""
     watched: float | None = None

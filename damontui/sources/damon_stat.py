@@ -106,6 +106,8 @@ class DamonStatSource:
                 limits.append("this kernel does not tell the intervals before the first tuning step")
             if self._composition.reason:
                 limits.append(self._composition.reason)
+            elif self._composition.no_owners:
+                limits.append(self._composition.no_owners)
             self._description = Description(
                 target=self._target,
                 title="DAMON_STAT",
