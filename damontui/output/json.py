@@ -26,6 +26,7 @@ from damontui.damon import metrics
 from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.snapshot import KINDS, Ints, Measured, ModuleValues, Snapshot, Truth, ints
 from damontui.errors import UsageError
+from damontui.output.owners import owners_object
 
 SCHEMA = 1
 SECONDS = (0.1, 0.2, 0.5, *savings.THRESHOLDS)
@@ -77,6 +78,7 @@ def snapshot_object(
         "longest_pause_ms": None if measured is None else round(measured.longest_pause * 1000, 3),
         "memory": _memory(snapshot, within(snapshot, threshold)),
         "estimate": _estimate(snapshot, estimator) if known else None,
+        **_owners(snapshot, estimator),
         "regions": _regions(snapshot),
         "overhead_cpu": None if snapshot.cpu is None else round(snapshot.cpu, 6),
     }
@@ -172,6 +174,12 @@ def _estimate(snapshot: Snapshot, estimator: Estimator | None) -> dict[str, Any]
         "working_set": used,
         "watched_s": round(usage.watched(snapshot), 6),
     }
+
+
+def _owners(snapshot: Snapshot, estimator: Estimator | None) -> dict[str, Any]:
+    """Whose memory it is; the keys are always there."""
+    known = estimator is not None and snapshot.owners is not None and len(estimator) > 0
+    return owners_object(snapshot, estimator.estimate() if known and estimator is not None else None)
 
 
 def _estimated(found: Estimate) -> dict[str, Any]:

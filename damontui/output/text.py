@@ -17,6 +17,7 @@ from damontui.analysis.savings import by_kind
 from damontui.analysis.usage import Amount
 from damontui.damon import metrics
 from damontui.damon.snapshot import Description, Measured, Snapshot
+from damontui.output.owners import owners_table
 from damontui.safe_text import shown
 
 ROWS = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100)
@@ -58,6 +59,8 @@ def summary(
         lines += ["", *_idle(snapshot), "", *_mappings(snapshot, said.within)]
     elif len(snapshot):
         if estimate is not None and (rows := _estimated(snapshot, estimate)):
+            lines += ["", *rows]
+        if rows := owners_table(snapshot, estimate, threshold):
             lines += ["", *rows]
         lines += ["", "by the kernel's rule, which begins anew where regions are joined:"]
         lines += [*_idle(snapshot), "", *_regions(snapshot)]
