@@ -15,7 +15,7 @@ from damontui.safe_text import shown
 
 ROWS = 12
 """Groups that the text lists."""
-_NAME = 21
+_NAME = 26
 _KINDS = {"anon": ("anon", "shmem"), "file": ("file",)}
 _BESIDE = {
     whose.KERNEL: "the kernel, no group",
@@ -104,13 +104,13 @@ def owners_table(snapshot: Snapshot, estimate: Estimate | None, seconds: float, 
         return []
     within = max((one for one in found.seconds if one <= seconds), default=None)
     idle = f"idle ≥ {units.span(within)}" if within else "idle"
-    head = f"{'whose memory':<{_NAME}}{'has (95 %)':>18}{idle:>19}{'anon':>6}{'file':>6}{'limit':>10}"
+    head = f"{'whose memory':<{_NAME}}{'has (95 %)':>16}{idle:>17}{'anon':>6}{'file':>6}{'limit':>9}"
     groups = [row for row in found.rows if row.what == whose.GROUP]
     lines = [head]
     lines += [_line(row, within) for row in groups[:rows]]
     if len(groups) > rows:
         left = sum(row.bytes.bytes for row in groups[rows:])
-        lines.append(f"{f'{len(groups) - rows} more groups':<{_NAME}}{units.size(left):>18}")
+        lines.append(f"{f'{len(groups) - rows} more groups':<{_NAME}}{units.size(left):>16}")
     lines += [_line(row, within) for row in found.rows if row.what != whose.GROUP]
     lines.append(_basis(found, snapshot))
     return lines
@@ -122,18 +122,24 @@ def _line(row: Row, within: float | None) -> str:
     mark = marks(row)
     name = shown(row_name(row))
     name = name if len(name) < _NAME else f"{name[: _NAME - 2]}…"
-    cells = [f"{name:<{_NAME}}", f"{_pm(row.bytes):>18}", f"{_pm(idle) if idle is not None else '':>19}"]
+    cells = [f"{name:<{_NAME}}", f"{with_half(row.bytes):>16}", f"{with_half(idle) if idle is not None else '':>17}"]
     for kinds in _KINDS.values():
         held = sum(row.kinds.get(kind, 0.0) for kind in kinds) / max(row.bytes.bytes, 1.0)
         cells.append(f"{f'{held:.0%}' if held else '':>6}")
     limit = units.size(group.max) if group is not None and group.max is not None else ""
-    cells.append(f"{limit:>10}")
+    cells.append(f"{limit:>9}")
     return "".join(cells).rstrip() + (f"  {mark}" if mark else "")
 
 
-def _pm(amount: Amount) -> str:
+def with_half(amount: Amount) -> str:
+    """Bytes and half of their interval in one unit: ``146 ± 13 MiB``, ``1.43 ± 0.12 GiB``, ``0 ± 2 MiB``."""
     half = (amount.most - amount.least) / 2
-    return f"{units.size(amount.bytes)} ± {units.size(half)}"
+    # the unit of the larger one: of what was hardly met, the interval is what is known
+    unit = units.size(max(amount.bytes, half)).rpartition(" ")[2]
+    scale = 1024.0 ** ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB").index(unit)
+    number, wide = amount.bytes / scale, half / scale
+    digits = 0 if unit == "B" or max(number, wide) >= 99.95 else 1 if max(number, wide) >= 9.995 else 2
+    return f"{number:.{digits}f} ± {wide:.{digits}f} {unit}"
 
 
 def _basis(found: Ownership, snapshot: Snapshot) -> str:
