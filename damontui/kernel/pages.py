@@ -32,7 +32,7 @@ from damontui.kernel.root import KernelError, Root
 FLAGS = "proc/kpageflags"
 GROUPS = "proc/kpagecgroup"
 BUDGET = 0.002
-"""Share of one CPU that drawing frames may take; counting up what was drawn comes to that, once a snapshot."""
+"""Share of one CPU that drawing frames may take, and counting up what was drawn."""
 
 LRU, SLAB, BUDDY, ANON, SWAPBACKED, HUGE, UNEVICTABLE, NOPAGE, THP, OFFLINE, PGTABLE = (
     5, 7, 10, 12, 14, 17, 18, 20, 22, 23, 26,
@@ -43,6 +43,8 @@ _FIRST = 64
 _LEAST, _MOST = 16, 4_096
 """Frames of one look."""
 _KEPT = 16_384
+_COUNTING = 0.5
+"""Part of the budget that counting up may take: where it would take more, fewer frames are kept."""
 _FRESH_S = 30.0
 """A frame's kind is taken to hold for so long: what is older is forgotten, where enough is left."""
 _ENOUGH = 512
@@ -132,9 +134,10 @@ class FrameSampler:
         self._cpu_clock = cpu_clock
         self._file = self._groups_file = -1
         self._ask = groups
-        self._cost = 0.0  # CPU seconds of one frame, a mean
-        self._spent = 0.0  # on drawing
-        self._took = 0.0  # on all of it
+        self._cost = 0.0  # CPU seconds of drawing one frame, a mean
+        self._kept = _KEPT
+        self._counting = 0.0  # share of one CPU that counting took lately
+        self._took = 0.0  # CPU seconds of all of it
         self._began: float | None = None
         self._looked = 0.0
         self._share = 0.0
@@ -192,17 +195,30 @@ class FrameSampler:
         if self._file < 0 or not len(snapshot):
             return None
         now, before = self._clock(), self._cpu_clock()
+        passed = now - self._looked if self._began is not None else 0.0
         count = self._allowed(now)
+        drawn = before
         if count:
             self._draw(snapshot, count, now)
-            spent = max(self._cpu_clock() - before, 1e-9)
-            self._spent += spent
-            each = spent / count
+            drawn = self._cpu_clock()
+            each = max(drawn - before, 1e-9) / count
             self._cost = each if not self._cost else self._cost + (each - self._cost) / 4
         self._forget(now)
         found = self._counted(snapshot)
-        self._took += self._cpu_clock() - before
+        after = self._cpu_clock()
+        self._took += after - before
+        if passed > 0:
+            self._keep_fewer((after - drawn) / passed)
         return found
+
+    def _keep_fewer(self, share: float) -> None:
+        """Keep as many frames as can be counted up each time, by what that took of one CPU this time."""
+        self._counting += (share - self._counting) / 8
+        allowed = self._budget * _COUNTING
+        if self._counting > allowed:
+            self._kept = max(_ENOUGH, int(self._kept * 0.95))
+        elif self._counting < allowed * 0.8:
+            self._kept = min(_KEPT, int(self._kept * 1.05) + 1)
 
     def _allowed(self, now: float) -> int:
         """How many frames may be looked at now."""
@@ -210,7 +226,7 @@ class FrameSampler:
             self._began = self._looked = now
             return _FIRST
         self._share = self._took / max(now - self._began, 1.0)
-        room = self._budget * max(now - self._began, 1.0) - self._spent
+        room = self._budget * max(now - self._began, 1.0) - self._took
         self._looked = now
         count = int(room / self._cost) if self._cost else _FIRST
         return 0 if count < _LEAST else min(count, _MOST)
@@ -234,7 +250,7 @@ class FrameSampler:
             raise KernelError(f"cannot read {self._root.path(FLAGS)}", error) from error
         kinds, groups = kinds_of(flags), self._charged(address)
         fresh = Drawn(address, kinds, _has(flags, UNEVICTABLE), _has(flags, THP), np.full(count, now), groups)
-        self._drawn = (self._drawn + fresh)[-_KEPT:]
+        self._drawn = (self._drawn + fresh)[-self._kept :]
 
     def _charged(self, address: Ints) -> NDArray[np.uint64]:
         """The group of each frame; from where reading fails on, 0, and `no_groups` says why."""

@@ -24,7 +24,7 @@ class Composition:
         root: where /proc is.
         rng: chooses frames; another one each time where None.
         budget: share of one CPU for drawing frames; 0 for none.
-        owners_budget: share of one CPU for telling to whom they are charged, more frames for it included; 0 for none.
+        owners_budget: share of one CPU for telling to whom they are charged, drawing them included; 0 for none.
         clock: seconds, monotonic.
     """
 
@@ -55,10 +55,10 @@ class Composition:
             self.reason = "what memory is made of is not looked at, since its budget is 0"
             return
         finder = self._find_owners()
-        budget = self._budget + (self._owners_budget * owners.DRAWING if finder is not None else 0.0)
+        drawing = self._owners_budget * owners.DRAWING if finder is not None else 0.0
         try:
             sampler = FrameSampler(
-                self._root, self._rng, budget=budget, clock=self._clock, groups=finder is not None
+                self._root, self._rng, budget=max(self._budget, drawing), clock=self._clock, groups=finder is not None
             ).__enter__()
         except SourceError as error:
             self.reason = f"what memory is made of is not known: {error}"
@@ -73,7 +73,7 @@ class Composition:
         if self._owners_budget <= 0:
             self._without_owners("its budget is 0")
             return None
-        finder = OwnersOfFrames(self._root, budget=self._owners_budget * (1 - owners.DRAWING), clock=self._clock)
+        finder = OwnersOfFrames(self._root, budget=self._owners_budget * owners.NAMING, clock=self._clock)
         try:
             finder.open()
         except SourceError as error:

@@ -18,8 +18,9 @@ from damontui.kernel.zones import zones
 
 BUDGET = 0.005
 """Share of one CPU that all of it may take: drawing frames, walking the groups, reading their files."""
-DRAWING = 0.6
-"""Part of the budget that drawing frames may take."""
+DRAWING, NAMING = 0.55, 0.33
+"""Parts of the budget for drawing frames and counting them up, and for groups and their files; what is left is for the
+rest, such as reading MemFree."""
 MOST = 1_000
 """Groups that are told one by one; the smaller ones are one row together."""
 
@@ -51,7 +52,7 @@ class OwnersOfFrames:
         self,
         root: Root,
         *,
-        budget: float = BUDGET * (1 - DRAWING),
+        budget: float = BUDGET * NAMING,
         clock: Callable[[], float] = time.monotonic,
         cpu_clock: Callable[[], float] = time.thread_time,
     ) -> None:

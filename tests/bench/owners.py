@@ -109,7 +109,7 @@ def _measured(root: Root, memory: int, looks: int) -> dict[str, Any]:
         "walk ms": round(walk * 1e3, 1),
         "walked": walked,
         "CPU %": round(spent / (looks * 0.1) * 100, 3),
-        "allowed %": round((owners.BUDGET + pages.BUDGET) * 100, 3),
+        "allowed %": round(owners.BUDGET * 100, 3),
         "said %": round(found.owners.cpu * 100, 3),
         "frames": whose.drawn,
         "rows": len(whose.rows),
