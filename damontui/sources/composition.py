@@ -26,6 +26,7 @@ class Composition:
         budget: share of one CPU for drawing frames; 0 for none.
         owners_budget: share of one CPU for telling to whom they are charged, drawing them included; 0 for none.
         clock: seconds, monotonic.
+        cpu_clock: CPU seconds of the calling thread.
     """
 
     def __init__(
@@ -36,12 +37,14 @@ class Composition:
         budget: float = BUDGET,
         owners_budget: float = owners.BUDGET,
         clock: Callable[[], float] = time.monotonic,
+        cpu_clock: Callable[[], float] = time.thread_time,
     ) -> None:
         self._root = root
         self._rng = rng if rng is not None else np.random.default_rng()
         self._budget = budget
         self._owners_budget = owners_budget
         self._clock = clock
+        self._cpu_clock = cpu_clock
         self._sampler: FrameSampler | None = None
         self._owners: OwnersOfFrames | None = None
         self.no_owners = ""
@@ -58,7 +61,12 @@ class Composition:
         drawing = self._owners_budget * owners.DRAWING if finder is not None else 0.0
         try:
             sampler = FrameSampler(
-                self._root, self._rng, budget=max(self._budget, drawing), clock=self._clock, groups=finder is not None
+                self._root,
+                self._rng,
+                budget=max(self._budget, drawing),
+                clock=self._clock,
+                cpu_clock=self._cpu_clock,
+                groups=finder is not None,
             ).__enter__()
         except SourceError as error:
             self.reason = f"what memory is made of is not known: {error}"
@@ -73,7 +81,9 @@ class Composition:
         if self._owners_budget <= 0:
             self._without_owners("its budget is 0")
             return None
-        finder = OwnersOfFrames(self._root, budget=self._owners_budget * owners.NAMING, clock=self._clock)
+        finder = OwnersOfFrames(
+            self._root, budget=self._owners_budget * owners.NAMING, clock=self._clock, cpu_clock=self._cpu_clock
+        )
         try:
             finder.open()
         except SourceError as error:

@@ -180,8 +180,8 @@ def machine(folder: Path, frames: list[int], groups: list[int]) -> Root:
 
 def looked(root: Root, snapshot: Snapshot, meanwhile: Callable[[], object] = lambda: None) -> tuple[Snapshot, str]:
     """The last of a minute's snapshots, and why owners are not known."""
-    clocks = Clocks()
-    composition = Composition(root, np.random.default_rng(1), clock=lambda: clocks.now)
+    clocks = Clocks(each=1e-4)
+    composition = Composition(root, np.random.default_rng(1), clock=lambda: clocks.now, cpu_clock=clocks.spend)
     composition.open()
     found = composition.of(snapshot)
     meanwhile()
