@@ -130,8 +130,8 @@ def ownership(
     ages = _ages(snapshot, estimate)
     times = tuple(float(one) for one in seconds if one <= ages.watched_s * usage.NEAR)
     idle = _idle_hits(owners, ages, times)[inside]
-    kind, count = owners.kind[inside].astype(np.int64), owners.count[inside].astype(np.float64)
-    size = len(owners.groups)
+    kind, count = owners.kind[inside], owners.count[inside].astype(np.float64)
+    size = len(owners.paths)
     place = _places(owners.group[inside], kind, size)
     hits = _gathered(place, kind, count, idle, size + 4)
     rows = _rows(owners, hits, times, drawn, total)
@@ -140,10 +140,11 @@ def ownership(
 
 
 def _inside(snapshot: Snapshot, owners: Owners) -> NDArray[np.bool_]:
-    """Which entries lie in a region."""
+    """Which entries lie in a region; none that could not be one, as a damaged record can hold."""
     region = np.searchsorted(snapshot.start, owners.start, side="right") - 1
     found: NDArray[np.bool_] = (region >= 0) & (owners.start < snapshot.end[np.maximum(region, 0)])
-    return found
+    sound = (owners.kind >= 0) & (owners.kind < _KINDS) & (owners.count > 0)
+    return found & sound & (owners.group >= OTHERS) & (owners.group < len(owners.paths))
 
 
 def _places(group: Ints, kind: Ints, size: int) -> Ints:
@@ -341,27 +342,24 @@ def _by_zone(
 # -- less of it
 
 
-def coarse(owners: Owners, start: Ints, end: Ints) -> Owners:
-    """The same by region instead of by frame, in far fewer entries: what a record keeps.
-
-    Args:
-        owners: as drawn.
-        start: of the regions, bytes, rising.
-        end: of the regions.
-    """
-    region = np.searchsorted(start, owners.start, side="right") - 1
-    inside = (region >= 0) & (owners.start < end[np.maximum(region, 0)])
-    keys = np.stack((region[inside], owners.kind[inside].astype(np.int64), owners.group[inside]), axis=1)
-    different, which = np.unique(keys, axis=0, return_inverse=True)
-    count = np.bincount(which.ravel(), owners.count[inside], minlength=len(different)).astype(np.int64)
-    return replace(
-        owners,
-        start=start[different[:, 0]],
-        end=end[different[:, 0]],
-        kind=different[:, 1].astype(np.uint8),
-        group=different[:, 2].copy(),
-        count=count,
+def without_frames(snapshot: Snapshot) -> Snapshot:
+    """The snapshot with its owners by region instead of by frame, in far fewer entries: as it is kept."""
+    owners = snapshot.owners
+    if owners is None:
+        return snapshot
+    inside = _inside(snapshot, owners)
+    region = np.searchsorted(snapshot.start, owners.start[inside], side="right") - 1
+    groups = len(owners.paths) - OTHERS
+    # one number for region, kind and group together
+    key = (region * _KINDS + owners.kind[inside]) * groups + owners.group[inside] - OTHERS
+    different, which = np.unique(key, return_inverse=True)
+    count = np.bincount(which, owners.count[inside], minlength=len(different)).astype(np.int64)
+    rest, group = np.divmod(different, groups)
+    region, kind = np.divmod(rest, _KINDS)
+    kept = replace(
+        owners, start=snapshot.start[region], end=snapshot.end[region], kind=kind, group=group + OTHERS, count=count
     )
+    return replace(snapshot, owners=kept)
 
 
 def whole_bytes(amounts: Iterable[float]) -> list[int]:

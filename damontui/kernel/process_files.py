@@ -29,6 +29,10 @@ GONE = (errno.ENOENT, errno.ESRCH)
 MOST = 1 << 30
 """Bytes of one file of a process, at most: ``smaps`` has 800 for each of up to a million mappings."""
 
+_SMAPS_STEP = os.sysconf("SC_PAGESIZE") // 2
+"""The kernel fills a page with mappings, as far as whole ones fit in, and walks the page tables of the first that does not
+fit again for the next page. It stops at what was asked for, so half a page leaves room for the mapping that goes over:
+none is walked twice, which halves the time where the largest is concerned."""
 _PF_KTHREAD = 0x0020_0000
 _HEADER = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) ([-rwxsp]{4}) [0-9a-f]+ [0-9a-f]+:[0-9a-f]+ \d+(?: +(.*))?")
 _REFERENCED = b"\nReferenced:"
@@ -160,12 +164,12 @@ class ProcessFolder:
             raise
         return descriptor
 
-    def read(self, name: str, most: int = MOST) -> bytes:
-        """The bytes of one of its files, at most ``most``. Raises `KernelError`."""
+    def read(self, name: str, most: int = MOST, step: int = MOST) -> bytes:
+        """The bytes of one of its files, at most ``most``, ``step`` at a time. Raises `KernelError`."""
         try:
             descriptor = self.open(name)
             try:
-                return read_whole(descriptor, most)
+                return read_whole(descriptor, most, step=step)
             finally:
                 os.close(descriptor)
         except OSError as error:
@@ -188,7 +192,7 @@ class ProcessFolder:
 
     def smaps(self) -> Smaps:
         """See `smaps`. Raises `SourceError`."""
-        return parse_smaps(self.read("smaps"), self.path("smaps"))
+        return parse_smaps(self.read("smaps", step=_SMAPS_STEP), self.path("smaps"))
 
     def resident(self) -> int:
         """Bytes that are resident, without walking page tables: exact to some pages a CPU. Raises `SourceError`."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from damontui.errors import SourceError
 from damontui.kernel.root import Root
+from damontui.safe_text import shown
 
 _KDAMOND = re.compile(r"kdamond\.\d+")
 _PF_KTHREAD = 0x0020_0000
@@ -24,6 +25,23 @@ def kernel_release(root: Root) -> str:
 def hostname(root: Root) -> str:
     """The machine's name; "" where it is hidden."""
     return _or_nothing(root, "proc/sys/kernel/hostname")
+
+
+_MOST_WORDS = 4_096
+"""Bytes of a command line that are read: enough to tell one process from another."""
+
+
+def command(root: Root, pid: int) -> str:
+    """The command line of a process, its words with a space between them; "" where it has none or it cannot be read."""
+    try:
+        descriptor = root.open(f"proc/{pid}/cmdline")
+        try:
+            data = os.read(descriptor, _MOST_WORDS)
+        finally:
+            os.close(descriptor)
+    except (SourceError, OSError):
+        return ""
+    return shown(data.decode("utf-8", "replace").strip("\0").replace("\0", " ")).strip()
 
 
 def comm(root: Root, pid: int) -> str:

@@ -58,7 +58,11 @@ class KernelError(SourceError):
 
 
 def read_whole(
-    descriptor: int, most: int = MOST, patience: float = PATIENCE, clock: Callable[[], float] = time.monotonic
+    descriptor: int,
+    most: int = MOST,
+    patience: float = PATIENCE,
+    clock: Callable[[], float] = time.monotonic,
+    step: int = 1 << 62,
 ) -> bytes:
     """All that a descriptor has to read.
 
@@ -67,6 +71,7 @@ def read_whole(
         most: bytes at most.
         patience: seconds at most.
         clock: seconds, monotonic.
+        step: bytes asked for at a time, at most.
 
     Raises:
         OSError: ``EFBIG`` or ``ETIMEDOUT`` with words of ours, and what ``read(2)`` says.
@@ -77,7 +82,7 @@ def read_whole(
     while True:
         # the kernel hands out a page or so at a time, whatever one asks for: no new buffer for each
         with memoryview(buffer) as view:
-            count = os.readv(descriptor, [view[filled:]])
+            count = os.readv(descriptor, [view[filled : filled + step]])
         if not count:
             return bytes(buffer[:filled])
         filled += count

@@ -379,6 +379,10 @@ class Processes:
                 process.clear(self._cpu_clock)
                 self.longest_pause = max(self.longest_pause, process.longest_pause)
 
+    def predicted_pauses(self) -> float:
+        """Seconds that a clear of all of them is foreseen to take."""
+        return sum(process.predicted_pause()[0] for process in self.watched.values())
+
     def read(self, pids: Sequence[int] | None = None) -> None:
         """Read these, or all; who has ended is dropped. Raises `SourceError`."""
         for process in list(self.watched.values()):

@@ -25,7 +25,7 @@ _BESIDE = {
 
 
 def owners_object(snapshot: Snapshot, estimate: Estimate | None = None) -> dict[str, Any]:
-    """The keys ``owners`` and ``zones`` of a snapshot's JSON object; null where it is not known whose memory it is.
+    """The keys ``owners`` and ``zones`` of a snapshot's JSON object; {} where it is not known whose memory it is.
 
     ``bytes`` of all owners add up to ``total_bytes`` exactly. ``cgroup`` is null for the rows that are no group, of
     which ``what`` says what they are: ``kernel`` (charged to none), ``elsewhere`` (to groups that cannot be seen),
@@ -33,7 +33,7 @@ def owners_object(snapshot: Snapshot, estimate: Estimate | None = None) -> dict[
     """
     found = ownership(snapshot, estimate)
     if found is None:
-        return {"owners": None, "zones": None}
+        return {}
     return {"owners": _objects(found.rows, "cgroup"), "zones": _objects(found.zones, "zone")}
 
 

@@ -58,7 +58,7 @@ class Entry:
     word: str
     name: str
     detail: str = ""
-    """Its state or what it is, one clause."""
+    """Its state or what it is, one clause; of a process, its command line."""
     reason: str = ""
     """Why it cannot be monitored now, one clause; "" where it can."""
     remedy: str = ""
@@ -263,7 +263,7 @@ def _process(root: Root, pid: int, program: str, by_damon: bool, users: dict[int
         process = Process(pid, who.ppid, _user(uid, users), int(fields[21]) * _PAGE, int(fields[17]))
     except (SourceError, OSError, IndexError, ValueError):
         return None  # it ended while it was looked at
-    entry = Entry("processes", str(pid), who.comm, process=process)
+    entry = Entry("processes", str(pid), who.comm, procfs.command(root, pid), process=process)
     if by_damon:
         return entry
     clear = f"proc/{pid}/clear_refs"

@@ -116,7 +116,6 @@ def _process(root: Root, pid: int) -> Named | None:
         return None
     try:
         pages = int(root.read(f"proc/{pid}/stat").rpartition(")")[2].split()[21])
-        command = files.printable(root.read(f"proc/{pid}/cmdline").strip("\0").replace("\0", " ")).strip()
     except (SourceError, IndexError, ValueError):
         return None  # it ended while it was looked at
-    return Named(pid, who.ppid, who.comm, command or who.comm, pages * _PAGE)
+    return Named(pid, who.ppid, who.comm, procfs.command(root, pid) or who.comm, pages * _PAGE)

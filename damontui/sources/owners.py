@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from damontui.damon.attrs import PAGE_SIZE
-from damontui.damon.snapshot import OTHERS, UNCHARGED, UNSEEN, Group, Owners, Zone
+from damontui.damon.snapshot import OTHERS, UNCHARGED, UNSEEN, Group, Owners, Zone, owners_of
 from damontui.errors import SourceError
 from damontui.kernel.cgroupfs import Groups
 from damontui.kernel.pages import Drawn
@@ -139,12 +139,12 @@ class OwnersOfFrames:
         # stable: of those that are equally old, the largest group first
         paths.sort(key=lambda path: self._known[path].read if path in self._known else float("-inf"))
         for path in paths:
-            known = self._known.setdefault(path, _Known(Group(path)))
+            known = self._known.setdefault(path, _Known(Group(_text(path))))
             if now - known.read < _FRESH_S:
                 return
             usage = self._groups.usage(path)
             limits = usage.current, usage.max, usage.high, usage.swap, usage.inactive_file
-            known.group = Group(path, *limits, dying=usage.dying)
+            known.group = Group(_text(path), *limits, dying=usage.dying)
             known.read = now
             if self._cpu_clock() >= until:
                 return
@@ -169,22 +169,27 @@ class OwnersOfFrames:
                 continue
             place[at] = len(groups)
             known = self._known.get(path)
-            found = known.group if known is not None and not gone else Group(path)
+            found = known.group if known is not None and not gone else Group(_text(path))
             groups.append(replace(found, gone=gone))
         notes = []
         if others:
             notes.append(f"{others} small groups are one row: {MOST} are told one by one")
         if not self._whole:
             notes.append(f"only the first {len(self._paths)} groups have names: there are more than are looked through")
-        return Owners(
-            groups=tuple(groups),
-            start=drawn.address,
-            end=drawn.address + PAGE_SIZE,
-            kind=drawn.kind,
-            group=place[which].astype(np.int64),
-            count=np.ones(len(drawn), np.int64),
+        return owners_of(
+            groups,
+            drawn.address,
+            drawn.address + PAGE_SIZE,
+            drawn.kind.astype(np.int64),
+            place[which].astype(np.int64),
+            np.ones(len(drawn), np.int64),
             others=others,
             zones=self._zones,
             note="; ".join(notes),
             cpu=cpu + self.cpu,
         )
+
+
+def _text(path: str) -> str:
+    """A path as text that every encoding has: bytes that are no UTF-8 as ``\\xff``."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -33,6 +32,7 @@ from damontui.history import History
 from damontui.monitor import Monitor
 from damontui.recorder import Recorder, free_name
 from damontui.safe_text import shown
+from damontui.session.mailbox import Mailbox, Snapshots
 from damontui.sources.active import ActiveSource
 from damontui.sources.base import Source, Taking
 from damontui.tui import keys
@@ -59,6 +59,7 @@ MODES: tuple[Mode, ...] = ("rate", "temperature", "idle")
 
 TERMINAL_LOST = 128 + signal.SIGHUP
 INTERRUPTED = 128 + signal.SIGINT
+_JUST_PAINTED = 0.9  # seconds after a repaint in which the clock need not be painted on its own
 _ESTIMATE_S = 1.0  # seconds between two estimates, source's clock
 _AT_ONCE = 10_000  # regions that an estimate takes in at one painting, a third of a second
 PATIENCE = 5.0
@@ -125,7 +126,7 @@ class _Trial:
     """Whether it does."""
 
 
-_News = Event | DamontuiError | _Switched | _Finished | _Left
+_News = Event | DamontuiError | Snapshots | _Switched | _Finished | _Left
 
 
 class Arrived(Message, bubble=False):
@@ -217,7 +218,7 @@ class DamontuiApp(Exploring):
         self._lost: Snapshot | None = None
         self._offer = ""
         self._put_away: tuple[DamontuiError | None, str, str] = (None, "", "")
-        self._mail: deque[tuple[Monitor | None, _News]] = deque()
+        self._mail: Mailbox[Monitor | None] = Mailbox()
         self._trial: _Trial | None = None
         self._offered: Source | None = None
         """A source that was refused, and can be had with T."""
@@ -227,6 +228,8 @@ class DamontuiApp(Exploring):
         self._painted = 0.0
         self._played = time.monotonic()
         self._timer: Timer | None = None
+        self._player: Timer | None = None
+        self._wound = False
         self._cpu = (time.monotonic(), time.process_time())
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -265,12 +268,23 @@ class DamontuiApp(Exploring):
             self._unsubscribe = self.monitor.subscribe(partial(self._receive, self.monitor))
             self._start()
             self.set_interval(1.0, self._tick)
-            self.set_interval(0.1, self._play_on)
+            self._player = self.set_interval(0.1, self._play_on, pause=True)
             if self.description.reason and self.active is not None and self.active.exchangeable:
                 self.call_after_refresh(self.action_target)  # nobody came for the scene: what is real, in front of it
             if self.output is not None:
                 self.set_interval(0.25, self._follow_command)
         self.paint()
+
+    def _wind(self) -> None:
+        """The clock of a record goes only while it plays: to be woken ten times a second for nothing is dear."""
+        if self._player is None or self.playing == self._wound:
+            return
+        self._wound = self.playing
+        if self.playing:
+            self._played = time.monotonic()
+            self._player.resume()
+        else:
+            self._player.pause()
 
     def _play_on(self) -> None:
         now = time.monotonic()
@@ -323,38 +337,39 @@ class DamontuiApp(Exploring):
         """Take one event and paint: what a test does instead of running a monitor."""
         if isinstance(event, Snapshot) and self.monitor is None:
             self.history.append(event)
-        self._take(event)
+        self._take(Snapshots(event, lost=None if event.complete else event) if isinstance(event, Snapshot) else event)
         self.paint()
 
-    def _receive(self, sender: Monitor | None, event: _News) -> None:
-        self._mail.append((sender, event))
+    def _receive(self, sender: Monitor | None, event: _News | object) -> None:
+        self._mail.put(sender, event)
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
             self.post_message(Arrived())
 
     def on_arrived(self, message: Arrived) -> None:
-        while self._mail:
-            sender, event = self._mail.popleft()
+        while (mail := self._mail.take()) is not None:
+            sender, event = mail
             if self._trial is not None and sender is self._trial.monitor:
                 self._tried(self._trial, event)
             if sender is None or sender is self.monitor:
                 self._take(event)
         self._paint_soon()
 
-    def _take(self, event: _News) -> None:
-        if isinstance(event, Snapshot):
+    def _take(self, event: object) -> None:
+        if isinstance(event, Snapshots):
             self._again = False
             self.interim = None
             if self.recorder is not None and self.recorder.error is not None:
                 self.notice = self.recorder.error
                 self._end_recording()
             self.error, self._by_others = None, False
-            if not event.complete:
-                self._lost = event
-            self.enabled = event.module.enabled if event.module is not None else True
+            if event.lost is not None:
+                self._lost = event.lost
+            module = event.newest.module
+            self.enabled = module.enabled if module is not None else True
             if self.status is not None and self.status.state in ("waiting", "on"):
                 self.status = None
             if self.view is not None:
-                self._pending += 1
+                self._pending += event.count
         elif isinstance(event, Interim):
             self.interim = event
         elif isinstance(event, Status):
@@ -501,7 +516,7 @@ class DamontuiApp(Exploring):
         if not self._leaving:
             self._watch(trial.monitor)
 
-    def _tried(self, trial: _Trial, event: _News) -> None:
+    def _tried(self, trial: _Trial, event: object) -> None:
         """The first that another target says decides."""
         self._trial = None
         source = trial.monitor.source
@@ -629,6 +644,7 @@ class DamontuiApp(Exploring):
             return
         self._timer = None
         self._painted = time.monotonic()
+        self._wind()
         frame = self.frame()
         self.screen_stack[0].query_one("#body").set_class(not frame.live and not frame.record, "-frozen")
         for pane in self._panes():
@@ -672,7 +688,7 @@ class DamontuiApp(Exploring):
         if now - self._cpu[0] >= 2.0:
             self.own_cpu = (cpu - self._cpu[1]) / (now - self._cpu[0])
             self._cpu = (now, cpu)
-        if self.enabled and self.error is None and not self._exit:
+        if self.enabled and self.error is None and not self._exit and now - self._painted >= _JUST_PAINTED:
             frame = self.frame()
             try:
                 title, notice, regions, intervals, *_, headline = self._panes()

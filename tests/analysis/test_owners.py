@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from damontui.analysis import owners as whose
 from damontui.analysis.estimate import Estimator
-from damontui.analysis.owners import ELSEWHERE, FREE, KERNEL, REST, coarse, name_of, ownership, whole_bytes
+from damontui.analysis.owners import ELSEWHERE, FREE, KERNEL, REST, name_of, ownership, whole_bytes, without_frames
 from damontui.damon.snapshot import (
     FRAME_KINDS,
     OTHERS,
@@ -22,6 +22,7 @@ from damontui.damon.snapshot import (
     Snapshot,
     Zone,
     ints,
+    owners_of,
 )
 from tests import make
 
@@ -48,10 +49,11 @@ def draw(memory: list[Piece], count: int, seed: int = 0, **fields: object) -> Ow
     rng = np.random.default_rng(seed)
     address = np.sort(rng.integers(0, memory[-1][1] * MIB // PAGE, count)) * PAGE
     piece = np.searchsorted([start * MIB for start, *_ in memory], address, side="right") - 1
-    kind = np.array([KIND[kind] for _, _, kind, _ in memory], np.uint8)[piece]
+    kind = ints([KIND[kind] for _, _, kind, _ in memory])[piece]
     group = ints([group for *_, group in memory])[piece]
-    made = Owners(GROUPS, address, address + PAGE, kind, group, np.ones(count, np.int64), others=7)
-    return replace(made, **fields)  # type: ignore[arg-type]
+    told = {"groups": GROUPS, "others": 7} | fields
+    ones = np.ones(count, np.int64)
+    return owners_of(start=address, end=address + PAGE, kind=kind, group=group, count=ones, **told)  # type: ignore[arg-type]
 
 
 def machine(count: int = 4000, seed: int = 0, **fields: object) -> Snapshot:
@@ -150,7 +152,8 @@ def test_what_is_not_there_is_not_told() -> None:
 def test_by_region_there_are_fewer_entries_that_say_the_same() -> None:
     snapshot = machine()
     assert snapshot.owners is not None
-    kept = coarse(snapshot.owners, snapshot.start, snapshot.end)
+    kept = without_frames(snapshot).owners
+    assert kept is not None
     assert kept.drawn == 4000
     assert len(kept.count) == 9  # the pieces, one of them cut by the border of the regions at 200 MiB
     fine, less = ownership(snapshot), ownership(replace(snapshot, owners=kept))
@@ -159,8 +162,25 @@ def test_by_region_there_are_fewer_entries_that_say_the_same() -> None:
     assert [row.bytes for row in fine.rows] == [row.bytes for row in less.rows]
     for one, other in zip(fine.rows, less.rows, strict=True):
         assert [a.bytes for _, a in one.idle] == pytest.approx([a.bytes for _, a in other.idle])
-    again = coarse(kept, snapshot.start, snapshot.end)
-    assert again.count.tolist() == kept.count.tolist()
+    again = without_frames(replace(snapshot, owners=kept)).owners
+    assert again is not None
+    for name in ("start", "end", "kind", "group", "count"):
+        assert getattr(again, name).tolist() == getattr(kept, name).tolist()
+
+
+def test_entries_that_cannot_be_are_left_out() -> None:
+    """As a damaged or hostile record can hold them."""
+    snapshot = machine(100)
+    assert snapshot.owners is not None
+    for name, wrong in (("kind", 9), ("kind", -1), ("group", 3), ("group", -4), ("count", 0), ("start", -(1 << 60))):
+        values = getattr(snapshot.owners, name).copy()
+        values[7] = wrong
+        broken = replace(snapshot, owners=replace(snapshot.owners, **{name: values}))
+        found, kept = ownership(broken), without_frames(broken).owners
+        assert found is not None
+        assert found.drawn == 99
+        assert kept is not None
+        assert kept.drawn == 99
 
 
 def test_the_estimate_tells_neighbours_apart_that_a_region_does_not() -> None:
@@ -177,7 +197,7 @@ def test_the_estimate_tells_neighbours_apart_that_a_region_does_not() -> None:
             cold = (middle * MIB, 1000 * MIB, 0 if middle > 500 else round(20 * (500 - middle) / (1000 - middle)), 5)
         snapshot = make.snapshot([hot, cold], time=step + 1.0)
         estimator.add(snapshot)
-    snapshot = replace(snapshot, owners=replace(draw(memory, 4000), groups=GROUPS), watched=60.0)
+    snapshot = replace(snapshot, owners=draw(memory, 4000), watched=60.0)
     found = ownership(snapshot, estimator.estimate(), seconds=(20,))
     assert found is not None
     idle = {row.path: row.idle_for(20) for row in found.rows}

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from damontui.analysis.usage import Amount
-from damontui.damon.snapshot import FRAME_KINDS, OTHERS, UNCHARGED, UNSEEN, Group, Owners, Snapshot, Zone, ints
+from damontui.damon.snapshot import FRAME_KINDS, OTHERS, UNCHARGED, UNSEEN, Group, Snapshot, Zone, ints, owners_of
+from damontui.history import History
 from damontui.output.json import dump, snapshot_object
 from damontui.output.owners import owners_table, with_half
 from damontui.output.text import WIDTH, summary
+from damontui.records.own import Record, RecordWriter
 from damontui.safe_text import is_shown
 from tests import make
 
@@ -45,10 +48,10 @@ def machine(*groups: Group, rng: int = 0) -> Snapshot:
     owner = np.arange(3000) % (len(groups) + 4)
     numbers = ints([*range(len(groups)), UNCHARGED, UNSEEN, OTHERS, UNCHARGED])
     kinds = [*["anon"] * len(groups), "slab", "file", "anon", "free"]
-    kind = np.array([FRAME_KINDS.index(name) for name in kinds], np.uint8)[owner]
+    kind = ints([FRAME_KINDS.index(name) for name in kinds])[owner]
     zones = (Zone(0, 1 << 29, "node 0 Normal"), Zone(1 << 29, 1 << 30, "node 1 Normal"))
     count = np.ones(3000, np.int64)
-    owners = Owners(groups, address, address + PAGE, kind, numbers[owner], count, 12, zones, cpu=0.003)
+    owners = owners_of(groups, address, address + PAGE, kind, numbers[owner], count, others=12, zones=zones, cpu=0.003)
     snapshot = make.snapshot([(0, 1 << 29, 5, 20), (1 << 29, 1 << 30, 0, 119)])
     return replace(snapshot, owners=owners, watched=120.0)
 
@@ -75,10 +78,8 @@ def test_rows_of_json_add_up_to_the_byte() -> None:
     assert next(row for row in rows if row["cgroup"] == "/batch")["gone"]
 
 
-def test_what_is_not_known_is_null() -> None:
-    found = snapshot_object(make.snapshot([(0, MIB, 0, 1)]), "stat")
-    assert found["owners"] is None
-    assert found["zones"] is None
+def test_what_is_not_known_is_left_out() -> None:
+    assert not {"owners", "zones"} & snapshot_object(make.snapshot([(0, MIB, 0, 1)]), "stat").keys()
     assert owners_table(make.snapshot([(0, MIB, 0, 1)]), None, 60) == []
 
 
@@ -115,6 +116,31 @@ def test_the_table_is_as_wide_as_the_rest() -> None:
 )
 def test_an_amount_and_half_of_its_interval_have_one_unit(amount: Amount, text: str) -> None:
     assert with_half(amount) == text
+
+
+def test_a_record_keeps_whose_memory_it_was(tmp_path: Path) -> None:
+    """By region: the rows are the same, and so is idle memory where the estimate is of regions as well."""
+    snapshot = machine(WEB, Group("/slice/\x1b[2J"), Group("/batch", gone=True))
+    path = tmp_path / "record"
+    with RecordWriter(path, make.description()) as writer:
+        writer.append(snapshot)
+        size = writer.bytes
+    with Record(path) as record:
+        back = record.snapshot(0)
+    assert back is not None
+    assert snapshot_object(back, "x")["owners"] == snapshot_object(snapshot, "x")["owners"]
+    assert snapshot_object(back, "x")["zones"] == [
+        # a region that lies in two zones counts as where it begins
+        row | {}
+        for row in snapshot_object(snapshot, "x")["zones"]
+    ]
+    assert size < 2_000  # 3,000 frames in 14 kinds of entries
+    history = History(budget=30_000)
+    for time in range(40):
+        history.append(replace(snapshot, time=1.0 + time, began=float(time)))
+    old = history.at(30.0)
+    assert old is not None
+    assert history.bytes <= 30_000 + 200_000  # the newest one is held as it came, with its frames
 
 
 def test_memory_not_watched_for_so_long_is_told_for_less() -> None:

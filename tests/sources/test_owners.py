@@ -85,6 +85,15 @@ def test_groups_have_names_and_the_kernels_numbers(tmp_path: Path) -> None:
     assert found.groups[1].working_set == 4 * MIB
 
 
+def test_a_name_that_is_no_text_is_told_as_one(tmp_path: Path) -> None:
+    fake = FakeCgroups(tmp_path)
+    odd = fake.add("/\udcff\udcfe.service", MIB)
+    found = finder(tmp_path, Clocks()).of(drawn([odd]))
+    assert paths(found) == ["/\\xff\\xfe.service"]
+    assert found is not None
+    assert found.groups[0].current == MIB
+
+
 def test_groups_come_and_go(tmp_path: Path) -> None:
     clocks = Clocks()
     fake = FakeCgroups(tmp_path)

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
 
@@ -22,7 +21,7 @@ from damontui.analysis.heatmap import SHOWN, VOID, Axis, Part, Place, Raster
 from damontui.damon.snapshot import Interim, Snapshot
 from damontui.tui import palette
 from damontui.tui.axes import address_labels, name_labels, place_labels, short, span_words, time_ticks
-from damontui.tui.draw import Line, Pane, Span, fit, spread, to_ascii
+from damontui.tui.draw import Line, Pane, Span, fit, spread, to_ascii, width_of
 from damontui.tui.frame import Frame, Mode
 from damontui.tui.ink import EMPTY, GAP, OFF, PENDING, SO_FAR, SOMEWHERE, TEXTURES, Ink, Theme, run_of
 from damontui.tui.palette import LEVELS, RGB
@@ -159,8 +158,7 @@ class RegionsPane(Pane):
             return
         for y in changed:
             self._cells.pop(y, None)
-        if changed:
-            self.refresh(*(Region(0, y, width, 1) for y in sorted(changed)))
+        self.refresh_lines(sorted(changed))
 
     def _has_picture(self, frame: Frame) -> bool:
         snapshot = frame.snapshot
@@ -667,13 +665,13 @@ class RegionsPane(Pane):
         strip = self._cells.get(y)
         if strip is None or strip.cell_length != width:
             if y in self._text:
-                segments = [Segment(*self._span(text, style)) for text, style in self._text[y]]
+                line = self._text[y]
+                strip = Strip([Segment(*self._span(text, style)) for text, style in line], width_of(line))
             elif y < shape.lines and len(self.codes):
-                segments = self._picture_line(y)
+                strip = Strip(self._picture_line(y), width_of(self._gutter[y]) + shape.columns)
             else:
-                segments = []
-            strip = Strip(segments).adjust_cell_length(width, self._style(""))
-            self._cells[y] = strip
+                strip = Strip([], 0)
+            strip = self._cells[y] = strip.adjust_cell_length(width, self._style(""))
         return strip
 
     def _span(self, text: str, style: str) -> tuple[str, Style]:
@@ -693,8 +691,7 @@ class RegionsPane(Pane):
         cuts = [0, *(np.flatnonzero(pairs[1:] != pairs[:-1]) + 1).tolist(), len(pairs)]
         starts = pairs[cuts[:-1]].tolist()
         for pair, (low, high) in zip(starts, pairwise(cuts), strict=True):
-            text, style = ink.cell(pair >> 8, pair & 255)
-            segments.append(Segment(run_of(text, low, high), style))
+            segments.append(ink.run(pair, low, high))
         return segments
 
     def _mixed(self, y: int, top: Codes, bottom: Codes, ink: Ink) -> list[Segment]:
