@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from damontui import units
 from damontui.analysis import usage
 from damontui.analysis.estimate import RULE_OF_THREE, Estimate
 from damontui.analysis.frames import wilson
@@ -403,3 +404,39 @@ def name_of(path: str) -> str:
         last = last.removesuffix(suffix) or last
     # systemd names a slice by all that are above it: user-1000 is known so, system-getty is getty
     return last
+
+
+_BESIDE = {
+    KERNEL: "the kernel, no group",
+    ELSEWHERE: "groups not seen from here",
+    FREE: "free",
+}
+
+
+def row_name(row: Row) -> str:
+    """What a row is called; as its path, not safe to be shown by itself."""
+    if row.what == GROUP:
+        return name_of(row.path)
+    if row.what == REST:
+        return f"{row.members} small groups"
+    return _BESIDE.get(row.what, row.path)
+
+
+def marks(row: Row) -> str:
+    """What is to be known of a row in a word or two: that it is gone, or has memory of deleted groups; or ""."""
+    if row.group is None:
+        return ""
+    if row.group.gone:
+        return "deleted"
+    return f"+{row.group.dying} deleted" if row.group.dying else ""
+
+
+def with_half(amount: Amount) -> str:
+    """Bytes and half of their interval in one unit: ``146 ± 13 MiB``, ``1.43 ± 0.12 GiB``, ``0 ± 2 MiB``."""
+    half = (amount.most - amount.least) / 2
+    # the unit of the larger one: of what was hardly met, the interval is what is known
+    unit = units.size(max(amount.bytes, half)).rpartition(" ")[2]
+    scale = 1024.0 ** ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB").index(unit)
+    number, wide = amount.bytes / scale, half / scale
+    digits = 0 if unit == "B" or max(number, wide) >= 99.95 else 1 if max(number, wide) >= 9.995 else 2
+    return f"{number:.{digits}f} ± {wide:.{digits}f} {unit}"

@@ -8,7 +8,7 @@ from typing import Any
 from damontui import units
 from damontui.analysis import owners as whose
 from damontui.analysis.estimate import Estimate
-from damontui.analysis.owners import Ownership, Row, name_of, ownership, whole_bytes
+from damontui.analysis.owners import Ownership, Row, marks, ownership, row_name, whole_bytes, with_half
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Snapshot
 from damontui.safe_text import shown
@@ -17,11 +17,6 @@ ROWS = 12
 """Groups that the text lists."""
 _NAME = 26
 _KINDS = {"anon": ("anon", "shmem"), "file": ("file",)}
-_BESIDE = {
-    whose.KERNEL: "the kernel, no group",
-    whose.ELSEWHERE: "groups not seen from here",
-    whose.FREE: "free",
-}
 
 
 def owners_object(snapshot: Snapshot, estimate: Estimate | None = None) -> dict[str, Any]:
@@ -72,24 +67,6 @@ def _amount(amount: Amount) -> dict[str, int]:
     return {"bytes": round(amount.bytes), "least": round(amount.least), "most": round(amount.most)}
 
 
-def row_name(row: Row) -> str:
-    """What a row is called; as its path, not safe to be shown by itself."""
-    if row.what == whose.GROUP:
-        return name_of(row.path)
-    if row.what == whose.REST:
-        return f"{row.members} small groups"
-    return _BESIDE.get(row.what, row.path)
-
-
-def marks(row: Row) -> str:
-    """What is to be known of a row in a word or two: that it is gone, or has memory of deleted groups; or ""."""
-    if row.group is None:
-        return ""
-    if row.group.gone:
-        return "deleted"
-    return f"+{row.group.dying} deleted" if row.group.dying else ""
-
-
 def owners_table(snapshot: Snapshot, estimate: Estimate | None, seconds: float, rows: int = ROWS) -> list[str]:
     """Lines of a table: the largest owners, those that are no group, and what is not told; [] where nothing is known.
 
@@ -129,17 +106,6 @@ def _line(row: Row, within: float | None) -> str:
     limit = units.size(group.max) if group is not None and group.max is not None else ""
     cells.append(f"{limit:>9}")
     return "".join(cells).rstrip() + (f"  {mark}" if mark else "")
-
-
-def with_half(amount: Amount) -> str:
-    """Bytes and half of their interval in one unit: ``146 ± 13 MiB``, ``1.43 ± 0.12 GiB``, ``0 ± 2 MiB``."""
-    half = (amount.most - amount.least) / 2
-    # the unit of the larger one: of what was hardly met, the interval is what is known
-    unit = units.size(max(amount.bytes, half)).rpartition(" ")[2]
-    scale = 1024.0 ** ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB").index(unit)
-    number, wide = amount.bytes / scale, half / scale
-    digits = 0 if unit == "B" or max(number, wide) >= 99.95 else 1 if max(number, wide) >= 9.995 else 2
-    return f"{number:.{digits}f} ± {wide:.{digits}f} {unit}"
 
 
 def _basis(found: Ownership, snapshot: Snapshot) -> str:

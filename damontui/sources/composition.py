@@ -93,7 +93,7 @@ class Composition:
 
     def _without_owners(self, why: str) -> None:
         self._owners = None
-        self.no_owners = f"whose memory it is is not known: {why}"
+        self.no_owners = f"whose memory it is cannot be told: {why}"
 
     def close(self) -> None:
         """Close it. May be called again."""

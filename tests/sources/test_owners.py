@@ -238,7 +238,7 @@ def test_without_owners_there_is_all_else_and_one_sentence(tmp_path: Path, fault
     if fault == "a folder":
         place.mkdir()
     snapshot, reason = looked(root, make.snapshot([(0, 1000 * PAGE, 1, 0)]))
-    assert reason.startswith("whose memory it is is not known: ")
+    assert reason.startswith("whose memory it is cannot be told: ")
     assert said in reason
     assert snapshot.owners is None
     assert snapshot.frames is not None
@@ -274,7 +274,7 @@ def test_no_budget_means_no_owners(tmp_path: Path) -> None:
     FakeCgroups(tmp_path)
     composition = Composition(machine(tmp_path, [ANON], [0]), owners_budget=0)
     composition.open()
-    assert composition.no_owners == "whose memory it is is not known: its budget is 0"
+    assert composition.no_owners == "whose memory it is cannot be told: its budget is 0"
     composition.close()
 
 
