@@ -51,6 +51,7 @@ from damontui.tui.panes.output import OutputPane
 from damontui.tui.panes.scrubber import Scrubber
 from damontui.tui.panes.title import TitleBar
 from damontui.tui.screens.help import HelpScreen
+from damontui.tui.screens.owners import OwnersScreen
 from damontui.tui.themes import DARK, THEMES
 
 if TYPE_CHECKING:
@@ -648,6 +649,8 @@ class DamontuiApp(Exploring):
         self.show_extra(frame)
         if self.output is not None:
             self.output.show(frame)
+        if isinstance(self.screen, OwnersScreen):
+            self.screen.show(frame)
 
     def _panes(
         self,
@@ -826,6 +829,11 @@ class DamontuiApp(Exploring):
         # a source knows only when it runs what it has to do without
         description = self.description if self.monitor is None else self.monitor.source.describe()
         self.push_screen(HelpScreen(self.keymap_in_force, description.limits))
+
+    def action_owners(self) -> None:
+        """Whose memory it is, at the moment shown."""
+        if not isinstance(self.screen, OwnersScreen):
+            self.push_screen(OwnersScreen(self.frame()))
 
     def action_shot(self) -> None:
         """The screen as an SVG file."""

@@ -65,7 +65,7 @@ def test_the_interval_is_from_what_is_always_to_what_can_be_touched(tmp_path: Pa
     for snapshot, true in run(steady(tmp_path), 130.0):
         least, most = interval(snapshot, 1.0)
         assert least <= true[1.0] / MIB <= most
-        hot.append(79 <= least)
+        hot.append(least >= 79)
         for seconds in (5.0, 10.0, 60.0):
             if snapshot.time > 20 and seconds < snapshot.time - 5:
                 least, most = interval(snapshot, seconds)
