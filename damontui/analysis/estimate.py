@@ -76,7 +76,7 @@ _EARLY = 3
 """Aggregations by which a last touch may have been missed where it was seldom looked at."""
 _GRAIN = 0.4
 """Parts of a region of mean size that the interval is wider for, at each end (see above)."""
-_RULE_OF_THREE = 3.0
+RULE_OF_THREE = 3.0
 """−ln 0.05, rounded: looks at a share of pages that would have found it with 95 % confidence."""
 _SIMILAR_RATE, _SIMILAR_IDLE = 1.5, 0.03
 _AT_ONCE = 24_576
@@ -166,7 +166,7 @@ class Estimate:
 
     def idle_at(self, seconds: Sequence[float]) -> Floats:
         """`idle` at each of ``seconds``: least, found and most, shape ``(3, len(seconds))``."""
-        hidden = _RULE_OF_THREE * self.aggregation_s / (self.looks * np.maximum(self.least_s, self.aggregation_s))
+        hidden = RULE_OF_THREE * self.aggregation_s / (self.looks * np.maximum(self.least_s, self.aggregation_s))
         sure = self.bytes * (1.0 - np.minimum(1.0, hidden))
         wanted = np.asarray(seconds, np.float64)[:, None] - 1e-9
         pairs = ((self.least_s, sure), (self.idle_s, self.bytes), (self.most_s, self.bytes))

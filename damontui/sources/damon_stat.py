@@ -113,6 +113,8 @@ class DamonStatSource:
             limits.append(FINER.format(self._program))
             if self._composition.reason:
                 limits.append(self._composition.reason)
+            elif self._composition.no_owners:
+                limits.append(self._composition.no_owners)
             self._description = Description(
                 target=self._target,
                 title="DAMON_STAT",
