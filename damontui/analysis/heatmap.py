@@ -598,6 +598,15 @@ class Raster:
         self.until = newest
         return changed
 
+    def forget(self, since: float) -> None:
+        """Columns from that moment on are made anew at the next `update`: what is known of them has changed."""
+        if since >= self.until or self.index_of(since) >= self.stop:
+            return
+        first = max(self.first, self.index_of(since))
+        for array in (self._sum, self._weight, self._time, self._partial):
+            array[first - self.first :] = 0
+        self.until = first * self.column
+
     def _fill(self, past: Past, low: int, high: int) -> None:
         """Columns that came into view, from the snapshots that the others have already."""
         for snapshot in past.walk(low * self.column, high * self.column, _PER_COLUMN * (high - low)):

@@ -57,7 +57,7 @@ from damontui.tui.themes import DARK, THEMES
 if TYPE_CHECKING:
     from damontui.tui.screens.picker import PickerScreen
 
-MODES: tuple[Mode, ...] = ("rate", "temperature", "idle")
+MODES: tuple[Mode, ...] = ("rate", "temperature", "idle", "estimate")
 
 TERMINAL_LOST = 128 + signal.SIGHUP
 INTERRUPTED = 128 + signal.SIGINT

@@ -142,7 +142,7 @@ def _scale(frame: Frame, layout: Layout, step: int) -> tuple[Span, ...]:
             (f" 100 %{_of_what(frame)}" if layout.width >= 40 else " 100 %", "label"),
         )
     cut = len(levels) // 2
-    if frame.mode == "idle":
+    if frame.mode in ("idle", "estimate"):
         most = duration(heatmap.MOST_IDLE)
         ends = (f"{indent}idle {short(most)} ", " 0 ", f" {short(most)} in use")
     else:

@@ -217,7 +217,9 @@ async def test_regions_that_cannot_be_seen_are_not_invented() -> None:
     assert not any("┤" in line for line in lines)
 
 
-@pytest.mark.parametrize(("mode", "words"), [("idle", "1 h in use"), ("temperature", "10¹¹ hot")])
+@pytest.mark.parametrize(
+    ("mode", "words"), [("idle", "1 h in use"), ("estimate", "1 h in use"), ("temperature", "10¹¹ hot")]
+)
 async def test_time_and_temperature_have_two_sides(mode: str, words: str) -> None:
     async with shown(frame(steady(), mode=mode)) as pane:
         assert words in pane.text().splitlines()[18]
