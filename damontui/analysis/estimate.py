@@ -74,7 +74,9 @@ _LARGE = 30.0
 """A region of a thirtieth of all memory is large: there the whole of `touches` is asked for."""
 _EARLY = 3
 """Aggregations by which a last touch may have been missed where it was seldom looked at."""
-_RULE_OF_THREE = 3.0
+_GRAIN = 0.4
+"""Parts of a region of mean size that the interval is wider for, at each end (see above)."""
+RULE_OF_THREE = 3.0
 """−ln 0.05, rounded: looks at a share of pages that would have found it with 95 % confidence."""
 _SIMILAR_RATE, _SIMILAR_IDLE = 1.5, 0.03
 _AT_ONCE = 24_576
@@ -136,6 +138,8 @@ class Estimate:
     """Bytes that are free, of physical memory; None where that is not known (`bytes` then holds them)."""
     kernel: Interval | None = None
     """Bytes that the kernel uses itself, which DAMON cannot see; None where that is not known."""
+    grain: float = 0.0
+    """Bytes by which the ends of an interval are moved apart further: a part of a region that nobody saw."""
 
     def __post_init__(self) -> None:
         for array in (self.start, self.end, self.target, self.bytes, self.idle_s, self.least_s, self.most_s):
@@ -162,11 +166,13 @@ class Estimate:
 
     def idle_at(self, seconds: Sequence[float]) -> Floats:
         """`idle` at each of ``seconds``: least, found and most, shape ``(3, len(seconds))``."""
-        hidden = _RULE_OF_THREE * self.aggregation_s / (self.looks * np.maximum(self.least_s, self.aggregation_s))
+        hidden = RULE_OF_THREE * self.aggregation_s / (self.looks * np.maximum(self.least_s, self.aggregation_s))
         sure = self.bytes * (1.0 - np.minimum(1.0, hidden))
         wanted = np.asarray(seconds, np.float64)[:, None] - 1e-9
         pairs = ((self.least_s, sure), (self.idle_s, self.bytes), (self.most_s, self.bytes))
         least, found, most = ((ages >= wanted) @ weights for ages, weights in pairs)
+        reached = self.grain * np.array([self.reaches(one) for one in seconds])
+        least, most = np.maximum(least - reached, 0.0), np.minimum(most + reached, self.total_bytes)
         # what is free or the kernel's is a sample's guess: its error is independent of the other
         doubt = self._unseen_half()
         if doubt:
@@ -400,6 +406,7 @@ class Estimator:
             used,
             rate,
             self._targets,
+            grain=_GRAIN * float(self._bytes[which].sum()) / max(1, len(columns[-1].count)),
         )
         return _seen(found, columns[-1].snapshot)
 

@@ -23,6 +23,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from damontui.analysis.owners import without_frames
 from damontui.damon.attrs import Attrs
 from damontui.damon.fields import REGIONS, arrays_of
 from damontui.damon.snapshot import BESIDE, Description, Snapshot
@@ -150,7 +151,7 @@ class RecordWriter:
         """
         if nanoseconds == (round(snapshot.began * 1e9), round(snapshot.time * 1e9)):
             nanoseconds = None
-        payload = _payload(snapshot, self.description.attrs, nanoseconds)
+        payload = _payload(without_frames(snapshot), self.description.attrs, nanoseconds)
         self._write(_member(payload, snapshot.time, self._level))
         self.count += 1
 

@@ -31,6 +31,12 @@ _GONE = ModuleState(on=False, pid=-3)
 _GUESSED = "the intervals are an estimate until the next tuning step, since"
 
 
+FINER = (
+    "DAMON_STAT looks with 10 regions or more in aggregations of up to 200 s, which cannot be changed; a kdamond of "
+    "ours, with 100 or more and of 10 s at most, knows idle memory several times as exactly: {} paddr --take"
+)
+
+
 class DamonStatSource(KernelSource):
     """DAMON_STAT, watched and switched.
 
@@ -93,8 +99,11 @@ class DamonStatSource(KernelSource):
             limits = [f"no regions: {self._without}"] if self._without else []
             if not root.exists(f"{PARAMETERS}/aggr_interval_us"):
                 limits.append("this kernel does not tell the intervals before the first tuning step")
+            limits.append(FINER.format(self._program))
             if self._composition.reason:
                 limits.append(self._composition.reason)
+            elif self._composition.no_owners:
+                limits.append(self._composition.no_owners)
             self._description = self._about(
                 with_sample(Attrs(), self._numbers.told_sample_us() or Attrs().sample_us),
                 reason=self._reason,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import sys
@@ -39,6 +40,7 @@ from damontui.tui import keys
 from damontui.tui.draw import ShownFilter
 from damontui.tui.explore import Exploring
 from damontui.tui.frame import Frame, Mode
+from damontui.tui.heatmap.widget import RegionsPane
 from damontui.tui.panes.bandwidth import BandwidthPane
 from damontui.tui.panes.headline import Headline
 from damontui.tui.panes.idle import IdlePane
@@ -46,10 +48,10 @@ from damontui.tui.panes.intervals import IntervalsPane
 from damontui.tui.panes.keyline import KeyLine
 from damontui.tui.panes.notice import Notice
 from damontui.tui.panes.output import OutputPane
-from damontui.tui.panes.regions import RegionsPane
 from damontui.tui.panes.scrubber import Scrubber
 from damontui.tui.panes.title import TitleBar
 from damontui.tui.screens.help import HelpScreen
+from damontui.tui.screens.owners import OwnersScreen
 from damontui.tui.themes import DARK, THEMES
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ MODES: tuple[Mode, ...] = ("rate", "temperature", "idle")
 
 TERMINAL_LOST = 128 + signal.SIGHUP
 INTERRUPTED = 128 + signal.SIGINT
-_JUST_PAINTED = 0.9  # seconds after a repaint in which the clock need not be painted on its own
+_SOON, _STREAM = 0.5, 1.25  # seconds after a repaint in which the clock need not go on by itself; so, in a stream
 _AT_ONCE = 10_000  # regions that an estimate takes in at one painting, a third of a second
 _LITTLE = 100  # snapshots of a record that are gone through between two steps of the player
 PATIENCE = 5.0
@@ -223,7 +225,7 @@ class DamontuiApp(Exploring):
         self._unsubscribe: Callable[[], None] = lambda: None
         self.recorder: Recorder | None = None
         self._unrecord: Callable[[], None] = lambda: None
-        self._painted = 0.0
+        self._painted, self._apart = 0.0, math.inf
         self._played = time.monotonic()
         self._timer: Timer | None = None
         self._player: Timer | None = None
@@ -237,7 +239,7 @@ class DamontuiApp(Exploring):
         yield Headline(id="headline")
         yield Notice(id="notice")
         with Container(id="body"):
-            yield RegionsPane(id="regions")
+            yield RegionsPane(self.composer, id="regions")
             with Container(id="side"):
                 yield IntervalsPane(id="intervals")
                 yield BandwidthPane(id="bandwidth")
@@ -275,10 +277,11 @@ class DamontuiApp(Exploring):
 
     def _wind(self) -> None:
         """The clock of a record goes only while it plays: to be woken ten times a second for nothing is dear."""
-        if self._player is None or self.playing == self._wound:
+        going = self.playing or self.is_record
+        if self._player is None or going == self._wound:
             return
-        self._wound = self.playing
-        if self.playing:
+        self._wound = going
+        if going:
             self._played = time.monotonic()
             self._player.resume()
         else:
@@ -636,7 +639,8 @@ class DamontuiApp(Exploring):
         if not self.screen_stack or not self.screen_stack[0].query(TitleBar):
             return
         self._timer = None
-        self._painted = time.monotonic()
+        now = time.monotonic()
+        self._painted, self._apart = now, now - self._painted
         self._wind()
         frame = self.frame()
         self.screen_stack[0].query_one("#body").set_class(not frame.live and not frame.record, "-frozen")
@@ -645,6 +649,8 @@ class DamontuiApp(Exploring):
         self.show_extra(frame)
         if self.output is not None:
             self.output.show(frame)
+        if isinstance(self.screen, OwnersScreen):
+            self.screen.show(frame)
 
     def _panes(
         self,
@@ -681,7 +687,12 @@ class DamontuiApp(Exploring):
         if now - self._cpu[0] >= 2.0:
             self.own_cpu = (cpu - self._cpu[1]) / (now - self._cpu[0])
             self._cpu = (now, cpu)
-        if self.enabled and self.error is None and not self._exit and now - self._painted >= _JUST_PAINTED:
+        if (
+            self.enabled
+            and self.error is None
+            and not self._exit
+            and now - self._painted >= (_STREAM if self._apart < _STREAM else _SOON)
+        ):
             frame = self.frame()
             try:
                 title, notice, regions, intervals, *_, headline = self._panes()
@@ -818,6 +829,11 @@ class DamontuiApp(Exploring):
         # a source knows only when it runs what it has to do without
         description = self.description if self.monitor is None else self.monitor.source.describe()
         self.push_screen(HelpScreen(self.keymap_in_force, description.limits))
+
+    def action_owners(self) -> None:
+        """Whose memory it is, at the moment shown."""
+        if not isinstance(self.screen, OwnersScreen):
+            self.push_screen(OwnersScreen(self.frame()))
 
     def action_shot(self) -> None:
         """The screen as an SVG file."""

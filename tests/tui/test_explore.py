@@ -18,6 +18,7 @@ from damontui.damon.snapshot import Snapshot
 from damontui.errors import SourceError
 from damontui.history import History
 from damontui.tui.app import DamontuiApp
+from damontui.tui.heatmap.widget import RegionsPane
 from damontui.tui.ink import EMPTY
 from damontui.tui.panes.bandwidth import BandwidthPane
 from damontui.tui.panes.detail import DetailPane
@@ -26,7 +27,6 @@ from damontui.tui.panes.intervals import IntervalsPane
 from damontui.tui.panes.keyline import KeyLine
 from damontui.tui.panes.list import ListPane
 from damontui.tui.panes.notice import Notice
-from damontui.tui.panes.regions import RegionsPane
 from damontui.tui.panes.savings import SavingsPane
 from damontui.tui.panes.scrubber import Scrubber
 from damontui.tui.panes.title import TitleBar, clock, moment
@@ -109,9 +109,9 @@ async def test_the_bandwidths_past_ends_at_the_moment() -> None:
 async def test_the_picture_stays_and_a_mark_on_the_time_axis_moves() -> None:
     async with running() as (app, pilot):
         pane = app.query_one(RegionsPane)
-        before = pane.codes.copy()
+        before = pane.picture.codes.copy()
         await pilot.press("left", "left")
-        assert (pane.codes == before).all()
+        assert (pane.picture.codes == before).all()
         rule = pane.text().splitlines()[-3]
         assert rule.index("▲") == len(rule) - 3
         assert clock(make.WALL + 240) in pane.text()
@@ -127,7 +127,7 @@ async def test_moving_through_time_paints_the_axis_only() -> None:
         painted: list[Region] = []
         pane.refresh = lambda *regions, **_: painted.extend(regions)  # type: ignore[assignment, method-assign, return-value]
         await pilot.press("left")
-        assert {region.y for region in painted} == {pane.layout_now.lines}
+        assert {region.y for region in painted} == {pane.grid.layout.lines}
 
 
 async def test_moving_through_memory_paints_two_lines() -> None:
@@ -170,7 +170,7 @@ async def test_no_time_to_go_to_before_the_first_snapshot() -> None:
 async def test_a_click_and_a_drag_on_the_heatmap_go_there() -> None:
     async with running() as (app, pilot):
         pane = app.query_one(RegionsPane)
-        middle = pane.layout_now.gutter + pane.layout_now.columns // 2
+        middle = pane.grid.layout.gutter + pane.grid.layout.columns // 2
         await pilot.click(RegionsPane, offset=(middle + 1, 10))
         assert app.view is not None
         assert 115 <= app.view <= 130
@@ -189,7 +189,7 @@ async def test_a_click_and_a_drag_on_the_heatmap_go_there() -> None:
 async def test_a_click_at_the_right_edge_stays_live() -> None:
     async with running() as (app, pilot):
         pane = app.query_one(RegionsPane)
-        await pilot.click(RegionsPane, offset=(pane.layout_now.width, 10))
+        await pilot.click(RegionsPane, offset=(pane.grid.layout.width, 10))
         assert app.view is None
         assert app.look.point is not None
         app.feed(make.steady(241)[240])
@@ -228,7 +228,7 @@ async def test_a_record_opens_whole_at_its_newest_moment() -> None:
         pane = app.query_one(RegionsPane)
         assert app.span == 240  # no more and no less than there is
         assert "4 min" in str(pane.border_subtitle)
-        assert (pane.codes != EMPTY).any(axis=0).all()
+        assert (pane.picture.codes != EMPTY).any(axis=0).all()
         assert f" RECORD  {moment(make.WALL + 240)}" in title(app)
         assert "LIVE" not in title(app)
         assert "ENDED" not in title(app)
@@ -245,7 +245,7 @@ async def test_keys_go_where_the_record_goes() -> None:
         await pilot.press("shift+right")
         assert f" RECORD  {moment(make.WALL + 25)}" in title(app)
         await pilot.press("right")
-        assert app.view == pytest.approx(25 + app.span / app.query_one(RegionsPane).layout_now.columns)
+        assert app.view == pytest.approx(25 + app.span / app.query_one(RegionsPane).grid.layout.columns)
         await pilot.press("g", *"00:02:00", "enter")
         assert f" RECORD  {moment(make.WALL + 120)}" in title(app)
         await pilot.press("end")
@@ -375,13 +375,15 @@ async def test_the_list_has_a_first_and_a_last_row() -> None:
 async def test_a_hot_page_in_64_gib_is_found_in_three_key_strokes() -> None:
     async with running(make.haystack()) as (app, pilot):
         pane = app.query_one(RegionsPane)
-        assert pane.codes.max(where=pane.codes < 200, initial=0) < 24  # nothing of it is to be seen at first
+        assert (
+            pane.picture.codes.max(where=pane.picture.codes < 200, initial=0) < 24
+        )  # nothing of it is to be seen at first
         await pilot.press("n", "enter")
         assert "0x94007b000 … 0x94007c000  4 KiB" in app.query_one(DetailPane).text()
         assert "accessed 100 % of samples" in app.query_one(DetailPane).text()
-        hot = (pane.codes == 24).sum(axis=1) > 20
+        hot = (pane.picture.codes == 24).sum(axis=1) > 20
         assert hot.sum() == 3  # one page of the sixteen that are shown at least
-        axis = pane.axis
+        axis = pane.grid.axis
         assert axis is not None
         rows = [len(axis) - 1 - y for y in range(len(hot)) if hot[y]]
         assert all(axis.place(row)[1] >= 0x94007B000 - 4096 for row in rows)
@@ -393,9 +395,9 @@ async def test_the_hottest_of_a_cell_shows_it_without_moving() -> None:
     async with running(make.haystack()) as (app, pilot):
         pane = app.query_one(RegionsPane)
         assert "mean of a cell" in pane.text()
-        assert not (pane.codes == 24).any()
+        assert not (pane.picture.codes == 24).any()
         await pilot.press("m")
-        assert (pane.codes == 24).any(axis=1).sum() == 1
+        assert (pane.picture.codes == 24).any(axis=1).sum() == 1
 
 
 async def test_folding_gives_used_memory_the_rows() -> None:
@@ -403,8 +405,8 @@ async def test_folding_gives_used_memory_the_rows() -> None:
         pane = app.query_one(RegionsPane)
         await pilot.press("f")
         assert "20.0 GiB idle" in pane.text()
-        assert pane.axis is not None
-        assert pane.axis.shown_bytes == 256 * (1 << 20) + 4096
+        assert pane.grid.axis is not None
+        assert pane.grid.axis.shown_bytes == 256 * (1 << 20) + 4096
         await pilot.press("f")
         assert "GiB idle" not in pane.text()
 
@@ -414,8 +416,8 @@ async def test_zooming_and_the_whole() -> None:
         pane = app.query_one(RegionsPane)
         await pilot.press("n", "z", "z", "z")
         assert app.look.lo is not None
-        assert pane.axis is not None
-        assert pane.axis.shown_bytes <= app.history.last.total_bytes // 60  # type: ignore[union-attr]
+        assert pane.grid.axis is not None
+        assert pane.grid.axis.shown_bytes <= app.history.last.total_bytes // 60  # type: ignore[union-attr]
         low = app.look.lo
         await pilot.press(*["down"] * 60)
         assert app.look.lo < low
