@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from damontui.damon.attrs import Attrs
+from damontui.damon.fields import REGIONS, Fact, Field, fields_of, seal
 
 Ints = NDArray[np.int64]
 Origin = Literal["simulated", "process", "kernel", "record"]
@@ -18,24 +19,28 @@ Origin = Literal["simulated", "process", "kernel", "record"]
 class ModuleValues:
     """DAMON_STAT's own numbers as the kernel showed them; None where this kernel lacks the file."""
 
-    enabled: bool
-    bandwidth: int | None = None
+    enabled: Annotated[bool, Fact("enabled")]
+    bandwidth: Annotated[int | None, Fact("estimated_memory_bandwidth")] = None
     """``estimated_memory_bandwidth``, bytes per second: read mid-count, so usually too low."""
-    idle_ms_percentiles: tuple[int, ...] | None = None
+    idle_ms_percentiles: Annotated[
+        tuple[int, ...] | None, Fact("memory_idle_ms_percentiles", unit="ms", signed=True, length=(101, 101))
+    ] = None
     """``memory_idle_ms_percentiles``: 101 milliseconds; negative is memory in use (0 on 6.17)."""
-    aggr_interval_us: int | None = None
-    kdamond_pid: int | None = None
+    aggr_interval_us: Annotated[int | None, Fact("aggr_interval_us", unit="us")] = None
+    kdamond_pid: Annotated[int | None, Fact("kdamond_pid", signed=True)] = None
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
     """What is true of synthetic memory over the same aggregation, computed from the model."""
 
-    working_set_bytes: int
+    working_set_bytes: Annotated[int, Fact("working_set_bytes", unit="bytes")]
     """Bytes whose expected number of touches in the aggregation interval is such that at least one came."""
-    bandwidth: float
+    bandwidth: Annotated[float, Fact("bandwidth_bytes_per_s", digits=0)]
     """Bytes per second that were touched, counted as DAMON counts: a page at most once in a sampling interval."""
-    idle_ms_percentiles: tuple[int, ...]
+    idle_ms_percentiles: Annotated[
+        tuple[int, ...], Fact("idle_ms_percentiles", unit="ms", signed=True, length=(101, 101))
+    ]
     """101 values, as ``memory_idle_ms_percentiles`` of perfect knowledge; negative where in use."""
 
 
@@ -53,29 +58,30 @@ class Measured:
     than memory has been watched, so what is not in ``used[:, -1]`` has been idle for ``seconds[-1]`` at least.
     """
 
-    seconds: tuple[float, ...]
+    seconds: Annotated[
+        tuple[float, ...], Fact("seconds", unit="s", digits=6, axes=("times",), rising=True, length=(1, 4096))
+    ]
     """Times of the curve, rising, shape ``(times,)``; at least one."""
-    used: Ints
+    used: Annotated[Ints, Fact(unit="bytes", axes=(REGIONS, "times"), rising=True)]
     """Bytes of each region touched within each time, shape ``(regions, times)``."""
-    least: Ints
+    least: Annotated[Ints, Fact("least", unit="bytes", axes=("times",))]
     """Bytes of all regions together that were touched within each time at least, shape ``(times,)``: as long as the
     pattern is what it was lately, else for certain (`damontui.operations.curve` has the derivation)."""
-    most: Ints
+    most: Annotated[Ints, Fact("most", unit="bytes", axes=("times",))]
     """Bytes of all regions together that were touched within each time at most, shape ``(times,)``; likewise."""
-    kinds: Ints
+    kinds: Annotated[Ints, Fact(unit="bytes", axes=(REGIONS, KINDS))]
     """Resident bytes of each region by kind (`KINDS`), shape ``(regions, 3)``."""
-    swapped: int = 0
+    swapped: Annotated[int, Fact("swapped_bytes", unit="bytes")] = 0
     """Bytes of the process that are in swap: no memory now."""
-    huge: int = 0
+    huge: Annotated[int, Fact("huge_bytes", unit="bytes")] = 0
     """Resident bytes in huge pages: one touched byte counts 2 MiB."""
-    mapped: int = 0
+    mapped: Annotated[int, Fact(unit="bytes")] = 0
     """Bytes of address space of which the resident ones are a part."""
-    longest_pause: float = 0.0
+    longest_pause: Annotated[float, Fact(unit="s")] = 0.0
     """Seconds for which clearing or reading held up the process at most so far: an upper bound, seen from outside."""
 
     def __post_init__(self) -> None:
-        for array in (self.used, self.least, self.most, self.kinds):
-            array.flags.writeable = False
+        seal(self)
 
 
 FRAME_KINDS = ("free", "file", "shmem", "anon", "slab", "page_tables", "kernel", "hugetlb", "hole")
@@ -89,18 +95,17 @@ class Frames:
     Arrays are int64 and read-only. A frame drawn twice counts twice (with replacement).
     """
 
-    counts: Ints
+    counts: Annotated[Ints, Fact(axes=(REGIONS, FRAME_KINDS))]
     """Frames of each kind (`FRAME_KINDS`) in each region, shape ``(regions, 9)``."""
-    unevictable: Ints
+    unevictable: Annotated[Ints, Fact(axes=(REGIONS,))]
     """Frames in each region that cannot be reclaimed (mlock and the like), of any kind, shape ``(regions,)``."""
-    huge: Ints
+    huge: Annotated[Ints, Fact(axes=(REGIONS,))]
     """Frames in each region that are part of a transparent huge page, shape ``(regions,)``."""
     cpu: float = 0.0
     """Share of one CPU that drawing took lately."""
 
     def __post_init__(self) -> None:
-        for array in (self.counts, self.unevictable, self.huge):
-            array.flags.writeable = False
+        seal(self)
 
     @property
     def drawn(self) -> int:
@@ -116,60 +121,60 @@ class Snapshot:
     address. Addresses are bytes. A snapshot with no regions can still carry ``module`` (tracefs hidden).
     """
 
-    time: float
+    time: Annotated[float, Fact("time", unit="s", digits=6, signed=True)]
     """When the aggregation ended: seconds on the source's own clock (CLOCK_MONOTONIC for a kernel, model time)."""
-    began: float
+    began: Annotated[float, Fact("began", unit="s", digits=6, signed=True)]
     """When it began, same clock."""
-    wall: float
+    wall: Annotated[float, Fact("unix_time", unit="s", digits=6)]
     """When it ended, seconds since 1970."""
     attrs: Attrs
     """In force while ``nr_accesses`` was counted: rates and bandwidth use these."""
-    start: Ints
-    end: Ints
-    nr_accesses: Ints
-    age: Ints
+    start: Annotated[Ints, Fact("start", axes=(REGIONS,))]
+    end: Annotated[Ints, Fact("end", axes=(REGIONS,))]
+    nr_accesses: Annotated[Ints, Fact("nr_accesses", axes=(REGIONS,))]
+    age: Annotated[Ints, Fact("age", axes=(REGIONS,))]
     """Aggregations, each as long as ``next_attrs.aggr_us``."""
-    target: Ints
+    target: Annotated[Ints, Fact(axes=(REGIONS,))]
     """Index into ``targets``."""
-    origin: Origin
+    origin: Annotated[Origin, Fact("origin")]
     next_attrs: Attrs
     """In force from now on; differs from ``attrs`` where this aggregation ended with a tuning step."""
-    targets: tuple[int, ...] = (0,)
+    targets: Annotated[tuple[int, ...], Fact("targets")] = (0,)
     """The identifier of each target: a PID, or the kernel's ``target_id``."""
-    names: tuple[str, ...] = ()
+    names: Annotated[tuple[str, ...], Fact("name", axes=(REGIONS,))] = ()
     """What is mapped at each region ("" unknown); empty where nothing is known."""
-    complete: bool = True
+    complete: Annotated[bool, Fact("complete", past="all")] = True
     """False where trace events were lost: regions are missing."""
-    lost: int = 0
+    lost: Annotated[int, Fact("lost", past="sum")] = 0
     """Trace events lost in this aggregation."""
-    late: int = 0
+    late: Annotated[int, Fact("late")] = 0
     """Sampling deadlines missed since the start."""
-    until_tuning: int | None = None
+    until_tuning: Annotated[int | None, Fact("until_tuning_aggrs")] = None
     """Aggregations until the next tuning step, None where nothing is tuned."""
     tuned_here: bool = False
     """Whether the intervals are tuned by this program, since the kernel (before 6.15) cannot."""
-    module: ModuleValues | None = None
-    truth: Truth | None = None
-    cpu: float | None = None
+    module: Annotated[ModuleValues | None, Fact("kernel")] = None
+    truth: Annotated[Truth | None, Fact("truth")] = None
+    cpu: Annotated[float | None, Fact("overhead_cpu", digits=6, past="mean")] = None
     """CPU share (1.0 is one CPU) that the observer (kdamond, engine) took lately; None where unknown."""
-    note: str = ""
+    note: Annotated[str, Fact("note", past="either")] = ""
     """One sentence on what this snapshot lacks and how to get it; "" where it is whole."""
-    resident: Ints | None = None
+    resident: Annotated[Ints | None, Fact("resident", unit="bytes", axes=(REGIONS,))] = None
     """Bytes of each region that are in memory, where a region's addresses are not all memory (a process); None where
     they are, or where it is not known."""
-    measured: Measured | None = None
+    measured: Annotated[Measured | None, Fact("measured")] = None
     """What was touched, in bytes, where the source counts instead of sampling (a process through /proc)."""
-    frames: Frames | None = None
+    frames: Annotated[Frames | None, Fact(past="default")] = None
     """What page frames held, of physical memory; None where it cannot be had."""
-    free: int | None = None
+    free: Annotated[int | None, Fact("free_bytes", unit="bytes")] = None
     """Bytes that the kernel says are free (``MemFree``), of physical memory; None where unknown."""
-    watched: float | None = None
+    watched: Annotated[float | None, Fact("watched_s", unit="s", digits=6)] = None
     """Seconds for which this memory had been watched without a gap when the snapshot was taken; None where unknown."""
 
     def __post_init__(self) -> None:
         for array in (self.start, self.end, self.nr_accesses, self.age, self.target, self.resident):
             if array is not None:
-                array.flags.writeable = False
+                array.flags.writeable = False  # not `seal`: what it holds is sealed already, and this is often done
 
     def __len__(self) -> int:
         return len(self.start)
@@ -189,6 +194,9 @@ class Snapshot:
         """Bytes of memory of all regions."""
         return int(self.memory.sum())
 
+
+BESIDE: tuple[Field, ...] = tuple(one for one in fields_of(Snapshot) if not one.given and one.name != "targets")
+"""What a snapshot may hold beside its regions, times, attributes and targets: a field with a default."""
 
 State = Literal["waiting", "on", "off", "gone", "ended"]
 

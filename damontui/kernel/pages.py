@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from damontui.damon.attrs import PAGE_SIZE
 from damontui.damon.snapshot import FRAME_KINDS, Frames, Ints, Snapshot, ints
 from damontui.errors import SourceError
+from damontui.kernel.readers import READERS
 from damontui.kernel.root import KernelError, Root
 
 FLAGS = "proc/kpageflags"
@@ -108,7 +109,7 @@ class FrameSampler:
         *,
         budget: float = BUDGET,
         clock: Callable[[], float] = time.monotonic,
-        cpu_clock: Callable[[], float] = time.thread_time,
+        cpu_clock: Callable[[], float] = READERS.thread_time,
     ) -> None:
         self._root = root
         self._rng = rng

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from damontui.damon.snapshot import Snapshot
 from damontui.errors import SourceError
 from damontui.kernel.pages import BUDGET, FrameSampler
 from damontui.kernel.procfs import free_bytes
+from damontui.kernel.readers import READERS
 from damontui.kernel.root import Root
 
 
@@ -22,6 +24,7 @@ class Composition:
         root: where /proc is.
         rng: chooses frames; another one each time where None.
         budget: share of one CPU for drawing frames; 0 for none.
+        whole: whether the snapshots are of all memory, so that ``MemFree`` is theirs.
         clock: seconds, monotonic.
     """
 
@@ -31,11 +34,13 @@ class Composition:
         rng: np.random.Generator | None = None,
         *,
         budget: float = BUDGET,
+        whole: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._root = root
         self._rng = rng if rng is not None else np.random.default_rng()
         self._budget = budget
+        self._whole = whole
         self._clock = clock
         self._sampler: FrameSampler | None = None
         self.reason = ""
@@ -65,8 +70,9 @@ class Composition:
         frames = None
         if self._sampler is not None:
             try:
-                frames = self._sampler.look(snapshot)
-            except SourceError as error:
+                # many reads: one deadline for all of them
+                frames = READERS.ask(partial(self._sampler.look, snapshot))
+            except (SourceError, OSError) as error:
                 self.close()
                 self.reason = f"what memory is made of is not known any more: {error}"
-        return replace(snapshot, frames=frames, free=free_bytes(self._root))
+        return replace(snapshot, frames=frames, free=free_bytes(self._root) if self._whole else None)

@@ -35,6 +35,12 @@ _GONE = ModuleState(on=False, pid=-3)
 _GUESSED = "the intervals are an estimate until the next tuning step, since"
 
 
+FINER = (
+    "DAMON_STAT looks with 10 regions or more in aggregations of up to 200 s, which cannot be changed; a kdamond of "
+    "ours, with 100 or more and of 10 s at most, knows idle memory several times as exactly: {} paddr --take"
+)
+
+
 class DamonStatSource:
     """DAMON_STAT, watched and switched.
 
@@ -104,6 +110,7 @@ class DamonStatSource:
             limits = [f"no regions: {self._without}"] if self._without else []
             if not root.exists(f"{PARAMETERS}/aggr_interval_us"):
                 limits.append("this kernel does not tell the intervals before the first tuning step")
+            limits.append(FINER.format(self._program))
             if self._composition.reason:
                 limits.append(self._composition.reason)
             self._description = Description(
