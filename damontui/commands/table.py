@@ -26,6 +26,7 @@ COMMANDS: dict[str, Command] = {
     "snapshot": Command("snapshot", "[TARGET] [--count N] [--json]", "measure without a screen, print, end"),
     "record": Command("record", "[TARGET] -o FILE|- [--for TIME]", "keep what is seen"),
     "report": Command("report", "TARGET|FILE|- [--style S]", "what a record shows: text, JSON, pictures"),
+    "export": Command("export", "[TARGET] [--listen A:P] [--textfile F]", "numbers for Prometheus, as long as it runs"),
     "convert": Command("convert", "IN OUT [--to FORMAT]", "between record formats"),
     "doctor": Command(
         "doctor", "[--json] [--give-back]", "what this machine can do, what is in the way, and the remedy"

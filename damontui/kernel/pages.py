@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from damontui.damon.attrs import PAGE_SIZE
 from damontui.damon.snapshot import FRAME_KINDS, Frames, Ints, Snapshot, ints
 from damontui.errors import SourceError
+from damontui.kernel.readers import READERS
 from damontui.kernel.root import KernelError, Root
 
 FLAGS = "proc/kpageflags"
@@ -122,7 +123,7 @@ class FrameSampler:
         *,
         budget: float = BUDGET,
         clock: Callable[[], float] = time.monotonic,
-        cpu_clock: Callable[[], float] = time.thread_time,
+        cpu_clock: Callable[[], float] = READERS.thread_time,
         groups: bool = False,
     ) -> None:
         self.no_groups = "" if groups else "it was not asked for"

@@ -28,6 +28,7 @@ from damontui.damon.snapshot import Ints, ints
 from damontui.errors import SourceError
 from damontui.kernel import process_files as files
 from damontui.kernel.process_files import Mapping, ProcessFolder, Smaps, Stat
+from damontui.kernel.readers import READERS
 from damontui.kernel.root import KernelError, Root
 from damontui.operations.curve import Curve
 
@@ -352,7 +353,7 @@ class Processes:
         max_pause: float = 0.02,
         children: bool = False,
         clock: Callable[[], float] = time.monotonic,
-        cpu_clock: Callable[[], float] = time.thread_time,
+        cpu_clock: Callable[[], float] = READERS.thread_time,
         program: str = "damontui",
     ) -> None:
         self._root = root

@@ -8,7 +8,9 @@ is in use, all of it. ``estimate`` says what was used within a time and idle for
 interval that holds it (`damontui.analysis.savings`), only for times for which memory was watched. Where bytes were
 counted (``measured``) all of them are those counts: the working set is then what was touched within the shortest time
 measured, and each region says how many of its bytes are in memory (``resident``), were touched so (``used``), and were
-touched within each of ``measured.seconds`` (``used_within``).
+touched within each of ``measured.seconds`` (``used_within``). Of physical memory ``memory`` says what it is made of,
+and each region how many page frames of each kind were drawn in it (``frames``). What is free, and what the kernel uses
+itself, is in no number of ``estimate``, whose ``total_bytes`` is what is left.
 """
 
 from __future__ import annotations
@@ -21,11 +23,11 @@ import numpy as np
 
 from damontui.analysis import frames, savings, usage
 from damontui.analysis.estimate import Estimate, Estimator, Interval
-from damontui.analysis.headline import THRESHOLD, within
+from damontui.analysis.headline import THRESHOLD, headline
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.fields import REGIONS, Field, fields_of, lists
-from damontui.damon.snapshot import KINDS, Ints, Measured, Snapshot, ints
+from damontui.damon.snapshot import FRAME_KINDS, KINDS, Frames, Ints, Measured, Snapshot, ints
 from damontui.errors import UsageError
 from damontui.output.owners import owners_object
 from damontui.records.fields import value_of, values_of
@@ -66,7 +68,8 @@ def snapshot_object(
         "mapped_bytes": _mapped(snapshot),
         "working_set_bytes": round(float(usage.in_use(snapshot).sum())) if known else None,
         "longest_pause_ms": None if measured is None else round(measured.longest_pause * 1000, 3),
-        "memory": _memory(snapshot, within(snapshot, threshold)),
+        "frames_cpu": None if snapshot.frames is None else snapshot.frames.cpu,
+        "memory": _memory(snapshot, threshold, estimator),
         "estimate": _estimate(snapshot, estimator) if known else None,
         **_owners(snapshot, estimator),
         "regions": _regions(snapshot),
@@ -135,14 +138,17 @@ def _mapped(snapshot: Snapshot) -> int | None:
     return int(snapshot.sizes.sum()) if snapshot.resident is not None else None
 
 
-def _memory(snapshot: Snapshot, seconds: float) -> dict[str, Any] | None:
-    """Memory by kind, and how much of it is idle for at least ``seconds``; null where kinds are not known."""
+def _memory(snapshot: Snapshot, threshold: float, estimator: Estimator | None) -> dict[str, Any] | None:
+    """Memory by kind, and how much of it is idle for at least the threshold; null where kinds are not known."""
+    known = estimator.estimate() if estimator is not None and snapshot.measured is None and len(estimator) else None
+    said = headline(snapshot, threshold, known)
+    seconds = said.within if said is not None else threshold
     if snapshot.measured is not None:
         return {
             kind: {"bytes": held, "used_bytes": round(used), "idle_bytes": held - round(used), "seconds": seconds}
             for kind, (held, used) in usage.by_kind(snapshot, seconds).items()
         }
-    parts = frames.composition(snapshot, seconds)
+    parts = frames.composition(snapshot, seconds, None if known is None else known.idle_by_region(snapshot, seconds))
     if not parts:
         return None
     return {
@@ -172,6 +178,7 @@ def _estimate(snapshot: Snapshot, estimator: Estimator | None) -> dict[str, Any]
         "idle": idle,
         "working_set": used,
         "watched_s": round(usage.watched(snapshot), 6),
+        "total_bytes": snapshot.total_bytes,
     }
 
 
@@ -194,6 +201,7 @@ def _estimated(found: Estimate) -> dict[str, Any]:
         "idle": rows(found.idle),
         "working_set": rows(found.working_set),
         "watched_s": round(found.watched_s, 6),
+        "total_bytes": round(found.total_bytes),
     }
 
 
@@ -204,6 +212,11 @@ def _regions(snapshot: Snapshot) -> list[dict[str, Any]]:
             for region, value in zip(regions, values if field.many else values.tolist(), strict=not field.many):
                 if value != "":
                     region[field.fact.key] = value
+    if (drawn := snapshot.frames) is not None:
+        names = (*FRAME_KINDS, "unevictable", "huge")
+        rows = np.column_stack((drawn.counts, drawn.unevictable, drawn.huge)).tolist()
+        for region, row in zip(regions, rows, strict=True):
+            region["frames"] = {name: count for name, count in zip(names, row, strict=True) if count}
     if snapshot.resident is not None:
         used = np.rint(usage.in_use(snapshot)).astype(np.int64).tolist()
         for region, value in zip(regions, used, strict=True):
@@ -242,6 +255,7 @@ def snapshot_of(value: Mapping[str, Any]) -> Snapshot:
             attrs=Attrs(**value["intervals"], **rest, goal=goal),
             next_attrs=Attrs(**value["next_intervals"], **rest, goal=goal),
             target=ints([index[region["target"]] for region in regions]),
+            frames=_frames(value, regions),
         )
     except KeyError as error:
         raise UsageError(f"snapshot: {error.args[0]!r} is missing or unknown") from None
@@ -273,6 +287,17 @@ def _measured(value: Mapping[str, Any], regions: list[dict[str, Any]]) -> Measur
         mapped=value["mapped_bytes"],
         longest_pause=value["longest_pause_ms"] / 1000,
     )
+
+
+def _frames(value: Mapping[str, Any], regions: list[dict[str, Any]]) -> Frames | None:
+    if value.get("frames_cpu") is None:
+        return None
+
+    def column(name: str) -> Ints:
+        return ints([region["frames"].get(name, 0) for region in regions])
+
+    counts = np.column_stack([column(kind) for kind in FRAME_KINDS])
+    return Frames(counts, column("unevictable"), column("huge"), value["frames_cpu"])
 
 
 def _numbers(value: object, shape: tuple[int, ...]) -> Ints:

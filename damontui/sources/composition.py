@@ -5,13 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from damontui.damon.snapshot import Snapshot
+from damontui.damon.snapshot import Frames, Owners, Snapshot
 from damontui.errors import SourceError
 from damontui.kernel.pages import BUDGET, FrameSampler
 from damontui.kernel.procfs import free_bytes
+from damontui.kernel.readers import READERS
 from damontui.kernel.root import Root
 from damontui.sources import owners
 from damontui.sources.owners import OwnersOfFrames
@@ -37,7 +39,7 @@ class Composition:
         budget: float = BUDGET,
         owners_budget: float = owners.BUDGET,
         clock: Callable[[], float] = time.monotonic,
-        cpu_clock: Callable[[], float] = time.thread_time,
+        cpu_clock: Callable[[], float] = READERS.thread_time,
     ) -> None:
         self._root = root
         self._rng = rng if rng is not None else np.random.default_rng()
@@ -108,13 +110,18 @@ class Composition:
         frames = whose = None
         if self._sampler is not None:
             try:
-                frames = self._sampler.look(snapshot)
-                if self._owners is not None:
-                    if self._sampler.no_groups:
-                        self._without_owners(self._sampler.no_groups)
-                    else:
-                        whose = self._owners.of(self._sampler.drawn, frames.cpu if frames is not None else 0.0)
-            except SourceError as error:
+                # many reads: one deadline for all of them
+                frames, whose = READERS.ask(partial(self._looked, self._sampler, snapshot))
+            except (SourceError, OSError) as error:
                 self.close()
                 self.reason = f"what memory is made of is not known any more: {error}"
         return replace(snapshot, frames=frames, owners=whose, free=free_bytes(self._root))
+
+    def _looked(self, sampler: FrameSampler, snapshot: Snapshot) -> tuple[Frames | None, Owners | None]:
+        frames = sampler.look(snapshot)
+        if self._owners is None:
+            return frames, None
+        if sampler.no_groups:
+            self._without_owners(sampler.no_groups)
+            return frames, None
+        return frames, self._owners.of(sampler.drawn, frames.cpu if frames is not None else 0.0)

@@ -22,6 +22,7 @@ from damontui.damon.snapshot import Description, Event, State, Status
 from damontui.errors import SourceError, UsageError
 from damontui.kernel import process_files as files
 from damontui.kernel import procfs, watch_lock
+from damontui.kernel.readers import READERS
 from damontui.kernel.root import Root
 from damontui.kernel.watch_lock import WatchLock
 from damontui.operations.counted import Moment, snapshot
@@ -170,7 +171,7 @@ class ProcessSource:
         locks: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
-        cpu_clock: Callable[[], float] = time.thread_time,
+        cpu_clock: Callable[[], float] = READERS.thread_time,
         wait: Callable[[threading.Event, float], object] = _wait,
     ) -> None:
         self._root = root

@@ -24,7 +24,8 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from damontui import files, units
-from damontui.analysis.estimate import Estimate, Estimator
+from damontui.analysis.estimate import Estimate
+from damontui.analysis.savings import Learned
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Description, Event, Interim, Snapshot, Status
 from damontui.errors import DamontuiError, SourceError, UsageError
@@ -39,6 +40,7 @@ from damontui.tui import keys
 from damontui.tui.draw import ShownFilter
 from damontui.tui.explore import Exploring
 from damontui.tui.frame import Frame, Mode
+from damontui.tui.heatmap.widget import RegionsPane
 from damontui.tui.panes.bandwidth import BandwidthPane
 from damontui.tui.panes.headline import Headline
 from damontui.tui.panes.idle import IdlePane
@@ -46,7 +48,6 @@ from damontui.tui.panes.intervals import IntervalsPane
 from damontui.tui.panes.keyline import KeyLine
 from damontui.tui.panes.notice import Notice
 from damontui.tui.panes.output import OutputPane
-from damontui.tui.panes.regions import RegionsPane
 from damontui.tui.panes.scrubber import Scrubber
 from damontui.tui.panes.title import TitleBar
 from damontui.tui.screens.help import HelpScreen
@@ -60,9 +61,9 @@ MODES: tuple[Mode, ...] = ("rate", "temperature", "idle")
 
 TERMINAL_LOST = 128 + signal.SIGHUP
 INTERRUPTED = 128 + signal.SIGINT
-_JUST_PAINTED = 0.9  # seconds after a repaint in which the clock need not be painted on its own
-_ESTIMATE_S = 1.0  # seconds between two estimates, source's clock
+_SOON, _STREAM = 0.5, 1.25  # seconds after a repaint in which the clock need not go on by itself; so, in a stream
 _AT_ONCE = 10_000  # regions that an estimate takes in at one painting, a third of a second
+_LITTLE = 100  # snapshots of a record that are gone through between two steps of the player
 PATIENCE = 5.0
 """Seconds that a target has to end its monitoring before another takes its place."""
 
@@ -206,9 +207,7 @@ class DamontuiApp(Exploring):
         self.mode: Mode = self.options.mode
         self.all_percentiles = self.options.all_percentiles
         self.by_rule = False
-        self.estimator = Estimator()
-        self._estimate: Estimate | None = None
-        self._learned = -math.inf
+        self.learned = Learned(self.history)
         self.own_cpu: float | None = None
         self.only: str | None = None
         """The pane that is shown alone."""
@@ -226,7 +225,7 @@ class DamontuiApp(Exploring):
         self._unsubscribe: Callable[[], None] = lambda: None
         self.recorder: Recorder | None = None
         self._unrecord: Callable[[], None] = lambda: None
-        self._painted = 0.0
+        self._painted, self._apart = 0.0, math.inf
         self._played = time.monotonic()
         self._timer: Timer | None = None
         self._player: Timer | None = None
@@ -240,7 +239,7 @@ class DamontuiApp(Exploring):
         yield Headline(id="headline")
         yield Notice(id="notice")
         with Container(id="body"):
-            yield RegionsPane(id="regions")
+            yield RegionsPane(self.composer, id="regions")
             with Container(id="side"):
                 yield IntervalsPane(id="intervals")
                 yield BandwidthPane(id="bandwidth")
@@ -278,10 +277,11 @@ class DamontuiApp(Exploring):
 
     def _wind(self) -> None:
         """The clock of a record goes only while it plays: to be woken ten times a second for nothing is dear."""
-        if self._player is None or self.playing == self._wound:
+        going = self.playing or self.is_record
+        if self._player is None or going == self._wound:
             return
-        self._wound = self.playing
-        if self.playing:
+        self._wound = going
+        if going:
             self._played = time.monotonic()
             self._player.resume()
         else:
@@ -291,6 +291,10 @@ class DamontuiApp(Exploring):
         now = time.monotonic()
         self._played, seconds = now, now - self._played
         self.advance(min(seconds, 1.0))  # after a suspension it goes on where it was
+        if self.is_record:  # what is known of its moments comes little by little
+            before = self.learned.hindsight.until
+            if self.learned.learn(_LITTLE) and self.learned.hindsight.until != before:
+                self.paint()
 
     def _follow_command(self) -> None:
         assert self.output is not None
@@ -393,29 +397,20 @@ class DamontuiApp(Exploring):
             self._start()
 
     def _known(self) -> Estimate | None:
-        """The estimate of now; None where there is none, or the past is shown.
+        """What is known now of the moment shown; None where nothing is, and of counted bytes, which need no estimate.
 
-        Made anew at most once in a second of the source's clock, from what came since. Where very much came at once
-        (a model as fast as it goes) the newest is taken, and the rest is a gap. Counted bytes need no estimate, and a
-        record's past is not gone through again.
+        Where very much came at once (a model as fast as it goes) the newest is taken, and the rest is a gap.
         """
         newest = self.history.last
-        if self.view is not None or self.is_record or newest is None or newest.measured is not None or not len(newest):
+        if newest is None or not len(newest):
             return None
-        if newest.time < self._learned:  # a clock that began anew: another run of a model
-            self._unlearn()
-        if self._estimate is None or newest.time - self._estimate.time >= _ESTIMATE_S:
-            most = max(16, _AT_ONCE // len(newest))
-            lately = newest.time - most * (newest.time - newest.began)
-            for snapshot in self.history.between(max(self._learned, lately), math.inf)[-most:]:
-                self.estimator.add(snapshot)
-                self._learned = snapshot.time
-            self._estimate = self.estimator.estimate() if len(self.estimator) else None
-        return self._estimate
-
-    def _unlearn(self) -> None:
-        """Another target: nothing is known of it."""
-        self.estimator, self._estimate, self._learned = Estimator(), None, -math.inf
+        # a clock that began anew is another run of a model
+        if self.learned.past is not self.history or newest.time < self.learned.hindsight.until:
+            self.learned = Learned(self.history)
+        live = self.view is None and not self.is_record
+        moment = None if live else newest.time if self.view is None else self.view
+        known = self.learned.about(moment, max(16, _AT_ONCE // len(newest)))
+        return known if newest.measured is None else None
 
     def action_rule(self) -> None:
         """Idle times as estimated, or by the kernel's rule."""
@@ -544,7 +539,6 @@ class DamontuiApp(Exploring):
         self.history = monitor.history
         self.description = monitor.source.describe()
         self.status = self.error = self.interim = self._lost = self.view = self.notice = None
-        self._unlearn()
         self._by_others = False
         self._put_away = (None, "", "")
         self.look_anew(self.options.span)
@@ -615,6 +609,7 @@ class DamontuiApp(Exploring):
             mode=self.mode,
             all_percentiles=self.all_percentiles,
             estimate=self._known(),
+            learned=self.learned,
             by_rule=self.by_rule,
             glyphs=bool(self._glyphs) or self.options.ascii,
             ascii=self.options.ascii,
@@ -644,7 +639,8 @@ class DamontuiApp(Exploring):
         if not self.screen_stack or not self.screen_stack[0].query(TitleBar):
             return
         self._timer = None
-        self._painted = time.monotonic()
+        now = time.monotonic()
+        self._painted, self._apart = now, now - self._painted
         self._wind()
         frame = self.frame()
         self.screen_stack[0].query_one("#body").set_class(not frame.live and not frame.record, "-frozen")
@@ -691,7 +687,12 @@ class DamontuiApp(Exploring):
         if now - self._cpu[0] >= 2.0:
             self.own_cpu = (cpu - self._cpu[1]) / (now - self._cpu[0])
             self._cpu = (now, cpu)
-        if self.enabled and self.error is None and not self._exit and now - self._painted >= _JUST_PAINTED:
+        if (
+            self.enabled
+            and self.error is None
+            and not self._exit
+            and now - self._painted >= (_STREAM if self._apart < _STREAM else _SOON)
+        ):
             frame = self.frame()
             try:
                 title, notice, regions, intervals, *_, headline = self._panes()

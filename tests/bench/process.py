@@ -86,7 +86,7 @@ def _cpu() -> float:
 def _watch(
     pid: int, seconds: float, hot: dict[str, int]
 ) -> tuple[list[float], list[float], float, float | None, float]:
-    """CPU share of the time up to each snapshot, errors after 2 s, longest pause, error at 2 s, distance of snapshots."""
+    """CPU share up to each snapshot, errors after 2 s, longest pause, error at 2 s, distance of snapshots."""
     shares: list[float] = []
     errors: list[float] = []
     pause, first, times = 0.0, None, []
