@@ -3,8 +3,9 @@
 `damontui.analysis.estimate` takes snapshots one after the other and corrects its newest moments as later ones arrive.
 To say what is known of a moment long ago, all of that would have to be done again up to there. So the estimator is
 kept every so often as far as its decisions are final (a *mark*), and a moment is reached from the nearest mark before
-it, over the snapshots that the history still has, and `LAG` aggregations beyond. There are at most `MARKS` of them: every other one is dropped when
-they are too many, so that memory is bounded, and a moment is the more work the longer the history is.
+it, over the snapshots that the history still has, and `LAG` aggregations beyond. There are at most `MARKS` of them:
+every other one is dropped when they are too many, so that memory is bounded, and a moment is the more work the longer
+the history is.
 """
 
 from __future__ import annotations
