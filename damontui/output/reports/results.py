@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from math import ceil
 from typing import Literal
 
 import numpy as np
@@ -323,15 +322,19 @@ def estimated_percentiles(table: Table, intervals: Intervals, options: Options, 
     return IdlePercentiles(table.time[held], values.astype(np.int64), total.astype(float), tuple(at_least.tolist()))
 
 
+_HIGHEST = 1 << 60
+"""A histogram's values are cut off there, so that its edges are whole numbers of 64 bits."""
+
+
 def edges_of(low: int, high: int, bins: int, *, log: bool) -> Ints:
     """Edges of ranges from ``low`` to over ``high``: ``bins`` equal ones, or such that each is twice the one before.
 
     The rules of damo's histograms.
     """
     if not log:
-        width = max(1, ceil((high + 1 - low) / bins))
+        width = max(1, -(-(high + 1 - low) // bins))  # in whole numbers: exact, however large
         return np.array([low + width * step for step in range(bins + 1)], np.int64)
-    width = max(int((high - low) / 2**bins), 1)
+    width = max((high - low) // 2**bins, 1)
     edges = [low, low + width]
     while edges[-1] <= high:
         width *= 2
@@ -361,7 +364,7 @@ def temperature_histogram(table: Table, intervals: Intervals, options: Options) 
     heat = numbers.values_of(table, numbers.temperatures(table, intervals), "temperature")
     share = numbers.durations(table) / numbers.durations(table).sum()
     weight: Floats = np.repeat(share, np.diff(table.offsets)) * numbers.sizes(table)
-    metric = np.rint(heat).astype(np.int64)
+    metric = np.rint(np.clip(heat, -_HIGHEST, _HIGHEST)).astype(np.int64)
     return _histogram(len(table), "temperature", "temperature", metric, None, weight, options)
 
 
@@ -374,6 +377,7 @@ def _histogram(
     weight: Floats,
     options: Options,
 ) -> Histogram:
+    metric = np.clip(metric, -_HIGHEST, _HIGHEST)
     edges = edges_of(int(metric.min()), int(metric.max()), options.bins, log=options.log)
     place = np.searchsorted(edges, metric, side="right") - 1
     mine = slice(None) if apart is None else ~apart
