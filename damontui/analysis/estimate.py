@@ -23,8 +23,9 @@ window the decision is final: the fixed lag. Until then later snapshots still ta
 
 The interval. The same decisions are made with a stricter and with a more lenient pair of thresholds (`_DECISIONS`);
 the times of last touch that follow bound the idle time from above and below. When in its aggregation a touch came is
-not known, so the bounds are one aggregation wider above and `_EARLY` below. From the lower end is taken what idle
-memory may hide: where ``m`` looks found nothing, at most the share ``3 / m`` of pages was in use, with 95 %
+not known, so the bounds are one aggregation wider above and `_EARLY` below. What has just begun or ceased inside of a
+region may not have been seen yet, so both ends are `_GRAIN` of a region of mean size further apart: with more regions
+the interval is narrower. From the lower end is taken what idle memory may hide: where ``m`` looks found nothing, at most the share ``3 / m`` of pages was in use, with 95 %
 confidence (the rule of three). The thresholds were set so that on the scenes and seeds that were tuned on the
 interval of all memory holds the truth in 95 of 100 moments; they are not derived from a likelihood (``python -m
 tests.bench accuracy`` says how often it does on others).
