@@ -25,10 +25,10 @@ The interval. The same decisions are made with a stricter and with a more lenien
 the times of last touch that follow bound the idle time from above and below. When in its aggregation a touch came is
 not known, so the bounds are one aggregation wider above and `_EARLY` below. What has just begun or ceased inside of a
 region may not have been seen yet, so both ends are `_GRAIN` of a region of mean size further apart: with more regions
-the interval is narrower. From the lower end is taken what idle memory may hide: where ``m`` looks found nothing, at most the share ``3 / m`` of pages was in use, with 95 %
-confidence (the rule of three). The thresholds were set so that on the scenes and seeds that were tuned on the
-interval of all memory holds the truth in 95 of 100 moments; they are not derived from a likelihood (``python -m
-tests.bench accuracy`` says how often it does on others).
+the interval is narrower. From the lower end is taken what idle memory may hide: where ``m`` looks found nothing, at
+most the share ``3 / m`` of pages was in use, with 95 % confidence (the rule of three). The thresholds were set so
+that on the scenes and seeds that were tuned on the interval of all memory holds the truth in 95 of 100 moments; they
+are not derived from a likelihood (``python -m tests.bench accuracy`` says how often it does on others).
 
 What is assumed: that samples fall evenly on a region's pages; that rates last for a few aggregations; that a piece is
 touched all over, if seldom. What cannot be seen: accesses in a part of a region that was joined and rounded down to a

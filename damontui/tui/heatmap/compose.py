@@ -18,7 +18,7 @@ from damontui.tui.frame import Frame, Mode
 from damontui.tui.heatmap import margins
 from damontui.tui.heatmap.hit import cell_of
 from damontui.tui.heatmap.layout import Grid, Layout, layout_of, stop_of
-from damontui.tui.ink import EMPTY, GAP, OFF, PENDING, SO_FAR, SOMEWHERE
+from damontui.tui.ink import EMPTY, FREE, GAP, OFF, PENDING, SO_FAR, SOMEWHERE
 from damontui.tui.palette import LEVELS
 from damontui.tui.panes.common import due_words, found_so_far, nothing, off_since, seconds_left, waiting
 from damontui.units import duration, share, size
@@ -245,6 +245,9 @@ def _coded(frame: Frame, grid: Grid, axis: Axis, raster: Raster, *, running: boo
     values = raster.values(first, stop)
     holes = np.isnan(values)
     codes: Codes = heatmap.leveled(np.where(holes, 0.0, values), raster.mode, LEVELS)
+    # free memory always looks idle, and is neither: where something in a cell is in use, that is what is shown
+    unused = values < (0.005 if raster.mode == "rate" else 0.0)
+    codes[raster.free(first, stop) & unused] = FREE
     codes[holes] = GAP
     if frame.snapshot is not None and frame.snapshot.measured is not None:
         codes[_vague(frame.snapshot, axis, raster.mode, values)] += SOMEWHERE
