@@ -641,7 +641,9 @@ def _seen(found: Estimate, snapshot: Snapshot) -> Estimate:
             left = np.maximum(left - held * share, 0.0)
     ends = (None if one is None else Interval(one.least, one.bytes, one.most) for one in (unseen.free, unseen.kernel))
     free, kernel = ends
-    return replace(found, bytes=np.maximum(found.bytes - gone, 0.0), free=free, kernel=kernel)
+    left = np.maximum(found.bytes - gone, 0.0)
+    grain = found.grain * float(left.sum()) / max(found.total_bytes, 1.0)  # of what is free nothing is in doubt
+    return replace(found, bytes=left, free=free, kernel=kernel, grain=grain)
 
 
 def _region_of(found: Estimate, snapshot: Snapshot) -> Ints:

@@ -424,8 +424,15 @@ class Holder:
     """Index of its largest region."""
 
 
-def holders(snapshot: Snapshot, seconds: float) -> list[Holder]:
-    """Memory by what is mapped there, most idle memory first; where nothing is named, by target."""
+def holders(snapshot: Snapshot, seconds: float, known: estimate.Estimate | None = None) -> list[Holder]:
+    """Memory by what is mapped there, most idle memory first; where nothing is named, by target.
+
+    Args:
+        snapshot: of the moment.
+        seconds: the threshold.
+        known: the estimate of that moment, by which idle memory is then told; without one, the kernel's rule. Counted
+            bytes need none.
+    """
     if not len(snapshot):
         return []
     if snapshot.names:
@@ -439,6 +446,8 @@ def holders(snapshot: Snapshot, seconds: float) -> list[Holder]:
     order = np.lexsort((-memory, code))
     first = order[np.searchsorted(code[order], np.arange(count), side="left")]
     cold, used = usage.idle_by_region(snapshot, seconds), usage.in_use(snapshot)
+    if known is not None and snapshot.measured is None:
+        cold = known.within(snapshot, known.bytes * (known.idle_s >= seconds - 1e-9))
     # float64 is exact up to 8 PiB
     totals = (np.rint(np.bincount(code, column, count)).astype(np.int64).tolist() for column in (memory, cold, used))
     rows = zip(table, np.bincount(code).tolist(), *totals, first.tolist(), strict=True)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from damontui import units
 from damontui.analysis import savings
+from damontui.analysis.estimate import Estimate
 from damontui.analysis.savings import Holder
 from damontui.damon import metrics
 from damontui.damon.snapshot import Ints, Snapshot
@@ -137,9 +138,9 @@ def rows(snapshot: Snapshot, listing: Listing) -> Ints:
     return index[order[::-1] if listing.reverse else order]
 
 
-def holders(snapshot: Snapshot, listing: Listing, threshold: float) -> list[Holder]:
-    """The names listed, in their order."""
-    found = [one for one in savings.holders(snapshot, threshold) if listing.filter.fits(one.name)]
+def holders(snapshot: Snapshot, listing: Listing, threshold: float, known: Estimate | None = None) -> list[Holder]:
+    """The names listed, in their order; what of theirs is idle by the estimate of that moment, where there is one."""
+    found = [one for one in savings.holders(snapshot, threshold, known) if listing.filter.fits(one.name)]
     if listing.holder_sort == "name":
         found.sort(key=lambda one: one.name.lower())
     else:

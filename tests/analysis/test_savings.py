@@ -210,6 +210,14 @@ def test_holders_sum_to_everything_and_the_largest_idle_comes_first() -> None:
     assert [one.name for one in savings.holders(shown, 1)] == ["libc.so.6", "[heap]"]
 
 
+def test_idle_memory_of_names_is_by_the_estimate_where_there_is_one() -> None:
+    rows = [(0, GIB, 0, 0), (GIB, 2 * GIB, 9, 0), (2 * GIB, 4 * GIB, 0, 0)]
+    made = [make.snapshot(rows, t + 1.0, names=("[heap]", "[heap]", "libc.so.6")) for t in range(90)]
+    libc, heap = savings.holders(made[-1], 60, past(made))
+    assert (libc.name, libc.idle, heap.name, heap.idle) == ("libc.so.6", 2 * GIB, "[heap]", GIB)
+    assert [one.idle for one in savings.holders(made[-1], 60)] == [0, 0]  # each age begins anew
+
+
 def test_what_has_no_name_is_held_by_its_target() -> None:
     shown = make.snapshot([(0, GIB, 0, 9), (0, 2 * GIB, 0, 9)], target=[0, 1], targets=(11, 22))
     assert [one.name for one in savings.holders(shown, 1)] == ["target 22", "target 11"]

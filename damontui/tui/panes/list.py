@@ -7,6 +7,7 @@ from textual import events
 from textual.message import Message
 
 from damontui.analysis import usage
+from damontui.analysis.estimate import Estimate
 from damontui.analysis.heatmap import region_at
 from damontui.damon import metrics
 from damontui.damon.snapshot import KINDS, Ints, Snapshot
@@ -68,7 +69,7 @@ class ListPane(Pane):
         if known != self._known:
             self._known = known
             self.regions = (
-                [one.largest for one in lists.holders(snapshot, listing, frame.threshold)]
+                [one.largest for one in lists.holders(snapshot, listing, frame.threshold, _known(frame))]
                 if listing.grouped
                 else lists.rows(snapshot, listing).tolist()
             )
@@ -215,12 +216,17 @@ class _Regions:
         return (*parts, (f" {name}", "bar"))
 
 
+def _known(frame: Frame) -> Estimate | None:
+    """The estimate of the moment shown, where idle memory is told by it."""
+    return None if frame.by_rule else frame.estimate
+
+
 class _Holders:
     """Every name a row."""
 
     def __init__(self, frame: Frame, snapshot: Snapshot, listing: Listing, width: int) -> None:
         self.listing, self.width = listing, width
-        self.found = lists.holders(snapshot, listing, frame.threshold)
+        self.found = lists.holders(snapshot, listing, frame.threshold, _known(frame))
         rest = 9 + 10 + 7 + 10
         self.columns: list[Column] = [
             ("name", "name", -max(8, width - 1 - rest)),
