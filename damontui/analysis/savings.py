@@ -373,7 +373,7 @@ def over_time(values: Floats, lengths: Floats, wanted: Sequence[float]) -> tuple
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class NamedOwner:
     """All memory of one name."""
 
     name: str
@@ -387,7 +387,7 @@ class Holder:
     """Index of its largest region."""
 
 
-def holders(snapshot: Snapshot, seconds: float) -> list[Holder]:
+def owners_by_name(snapshot: Snapshot, seconds: float) -> list[NamedOwner]:
     """Memory by what is mapped there, most idle memory first; where nothing is named, by target."""
     if not len(snapshot):
         return []
@@ -405,14 +405,14 @@ def holders(snapshot: Snapshot, seconds: float) -> list[Holder]:
     # float64 is exact up to 8 PiB
     totals = (np.rint(np.bincount(code, column, count)).astype(np.int64).tolist() for column in (memory, cold, used))
     rows = zip(table, np.bincount(code).tolist(), *totals, first.tolist(), strict=True)
-    return sorted((Holder(*row) for row in rows), key=lambda one: (-one.idle, -one.bytes, one.name))
+    return sorted((NamedOwner(*row) for row in rows), key=lambda one: (-one.idle, -one.bytes, one.name))
 
 
 KIND_WORDS = {"anon": "anonymous", "file": "files", "shmem": "shared"}
 """The kinds of a process's memory in words."""
 
 
-def by_kind(snapshot: Snapshot, seconds: float) -> list[Holder]:
+def by_kind(snapshot: Snapshot, seconds: float) -> list[NamedOwner]:
     """Memory by kind, most idle memory first; [] where kinds are not known.
 
     ``regions`` are the mappings that have some of it, ``largest`` is the one that has most. A mapping of two kinds
@@ -428,5 +428,5 @@ def by_kind(snapshot: Snapshot, seconds: float) -> list[Holder]:
         held = measured.kinds[:, at]
         if held.any():
             amounts = (int(held.sum()), round(float((held * cold).sum())), round(float((held * used).sum())))
-            found.append(Holder(KIND_WORDS[kind], int((held > 0).sum()), *amounts, int(held.argmax())))
+            found.append(NamedOwner(KIND_WORDS[kind], int((held > 0).sum()), *amounts, int(held.argmax())))
     return sorted(found, key=lambda one: (-one.idle, -one.bytes, one.name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 
-from damontui.commands.call import Call, Parser
+from damontui.commands.context import Context, Parser
 from damontui.config import parse_seconds
 from damontui.errors import SourceError
 
@@ -72,14 +72,14 @@ def _there(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def run(call: Call) -> int:
+def run(context: Context) -> int:
     """Show the fleet until the user ends it, or once."""
     need_libraries()
     from damontui.fleet.access import read_access
     from damontui.fleet.ask import Wish, ask
     from damontui.fleet.client import Client
 
-    words = call.words
+    words = context.words
     wish = Wish(words.idle, words.rule, words.match, words.by)
     access = read_access(words.http_config) if words.http_config else None
     client = Client(words.url, access, timeout=words.timeout)
@@ -92,10 +92,10 @@ def run(call: Call) -> int:
             return 0
         from damontui.commands.live import need_terminal
 
-        need_terminal(call.environ, "damontui fleet --once prints without a screen")
+        need_terminal(context.environ, "damontui fleet --once prints without a screen")
         from damontui.commands.fleet_screen import show
 
-        return show(call, client, wish)
+        return show(context, client, wish)
     finally:
         client.close()
         sys.stdout.flush()

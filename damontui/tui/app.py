@@ -35,7 +35,7 @@ from damontui.recorder import Recorder, free_name
 from damontui.safe_text import shown
 from damontui.session.mailbox import Mailbox, Snapshots
 from damontui.sources.active import ActiveSource
-from damontui.sources.base import Source, Taking
+from damontui.sources.base import Source, TakesDamonStat
 from damontui.tui import keys
 from damontui.tui.draw import ShownFilter
 from damontui.tui.explore import Exploring
@@ -522,7 +522,7 @@ class DamontuiApp(Exploring):
         self._switching = False
         if isinstance(event, DamontuiError):
             self.notice = event
-        if isinstance(event, SourceError) and event.offer == "take" and isinstance(source, Taking):
+        if isinstance(event, SourceError) and event.offer == "take" and isinstance(source, TakesDamonStat):
             self._offered = source
         elif self.active is not None:
             self._run(partial(self.active.leave, source), "leave")
@@ -566,13 +566,17 @@ class DamontuiApp(Exploring):
         if self._switching:
             return
         offered = self._offered
-        if isinstance(offered, Taking):
+        if isinstance(offered, TakesDamonStat):
             offered.take = True
             self.notice = None
             self._picked(offered)
             return
         source = self.monitor.source if self.monitor is not None else None
-        if not isinstance(source, Taking) or not isinstance(self.error, SourceError) or self.error.offer != "take":
+        if (
+            not isinstance(source, TakesDamonStat)
+            or not isinstance(self.error, SourceError)
+            or self.error.offer != "take"
+        ):
             self.notice = SourceError("nothing to take", "DAMON_STAT is not in the way of this target")
             self.paint()
             return

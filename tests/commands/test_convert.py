@@ -144,7 +144,7 @@ def test_intervals_for_a_record_that_has_none(damon: Path, tmp_path: Path, capsy
     assert status == 0
     assert "--sample and --aggr" in said
     assert convert(capsys, old, tmp_path / "with.json", "--sample", "20ms", "--aggr", "400ms") == (0, "")
-    assert files.read(tmp_path / "with.json").beside[0].attrs.aggr_us == 400_000
+    assert files.read(tmp_path / "with.json").conditions[0].attrs.aggr_us == 400_000
 
 
 @pytest.mark.parametrize("words", [["nothing.data", "out.json"], ["README", "out.json"]])

@@ -90,9 +90,9 @@ def test_what_belongs_to_the_rest_stays_with_it() -> None:
 
 def test_what_only_the_bad_had_is_forgotten() -> None:
     found = sound.sound(table(snapshot(1, time=math.nan, targets=(5, 6)), snapshot(2, targets=(7,))))
-    assert [beside.targets for beside in found.beside] == [(0,), (7,)]
+    assert [beside.targets for beside in found.conditions] == [(0,), (7,)]
     assert [one.targets for one in found] == [(0,), (7,), (0,)]
-    assert len(sound.sound(table_of(ABOUT, [snapshot(0, time=math.nan)])).beside) == 0
+    assert len(sound.sound(table_of(ABOUT, [snapshot(0, time=math.nan)])).conditions) == 0
 
 
 def record(path: Path, change: Callable[[dict[str, Any]], None], **more: Any) -> Path:
