@@ -294,7 +294,7 @@ class Estimator:
         self._region = np.empty((0, 0), np.int64)  # of each piece in each column, -1: none; (columns, pieces)
         self._columns: list[_Column] = []
         self._targets: tuple[int, ...] = ()
-        self._since = self._until = -np.inf
+        self._since = self._until = self._final_until = -np.inf
         self._gap = True
         self._solution: _Solution | None = None
 
@@ -306,6 +306,19 @@ class Estimator:
         """Another that knows the same and goes its own way; it tells ``final`` what it finds final, or nobody."""
         other = copy(self)
         other._state, other._columns, other._final = self._state.copy(), list(self._columns), final
+        return other
+
+    def settled(self) -> Self:
+        """Another that knows what is final here, to go on from: the aggregations of the window are to be added again.
+
+        It is small, since it holds neither snapshots nor what was worked out of them.
+        """
+        other = copy(self)
+        other._state, other._columns, other._final, other._solution = self._state.copy(), [], None, None
+        other._region = self._region[:0]
+        if self._columns:
+            other._until = self._final_until
+            other._gap = not np.isfinite(self._final_until)  # what was lost in the window comes again as well
         return other
 
     @property
@@ -526,6 +539,7 @@ class Estimator:
             self._state[_LOOKED] += solution.looked_s[index]
             self._state[_FELL] += solution.fell[index]
             _note(self._state, solution.touched[:, index], column)
+        self._final_until = self._columns[columns - 1].time
         del self._columns[:columns]
         self._region = self._region[columns:]
         self._solution = _Solution(

@@ -33,6 +33,8 @@ FREE, KERNEL, ELSEWHERE, REST = "free", "kernel", "elsewhere", "others"
 """Rows that are no group: free memory (and holes); charged to none; to groups that are not seen; the small ones."""
 GROUP, ZONE = "group", "zone"
 _NOTHING = ("free", "hole")
+_SEEN = ("file", "shmem", "anon")
+"""Kinds that DAMON can see touched: of others it is not known, so that none of them counts as idle."""
 _KINDS = len(FRAME_KINDS)
 
 
@@ -50,7 +52,8 @@ class Row:
     kinds: dict[str, float]
     """Bytes of each kind of memory that it has (`FRAME_KINDS`)."""
     idle: tuple[tuple[float, Amount], ...]
-    """At each time in seconds: bytes not touched for at least so long. Free memory is nobody's, and never idle."""
+    """At each time in seconds: bytes not touched for at least so long, of what DAMON can see touched. That is neither
+    free memory nor the kernel's own."""
     group: Group | None = None
     """What the kernel itself counts for the group and those below it."""
     depth: int = 0
@@ -235,7 +238,7 @@ def _idle_hits(owners: Owners, ages: _Ages, times: tuple[float, ...]) -> Floats:
     An entry of several frames has them somewhere between its addresses: of them it has the share that is idle there.
     """
     found = np.zeros((len(owners.count), len(times), 3))
-    holds = owners.count * ~np.isin(owners.kind, [FRAME_KINDS.index(name) for name in _NOTHING])
+    holds = owners.count * np.isin(owners.kind, [FRAME_KINDS.index(name) for name in _SEEN])
     sizes = (ages.end - ages.start).astype(np.float64)
     low, high = _within(owners.start, ages), _within(owners.end, ages)
     wide = np.maximum(owners.end - owners.start, 1).astype(np.float64)

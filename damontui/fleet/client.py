@@ -187,6 +187,7 @@ def _context(access: Access) -> ssl.SSLContext:
         names = [name for name in (access.ca_file, access.cert_file, access.key_file) if name]
         raise SourceError(f"cannot use {' and '.join(names)}", f"no certificate or key: {_short(error)}") from error
     if access.insecure:
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was asked for
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
@@ -227,7 +228,8 @@ def _reason(error: Exception) -> str:
     """The last cause in an error of urllib3's, in its own words: the rest repeats the address."""
     if isinstance(error, TimeoutError):
         return _short(error)
-    if isinstance(error, urllib3.exceptions.TimeoutError):
+    connected = not isinstance(error, urllib3.exceptions.NewConnectionError)  # which is one of time to urllib3
+    if connected and isinstance(error, urllib3.exceptions.TimeoutError):
         return "no answer in time"
     if isinstance(error, urllib3.exceptions.SSLError):
         return f"its certificate is not taken: {_short(error)}"

@@ -14,11 +14,13 @@ import errno
 import os
 import re
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from damontui.errors import SourceError
+from damontui.kernel.readers import READERS
 from damontui.kernel.root import KernelError, Root, read_opened, refuse_odd
 from damontui.safe_text import shown
 
@@ -31,8 +33,8 @@ DEEPEST = 64
 PROCESSES = 100_000
 """Processes of a group that are listed, at most."""
 
+_T = TypeVar("_T")
 _SMALL = 1 << 20
-_GONE = (errno.ENOENT, errno.ENODEV, errno.ENOTDIR)
 _DENIED = (errno.EACCES, errno.EPERM)
 _LEAF_LINKS = 2
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY
@@ -123,6 +125,12 @@ class Groups:
         A group without groups in it is not opened: its folder has two links. Raises `KernelError` where not even the
         uppermost folder can be listed.
         """
+        try:
+            return READERS.ask(lambda: self._walk(most))
+        except OSError as error:
+            raise KernelError(f"cannot list {self.root.path(self.folder)}", error) from error
+
+    def _walk(self, most: int) -> Tree:
         paths: dict[int, str] = {}
         hidden = 0
         paths[self.root.stat(self.folder).st_ino] = "/"
@@ -145,7 +153,7 @@ class Groups:
                                 waiting.append((below, depth + 1))
             except OSError as error:
                 if path == "/":
-                    raise KernelError(f"cannot list {self.root.path(self.folder)}", error) from error
+                    raise
                 hidden += error.errno in _DENIED
         return Tree(paths, whole, hidden)
 
@@ -156,43 +164,31 @@ class Groups:
             path: as in `Tree`.
             stat: whether to read ``memory.stat`` as well, for which the kernel adds up what each CPU counted.
         """
-        try:
-            with self._opened(path) as folder:
-                return Usage(
-                    _number(folder, "memory.current"),
-                    _number(folder, "memory.max"),
-                    _number(folder, "memory.high"),
-                    _number(folder, "memory.swap.current"),
-                    _number(folder, "memory.swap.max"),
-                    _pairs(folder, "memory.stat").get("inactive_file") if stat else None,
-                    _pairs(folder, "cgroup.stat").get("nr_dying_descendants", 0),
-                )
-        except OSError:
-            return Usage()
+
+        def do(folder: int) -> Usage:
+            return Usage(
+                _number(folder, "memory.current"),
+                _number(folder, "memory.max"),
+                _number(folder, "memory.high"),
+                _number(folder, "memory.swap.current"),
+                _number(folder, "memory.swap.max"),
+                _pairs(folder, "memory.stat").get("inactive_file") if stat else None,
+                _pairs(folder, "cgroup.stat").get("nr_dying_descendants", 0),
+            )
+
+        return self._asked(path, do, Usage())
 
     def numbers(self, path: str, name: str) -> dict[str, int]:
         """The numbers of a file of lines ``key number`` (``memory.stat``, ``memory.events``); {} where it is gone."""
-        try:
-            with self._opened(path) as folder:
-                return _pairs(folder, name)
-        except OSError:
-            return {}
+        return self._asked(path, lambda folder: _pairs(folder, name), {})
 
     def number(self, path: str, name: str) -> int | None:
         """The only number of a file; None where it is gone, and for ``max``."""
-        try:
-            with self._opened(path) as folder:
-                return _number(folder, name)
-        except OSError:
-            return None
+        return self._asked(path, lambda folder: _number(folder, name), None)
 
     def text(self, path: str, name: str) -> str:
         """The text of a file, such as ``memory.pressure``; "" where it is gone."""
-        try:
-            with self._opened(path) as folder:
-                return _text(folder, name)
-        except OSError:
-            return ""
+        return self._asked(path, lambda folder: _text(folder, name), "")
 
     def processes(self, path: str, *, below: bool = True, most: int = PROCESSES) -> tuple[int, ...]:
         """The PIDs in a group, and in those below it, rising.
@@ -200,6 +196,12 @@ class Groups:
         Raises:
             KernelError: where the group itself cannot be read, or is gone.
         """
+        try:
+            return READERS.ask(lambda: self._processes(path, below, most))
+        except OSError as error:
+            raise KernelError(f"cannot read the group {shown(path)}", error) from error
+
+    def _processes(self, path: str, below: bool, most: int) -> tuple[int, ...]:
         found: set[int] = set()
         waiting = deque([path])
         while waiting and len(found) < most:
@@ -211,9 +213,9 @@ class Groups:
                         with os.scandir(folder) as entries:
                             names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
                         waiting.extend(f"{here.rstrip('/')}/{name}" for name in names[:MOST])
-            except OSError as error:
+            except OSError:
                 if here == path:
-                    raise KernelError(f"cannot read the group {shown(path)}", error) from error
+                    raise
         return tuple(sorted(found)[:most])
 
     def named(self, word: str, tree: Tree | None = None) -> str:
@@ -253,6 +255,18 @@ class Groups:
                 more = f" and {len(found) - 3} more" if len(found) > 3 else ""
                 raise SourceError(what, f"it means several groups: {some}{more}", "write the path of one of them")
         raise SourceError(what, "there is no such group", f"run: ls {self.root.path(self.folder)}")
+
+    def _asked(self, path: str, do: Callable[[int], _T], otherwise: _T) -> _T:
+        """What is read in a group's folder, with one deadline for all of it; ``otherwise`` where it is gone."""
+
+        def ask() -> _T:
+            with self._opened(path) as folder:
+                return do(folder)
+
+        try:
+            return READERS.ask(ask)
+        except OSError:
+            return otherwise
 
     @contextmanager
     def _opened(self, path: str) -> Iterator[int]:

@@ -136,6 +136,7 @@ class FrameSampler:
         self._file = self._groups_file = -1
         self._ask = groups
         self._cost = 0.0  # CPU seconds of drawing one frame, a mean
+        self._drawing = 0.0  # CPU seconds of drawing
         self._kept = _KEPT
         self._counting = 0.0  # share of one CPU that counting took lately
         self._took = 0.0  # CPU seconds of all of it
@@ -202,6 +203,7 @@ class FrameSampler:
         if count:
             self._draw(snapshot, count, now)
             drawn = self._cpu_clock()
+            self._drawing += drawn - before
             each = max(drawn - before, 1e-9) / count
             self._cost = each if not self._cost else self._cost + (each - self._cost) / 4
         self._forget(now)
@@ -228,6 +230,8 @@ class FrameSampler:
             return _FIRST
         self._share = self._took / max(now - self._began, 1.0)
         room = self._budget * max(now - self._began, 1.0) - self._took
+        # where even few frames cost more than their part to count, some are drawn all the same
+        room = max(room, self._budget * (1 - _COUNTING) * max(now - self._began, 1.0) - self._drawing)
         self._looked = now
         count = int(room / self._cost) if self._cost else _FIRST
         return 0 if count < _LEAST else min(count, _MOST)

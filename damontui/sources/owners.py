@@ -13,6 +13,7 @@ from damontui.damon.snapshot import OTHERS, UNCHARGED, UNSEEN, Group, Owners, Zo
 from damontui.errors import SourceError
 from damontui.kernel.cgroupfs import Groups
 from damontui.kernel.pages import Drawn
+from damontui.kernel.readers import READERS
 from damontui.kernel.root import Root
 from damontui.kernel.zones import zones
 
@@ -54,7 +55,7 @@ class OwnersOfFrames:
         *,
         budget: float = BUDGET * NAMING,
         clock: Callable[[], float] = time.monotonic,
-        cpu_clock: Callable[[], float] = time.thread_time,
+        cpu_clock: Callable[[], float] = READERS.thread_time,
     ) -> None:
         self._root = root
         self._budget = budget

@@ -25,7 +25,7 @@ from damontui.kernel import procfs, watch_lock
 from damontui.kernel.readers import READERS
 from damontui.kernel.root import Root
 from damontui.kernel.watch_lock import WatchLock
-from damontui.operations.counted import Moment, snapshot
+from damontui.operations.counted import Moment, One, snapshots
 from damontui.operations.process import LIMITS, Processes, identify
 
 BUDGET = 0.02
@@ -192,6 +192,8 @@ class ProcessSource:
             locks = watch_lock.folder()
         self._locks = locks
         self._clock, self._wall, self._cpu_clock, self._wait = clock, wall, cpu_clock, wait
+        self.each: tuple[One, ...] = ()
+        """The processes that the last snapshot is of, each with its own; may be read from any thread."""
         self._cpu = 0.0
         self._mark = 0.0
         self._spent: deque[tuple[float, float]] = deque()
@@ -232,6 +234,11 @@ class ProcessSource:
         if on != self._enabled:
             self._enabled = on
             self._starts += 1
+
+    @property
+    def several(self) -> bool:
+        """Whether more than one process was asked for, by their numbers or with children."""
+        return self._children or len(self._pids) > 1
 
     def overhead(self) -> float:
         """CPU seconds that observing took so far."""
@@ -326,7 +333,8 @@ class ProcessSource:
                 attrs = self._attrs(attrs, reading.seconds / budget.share)
                 note = "; ".join(self._notes(processes, locks, attrs, reading))
                 moment = Moment(now, began, self._wall(), attrs, late, self._share(), note, processes.longest_pause)
-                found = snapshot(list(processes.watched.values()), self._window, attrs.max_regions, moment)
+                watched = list(processes.watched.values())
+                found, self.each = snapshots(watched, self._window, attrs.max_regions, moment)
                 spent = self._settle(budget)
                 if wanting:
                     processes.clear(wanting)

@@ -6,6 +6,7 @@ written as OpenMetrics text, and made into blocks by Prometheus' ``promtool tsdb
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -21,9 +22,11 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from damontui.fleet.ask import Wish, ask, trend
+from damontui.fleet.ask import Wish, ask_hosts, ask_sums, trend
 from damontui.fleet.client import Client
+from damontui.fleet.model import Picture, Trend
 from damontui.output.metrics import BOUNDS
+from damontui.tui.fleet import FleetApp, Questions
 from tests.prometheus import Prometheus, prometheus
 
 RACKS = 40
@@ -170,21 +173,74 @@ def _program(server: Prometheus) -> dict[str, Any]:
     }
 
 
+def screen(url: str) -> None:
+    """Runs in a process of its own: the screen without a terminal until its first and second picture, as JSON."""
+    client = Client(url, timeout=60.0)
+    script: list[float] = []
+
+    def pictures(wish: Wish) -> Iterator[Picture]:
+        hosts = ask_hosts(client, wish)
+        yield hosts
+        yield ask_sums(client, wish, hosts)
+
+    nothing = Trend()
+    app = FleetApp(url, Wish(), Questions(pictures, lambda *_: nothing, lambda *_: nothing), every=1e6)
+
+    async def play() -> None:
+        began = time.perf_counter()
+        async with app.run_test(size=(160, 50)) as pilot:
+            for wanted in (False, True):
+                while app.seen.picture is None or (wanted and app.seen.asking):
+                    await asyncio.sleep(0.01)
+                await pilot.pause()
+                script.append(time.perf_counter() - began)
+            began = time.perf_counter()
+            app.action_now()
+            while app.seen.asking:
+                await asyncio.sleep(0.01)
+            script.append(time.perf_counter() - began)
+            began = time.perf_counter()
+            await pilot.press(*["down"] * 20)
+            script.append((time.perf_counter() - began) / 20)
+
+    asyncio.run(play())
+    names = ("hosts painted s", "sums painted s", "updated s", "a key s")
+    print(json.dumps(dict(zip(names, (round(one, 3) for one in script), strict=True))))
+
+
+def _screen(server: Prometheus) -> dict[str, Any]:
+    command = [sys.executable, "-c", f"from tests.bench.fleet import screen; screen({server.url!r})"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    said: dict[str, Any] = json.loads(process.stdout.read())
+    _, process.returncode, used = os.wait4(process.pid, 0)
+    return {"screen": "160x50", **said, "MiB at most": used.ru_maxrss // 1024}
+
+
+def _engine_cpu(server: Prometheus) -> float:
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def looks(server: Prometheus, made: Fleet, end: float) -> list[dict[str, Any]]:
     """What looks take, and how right they are."""
     client, rows = Client(server.url, timeout=60.0), []
     for name, wish in (("first", Wish()), ("again", Wish()), ("by rack", Wish(by="rack"))):
-        began, cpu = time.perf_counter(), time.process_time()
-        picture = ask(client, wish, end)
+        began, cpu, engine = time.perf_counter(), time.process_time(), _engine_cpu(server)
+        hosts = ask_hosts(client, wish, end)
+        there = time.perf_counter() - began
+        picture = ask_sums(client, wish, hosts)
         rows.append(
             {
                 "look": name,
+                "hosts s": round(there, 2),
                 "s": round(time.perf_counter() - began, 2),
                 "own CPU s": round(time.process_time() - cpu, 2),
+                "engine CPU s": round(_engine_cpu(server) - engine, 2),
                 "summed": picture.counted.get("ok", 0),
             }
         )
-    rows += [_program(server)]
+    rows += [_program(server), _screen(server)]
     good = made.good
     assert picture.counted.get("ok", 0) == int(good.sum()), picture.counted
     idle, size = made.idle[-1][good].ravel(), made.size[good].ravel()

@@ -122,6 +122,8 @@ def services(guest: Guest) -> Iterator[dict[str, int]]:
         yield {"/web": _charged("/web"), "/slice/db": _charged("/slice/db"), "/slice": LEFT}
         assert left.stat().st_size == LEFT
         assert shared.stat().st_size == CACHE
+        for file in (left, shared):
+            file.unlink()
 
 
 @check("7.2", "6.18", "6.12", limit=240)
@@ -192,7 +194,10 @@ def owners_of_a_running_machine(guest: Guest) -> None:
     for path, size in truth.items():
         assert within(rows[path], size, MIB), (path, size, rows[path])
     assert rows["/web"]["kinds"]["shmem"] >= 0.8 * rows["/web"]["bytes"]  # what the load maps
-    assert rows["/web"]["current"] >= 0.95 * truth["/web"]
+    # files are read in turn, the largest group first, as the budget allows
+    assert max(rows[path]["current"] or 0 for path in ("/web", "/slice/db")) >= 0.95 * min(
+        truth["/web"], truth["/slice/db"]
+    )
     assert within(idle[at], COLD, 8 * MIB), (at, idle[at])
 
 
