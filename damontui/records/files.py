@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from damontui.damon.attrs import Attrs
 from damontui.errors import SourceError
 from damontui.files import open_file, refuse_there, whole
@@ -131,14 +129,3 @@ def write(table: Table, path: str | Path, kind: Format, *, force: bool = False) 
         with whole(beside, force=force) as file:
             file.write(damo.sidecar_text(table.conditions[int(table.condition_of[0])].attrs).encode())
     return left
-
-
-def same(one: Table, other: Table) -> bool:
-    """Whether two tables hold the same regions, counts, ages, times, intervals and targets."""
-    arrays = ("offsets", "start", "end", "nr_accesses", "age", "target")
-    return (
-        all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays)
-        and [one.ns(i) for i in range(len(one))] == [other.ns(i) for i in range(len(other))]
-        and [one.conditions[i] for i in one.condition_of.tolist()]
-        == [other.conditions[i] for i in other.condition_of.tolist()]
-    )

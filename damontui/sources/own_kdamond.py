@@ -483,7 +483,8 @@ class _Processes:
                 continue
             try:
                 if pid not in self._maps:
-                    mappings = [one for one in process_files.maps(self._root, pid) if one.end <= HIGHEST]
+                    with process_files.ProcessFolder(self._root, pid) as folder:
+                        mappings = [one for one in folder.maps() if one.end <= HIGHEST]
                     stacks = process_files.thread_stacks(self._root, pid)
                     self._maps[pid] = (mappings, process_files.names_of(mappings, stacks))
             except SourceError:
