@@ -30,7 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from damontui.analysis import estimate, usage
+from damontui.analysis import estimate, timeline, usage
 from damontui.analysis.hindsight import Entries, Hindsight, Past
 from damontui.damon import metrics
 from damontui.damon.snapshot import KINDS, Snapshot, Truth
@@ -254,24 +254,12 @@ class Ledger:
         """
         if columns <= 0:
             return []
-        slot = span / columns
-        stop = int(np.ceil(until / slot - 1e-9))
-        edges = np.arange(stop - columns, stop + 1) * slot
         rows = self._held()
         rows = rows[: int(np.searchsorted(rows[:, _ENDED], until, side="right"))]
-        out = np.full(columns, np.nan)
-        if len(rows):
-            index = np.searchsorted(rows[:, _ENDED], edges, side="right")
-            shares = rows[:, self._column(threshold, 1)] / np.maximum(rows[:, _TOTAL], 1.0)
-            summed = np.concatenate(([0.0], np.cumsum(np.nan_to_num(shares))))
-            known = np.concatenate(([0], np.cumsum(~np.isnan(shares))))
-            number = known[index[1:]] - known[index[:-1]]
-            filled = number > 0
-            out[filled] = (summed[index[1:]] - summed[index[:-1]])[filled] / number[filled]
-            following = np.minimum(index[1:], len(rows) - 1)
-            covered = (index[1:] == index[:-1]) & (index[1:] < len(rows)) & (rows[following, _BEGAN] < edges[1:])
-            out[covered] = shares[following][covered]
-        return out.tolist()
+        shares = rows[:, self._column(threshold, 1)] / np.maximum(rows[:, _TOTAL], 1.0)
+        edges = timeline.slots(until, span, columns)
+        found: list[float] = timeline.means(rows[:, _BEGAN], rows[:, _ENDED], shares, edges).tolist()
+        return found
 
 
 EVERY = 1.0
