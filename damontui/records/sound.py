@@ -112,7 +112,9 @@ def _good(table: Table) -> NDArray[np.bool_]:
         (table.target[1:] < table.target[:-1]) & _inside(table)
     )
     # what is computed from them later is computed in whole numbers of 64 bits
-    after = np.array([beside.next_attrs.aggr_us for beside in table.conditions], dtype=np.float64)[table.condition_of]
+    # an interval that is none is as long as no other: it may have more digits than a float holds
+    lengths = [min(one.next_attrs.aggr_us, _LARGEST) for one in table.conditions]
+    after = np.array(lengths, dtype=np.float64)[table.condition_of]
     bad |= table.age.astype(np.float64) * np.repeat(after, counts) >= _LARGEST
     bad |= size.astype(np.float64) * table.nr_accesses >= _LARGEST
     whole = np.zeros(len(counts))
