@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from damontui import __version__
 
 if TYPE_CHECKING:
-    from damontui.commands.call import Parser
+    from damontui.commands.context import Parser
 
 
 class Command(NamedTuple):
@@ -50,7 +50,7 @@ environment: DAMONTUI_ENABLED, DAMONTUI_READ_ONLY and so on, one for each settin
 
 def parser_of(name: str) -> Parser:
     """The parser of a command, "" for the live monitor: from it come its help, completions and the man page."""
-    from damontui.commands.call import Parser, add_general
+    from damontui.commands.context import Parser, add_general
 
     command, module = COMMANDS[name] if name else LIVE, module_of(name)
     parser = Parser(
