@@ -65,7 +65,8 @@ def run(call: Call) -> int:
         print(unit(call.program), end="")
         return 0
     need_library()
-    from damontui.commands.scrape import Exporter, Newest, Server, TextFile, is_loopback, parse_address
+    from damontui.commands.listening import is_loopback, parse_address
+    from damontui.commands.scrape import Exporter, Newest, Server, TextFile
     from damontui.output.metrics import Reading
 
     words, newest = call.words, Newest()

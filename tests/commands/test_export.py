@@ -22,7 +22,8 @@ import pytest
 from damontui import cli
 from damontui.commands import scrape
 from damontui.commands.export import unit
-from damontui.commands.scrape import Exporter, Newest, Server, TextFile, is_loopback, parse_address
+from damontui.commands.listening import is_loopback, parse_address
+from damontui.commands.scrape import Exporter, Newest, Server, TextFile
 from damontui.damon.snapshot import Snapshot
 from damontui.errors import SourceError, UsageError
 from damontui.output import metrics
