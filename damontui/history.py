@@ -19,7 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.analysis import counted
+from damontui.analysis.owners import without_frames
 from damontui.damon.attrs import Attrs
+from damontui.damon.fields import joined as joined_fields
 from damontui.damon.snapshot import Ints, Snapshot, ints
 from damontui.packing import Packed, Tables, cost, pack
 
@@ -133,6 +135,10 @@ class History:
 
         The newest of them always is among them.
         """
+        return list(self.walk(since, until, most))
+
+    def walk(self, since: float, until: float, most: int | None = None) -> Iterator[Snapshot]:
+        """The snapshots of `between` one by one: of a long past, not all of them are unpacked at the same time."""
         found: list[_Entry] = []
         with self._lock:
             for level in reversed(self._levels):
@@ -145,7 +151,7 @@ class History:
         if most is not None and len(found) > most:
             step = -(-len(found) // most)
             found = found[(len(found) - 1) % step :: step]
-        return [entry.snapshot() for entry in found]
+        return (entry.snapshot() for entry in found)
 
     def _entry_at(self, time: float) -> _Entry | None:
         with self._lock:
@@ -259,7 +265,7 @@ def packed(entry: _Entry, tables: Tables) -> _Entry:
     """The entry in less memory."""
     if isinstance(entry.data, Packed):
         return entry
-    data = pack(entry.data, tables)
+    data = pack(without_frames(entry.data), tables)
     return _Entry(entry.time, entry.began, entry.count, data, cost(data))
 
 
@@ -277,13 +283,14 @@ def merged(older: Snapshot, newer: Snapshot, most: int = COARSE_REGIONS) -> Snap
     its units, where it covers, else the older's. ``attrs`` tell the whole interval, ``next_attrs`` what was in force
     after it. Then neighbours that are most alike are joined, size-weighted, until ``most`` are left; never across a
     gap, a target or a name. Bytes in memory are the newer's where it covers, shared out evenly over the addresses of a
-    region that is cut. Counted bytes are joined by `damontui.analysis.counted`; what frames held is not kept.
+    region that is cut. Counted bytes are joined by `damontui.analysis.counted`; what a snapshot holds beside is joined
+    as it is declared (``past`` of `damontui.damon.fields.Fact`).
     """
     targets, renamed = _targets(older, newer)
     attrs = _both(older.attrs, newer.attrs)
-    cpu = newer.cpu if older.cpu is None or newer.cpu is None else _mean(older, newer, older.cpu, newer.cpu)
+    beside = joined_fields(Snapshot, older, newer, (older.attrs.aggr_us, newer.attrs.aggr_us))
     if newer.measured is not None:
-        return replace(counted.merged(older, newer, attrs, targets, renamed, most), cpu=cpu)
+        return replace(counted.merged(older, newer, attrs, targets, renamed, most), **beside)
     pieces = [_cut(older, newer, renamed, target, attrs) for target in range(len(targets))]
     table = tuple(dict.fromkeys((*newer.names, *older.names, "")))
     columns = [np.concatenate(column) for column in zip(*pieces, strict=True)]
@@ -300,18 +307,9 @@ def merged(older: Snapshot, newer: Snapshot, most: int = COARSE_REGIONS) -> Snap
         target=target,
         targets=targets,
         names=names,
-        complete=older.complete and newer.complete,
-        lost=older.lost + newer.lost,
-        cpu=cpu,
-        note=newer.note or older.note,
         resident=None if older.resident is None and newer.resident is None else memory,
-        frames=None,
+        **beside,
     )
-
-
-def _mean(older: Snapshot, newer: Snapshot, first: float, second: float) -> float:
-    a, b = older.attrs.aggr_us, newer.attrs.aggr_us
-    return (first * a + second * b) / (a + b)
 
 
 def _targets(older: Snapshot, newer: Snapshot) -> tuple[tuple[int, ...], Ints]:

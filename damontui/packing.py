@@ -6,18 +6,22 @@ import zlib
 from bisect import bisect_left
 from copy import copy
 from dataclasses import dataclass
+from functools import lru_cache
 from struct import Struct
 from sys import getsizeof
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from damontui.damon.snapshot import FRAME_KINDS, KINDS, Frames, Ints, Measured, ModuleValues, Snapshot, Truth, ints
+from damontui.damon.fields import Field, fields_of
+from damontui.damon.snapshot import BESIDE, Ints, Snapshot, ints
 
 _PAGE = 4096
 _NONE = ints([])
 _OBJECT = 1_000  # bytes of a snapshot beside its numbers: the object, its array objects, its place in the lists
 _PACKED = 850  # the same when packed, with attributes of its own; both measured by the test that counts what is used
-_COUNTED = 400  # of an object that holds counted bytes, and its array objects
+_COUNTED = 400  # of an object that holds arrays, and its array objects
 
 _HEAD = Struct("<qIIIIBBBBB")
 """First start, regions, jumps, changes of target, bytes in a unit of size, and the width of what follows."""
@@ -39,10 +43,12 @@ class Packed:
     regions: bytes
     table: tuple[str, ...] = ()
     """The different names."""
-    counted: bytes = b""
-    """What was counted of the regions (`_counted`), "" where nothing was."""
-    shared: bool = False
-    """Whether another packed snapshot holds the same ``table``, and its cost."""
+    beside: bytes = b""
+    """The arrays and numbers of what else has arrays (`_BESIDE`), b"" where nothing has."""
+    others: tuple[object, ...] = ()
+    """What those hold beside: texts and what may be None."""
+    texts: int = 0
+    """Bytes of its texts that no other packed snapshot holds."""
 
     def unpacked(self) -> Snapshot:
         """The snapshot as it was."""
@@ -67,18 +73,18 @@ class Packed:
         rest = copy(self.rest)
         for name, value in zip(_REGIONS, (end - sizes, end, accesses, age, target, names), strict=True):
             object.__setattr__(rest, name, value)  # not `replace`: this is ours alone, and it is often done
-        if self.counted:
-            _put_back(rest, self.counted, count)
+        if self.beside:
+            _put_back(rest, self)
         rest.__post_init__()
         return rest
 
 
 _REGIONS = ("start", "end", "nr_accesses", "age", "target", "names")
-_BESIDE = ("resident", "measured", "frames")
+_BESIDE = tuple(field for field in BESIDE if field.has_arrays)
 
 
 class Tables:
-    """Names of mappings that packed snapshots share: a process has the same ones at each reading."""
+    """Texts that packed snapshots share: a process has the same names of mappings at each reading."""
 
     def __init__(self, most: int = 8) -> None:
         self._most = most
@@ -121,10 +127,15 @@ def pack(snapshot: Snapshot, tables: Tables | None = None) -> Packed:
         int(start[0]) if count else 0, count, len(jumps), len(changes), unit, *(kinds + [0] * (5 - len(kinds)))
     )
     rest = copy(snapshot)
-    for name, value in zip((*_REGIONS, *_BESIDE), (*[_NONE] * 5, (), None, None, None), strict=True):
+    for name, value in zip(_REGIONS, (*[_NONE] * 5, ()), strict=True):
         object.__setattr__(rest, name, value)
-    table, shared = tables.shared(table) if tables is not None and table else (table, False)
-    return Packed(rest, head + b"".join(parts), table, _counted(snapshot), shared)
+    for field in _BESIDE:
+        object.__setattr__(rest, field.name, None)
+    beside = _Apart(tables)
+    table = beside.text(table)
+    for field in _BESIDE:
+        beside.take(field, getattr(snapshot, field.name))
+    return Packed(rest, head + b"".join(parts), table, beside.packed(), tuple(beside.others), beside.texts)
 
 
 def _kind(values: Ints) -> int:
@@ -132,66 +143,129 @@ def _kind(values: Ints) -> int:
     return bisect_left(_MOST, int(values.max())) if len(values) else 0
 
 
-# --- counted bytes --------------------------------------------------------------------------------------------------
+# --- what else has arrays -------------------------------------------------------------------------------------------
 
-_HOLDS = Struct("<BHqqqdd")
-"""Which of `_BESIDE` follow (1, 2, 4); times, swapped, huge, mapped and longest pause of `Measured`; `Frames.cpu`."""
+_SHAPE = Struct("<BII")
+"""Of an array: how many axes, and their lengths."""
 _SIGNED = len(_WIDTHS)
-"""Width of numbers that fit no unsigned type: int64. Nothing sound has any, but packing loses nothing of nothing."""
+"""Width of numbers that fit no unsigned type: int64."""
 
 
-def _counted(snapshot: Snapshot) -> bytes:
-    """What was counted of a snapshot's regions; b"" where nothing was.
+@lru_cache
+def _numbers_of(kind: type) -> tuple[tuple[str, ...], Struct]:
+    """The numbers of a dataclass that are always there, and how they are packed."""
+    codes = {bool: "?", int: "q", float: "d"}
+    plain = [field for field in fields_of(kind) if field.kind in codes and not field.many and not field.optional]
+    return tuple(field.name for field in plain), Struct("<" + "".join(codes[field.kind] for field in plain))
+
+
+def _as_array(field: Field) -> bool:
+    """Whether a value is packed as an array is: one, or a tuple of floats."""
+    return field.kind is np.ndarray or (field.many and field.kind is float and not field.optional)
+
+
+class _Apart:
+    """Takes values apart into numbers, which are packed, and others, which are kept.
 
     Most mappings of a process are not touched at all, and most frames of a region are of one kind: the rows are mostly
     zeros, so they are compressed beside being narrow.
     """
-    measured, frames = snapshot.measured, snapshot.frames
-    holds = sum(1 << bit for bit, name in enumerate(_BESIDE) if getattr(snapshot, name) is not None)
-    if not holds:
-        return b""
-    facts: tuple[int | float, ...] = (0, 0, 0, 0, 0.0)
-    if measured is not None:
-        facts = (
-            len(measured.seconds), measured.swapped, measured.huge, measured.mapped, measured.longest_pause
-        )  # fmt: skip
-    parts = [_HOLDS.pack(holds, *facts, frames.cpu if frames is not None else 0.0)]
-    if snapshot.resident is not None:
-        parts.append(_narrow(snapshot.resident[None]))
-    if measured is not None:
-        parts += [
-            np.array(measured.seconds, np.float64).tobytes(),
-            _narrow(np.diff(measured.used, axis=1, prepend=0).T),
-            _narrow(measured.kinds.T),
-            _narrow(np.stack((measured.least, measured.most))),
-        ]
-    if frames is not None:
-        parts.append(_narrow(np.concatenate((frames.counts.T, frames.unevictable[None], frames.huge[None]))))
-    return zlib.compress(b"".join(parts), 1)
+
+    def __init__(self, tables: Tables | None) -> None:
+        self.others: list[object] = []
+        self.texts = 0
+        self._tables = tables
+        self._parts: list[bytes] = []
+        self._some = False
+
+    def packed(self) -> bytes:
+        """All that was taken; b"" where it was None throughout."""
+        return zlib.compress(b"".join(self._parts), 1) if self._some else b""
+
+    def text(self, given: tuple[str, ...]) -> tuple[str, ...]:
+        """Texts, those of another snapshot where it holds the same ones."""
+        if not given or self._tables is None:
+            shared = False
+        else:
+            given, shared = self._tables.shared(given)
+        self.texts += 0 if shared else _strings(given)
+        return given
+
+    def take(self, field: Field, value: Any) -> None:
+        """Take a value: an array, or a dataclass that has some; or None."""
+        if field.optional:
+            self._parts.append(b"\1" if value is not None else b"\0")
+            if value is None:
+                return
+        self._some = True
+        if _as_array(field):
+            self._array(field, np.asarray(value))
+            return
+        names, packing = _numbers_of(field.kind)
+        self._parts.append(packing.pack(*(getattr(value, name) for name in names)))
+        for part in field.parts:
+            inner = getattr(value, part.name)
+            if _as_array(part) or part.has_arrays:
+                self.take(part, inner)
+            elif part.name not in names:
+                self.others.append(self.text(inner) if part.many and part.kind is str and inner else inner)
+
+    def _array(self, field: Field, value: NDArray[Any]) -> None:
+        self._parts.append(_SHAPE.pack(value.ndim, value.shape[0], value.shape[-1]))
+        if value.dtype != np.int64:
+            self._parts.append(value.tobytes())
+            return
+        if field.fact.rising:
+            value = np.diff(value, axis=-1, prepend=0)
+        self._parts.append(_narrow(value.T if value.ndim == 2 else value[None]))
 
 
-def _put_back(rest: Snapshot, packed: bytes, count: int) -> None:
-    """Give a snapshot of ``count`` regions what `_counted` packed."""
-    data = zlib.decompress(packed)
-    holds, times, swapped, huge, mapped, pause, cpu = _HOLDS.unpack_from(data)
-    at = _HOLDS.size
-    if holds & 1:
-        rows, at = _wide(data, at, 1, count)
-        object.__setattr__(rest, "resident", rows[0])
-    if holds & 2:
-        seconds = np.frombuffer(data, np.float64, times, at).tolist()
-        used, at = _wide(data, at + 8 * times, times, count)
-        kinds, at = _wide(data, at, len(KINDS), count)
-        (least, most), at = _wide(data, at, 2, times)
-        curves = np.ascontiguousarray(np.cumsum(used, axis=0).T)
-        measured = Measured(
-            tuple(seconds), curves, least, most, np.ascontiguousarray(kinds.T), swapped, huge, mapped, pause
-        )
-        object.__setattr__(rest, "measured", measured)
-    if holds & 4:
-        rows, at = _wide(data, at, len(FRAME_KINDS) + 2, count)
-        frames = Frames(np.ascontiguousarray(rows[:-2].T), rows[-2], rows[-1], cpu)
-        object.__setattr__(rest, "frames", frames)
+class _Together:
+    """Puts together what was taken apart, in the same order."""
+
+    def __init__(self, data: bytes, others: tuple[object, ...]) -> None:
+        self._data = data
+        self._others = iter(others)
+        self._at = 0
+
+    def put(self, field: Field) -> Any:
+        """The next value."""
+        if field.optional:
+            self._at += 1
+            if not self._data[self._at - 1]:
+                return None
+        if _as_array(field):
+            found = self._array(field)
+            return tuple(found.tolist()) if field.many else found
+        names, packing = _numbers_of(field.kind)
+        values = dict(zip(names, packing.unpack_from(self._data, self._at), strict=True))
+        self._at += packing.size
+        for part in field.parts:
+            if _as_array(part) or part.has_arrays:
+                values[part.name] = self.put(part)
+            elif part.name not in names:
+                values[part.name] = next(self._others)
+        return field.kind(**values)
+
+    def _array(self, field: Field) -> NDArray[Any]:
+        axes, first, last = _SHAPE.unpack_from(self._data, self._at)
+        self._at += _SHAPE.size
+        shape = (first, last)[:axes]
+        if field.kind is float or not field.whole:
+            found = np.frombuffer(self._data, np.float64, int(np.prod(shape)), self._at).reshape(shape).copy()
+            self._at += found.nbytes
+            return found
+        rows, self._at = _wide(self._data, self._at, last if axes == 2 else 1, first)
+        if field.fact.rising:
+            rows = np.cumsum(rows, axis=0) if axes == 2 else np.cumsum(rows, axis=1)
+        return np.ascontiguousarray(rows.T) if axes == 2 else rows[0]
+
+
+def _put_back(rest: Snapshot, packed: Packed) -> None:
+    """Give a snapshot what `_Apart` took from it."""
+    parts = _Together(zlib.decompress(packed.beside), packed.others)
+    for field in _BESIDE:
+        object.__setattr__(rest, field.name, parts.put(field))
 
 
 def _narrow(rows: Ints) -> bytes:
@@ -221,31 +295,27 @@ def _wide(data: bytes, at: int, rows: int, length: int) -> tuple[Ints, int]:
 def cost(data: Snapshot | Packed) -> int:
     """Bytes that a snapshot takes, packed or not."""
     if isinstance(data, Packed):
-        names = 0 if data.shared else _strings(data.table)
-        return _PACKED + len(data.regions) + len(data.counted) + names + _values(data.rest)
-    arrays = [data.start, data.end, data.nr_accesses, data.age, data.target]
-    beside = 0
-    if data.resident is not None:
-        arrays.append(data.resident)
-    if (measured := data.measured) is not None:
-        arrays += [measured.used, measured.least, measured.most, measured.kinds]
-        beside += _COUNTED + 32 * len(measured.seconds)  # a pointer and a float each
-    if (frames := data.frames) is not None:
-        arrays += [frames.counts, frames.unevictable, frames.huge]
-        beside += _COUNTED
-    return _OBJECT + beside + sum(array.nbytes for array in arrays) + _strings(data.names) + _values(data)
+        others = sum(8 * len(one) if isinstance(one, tuple) else 32 for one in data.others)
+        return _PACKED + len(data.regions) + len(data.beside) + data.texts + others + _held(data.rest)
+    regions = (data.start, data.end, data.nr_accesses, data.age, data.target)
+    return _OBJECT + sum(array.nbytes for array in regions) + _held(data)
 
 
-def _values(snapshot: Snapshot) -> int:
-    return _numbers(snapshot.module) + _numbers(snapshot.truth)
+def _held(value: object) -> int:
+    """Bytes that the fields of a dataclass hold beside the object itself, numbers of their own left out."""
+    total = 0
+    for field in BESIDE if isinstance(value, Snapshot) else fields_of(type(value)):
+        inner = getattr(value, field.name)
+        if inner is None or not (field.many or field.has_arrays or field.parts):
+            continue
+        if field.kind is np.ndarray:
+            total += inner.nbytes
+        elif field.many:
+            total += _strings(inner) if field.kind is str else 40 * len(inner)  # a pointer and a number each
+        else:
+            total += (_COUNTED if field.has_arrays else _OBJECT // 5) + _held(inner)
+    return total
 
 
 def _strings(names: tuple[str, ...]) -> int:
     return 8 * len(names) + sum(getsizeof(name) for name in set(names))
-
-
-def _numbers(values: ModuleValues | Truth | None) -> int:
-    if values is None:
-        return 0
-    percentiles = values.idle_ms_percentiles or ()
-    return 200 + 40 * len(percentiles)  # a pointer and an integer each

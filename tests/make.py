@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +13,6 @@ from damontui.damon.attrs import Attrs
 from damontui.damon.metrics import percentiles_of
 from damontui.damon.snapshot import (
     Description,
-    Frames,
-    Ints,
     Measured,
     ModuleValues,
     Origin,
@@ -44,22 +43,11 @@ def snapshot(
     origin: Origin = "kernel",
     target: Sequence[int] | None = None,
     targets: tuple[int, ...] = (0,),
-    names: tuple[str, ...] = (),
-    complete: bool = True,
-    lost: int = 0,
-    late: int = 0,
     until_tuning: int | None = 2,
-    module: ModuleValues | None = None,
-    truth: Truth | None = None,
     cpu: float | None = 0.003,
-    note: str = "",
-    resident: Ints | None = None,
-    measured: Measured | None = None,
-    watched: float | None = None,
-    frames: Frames | None = None,
-    free: int | None = None,
+    **beside: Any,
 ) -> Snapshot:
-    """A snapshot of ``rows`` (start, end, nr_accesses, age) whose aggregation ended at ``time``."""
+    """A snapshot of ``rows`` (start, end, nr_accesses, age) whose aggregation ended at ``time``; any further field."""
     columns = list(zip(*rows, strict=True)) if rows else [(), (), (), ()]
     return Snapshot(
         time=time,
@@ -74,20 +62,9 @@ def snapshot(
         origin=origin,
         next_attrs=next_attrs or attrs,
         targets=targets,
-        names=names,
-        complete=complete,
-        lost=lost,
-        late=late,
         until_tuning=until_tuning,
-        module=module,
-        truth=truth,
         cpu=cpu,
-        note=note,
-        resident=resident,
-        measured=measured,
-        watched=watched,
-        frames=frames,
-        free=free,
+        **beside,
     )
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from damontui.analysis import usage
 from damontui.damon.attrs import Attrs
+from damontui.damon.fields import REGIONS, fields_of
 from damontui.damon.snapshot import Ints, Measured, Snapshot
 
 Floats = NDArray[np.float64]
@@ -25,7 +27,7 @@ def merged(
 
     Args:
         older: ended before ``newer``.
-        newer: what the result is, but for its beginning.
+        newer: what the result is, but for its beginning; also what it holds beside its regions.
         attrs: of both as one; ``nr_accesses`` becomes the share touched, of its samples.
         targets: of both, the newer one's first.
         renamed: index in ``targets`` of each of the older one's.
@@ -38,13 +40,7 @@ def merged(
         whole = _with(whole, older, gone, renamed)
     share = usage.used_by_region(whole, whole.time - whole.began) / np.maximum(whole.memory, 1)
     count = np.ceil(np.minimum(share, 1.0) * attrs.max_nr_accesses - 1e-9).astype(np.int64)
-    return replace(
-        whole,
-        nr_accesses=count,
-        complete=older.complete and newer.complete,
-        lost=older.lost + newer.lost,
-        note=newer.note or older.note,
-    )
+    return replace(whole, nr_accesses=count)
 
 
 def taken(snapshot: Snapshot, index: Ints, share: Floats | None = None) -> Snapshot:
@@ -56,44 +52,38 @@ def taken(snapshot: Snapshot, index: Ints, share: Floats | None = None) -> Snaps
         share: how much of each of them, 0 … 1, where the caller cuts their addresses: bytes in memory and touched are
             shared out evenly.
     """
-    names = tuple(snapshot.names[i] for i in index.tolist()) if snapshot.names else ()
-    resident, measured, frames = snapshot.resident, snapshot.measured, snapshot.frames
-    if resident is not None:
-        resident = _shared(resident[index], share)
-    if measured is not None:
-        used = _shared(measured.used[index], share)
-        before, after = measured.used.sum(axis=0), used.sum(axis=0)
+    parts = _part(snapshot, index, share)
+    if (measured := snapshot.measured) is not None:
+        before, after = measured.used.sum(axis=0), parts["measured"].used.sum(axis=0)
         # how sure the sum is does not get better by looking at part of it
         part = after / np.maximum(before, 1)
-        measured = replace(
-            measured,
-            used=used,
-            kinds=_shared(measured.kinds[index], share),
+        parts["measured"] = replace(
+            parts["measured"],
             least=np.maximum(after - np.ceil((before - measured.least) * part).astype(np.int64), 0),
             most=after + np.ceil((measured.most - before) * part).astype(np.int64),
         )
-    if frames is not None:
-        frames = replace(
-            frames, counts=frames.counts[index], unevictable=frames.unevictable[index], huge=frames.huge[index]
-        )
-    return replace(
-        snapshot,
-        start=snapshot.start[index],
-        end=snapshot.end[index],
-        nr_accesses=snapshot.nr_accesses[index],
-        age=snapshot.age[index],
-        target=snapshot.target[index],
-        names=names,
-        resident=resident,
-        measured=measured,
-        frames=frames,
-    )
+    return replace(snapshot, **parts)
 
 
-def _shared(values: Ints, share: Floats | None) -> Ints:
-    if share is None:
-        return values
-    return np.floor(values * (share if values.ndim == 1 else share[:, None])).astype(np.int64)
+def _part(value: object, index: Ints, share: Floats | None) -> dict[str, Any]:
+    """What some regions have of each field of a dataclass that has something of each region."""
+    parts: dict[str, Any] = {}
+    for field in fields_of(type(value)):
+        whole = getattr(value, field.name)
+        if not field.of_regions or whole is None:
+            continue
+        if field.parts:
+            parts[field.name] = replace(whole, **_part(whole, index, share))
+        elif field.many:
+            parts[field.name] = tuple(whole[i] for i in index.tolist()) if whole else ()
+        else:
+            axis = field.fact.axes.index(REGIONS)
+            chosen = np.take(whole, index, axis=axis)
+            if share is not None and field.fact.unit == "bytes":
+                along = share if axis == chosen.ndim - 1 else share[:, None]
+                chosen = np.floor(chosen * along).astype(np.int64)
+            parts[field.name] = chosen
+    return parts
 
 
 def _gone(older: Snapshot, newer: Snapshot, renamed: Ints, most: int) -> Ints:

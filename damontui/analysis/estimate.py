@@ -39,12 +39,16 @@ nothing is idle for longer than it was watched.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from damontui.analysis import frames
 from damontui.damon.metrics import percentiles_of
 from damontui.damon.snapshot import Ints, Snapshot
 from damontui.errors import UsageError
@@ -70,7 +74,9 @@ _LARGE = 30.0
 """A region of a thirtieth of all memory is large: there the whole of `touches` is asked for."""
 _EARLY = 3
 """Aggregations by which a last touch may have been missed where it was seldom looked at."""
-_RULE_OF_THREE = 3.0
+_GRAIN = 0.4
+"""Parts of a region of mean size that the interval is wider for, at each end (see above)."""
+RULE_OF_THREE = 3.0
 """−ln 0.05, rounded: looks at a share of pages that would have found it with 95 % confidence."""
 _SIMILAR_RATE, _SIMILAR_IDLE = 1.5, 0.03
 _AT_ONCE = 24_576
@@ -78,6 +84,8 @@ _AT_ONCE = 24_576
 _LEAST_LAG = 4
 _A_SNAPSHOT = 6_144
 """Pieces times aggregations shared out anew at each snapshot; with more, decisions become final several at once."""
+_BATCH = 12
+"""Decisions that become final at once where nobody asks in between (`smoothed`): the work of a snapshot is less."""
 
 _PARTS, _LOOKED, _FELL, _BORN, _RESTED, _SEEN = range(6)
 _ROWS = _SEEN + len(_DECISIONS)
@@ -114,7 +122,8 @@ class Estimate:
     target: Ints
     """Index into the newest snapshot's ``targets``."""
     bytes: Floats
-    """Bytes of memory (what is resident, where that is known)."""
+    """Bytes of memory whose accesses can be seen: what is resident, where that is known; of physical memory without
+    what is free and what the kernel uses itself (`damontui.analysis.frames.unseen`), as far as that is known."""
     idle_s: Floats
     """Seconds since the last touch, 0 where it was touched in the last aggregation."""
     least_s: Floats
@@ -123,6 +132,14 @@ class Estimate:
     """Seconds of unbroken use, 0 where idle."""
     rate: Floats
     """Touches of a page a second, at least (more than one in a sampling interval cannot be counted)."""
+    targets: tuple[int, ...] = (0,)
+    """The identifier of each target."""
+    free: Interval | None = None
+    """Bytes that are free, of physical memory; None where that is not known (`bytes` then holds them)."""
+    kernel: Interval | None = None
+    """Bytes that the kernel uses itself, which DAMON cannot see; None where that is not known."""
+    grain: float = 0.0
+    """Bytes by which the ends of an interval are moved apart further: a part of a region that nobody saw."""
 
     def __post_init__(self) -> None:
         for array in (self.start, self.end, self.target, self.bytes, self.idle_s, self.least_s, self.most_s):
@@ -139,14 +156,58 @@ class Estimate:
         """Bytes of all pieces."""
         return float(self.bytes.sum())
 
+    def reaches(self, seconds: float) -> bool:
+        """Whether memory was watched for ``seconds``: nothing can be said to be idle for longer, not even nearly."""
+        return seconds <= self.watched_s + 1e-6
+
     def idle(self, seconds: float) -> Interval:
         """Bytes not touched for at least ``seconds``, which must be over 0."""
-        least, found, most = (ages >= seconds - 1e-9 for ages in (self.least_s, self.idle_s, self.most_s))
-        hidden = (
-            _RULE_OF_THREE * self.aggregation_s / (self.looks * np.maximum(self.least_s[least], self.aggregation_s))
-        )
-        sure = float((self.bytes[least] * (1.0 - np.minimum(1.0, hidden))).sum())
-        return Interval(sure, float(self.bytes[found].sum()), float(self.bytes[most].sum()))
+        return Interval(*self.idle_at((seconds,))[:, 0].tolist())
+
+    def idle_at(self, seconds: Sequence[float]) -> Floats:
+        """`idle` at each of ``seconds``: least, found and most, shape ``(3, len(seconds))``."""
+        hidden = RULE_OF_THREE * self.aggregation_s / (self.looks * np.maximum(self.least_s, self.aggregation_s))
+        sure = self.bytes * (1.0 - np.minimum(1.0, hidden))
+        wanted = np.asarray(seconds, np.float64)[:, None] - 1e-9
+        pairs = ((self.least_s, sure), (self.idle_s, self.bytes), (self.most_s, self.bytes))
+        least, found, most = ((ages >= wanted) @ weights for ages, weights in pairs)
+        reached = self.grain * np.array([self.reaches(one) for one in seconds])
+        least, most = np.maximum(least - reached, 0.0), np.minimum(most + reached, self.total_bytes)
+        # what is free or the kernel's is a sample's guess: its error is independent of the other
+        doubt = self._unseen_half()
+        if doubt:
+            least = np.maximum(found - np.hypot(found - least, doubt), 0.0)
+            most = np.minimum(found + np.hypot(most - found, doubt), self.total_bytes)
+        return np.stack((least, found, most))
+
+    def _unseen_half(self) -> float:
+        """Half the width of the interval of what cannot be seen, bytes."""
+        return sum((one.most - one.least) / 2 for one in (self.free, self.kernel) if one is not None)
+
+    def idle_by_region(self, snapshot: Snapshot, seconds: float) -> Floats:
+        """Share of each of a snapshot's regions that was not touched for at least ``seconds``, shape ``(regions,)``.
+
+        Of the memory in it that can be seen; 0 where there is none.
+        """
+        held, idle = self.within(snapshot), self.within(snapshot, self.bytes * (self.idle_s >= seconds - 1e-9))
+        return np.divide(idle, held, out=np.zeros(len(held)), where=held > 0)
+
+    def within(self, snapshot: Snapshot, bytes_of: Floats | None = None) -> Floats:
+        """Bytes of the pieces (or ``bytes_of``, shape ``(pieces,)``) in each of a snapshot's regions."""
+        amounts = self.bytes if bytes_of is None else bytes_of
+        found = np.zeros(len(snapshot))
+        place = {identifier: index for index, identifier in enumerate(self.targets)}
+        for index, identifier in enumerate(snapshot.targets):
+            mine = np.flatnonzero(self.target == place.get(identifier, -1))
+            regions = np.flatnonzero(snapshot.target == index)
+            if not len(mine) or not len(regions):
+                continue
+            # the bytes below an address: along each piece in proportion to its addresses
+            edges = np.ravel((self.start[mine], self.end[mine]), order="F").astype(np.float64)
+            below = np.repeat(np.concatenate(([0.0], np.cumsum(amounts[mine]))), 2)[1:-1]
+            low, high = (np.interp(one[regions], edges, below) for one in (snapshot.start, snapshot.end))
+            found[regions] = high - low
+        return found
 
     def working_set(self, seconds: float) -> Interval:
         """Bytes touched within the last ``seconds``."""
@@ -160,9 +221,15 @@ class Estimate:
         return percentiles_of((seconds * 1000).astype(np.int64), self.bytes.astype(np.int64))
 
 
+Final = Callable[[Snapshot, Callable[[], Estimate]], None]
+"""Is told a snapshot and what makes the estimate of its moment, to be called at once or never."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Column:
     """One aggregation in the window; arrays of shape ``(regions,)``."""
+
+    snapshot: Snapshot
 
     count: Floats
     looks: Floats
@@ -204,26 +271,60 @@ class Estimator:
     Args:
         pieces: most pieces of the map; where a snapshot has more regions, these.
         lag: aggregations after which what looked touched is no longer taken back.
+        batch: how many decisions become final at once. More are less work, where nobody asks in between.
+        final: is told each snapshot and what is known of its moment, once that is final; oldest first.
     """
 
-    def __init__(self, pieces: int = PIECES, lag: int = LAG) -> None:
-        if pieces < 1 or lag < 1:
-            raise UsageError("estimate: at least one piece and a lag of at least 1 are needed")
+    def __init__(
+        self,
+        pieces: int = PIECES,
+        lag: int = LAG,
+        batch: int = 1,
+        final: Final | None = None,
+    ) -> None:
+        if pieces < 1 or lag < 1 or batch < 1:
+            raise UsageError("estimate: at least one piece, a lag and a batch of at least 1 are needed")
         self._most = pieces
         self._lag = lag
+        self._batch = batch
+        self._final = final
         self._target = self._start = self._end = np.empty(0, np.int64)
         self._bytes = np.empty(0)
         self._state = np.empty((_ROWS, 0))
         self._region = np.empty((0, 0), np.int64)  # of each piece in each column, -1: none; (columns, pieces)
         self._columns: list[_Column] = []
         self._targets: tuple[int, ...] = ()
-        self._since = self._until = -np.inf
+        self._since = self._until = self._final_until = -np.inf
         self._gap = True
         self._solution: _Solution | None = None
 
     def __len__(self) -> int:
         """Pieces of the map."""
         return len(self._start)
+
+    def copy(self, final: Final | None = None) -> Self:
+        """Another that knows the same and goes its own way; it tells ``final`` what it finds final, or nobody."""
+        other = copy(self)
+        other._state, other._columns, other._final = self._state.copy(), list(self._columns), final
+        return other
+
+    def settled(self) -> Self:
+        """Another that knows what is final here, to go on from: the aggregations of the window are to be added again.
+
+        It is small, since it holds neither snapshots nor what was worked out of them.
+        """
+        other = copy(self)
+        other._state, other._columns, other._final, other._solution = self._state.copy(), [], None, None
+        other._region = self._region[:0]
+        if self._columns:
+            other._until = self._final_until
+            other._gap = not np.isfinite(self._final_until)  # what was lost in the window comes again as well
+        return other
+
+    @property
+    def until(self) -> float:
+        """When the newest snapshot ended, seconds on the source's clock; -inf where there was none."""
+        return self._until
 
     def add(self, snapshot: Snapshot) -> None:
         """Take in the next snapshot."""
@@ -248,10 +349,10 @@ class Estimator:
         # a joined region's count is a mean that was rounded down
         more = np.where((counts > 0) & (counts < looks), np.minimum(counts + _ROUNDED, looks), counts)
         bandwidth = float((snapshot.memory * more).sum()) * 1e6 / snapshot.attrs.aggr_us
-        self._columns.append(_Column(counts, looks, sizes, sample, bandwidth, snapshot.began, snapshot.time))
+        self._columns.append(_Column(snapshot, counts, looks, sizes, sample, bandwidth, snapshot.began, snapshot.time))
         self._solution = None
         lag = max(_LEAST_LAG, min(self._lag, _AT_ONCE // len(self)))
-        step = 1 + len(self) * lag // _A_SNAPSHOT
+        step = max(min(self._batch, _AT_ONCE // len(self) - lag), 1 + len(self) * lag // _A_SNAPSHOT)
         if len(self._columns) >= lag + step:
             self._settle(len(self._columns) - lag)
             self._join(_SIMILAR_IDLE)
@@ -271,27 +372,56 @@ class Estimator:
         when = self._columns[-1].time if at is None else at
         if when < self._columns[0].time:
             raise UsageError(f"estimate: only moments since {self._columns[0].time:g} s are kept; ask for a later one")
-        columns = [column for column in self._columns if column.time <= when]
+        return self._about(sum(column.time <= when for column in self._columns) - 1)
+
+    def window(self) -> Iterator[tuple[Snapshot, Callable[[], Estimate]]]:
+        """The moments that later snapshots can still correct, oldest first, and what makes their estimates."""
+        return ((column.snapshot, partial(self._about, at)) for at, column in enumerate(self._columns))
+
+    def finish(self) -> None:
+        """No more snapshots come: what is known now is final."""
+        self._settle(len(self._columns))
+
+    def _about(self, at: int) -> Estimate:
+        """What is known about the moment at which the column ``at`` of the window ended."""
+        columns = self._columns[: at + 1]
         solution = self._solve()
-        state = self._state.copy()
+        there = self._state[_BORN] < columns[-1].time
+        which: Ints | slice = slice(None) if there.all() else np.flatnonzero(there)  # memory that came later
+        state = self._state[:, which].copy()
         for index, column in enumerate(columns):
-            _note(state, solution.touched[:, index], column)
+            _note(state, solution.touched[:, index][:, which], column)
         now, length = columns[-1].time, columns[-1].time - columns[-1].began
         seen = np.maximum(state[_SEEN:], state[_BORN])
         idle = np.maximum(now - seen, 0.0)
         used = np.where(idle[_PLAIN] > 0, 0.0, now - np.maximum(state[_RESTED], state[_BORN]))
-        start, end, target = self._start.copy(), self._end.copy(), self._target.copy()
-        rate = np.minimum(solution.rate[len(columns) - 1], 1.0 / columns[-1].sample_s)
+        start, end, target = self._start[which].copy(), self._end[which].copy(), self._target[which].copy()
+        rate = np.minimum(solution.rate[at][which], 1.0 / columns[-1].sample_s)
         # when in an aggregation a touch came is not known either
         known = np.maximum(now - state[_BORN], 0.0)
         least, plain = np.maximum(idle[0] - _EARLY * length, 0.0), idle[_PLAIN].copy()
         most = np.minimum(idle[-1] + length, known)
-        weights = self._bytes.copy()
         watched = max(0.0, now - self._since)
         looks, bandwidth = int(columns[-1].looks[0]), columns[-1].bandwidth
-        return Estimate(
-            now, watched, length, looks, bandwidth, start, end, target, weights, plain, least, most, used, rate
+        found = Estimate(
+            now,
+            watched,
+            length,
+            looks,
+            bandwidth,
+            start,
+            end,
+            target,
+            self._bytes[which].copy(),
+            plain,
+            least,
+            most,
+            used,
+            rate,
+            self._targets,
+            grain=_GRAIN * float(self._bytes[which].sum()) / max(1, len(columns[-1].count)),
         )
+        return _seen(found, columns[-1].snapshot)
 
     # -- the map
 
@@ -400,12 +530,16 @@ class Estimator:
         if not columns or not self._columns:
             return
         solution = self._solve()
+        if self._final is not None:
+            for index, column in enumerate(self._columns[:columns]):
+                self._final(column.snapshot, partial(self._about, index))
         for index, column in enumerate(self._columns[:columns]):
             self._state[:_BORN] *= 2.0 ** (-1.0 / _HALF_LIFE)
             self._state[_PARTS] += solution.parts[index]
             self._state[_LOOKED] += solution.looked_s[index]
             self._state[_FELL] += solution.fell[index]
             _note(self._state, solution.touched[:, index], column)
+        self._final_until = self._columns[columns - 1].time
         del self._columns[:columns]
         self._region = self._region[columns:]
         self._solution = _Solution(
@@ -481,9 +615,81 @@ def _ratio(count: Floats, values: Floats, region: Ints) -> Floats:
     return ratio
 
 
+def _seen(found: Estimate, snapshot: Snapshot) -> Estimate:
+    """Without the memory that DAMON cannot see: what is free, and what the kernel uses itself.
+
+    It always looks idle, so in each region it is taken away from the idle pieces first.
+    """
+    unseen = frames.unseen(snapshot)
+    if unseen is None:
+        return found
+    idle = found.bytes * (found.idle_s > 0)
+    if unseen.by_region is None:
+        gone = unseen.bytes * idle / max(float(idle.sum()), 1.0)
+    else:
+        region = _region_of(found, snapshot)
+        inside = region >= 0
+        region = np.where(inside, region, 0)
+        gone = np.zeros(len(idle))
+        left = unseen.by_region
+        for amount in (idle, found.bytes - idle):
+            held = np.bincount(region[inside], amount[inside], len(snapshot))
+            share = np.minimum(1.0, np.divide(left, held, out=np.zeros(len(held)), where=held > 0))
+            gone += np.where(inside, amount * share[region], 0.0)
+            left = np.maximum(left - held * share, 0.0)
+    ends = (None if one is None else Interval(one.least, one.bytes, one.most) for one in (unseen.free, unseen.kernel))
+    free, kernel = ends
+    return replace(found, bytes=np.maximum(found.bytes - gone, 0.0), free=free, kernel=kernel)
+
+
+def _region_of(found: Estimate, snapshot: Snapshot) -> Ints:
+    """The region of a snapshot that each piece begins in, -1 for none; shape ``(pieces,)``."""
+    region = np.full(len(found.start), -1, np.int64)
+    place = {identifier: index for index, identifier in enumerate(snapshot.targets)}
+    for index, identifier in enumerate(found.targets):
+        mine = np.flatnonzero(found.target == index)
+        regions = np.flatnonzero(snapshot.target == place.get(identifier, -1))
+        if len(mine) and len(regions):
+            at = np.searchsorted(snapshot.start[regions], found.start[mine], side="right") - 1
+            chosen = regions[np.maximum(at, 0)]
+            region[mine] = np.where((at >= 0) & (found.start[mine] < snapshot.end[chosen]), chosen, -1)
+    return region
+
+
 def past(snapshots: Sequence[Snapshot], pieces: int = PIECES) -> Estimate:
     """The estimate after all of these snapshots, oldest first; raises `UsageError` where there are none."""
     estimator = Estimator(pieces)
     for snapshot in snapshots:
         estimator.add(snapshot)
     return estimator.estimate()
+
+
+def smoothed(
+    snapshots: Iterable[Snapshot], every: float = 0.0, pieces: int = PIECES
+) -> Iterator[tuple[Snapshot, Estimate]]:
+    """What is known of each moment once the aggregations after it were seen, too: fixed-lag smoothing.
+
+    Snapshots of counted bytes, without regions or with lost events have none, and are left out.
+
+    Args:
+        snapshots: oldest first.
+        every: seconds from one moment to the next at least; 0 for every aggregation.
+        pieces: most pieces of the map.
+    """
+    found: list[tuple[Snapshot, Estimate]] = []
+    last = -np.inf
+
+    def final(snapshot: Snapshot, about: Callable[[], Estimate]) -> None:
+        nonlocal last
+        if snapshot.time >= last + every:
+            found.append((snapshot, about()))
+            last = snapshot.time
+
+    estimator = Estimator(pieces, batch=_BATCH, final=final)
+    for snapshot in snapshots:
+        if snapshot.measured is None:
+            estimator.add(snapshot)
+            yield from found
+            found.clear()
+    estimator.finish()
+    yield from found

@@ -32,6 +32,13 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 """Kinds as people read them: all that the kernel uses itself is one line."""
 
 
+_UNSEEN = ("free", "hole", "slab", "page_tables", "kernel", "hugetlb")
+"""What DAMON cannot see: it looks at pages on an LRU list only (``mm/damon/ops-common.c``), all else looks idle."""
+_OF_KERNEL = GROUPS["kernel"]
+SEEN = ("file", "shmem", "anon", "unevictable", "huge")
+"""Kinds of which it can be told what is idle."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """Memory of one kind: bytes, and how many of them are idle for the threshold."""
@@ -51,41 +58,89 @@ def wilson(hits: float, draws: float, total: float) -> Amount:
     return Amount(total * least, total * share, total * most)
 
 
-def composition(snapshot: Snapshot, seconds: float) -> dict[str, Part]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Unseen:
+    """Physical memory whose accesses DAMON cannot see."""
+
+    free: Amount
+    """Free memory and holes."""
+    kernel: Amount | None
+    """What the kernel uses itself; None without frames."""
+    by_region: Floats | None
+    """Bytes of both in each region, shape ``(regions,)``; None without frames."""
+
+    @property
+    def bytes(self) -> float:
+        """Best guess of both."""
+        return self.free.bytes + (self.kernel.bytes if self.kernel is not None else 0.0)
+
+
+def unseen(snapshot: Snapshot) -> Unseen | None:
+    """What of physical memory DAMON cannot see; None where that is not known, and of memory that is not physical.
+
+    By frames where there are some. ``MemFree`` is exact, so it stands for what is free where the frames' interval does
+    not contradict it (it does where only a part of memory is watched), and alone where there are no frames.
+    """
+    frames, total = snapshot.frames, float(snapshot.total_bytes)
+    exact = None if snapshot.free is None else min(float(snapshot.free), total)
+    if frames is None or not frames.drawn:
+        return None if exact is None else Unseen(Amount(exact, exact, exact), None, None)
+    counts, drawn = frames.counts, frames.drawn
+    at = {kind: number for number, kind in enumerate(FRAME_KINDS)}
+    empty, holes = float(counts[:, at["free"]].sum()), float(counts[:, at["hole"]].sum())
+    free, drawn_free = wilson(empty + holes, drawn, total), wilson(empty, drawn, total)
+    if exact is not None and drawn_free.least <= exact <= drawn_free.most:
+        hole = wilson(holes, drawn, total)
+        free = Amount(*(min(total, exact + (one if holes else 0.0)) for one in (hole.least, hole.bytes, hole.most)))
+    kernel = wilson(float(counts[:, [at[kind] for kind in _OF_KERNEL]].sum()), drawn, total)
+    hits = counts[:, [at[kind] for kind in _UNSEEN]].sum(axis=1)
+    # of a region of which little was drawn, what is known of all memory: as if two more frames had said so
+    share = (hits + 2.0 * hits.sum() / drawn) / (counts.sum(axis=1) + 2.0)
+    by_region = share * snapshot.sizes
+    wanted = min(total, free.bytes + kernel.bytes)
+    by_region = np.minimum(by_region * wanted / max(float(by_region.sum()), 1.0), snapshot.sizes)
+    return Unseen(free, kernel, by_region)
+
+
+def composition(snapshot: Snapshot, seconds: float, idle: Floats | None = None) -> dict[str, Part]:
     """Each kind of memory (`FRAME_KINDS`), ``unevictable`` and ``huge`` (of any kind); {} without frames.
 
     Args:
         snapshot: of physical memory.
         seconds: the threshold; idle is what lies in regions not touched for at least so long. Free frames and holes are
             no memory in use by anybody, and are never counted as idle.
+        idle: share of the memory in each region that is idle for so long (`Estimate.idle_by_region`), shape
+            ``(regions,)``; what the kernel uses itself is then not counted as idle either, since DAMON cannot see it.
+            None is the kernel's rule.
     """
     frames = snapshot.frames
     if frames is None:
         return {}
     columns = {name: frames.counts[:, at] for at, name in enumerate(FRAME_KINDS)}
-    return _parts(snapshot, columns | {"unevictable": frames.unevictable, "huge": frames.huge}, seconds)
+    return _parts(snapshot, columns | {"unevictable": frames.unevictable, "huge": frames.huge}, seconds, idle)
 
 
-def grouped(snapshot: Snapshot, seconds: float) -> dict[str, Part]:
+def grouped(snapshot: Snapshot, seconds: float, idle: Floats | None = None) -> dict[str, Part]:
     """`composition` in five groups (`GROUPS`), for people."""
     frames = snapshot.frames
     if frames is None:
         return {}
     at = {kind: number for number, kind in enumerate(FRAME_KINDS)}
     columns = {name: frames.counts[:, [at[kind] for kind in kinds]].sum(axis=1) for name, kinds in GROUPS.items()}
-    return _parts(snapshot, columns, seconds)
+    return _parts(snapshot, columns, seconds, idle)
 
 
-def _parts(snapshot: Snapshot, columns: Mapping[str, Ints], seconds: float) -> dict[str, Part]:
+def _parts(snapshot: Snapshot, columns: Mapping[str, Ints], seconds: float, share: Floats | None) -> dict[str, Part]:
     drawn = snapshot.frames.drawn if snapshot.frames is not None else 0
     if not drawn:
         return {}
     total = float(snapshot.sizes.sum())
-    idle = _idle_share(snapshot, seconds)
+    idle = _idle_share(snapshot, seconds) if share is None else share
+    never = ("free", "hole") if share is None else (*_UNSEEN, "kernel")
     return {
         name: Part(
             wilson(float(counts.sum()), drawn, total),
-            wilson(0.0 if name in ("free", "hole") else float((counts * idle).sum()), drawn, total),
+            wilson(0.0 if name in never else float((counts * idle).sum()), drawn, total),
         )
         for name, counts in columns.items()
     }

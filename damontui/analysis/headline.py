@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from damontui.analysis import frames, savings, usage
-from damontui.analysis.estimate import Estimate, Interval
+from damontui.analysis.estimate import Estimate
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Snapshot
 
@@ -36,6 +36,8 @@ class Headline:
     """Bytes of address space that a process has mapped; None where unknown."""
     swapped: int = 0
     """Bytes of a process that are in swap."""
+    kernel: Amount | None = None
+    """Bytes that the kernel uses itself, which DAMON cannot see: neither in use nor idle; None where unknown."""
 
     @property
     def absent(self) -> int:
@@ -93,18 +95,13 @@ def headline(snapshot: Snapshot, threshold: float = THRESHOLD, estimate: Estimat
 
 
 def _estimated(snapshot: Snapshot, threshold: float, estimate: Estimate) -> Headline:
-    """The same by an estimate. Free memory is idle to DAMON, which sees no free page, so it is taken away from it."""
+    """The same by an estimate, which has what is free, and what the kernel uses itself, taken away already."""
     watched = estimate.watched_s
     wanted = max(threshold, estimate.aggregation_s)
     if wanted > watched:  # nothing is idle for longer than that, not even nearly
         wanted = max((one for one in _TIMES if estimate.aggregation_s <= one <= watched), default=watched)
     idle, used = estimate.idle(wanted), estimate.working_set(wanted)
-    free = None
-    if _physical(snapshot):
-        total, taken = float(snapshot.total_bytes), frames.taken(snapshot)
-        free = round(total - taken.bytes)
-        none = (total - taken.least, total - taken.bytes, total - taken.most)  # the most that can be free, first
-        idle = Interval(*(max(0.0, x - y) for x, y in zip((idle.least, idle.found, idle.most), none, strict=True)))
+    free, kernel = estimate.free, estimate.kernel
     return Headline(
         wanted,
         watched,
@@ -112,8 +109,9 @@ def _estimated(snapshot: Snapshot, threshold: float, estimate: Estimate) -> Head
         snapshot.total_bytes,
         Amount(used.least, used.found, used.most),
         Amount(idle.least, idle.found, idle.most),
-        free,
+        None if free is None else round(free.found),
         None if snapshot.resident is None else int(snapshot.sizes.sum()),
+        kernel=None if kernel is None else Amount(kernel.least, kernel.found, kernel.most),
     )
 
 

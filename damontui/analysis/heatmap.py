@@ -537,7 +537,7 @@ def leveled(values: Floats, mode: Mode, levels: int) -> NDArray[np.uint8]:
 class Past(Protocol):
     """What a raster is drawn from: the monitor's history, or a record."""
 
-    def between(self, since: float, until: float, most: int | None = None) -> Sequence[Snapshot]:
+    def walk(self, since: float, until: float, most: int | None = None) -> Iterable[Snapshot]:
         """Snapshots whose aggregation overlaps the time, oldest first, thinned evenly to ``most``."""
 
 
@@ -591,7 +591,7 @@ class Raster:
                     self._fill(past, low, high)
         since = max(self.until, first * self.column)
         newest = self.until
-        for snapshot in past.between(since, stop * self.column, _PER_COLUMN * (stop - first)):
+        for snapshot in past.walk(since, stop * self.column, _PER_COLUMN * (stop - first)):
             if snapshot.time > self.until:
                 newest = max(newest, snapshot.time)
                 changed = min(changed, self._add(snapshot, first, stop))
@@ -600,7 +600,7 @@ class Raster:
 
     def _fill(self, past: Past, low: int, high: int) -> None:
         """Columns that came into view, from the snapshots that the others have already."""
-        for snapshot in past.between(low * self.column, high * self.column, _PER_COLUMN * (high - low)):
+        for snapshot in past.walk(low * self.column, high * self.column, _PER_COLUMN * (high - low)):
             if snapshot.time <= self.until:
                 self._add(snapshot, low, high)
 

@@ -1,8 +1,13 @@
 """What could be saved: memory idle for at least a time, how sure that is, and what the rest would need.
 
-The estimate of idle memory at a threshold T is `damontui.damon.metrics.idle_at_least`: the bytes of all regions with no
-access whose pattern has held for T. Its error bar comes from the structure of the regions. One page stands for a region
-at each look, N looks to an aggregation, so:
+Idle memory at a threshold T and the ends of its 95 % interval are those of `damontui.analysis.estimate`, from all
+snapshots up to a few aggregations after the moment (`Learned`); memory that is free, or that the kernel uses itself, is
+none of it. A threshold that memory was not watched for is not known. Where bytes were counted (`Measured`) there is
+nothing to estimate: idle memory and its interval are what was counted.
+
+By the kernel's rule (`idle`, and `Ledger` by itself) it is `damontui.damon.metrics.idle_at_least`: the bytes of all
+regions with no access whose pattern has held for T. Its error bar comes from the structure of the regions. One page
+stands for a region at each look, N looks to an aggregation, so:
 
 * ``most`` adds all younger idle regions, for an age begins anew wherever memory in use is joined to a region and cut
   off again, so that parts of it may have been idle for long; and what may hide in regions that straddle, those in use
@@ -12,25 +17,21 @@ at each look, N looks to an aggregation, so:
   by ``q`` looks an aggregation on average; where ``a + 1`` aggregations met none, ``q`` is at most ``3 / (a + 1)`` with
   95 % confidence (the rule of three). So an idle region counts for ``size * (1 - min(1, 3 / (a + 1)))``.
 
-Not in the bar: pages touched more rarely than once an aggregation, which sampling cannot tell from idle ones. Beside
-the truth of synthetic memory the estimate is nearly always too low, the more so the longer the threshold.
-
-Where bytes were counted (`Measured`) there is nothing to estimate: idle memory and its bar are what was counted, and a
-threshold that was not watched for so long is not known.
+Beside the truth of synthetic memory the kernel's rule is nearly always too low, the more so the longer the threshold.
 
 The working set at T is all other memory: what was used within T (`damontui.analysis.usage`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from damontui.analysis import usage
+from damontui.analysis import estimate, usage
+from damontui.analysis.hindsight import Entries, Hindsight, Past
 from damontui.damon import metrics
 from damontui.damon.snapshot import KINDS, Snapshot, Truth
 
@@ -52,8 +53,24 @@ class Estimate:
     most: float
 
 
+def known_idle(snapshot: Snapshot, seconds: float, known: estimate.Estimate | None = None) -> Estimate | None:
+    """Bytes idle for at least that long; None where memory was not watched for so long.
+
+    Args:
+        snapshot: of the moment.
+        seconds: the threshold.
+        known: the estimate of that moment; without one, the kernel's rule. Counted bytes need none.
+    """
+    if known is None or snapshot.measured is not None:
+        return idle(snapshot, seconds) if usage.reaches(snapshot, seconds) else None
+    if not known.reaches(seconds):
+        return None
+    found = known.idle(seconds)
+    return Estimate(found.least, found.found, found.most)
+
+
 def idle(snapshot: Snapshot, seconds: float) -> Estimate:
-    """Bytes idle for at least that long.
+    """Bytes idle for at least that long, by the kernel's rule or as they were counted.
 
     Counted memory that was not watched for so long: none for certain, and at most what was idle for all that time.
     """
@@ -124,16 +141,6 @@ class Saving:
     """How much of the window was watched."""
 
 
-class Past(Protocol):
-    """Where snapshots come from: the monitor's history."""
-
-    epoch: int
-    generation: int
-
-    def between(self, since: float, until: float, most: int | None = None) -> Sequence[Snapshot]:
-        """Snapshots whose aggregation overlaps the time, oldest first, thinned evenly to ``most``."""
-
-
 _BEGAN, _ENDED, _TOTAL, _ACCESSED, _WATCHED, _FIRST = range(6)
 MOST = 16_384
 """Rows kept, 5 MB; beyond that the older half is thinned."""
@@ -142,6 +149,8 @@ _AT_ONCE = 1_024
 
 class Ledger:
     """Idle memory and working set of every snapshot of a past, so that asking again costs only what is new.
+
+    By the kernel's rule, or as bytes were counted; by the estimate: `Learned`.
 
     A row is: began, ended, total bytes, bytes accessed in the aggregation, seconds for which memory was watched as far
     as the snapshot tells, then `_idle_rows` in one line.
@@ -170,6 +179,18 @@ class Ledger:
                 self._add(snapshot)
 
     def _add(self, snapshot: Snapshot) -> None:
+        self._append(
+            (
+                snapshot.began,
+                snapshot.time,
+                snapshot.total_bytes,
+                float(usage.in_use(snapshot).sum()),
+                usage.watched(snapshot),
+                *_idle_rows(snapshot, self.thresholds).ravel().tolist(),
+            )
+        )
+
+    def _append(self, values: Sequence[float]) -> None:
         if self._count >= MOST:
             half = self._count // 2
             kept = np.concatenate((self._rows[1:half:2], self._rows[half : self._count]))
@@ -177,25 +198,21 @@ class Ledger:
             self._rows[: len(kept)] = kept
         if self._count == len(self._rows):
             self._rows = np.resize(self._rows, (max(256, 2 * self._count), self._rows.shape[1]))
-        row = self._rows[self._count]
-        row[:_FIRST] = (
-            snapshot.began,
-            snapshot.time,
-            snapshot.total_bytes,
-            float(usage.in_use(snapshot).sum()),
-            usage.watched(snapshot),
-        )
-        row[_FIRST:] = _idle_rows(snapshot, self.thresholds).ravel()
+        self._rows[self._count] = values
         self._count += 1
 
+    def _held(self) -> Floats:
+        """All rows, oldest first."""
+        return self._rows[: self._count]
+
     def _window(self, since: float, until: float) -> Floats:
-        rows = self._rows[: self._count]
+        rows = self._held()
         low, high = np.searchsorted(rows[:, _ENDED], (since, until), side="right")
         return rows[low:high]
 
     def _settled(self, rows: Floats, threshold: float) -> Floats:
         """The rows of moments at which memory could have been idle that long, as far as the watching goes."""
-        watched = np.maximum(rows[:, _ENDED] - self._rows[0, _BEGAN] if len(rows) else 0.0, rows[:, _WATCHED])
+        watched = np.maximum(rows[:, _ENDED] - self._held()[0, _BEGAN] if len(rows) else 0.0, rows[:, _WATCHED])
         return rows[(watched >= threshold) & ~np.isnan(rows[:, self._column(threshold, 1)])]
 
     def _column(self, threshold: float, which: int) -> int:
@@ -240,7 +257,7 @@ class Ledger:
         slot = span / columns
         stop = int(np.ceil(until / slot - 1e-9))
         edges = np.arange(stop - columns, stop + 1) * slot
-        rows = self._rows[: self._count]
+        rows = self._held()
         rows = rows[: int(np.searchsorted(rows[:, _ENDED], until, side="right"))]
         out = np.full(columns, np.nan)
         if len(rows):
@@ -255,6 +272,86 @@ class Ledger:
             covered = (index[1:] == index[:-1]) & (index[1:] < len(rows)) & (rows[following, _BEGAN] < edges[1:])
             out[covered] = shares[following][covered]
         return out.tolist()
+
+
+EVERY = 1.0
+"""Seconds from one row of a `Learned` to the next at least."""
+
+
+class Learned(Ledger):
+    """The same by the estimate: every moment of a past with what is known of it now. One thread.
+
+    Of moments that later snapshots can still correct the rows are made anew when they are asked for.
+
+    Args:
+        past: the history that is gone through.
+        thresholds: seconds.
+    """
+
+    def __init__(self, past: Entries, thresholds: Sequence[float] = THRESHOLDS) -> None:
+        super().__init__(thresholds)
+        self.past = past
+        self.hindsight = Hindsight(past, final=self._final, forget=self._forget)
+        self._open: tuple[float, Floats] = (-np.inf, self._rows)
+
+    def learn(self, most: int | None = None, *, skip: bool = False) -> bool:
+        """See `Hindsight.learn`."""
+        return self.hindsight.learn(most, skip=skip)
+
+    def update(self, past: Past) -> None:
+        """Take in all that is new of its past."""
+        self.learn()
+
+    def about(self, moment: float | None, most: int) -> estimate.Estimate | None:
+        """What is known now about a moment of the past, or of its newest one; None where that is not known (yet).
+
+        Goes through what is new first, at most so many snapshots at once: of the newest moment the rest is a gap, and
+        of a long record it comes with the next calls. An estimate of the newest moment holds for `EVERY` seconds.
+        """
+        if moment is None:
+            newest = self.past.after(self.hindsight.until + EVERY - 1e-9)
+            if newest is not None or not np.isfinite(self.hindsight.until):
+                self.learn(most, skip=True)
+            return self.hindsight.now()
+        self.learn(most)
+        return self.hindsight.about(moment)
+
+    def _forget(self) -> None:
+        self._count = 0
+
+    def _final(self, snapshot: Snapshot, about: Callable[[], estimate.Estimate]) -> None:
+        last = float(self._rows[self._count - 1, _ENDED]) if self._count else -np.inf
+        if snapshot.time >= last + EVERY - 1e-9:
+            self._append(self._row(snapshot, about, last))
+
+    def _row(self, snapshot: Snapshot, about: Callable[[], estimate.Estimate], last: float) -> list[float]:
+        if snapshot.measured is not None:
+            found, total, watched = _idle_rows(snapshot, self.thresholds), snapshot.total_bytes, usage.watched(snapshot)
+            used, length, held = float(usage.in_use(snapshot).sum()), snapshot.time - snapshot.began, float(total)
+        else:
+            known = about()
+            reached = [known.reaches(one) for one in self.thresholds]
+            found = np.where(reached, known.idle_at(self.thresholds), np.nan)
+            held, watched, length = known.total_bytes, known.watched_s, known.watched_s
+            used = known.working_set(known.aggregation_s).found
+        # it stands for the time since the last row, as far as that was watched
+        began = max(last, snapshot.time - max(length, 1e-9))
+        return [began, snapshot.time, held, used, watched, *found.ravel().tolist()]
+
+    def _held(self) -> Floats:
+        settled = super()._held()
+        if self._open[0] != self.hindsight.until:
+            last = float(settled[-1, _ENDED]) if len(settled) else -np.inf
+            rows = []
+            for snapshot, about in self.hindsight.window():
+                if snapshot.time >= last + EVERY - 1e-9:
+                    rows.append(self._row(snapshot, about, last))
+                    last = snapshot.time
+            self._open = (self.hindsight.until, np.reshape(rows, (len(rows), self._rows.shape[1])))
+        return np.concatenate((settled, self._open[1]))
+
+    def _settled(self, rows: Floats, threshold: float) -> Floats:
+        return rows[~np.isnan(rows[:, self._column(threshold, 1)])]
 
 
 def _lengths(rows: Floats) -> Floats:

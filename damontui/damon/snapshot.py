@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from damontui.damon.attrs import Attrs
+from damontui.damon.fields import REGIONS, Fact, Field, fields_of, seal
 
 Ints = NDArray[np.int64]
 Origin = Literal["simulated", "process", "kernel", "record"]
@@ -18,24 +20,28 @@ Origin = Literal["simulated", "process", "kernel", "record"]
 class ModuleValues:
     """DAMON_STAT's own numbers as the kernel showed them; None where this kernel lacks the file."""
 
-    enabled: bool
-    bandwidth: int | None = None
+    enabled: Annotated[bool, Fact("enabled")]
+    bandwidth: Annotated[int | None, Fact("estimated_memory_bandwidth")] = None
     """``estimated_memory_bandwidth``, bytes per second: read mid-count, so usually too low."""
-    idle_ms_percentiles: tuple[int, ...] | None = None
+    idle_ms_percentiles: Annotated[
+        tuple[int, ...] | None, Fact("memory_idle_ms_percentiles", unit="ms", signed=True, length=(101, 101))
+    ] = None
     """``memory_idle_ms_percentiles``: 101 milliseconds; negative is memory in use (0 on 6.17)."""
-    aggr_interval_us: int | None = None
-    kdamond_pid: int | None = None
+    aggr_interval_us: Annotated[int | None, Fact("aggr_interval_us", unit="us")] = None
+    kdamond_pid: Annotated[int | None, Fact("kdamond_pid", signed=True)] = None
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
     """What is true of synthetic memory over the same aggregation, computed from the model."""
 
-    working_set_bytes: int
+    working_set_bytes: Annotated[int, Fact("working_set_bytes", unit="bytes")]
     """Bytes whose expected number of touches in the aggregation interval is such that at least one came."""
-    bandwidth: float
+    bandwidth: Annotated[float, Fact("bandwidth_bytes_per_s", digits=0)]
     """Bytes per second that were touched, counted as DAMON counts: a page at most once in a sampling interval."""
-    idle_ms_percentiles: tuple[int, ...]
+    idle_ms_percentiles: Annotated[
+        tuple[int, ...], Fact("idle_ms_percentiles", unit="ms", signed=True, length=(101, 101))
+    ]
     """101 values, as ``memory_idle_ms_percentiles`` of perfect knowledge; negative where in use."""
 
 
@@ -53,28 +59,30 @@ class Measured:
     than memory has been watched, so what is not in ``used[:, -1]`` has been idle for ``seconds[-1]`` at least.
     """
 
-    seconds: tuple[float, ...]
+    seconds: Annotated[
+        tuple[float, ...], Fact("seconds", unit="s", digits=6, axes=("times",), rising=True, length=(1, 4096))
+    ]
     """Times of the curve, rising, shape ``(times,)``; at least one."""
-    used: Ints
+    used: Annotated[Ints, Fact(unit="bytes", axes=(REGIONS, "times"), rising=True)]
     """Bytes of each region touched within each time, shape ``(regions, times)``."""
-    least: Ints
-    """Bytes of all regions together that were touched within each time for certain, shape ``(times,)``."""
-    most: Ints
-    """Bytes of all regions together that can have been touched within each time, shape ``(times,)``."""
-    kinds: Ints
+    least: Annotated[Ints, Fact("least", unit="bytes", axes=("times",))]
+    """Bytes of all regions together that were touched within each time at least, shape ``(times,)``: as long as the
+    pattern is what it was lately, else for certain (`damontui.operations.curve` has the derivation)."""
+    most: Annotated[Ints, Fact("most", unit="bytes", axes=("times",))]
+    """Bytes of all regions together that were touched within each time at most, shape ``(times,)``; likewise."""
+    kinds: Annotated[Ints, Fact(unit="bytes", axes=(REGIONS, KINDS))]
     """Resident bytes of each region by kind (`KINDS`), shape ``(regions, 3)``."""
-    swapped: int = 0
+    swapped: Annotated[int, Fact("swapped_bytes", unit="bytes")] = 0
     """Bytes of the process that are in swap: no memory now."""
-    huge: int = 0
+    huge: Annotated[int, Fact("huge_bytes", unit="bytes")] = 0
     """Resident bytes in huge pages: one touched byte counts 2 MiB."""
-    mapped: int = 0
+    mapped: Annotated[int, Fact(unit="bytes")] = 0
     """Bytes of address space of which the resident ones are a part."""
-    longest_pause: float = 0.0
+    longest_pause: Annotated[float, Fact(unit="s")] = 0.0
     """Seconds for which clearing or reading held up the process at most so far: an upper bound, seen from outside."""
 
     def __post_init__(self) -> None:
-        for array in (self.used, self.least, self.most, self.kinds):
-            array.flags.writeable = False
+        seal(self)
 
 
 FRAME_KINDS = ("free", "file", "shmem", "anon", "slab", "page_tables", "kernel", "hugetlb", "hole")
@@ -88,23 +96,159 @@ class Frames:
     Arrays are int64 and read-only. A frame drawn twice counts twice (with replacement).
     """
 
-    counts: Ints
+    counts: Annotated[Ints, Fact(axes=(REGIONS, FRAME_KINDS))]
     """Frames of each kind (`FRAME_KINDS`) in each region, shape ``(regions, 9)``."""
-    unevictable: Ints
+    unevictable: Annotated[Ints, Fact(axes=(REGIONS,))]
     """Frames in each region that cannot be reclaimed (mlock and the like), of any kind, shape ``(regions,)``."""
-    huge: Ints
+    huge: Annotated[Ints, Fact(axes=(REGIONS,))]
     """Frames in each region that are part of a transparent huge page, shape ``(regions,)``."""
     cpu: float = 0.0
     """Share of one CPU that drawing took lately."""
 
     def __post_init__(self) -> None:
-        for array in (self.counts, self.unevictable, self.huge):
-            array.flags.writeable = False
+        seal(self)
 
     @property
     def drawn(self) -> int:
         """How many frames were looked at."""
         return int(self.counts.sum())
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A control group, and what the kernel counts for it and those below it: bytes, None where it does not tell."""
+
+    path: str
+    """Below where the hierarchy is mounted: ``/`` for the uppermost, ``/system.slice/nginx.service``."""
+    current: int | None = None
+    """``memory.current``."""
+    max: int | None = None
+    """``memory.max``; None also where there is no limit, as in the next one."""
+    high: int | None = None
+    """``memory.high``."""
+    swap: int | None = None
+    """``memory.swap.current``."""
+    inactive_file: int | None = None
+    """``inactive_file`` of ``memory.stat``, which the kubelet subtracts from ``memory.current``."""
+    dying: int = 0
+    """Deleted groups below it whose memory lingers; the kernel charges it to the closest group that is there."""
+    gone: bool = False
+    """Whether it was deleted since its frames were looked at."""
+
+    @property
+    def working_set(self) -> int | None:
+        """What the kubelet calls the working set: ``memory.current`` without ``inactive_file``, 0 at least."""
+        if self.current is None or self.inactive_file is None:
+            return None
+        return max(0, self.current - self.inactive_file)
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A range of physical addresses with a name (``node 0 Normal``), bytes."""
+
+    start: int
+    end: int
+    name: str
+
+
+UNCHARGED, UNSEEN, OTHERS = -1, -2, -3
+"""What stands for a group in `Owners.group`: charged to none; to one that cannot be seen; to one of the small ones."""
+GROUP_FILES = ("current", "max", "high", "swap", "inactive_file", "dying", "gone")
+"""What `Owners.files` has of each group: as of `Group`, with -1 for None."""
+ZONE_ENDS = ("start", "end")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Owners:
+    """To whom randomly chosen page frames are charged, drawn evenly over all of physical memory.
+
+    An entry says of ``count`` frames, drawn from between two addresses, what they held and to whom they are charged.
+    As they are drawn, that range is one frame; in a record it is the region. Arrays are int64 and read-only; those of
+    entries have shape ``(entries,)``. `owners_of` makes one from groups and zones.
+    """
+
+    paths: Annotated[tuple[str, ...], Fact(axes=("groups",))]
+    """Of the groups that have frames among the drawn ones."""
+    files: Annotated[Ints, Fact(axes=("groups", GROUP_FILES), signed=True)]
+    """What the kernel counts for each of them, shape ``(groups, 7)``: `GROUP_FILES`."""
+    start: Annotated[Ints, Fact(axes=("entries",))]
+    end: Annotated[Ints, Fact(axes=("entries",))]
+    kind: Annotated[Ints, Fact(axes=("entries",))]
+    """Index into `FRAME_KINDS`."""
+    group: Annotated[Ints, Fact(axes=("entries",), signed=True)]
+    """Index into ``paths``, or one of `UNCHARGED`, `UNSEEN` and `OTHERS`."""
+    count: Annotated[Ints, Fact(axes=("entries",))]
+    """Frames, at least 1."""
+    zone_names: Annotated[tuple[str, ...], Fact(axes=("zones",))]
+    """Of the NUMA nodes' zones, rising by address; empty where the kernel does not tell."""
+    zone_ends: Annotated[Ints, Fact(axes=("zones", ZONE_ENDS))]
+    """Where each of them begins and ends, bytes, shape ``(zones, 2)``."""
+    others: int = 0
+    """How many groups `OTHERS` stands for."""
+    note: str = ""
+    """What is not known, one sentence; "" where it is whole."""
+    cpu: float = 0.0
+    """Share of one CPU that all of this took lately."""
+
+    def __post_init__(self) -> None:
+        seal(self)
+
+    @property
+    def drawn(self) -> int:
+        """How many frames were looked at."""
+        return int(self.count.sum())
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups, as `Owners.group` counts them."""
+        found = []
+        for path, row in zip(self.paths, self.files.tolist(), strict=True):
+            current, limit, high, swap, inactive = (None if value < 0 else value for value in row[:5])
+            found.append(Group(path, current, limit, high, swap, inactive, max(0, row[5]), row[6] > 0))
+        return tuple(found)
+
+    @property
+    def zones(self) -> tuple[Zone, ...]:
+        """The zones, rising."""
+        return tuple(
+            Zone(start, end, name) for (start, end), name in zip(self.zone_ends.tolist(), self.zone_names, strict=True)
+        )
+
+
+def owners_of(
+    groups: Sequence[Group],
+    start: Ints,
+    end: Ints,
+    kind: Ints,
+    group: Ints,
+    count: Ints,
+    *,
+    zones: Sequence[Zone] = (),
+    others: int = 0,
+    note: str = "",
+    cpu: float = 0.0,
+) -> Owners:
+    """`Owners` of these groups; the rest as its fields."""
+    rows = [
+        [-1 if value is None else int(value) for value in (getattr(one, name) for name in GROUP_FILES)]
+        for one in groups
+    ]
+    ends = [[zone.start, zone.end] for zone in zones]
+    return Owners(
+        tuple(one.path for one in groups),
+        ints(rows).reshape(len(groups), len(GROUP_FILES)),
+        start,
+        end,
+        kind,
+        group,
+        count,
+        tuple(zone.name for zone in zones),
+        ints(ends).reshape(len(zones), 2),
+        others,
+        note,
+        cpu,
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,60 +259,62 @@ class Snapshot:
     address. Addresses are bytes. A snapshot with no regions can still carry ``module`` (tracefs hidden).
     """
 
-    time: float
+    time: Annotated[float, Fact("time", unit="s", digits=6, signed=True)]
     """When the aggregation ended: seconds on the source's own clock (CLOCK_MONOTONIC for a kernel, model time)."""
-    began: float
+    began: Annotated[float, Fact("began", unit="s", digits=6, signed=True)]
     """When it began, same clock."""
-    wall: float
+    wall: Annotated[float, Fact("unix_time", unit="s", digits=6)]
     """When it ended, seconds since 1970."""
     attrs: Attrs
     """In force while ``nr_accesses`` was counted: rates and bandwidth use these."""
-    start: Ints
-    end: Ints
-    nr_accesses: Ints
-    age: Ints
+    start: Annotated[Ints, Fact("start", axes=(REGIONS,))]
+    end: Annotated[Ints, Fact("end", axes=(REGIONS,))]
+    nr_accesses: Annotated[Ints, Fact("nr_accesses", axes=(REGIONS,))]
+    age: Annotated[Ints, Fact("age", axes=(REGIONS,))]
     """Aggregations, each as long as ``next_attrs.aggr_us``."""
-    target: Ints
+    target: Annotated[Ints, Fact(axes=(REGIONS,))]
     """Index into ``targets``."""
-    origin: Origin
+    origin: Annotated[Origin, Fact("origin")]
     next_attrs: Attrs
     """In force from now on; differs from ``attrs`` where this aggregation ended with a tuning step."""
-    targets: tuple[int, ...] = (0,)
+    targets: Annotated[tuple[int, ...], Fact("targets")] = (0,)
     """The identifier of each target: a PID, or the kernel's ``target_id``."""
-    names: tuple[str, ...] = ()
+    names: Annotated[tuple[str, ...], Fact("name", axes=(REGIONS,))] = ()
     """What is mapped at each region ("" unknown); empty where nothing is known."""
-    complete: bool = True
+    complete: Annotated[bool, Fact("complete", past="all")] = True
     """False where trace events were lost: regions are missing."""
-    lost: int = 0
+    lost: Annotated[int, Fact("lost", past="sum")] = 0
     """Trace events lost in this aggregation."""
-    late: int = 0
+    late: Annotated[int, Fact("late")] = 0
     """Sampling deadlines missed since the start."""
-    until_tuning: int | None = None
+    until_tuning: Annotated[int | None, Fact("until_tuning_aggrs")] = None
     """Aggregations until the next tuning step, None where nothing is tuned."""
     tuned_here: bool = False
     """Whether the intervals are tuned by this program, since the kernel (before 6.15) cannot."""
-    module: ModuleValues | None = None
-    truth: Truth | None = None
-    cpu: float | None = None
+    module: Annotated[ModuleValues | None, Fact("kernel")] = None
+    truth: Annotated[Truth | None, Fact("truth")] = None
+    cpu: Annotated[float | None, Fact("overhead_cpu", digits=6, past="mean")] = None
     """CPU share (1.0 is one CPU) that the observer (kdamond, engine) took lately; None where unknown."""
-    note: str = ""
+    note: Annotated[str, Fact("note", past="either")] = ""
     """One sentence on what this snapshot lacks and how to get it; "" where it is whole."""
-    resident: Ints | None = None
+    resident: Annotated[Ints | None, Fact("resident", unit="bytes", axes=(REGIONS,))] = None
     """Bytes of each region that are in memory, where a region's addresses are not all memory (a process); None where
     they are, or where it is not known."""
-    measured: Measured | None = None
+    measured: Annotated[Measured | None, Fact("measured")] = None
     """What was touched, in bytes, where the source counts instead of sampling (a process through /proc)."""
-    frames: Frames | None = None
+    frames: Annotated[Frames | None, Fact(past="default")] = None
     """What page frames held, of physical memory; None where it cannot be had."""
-    free: int | None = None
+    owners: Annotated[Owners | None, Fact(past="default")] = None
+    """To whom page frames are charged, of physical memory; None where it cannot be had."""
+    free: Annotated[int | None, Fact("free_bytes", unit="bytes")] = None
     """Bytes that the kernel says are free (``MemFree``), of physical memory; None where unknown."""
-    watched: float | None = None
+    watched: Annotated[float | None, Fact("watched_s", unit="s", digits=6)] = None
     """Seconds for which this memory had been watched without a gap when the snapshot was taken; None where unknown."""
 
     def __post_init__(self) -> None:
         for array in (self.start, self.end, self.nr_accesses, self.age, self.target, self.resident):
             if array is not None:
-                array.flags.writeable = False
+                array.flags.writeable = False  # not `seal`: what it holds is sealed already, and this is often done
 
     def __len__(self) -> int:
         return len(self.start)
@@ -188,6 +334,9 @@ class Snapshot:
         """Bytes of memory of all regions."""
         return int(self.memory.sum())
 
+
+BESIDE: tuple[Field, ...] = tuple(one for one in fields_of(Snapshot) if not one.given and one.name != "targets")
+"""What a snapshot may hold beside its regions, times, attributes and targets: a field with a default."""
 
 State = Literal["waiting", "on", "off", "gone", "ended"]
 

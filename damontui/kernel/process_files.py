@@ -19,8 +19,7 @@ import numpy as np
 
 from damontui.damon.snapshot import Ints, ints
 from damontui.errors import SourceError
-from damontui.kernel.beneath import open_beneath
-from damontui.kernel.root import KernelError, Root, read_whole, refuse_odd
+from damontui.kernel.root import KernelError, Root, number, read_opened, write_opened
 from damontui.safe_text import shown
 
 GONE = (errno.ENOENT, errno.ESRCH)
@@ -29,8 +28,12 @@ GONE = (errno.ENOENT, errno.ESRCH)
 MOST = 1 << 30
 """Bytes of one file of a process, at most: ``smaps`` has 800 for each of up to a million mappings."""
 
+_SMAPS_STEP = os.sysconf("SC_PAGESIZE") // 2
+"""The kernel fills a page with mappings, as far as whole ones fit in, and walks the page tables of the first that does
+not fit again for the next page. It stops at what was asked for, so half a page leaves room for the mapping that goes
+over: none is walked twice, which halves the time where the largest is concerned."""
 _PF_KTHREAD = 0x0020_0000
-_HEADER = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) ([-rwxsp]{4}) [0-9a-f]+ [0-9a-f]+:[0-9a-f]+ \d+(?: +(.*))?")
+_HEADER = re.compile(rb"([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([-rwxsp]{4}) [0-9a-f]+ [0-9a-f]+:[0-9a-f]+ \d+(?: +(.*))?")
 _REFERENCED = b"\nReferenced:"
 _RSS = b"\nRss:"
 _MOST_THREADS = 256
@@ -150,35 +153,19 @@ class ProcessFolder:
         """
         if self._folder < 0:
             raise OSError(errno.EBADF, "it was closed")
-        descriptor = open_beneath(self._folder, name, flags | os.O_NONBLOCK | os.O_NOCTTY)
-        try:
-            refuse_odd(descriptor)
-            if flags & os.O_ACCMODE != os.O_RDONLY:
-                self._root.refuse_foreign(descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
+        return self._root.open_at(self._folder, name, flags)
 
-    def read(self, name: str, most: int = MOST) -> bytes:
-        """The bytes of one of its files, at most ``most``. Raises `KernelError`."""
+    def read(self, name: str, most: int = MOST, step: int = MOST) -> bytes:
+        """The bytes of one of its files, at most ``most``, ``step`` at a time. Raises `KernelError`."""
         try:
-            descriptor = self.open(name)
-            try:
-                return read_whole(descriptor, most)
-            finally:
-                os.close(descriptor)
+            return read_opened(lambda: self.open(name), most, step)
         except OSError as error:
             raise KernelError(f"cannot read {self.path(name)}", error) from error
 
     def write(self, name: str, text: str) -> None:
         """Write to one of its files in one call. Raises `KernelError`."""
         try:
-            descriptor = self.open(name, os.O_WRONLY)
-            try:
-                os.write(descriptor, text.encode())
-            finally:
-                os.close(descriptor)
+            write_opened(lambda: self.open(name, os.O_WRONLY), text)
         except OSError as error:
             raise KernelError(f"cannot write {self.path(name)}", error) from error
 
@@ -188,12 +175,12 @@ class ProcessFolder:
 
     def smaps(self) -> Smaps:
         """See `smaps`. Raises `SourceError`."""
-        return parse_smaps(self.read("smaps"), self.path("smaps"))
+        return parse_smaps(self.read("smaps", step=_SMAPS_STEP), self.path("smaps"))
 
     def resident(self) -> int:
         """Bytes that are resident, without walking page tables: exact to some pages a CPU. Raises `SourceError`."""
         try:
-            return int(self.read("statm").split()[1]) * os.sysconf("SC_PAGESIZE")
+            return number(self.read("statm").split()[1]) * os.sysconf("SC_PAGESIZE")
         except (IndexError, ValueError):
             raise _garbled(self.path("statm"), "its second number is missing") from None
 
@@ -313,9 +300,9 @@ def parse_stat(pid: int, content: bytes) -> Stat | None:
             pid=pid,
             comm=printable(head.partition("(")[2]),
             state=fields[0],
-            ppid=int(fields[1]),
-            kernel_thread=bool(int(fields[6]) & _PF_KTHREAD),
-            started=int(fields[19]),
+            ppid=number(fields[1]),
+            kernel_thread=bool(number(fields[6]) & _PF_KTHREAD),
+            started=number(fields[19]),
         )
     except (IndexError, ValueError):
         return None
@@ -348,7 +335,7 @@ def children(root: Root, pid: int) -> list[int]:
     for thread in threads(root, pid):
         name = f"proc/{pid}/task/{thread}/children"
         try:
-            found += [int(word) for word in read(root, name).split()]
+            found += [number(word) for word in read(root, name).split()]
             listed = True
         except (SourceError, ValueError):
             continue
@@ -453,7 +440,7 @@ def printable(text: str) -> str:
 
 def _kilobytes(body: bytes, field: bytes) -> int:
     at = body.index(field) + len(field)
-    return int(body[at : body.index(b" kB", at)]) * 1024
+    return number(body[at : body.index(b" kB", at)]) * 1024
 
 
 def _mapping(header: bytes, flags: frozenset[str] = frozenset()) -> Mapping:

@@ -8,7 +8,9 @@ is in use, all of it. ``estimate`` says what was used within a time and idle for
 interval that holds it (`damontui.analysis.savings`), only for times for which memory was watched. Where bytes were
 counted (``measured``) all of them are those counts: the working set is then what was touched within the shortest time
 measured, and each region says how many of its bytes are in memory (``resident``), were touched so (``used``), and were
-touched within each of ``measured.seconds`` (``used_within``).
+touched within each of ``measured.seconds`` (``used_within``). Of physical memory ``memory`` says what it is made of,
+and each region how many page frames of each kind were drawn in it (``frames``). What is free, and what the kernel uses
+itself, is in no number of ``estimate``, whose ``total_bytes`` is what is left.
 """
 
 from __future__ import annotations
@@ -21,11 +23,14 @@ import numpy as np
 
 from damontui.analysis import frames, savings, usage
 from damontui.analysis.estimate import Estimate, Estimator, Interval
-from damontui.analysis.headline import THRESHOLD, within
+from damontui.analysis.headline import THRESHOLD, headline
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs, IntervalsGoal
-from damontui.damon.snapshot import KINDS, Ints, Measured, ModuleValues, Snapshot, Truth, ints
+from damontui.damon.fields import REGIONS, Field, fields_of, lists
+from damontui.damon.snapshot import FRAME_KINDS, KINDS, Frames, Ints, Measured, Snapshot, ints
 from damontui.errors import UsageError
+from damontui.output.owners import owners_object
+from damontui.records.fields import value_of, values_of
 
 SCHEMA = 1
 SECONDS = (0.1, 0.2, 0.5, *savings.THRESHOLDS)
@@ -44,26 +49,16 @@ def snapshot_object(
             one, and of counted bytes, which need no estimate, it follows from this snapshot alone.
         threshold: seconds after which ``memory`` calls memory idle, or less where it was not watched for so long.
     """
-    attrs, after = snapshot.attrs, snapshot.next_attrs
+    attrs = snapshot.attrs
     known, measured = len(snapshot) > 0, snapshot.measured
     result: dict[str, Any] = {
         "schema": SCHEMA,
-        "time": round(snapshot.time, 6),
-        "began": round(snapshot.began, 6),
-        "unix_time": round(snapshot.wall, 6),
         "target": word,
-        "targets": list(snapshot.targets),
-        "origin": snapshot.origin,
-        "complete": snapshot.complete,
-        "lost": snapshot.lost,
-        "late": snapshot.late,
-        "note": snapshot.note,
         "intervals": _intervals(attrs),
-        "next_intervals": _intervals(after),
+        "next_intervals": _intervals(snapshot.next_attrs),
         "update_us": attrs.update_us,
         "aggr_samples": attrs.aggr_samples,
         "goal": _goal(attrs.goal),
-        "until_tuning_aggrs": snapshot.until_tuning,
         "min_regions": attrs.min_regions,
         "max_regions": attrs.max_regions,
         "observed_access_bp": metrics.observed_access_bp(snapshot) if known else None,
@@ -71,41 +66,51 @@ def snapshot_object(
         "idle_ms_percentiles": list(usage.idle_percentiles(snapshot)) if known else None,
         "total_bytes": snapshot.total_bytes if known else None,
         "mapped_bytes": _mapped(snapshot),
-        "free_bytes": snapshot.free,
         "working_set_bytes": round(float(usage.in_use(snapshot).sum())) if known else None,
-        "watched_s": None if snapshot.watched is None else round(snapshot.watched, 6),
         "longest_pause_ms": None if measured is None else round(measured.longest_pause * 1000, 3),
-        "memory": _memory(snapshot, within(snapshot, threshold)),
+        "memory": _memory(snapshot, threshold, estimator),
         "estimate": _estimate(snapshot, estimator) if known else None,
+        **_owners(snapshot, estimator),
         "regions": _regions(snapshot),
-        "overhead_cpu": None if snapshot.cpu is None else round(snapshot.cpu, 6),
     }
-    if measured is not None:
-        result["measured"] = {
-            "seconds": [round(one, 6) for one in measured.seconds],
-            "least": measured.least.tolist(),
-            "most": measured.most.tolist(),
-            "swapped_bytes": measured.swapped,
-            "huge_bytes": measured.huge,
-        }
-    if snapshot.module is not None:
-        module = snapshot.module
-        result["kernel"] = {
-            "enabled": module.enabled,
-            "estimated_memory_bandwidth": module.bandwidth,
-            "memory_idle_ms_percentiles": None
-            if module.idle_ms_percentiles is None
-            else list(module.idle_ms_percentiles),
-            "aggr_interval_us": module.aggr_interval_us,
-            "kdamond_pid": module.kdamond_pid,
-        }
-    if snapshot.truth is not None:
-        result["truth"] = {
-            "working_set_bytes": snapshot.truth.working_set_bytes,
-            "bandwidth_bytes_per_s": round(snapshot.truth.bandwidth),
-            "idle_ms_percentiles": list(snapshot.truth.idle_ms_percentiles),
-        }
-    return result
+    if snapshot.frames is not None:
+        result["frames_cpu"] = snapshot.frames.cpu
+    for field in _DECLARED:
+        value = getattr(snapshot, field.name)
+        if value is not None or not field.parts:
+            result[field.fact.key] = _plain(field, value)
+    return {key: result[key] for key in dict.fromkeys((*_ORDER, *result)) if key in result}
+
+
+_DECLARED = tuple(one for one in fields_of(Snapshot) if one.fact.key and REGIONS not in one.fact.axes)
+"""What JSON has as it stands in a snapshot."""
+_COLUMNS = tuple(one for one in fields_of(Snapshot) if one.fact.key and REGIONS in one.fact.axes)
+"""What each region has as it stands in a snapshot."""
+_ORDER = (
+    "schema", "time", "began", "unix_time", "target", "targets", "origin", "complete", "lost", "late", "note",
+    "intervals", "next_intervals", "update_us", "aggr_samples", "goal", "until_tuning_aggrs", "min_regions",
+    "max_regions", "observed_access_bp", "bandwidth_bytes_per_s", "idle_ms_percentiles", "total_bytes", "mapped_bytes",
+    "free_bytes", "working_set_bytes", "watched_s", "longest_pause_ms", "memory", "estimate", "regions", "overhead_cpu",
+    "measured", "kernel", "truth", "owners", "zones",
+)  # fmt: skip
+"""In which order people have seen the keys so far; others follow."""
+
+
+def _plain(field: Field, value: Any) -> Any:
+    """A field's value as it is written."""
+    if value is None:
+        return None
+    if field.kind is np.ndarray:
+        return lists(field, value)
+    if field.parts:
+        return {part.fact.key: _plain(part, getattr(value, part.name)) for part in field.parts if part.fact.key}
+    if (digits := field.fact.digits) is not None:
+        return [_rounded(one, digits) for one in value] if field.many else _rounded(value, digits)
+    return list(value) if field.many else value
+
+
+def _rounded(value: float, digits: int) -> float:
+    return round(value, digits) if digits else round(value)
 
 
 def dump(snapshot: Snapshot, word: str, estimator: Estimator | None = None) -> str:
@@ -134,14 +139,17 @@ def _mapped(snapshot: Snapshot) -> int | None:
     return int(snapshot.sizes.sum()) if snapshot.resident is not None else None
 
 
-def _memory(snapshot: Snapshot, seconds: float) -> dict[str, Any] | None:
-    """Memory by kind, and how much of it is idle for at least ``seconds``; null where kinds are not known."""
+def _memory(snapshot: Snapshot, threshold: float, estimator: Estimator | None) -> dict[str, Any] | None:
+    """Memory by kind, and how much of it is idle for at least the threshold; null where kinds are not known."""
+    known = estimator.estimate() if estimator is not None and snapshot.measured is None and len(estimator) else None
+    said = headline(snapshot, threshold, known)
+    seconds = said.within if said is not None else threshold
     if snapshot.measured is not None:
         return {
             kind: {"bytes": held, "used_bytes": round(used), "idle_bytes": held - round(used), "seconds": seconds}
             for kind, (held, used) in usage.by_kind(snapshot, seconds).items()
         }
-    parts = frames.composition(snapshot, seconds)
+    parts = frames.composition(snapshot, seconds, None if known is None else known.idle_by_region(snapshot, seconds))
     if not parts:
         return None
     return {
@@ -171,7 +179,14 @@ def _estimate(snapshot: Snapshot, estimator: Estimator | None) -> dict[str, Any]
         "idle": idle,
         "working_set": used,
         "watched_s": round(usage.watched(snapshot), 6),
+        "total_bytes": snapshot.total_bytes,
     }
+
+
+def _owners(snapshot: Snapshot, estimator: Estimator | None) -> dict[str, Any]:
+    """Whose memory it is, where that was looked at."""
+    known = estimator is not None and snapshot.owners is not None and len(estimator) > 0
+    return owners_object(snapshot, estimator.estimate() if known and estimator is not None else None)
 
 
 def _estimated(found: Estimate) -> dict[str, Any]:
@@ -187,22 +202,26 @@ def _estimated(found: Estimate) -> dict[str, Any]:
         "idle": rows(found.idle),
         "working_set": rows(found.working_set),
         "watched_s": round(found.watched_s, 6),
+        "total_bytes": round(found.total_bytes),
     }
 
 
 def _regions(snapshot: Snapshot) -> list[dict[str, Any]]:
-    columns = (snapshot.target, snapshot.start, snapshot.end, snapshot.nr_accesses, snapshot.age)
-    regions = [
-        {"target": snapshot.targets[target], "start": start, "end": end, "nr_accesses": count, "age": age}
-        for target, start, end, count, age in zip(*(column.tolist() for column in columns), strict=True)
-    ]
-    for region, name in zip(regions, snapshot.names, strict=False):
-        if name:
-            region["name"] = name
+    regions: list[dict[str, Any]] = [{"target": snapshot.targets[target]} for target in snapshot.target.tolist()]
+    for field in _COLUMNS:
+        if (values := getattr(snapshot, field.name)) is not None:
+            for region, value in zip(regions, values if field.many else values.tolist(), strict=not field.many):
+                if value != "":
+                    region[field.fact.key] = value
+    if (drawn := snapshot.frames) is not None:
+        names = (*FRAME_KINDS, "unevictable", "huge")
+        rows = np.column_stack((drawn.counts, drawn.unevictable, drawn.huge)).tolist()
+        for region, row in zip(regions, rows, strict=True):
+            region["frames"] = {name: count for name, count in zip(names, row, strict=True) if count}
     if snapshot.resident is not None:
         used = np.rint(usage.in_use(snapshot)).astype(np.int64).tolist()
-        for region, *both in zip(regions, snapshot.resident.tolist(), used, strict=True):
-            region["resident"], region["used"] = both
+        for region, value in zip(regions, used, strict=True):
+            region["used"] = value
     if (measured := snapshot.measured) is not None:
         for region, within_each, kinds in zip(regions, measured.used.tolist(), measured.kinds.tolist(), strict=True):
             region["used_within"] = within_each
@@ -219,53 +238,25 @@ def snapshot_of(value: Mapping[str, Any]) -> Snapshot:
     if not isinstance(value, Mapping) or value.get("schema") != SCHEMA:
         raise UsageError(f"snapshot: not an object of schema {SCHEMA}")
     try:
-        goal = None if value["goal"] is None else IntervalsGoal(**value["goal"])
-        attrs = Attrs(
-            **value["intervals"],
-            update_us=value["update_us"],
-            min_regions=value["min_regions"],
-            max_regions=value["max_regions"],
-            goal=goal,
-            aggr_samples=value["aggr_samples"],
-        )
-        after = Attrs(
-            **value["next_intervals"],
-            update_us=attrs.update_us,
-            min_regions=attrs.min_regions,
-            max_regions=attrs.max_regions,
-            goal=goal,
-            aggr_samples=attrs.aggr_samples,
-        )
-        targets = tuple(value["targets"])
         regions = value["regions"]
+        targets = tuple(value["targets"])
         index = {identifier: position for position, identifier in enumerate(targets)}
-        resident = ints([region["resident"] for region in regions]) if _any(regions, "resident") else None
+        fields = {one.name: _column(one, regions) for one in _COLUMNS if not one.optional or _any(regions, one)}
+        for one in _DECLARED:
+            key = one.fact.key
+            if one.kind is Measured:
+                fields[one.name] = _measured(value, regions)
+            elif one.name != "targets" and (key in value or not one.optional):
+                fields[one.name] = value_of(one, value[key], {REGIONS: len(regions)}, "key")
+        goal = None if value["goal"] is None else IntervalsGoal(**value["goal"])
+        rest = {name: value[name] for name in ("update_us", "min_regions", "max_regions", "aggr_samples")}
         return Snapshot(
-            time=value["time"],
-            began=value["began"],
-            wall=value["unix_time"],
-            attrs=attrs,
-            next_attrs=after,
-            start=ints([region["start"] for region in regions]),
-            end=ints([region["end"] for region in regions]),
-            nr_accesses=ints([region["nr_accesses"] for region in regions]),
-            age=ints([region["age"] for region in regions]),
-            target=ints([index[region["target"]] for region in regions]),
+            **fields,
             targets=targets,
-            names=tuple(region.get("name", "") for region in regions) if _any(regions, "name") else (),
-            origin=value["origin"],
-            complete=value["complete"],
-            lost=value["lost"],
-            late=value["late"],
-            note=value["note"],
-            until_tuning=value["until_tuning_aggrs"],
-            cpu=value["overhead_cpu"],
-            module=_module(value.get("kernel")),
-            truth=_truth(value.get("truth")),
-            free=value.get("free_bytes"),
-            watched=value.get("watched_s"),
-            resident=resident,
-            measured=_measured(value, regions),
+            attrs=Attrs(**value["intervals"], **rest, goal=goal),
+            next_attrs=Attrs(**value["next_intervals"], **rest, goal=goal),
+            target=ints([index[region["target"]] for region in regions]),
+            frames=_frames(value, regions),
         )
     except KeyError as error:
         raise UsageError(f"snapshot: {error.args[0]!r} is missing or unknown") from None
@@ -273,27 +264,41 @@ def snapshot_of(value: Mapping[str, Any]) -> Snapshot:
         raise UsageError(f"snapshot: {error}") from None
 
 
-def _any(regions: list[dict[str, Any]], name: str) -> bool:
-    return any(name in region for region in regions)
+def _any(regions: list[dict[str, Any]], field: Field) -> bool:
+    return any(field.fact.key in region for region in regions)
+
+
+def _column(field: Field, regions: list[dict[str, Any]]) -> Any:
+    """What each region has in its own object, as the field of the snapshot."""
+    key = field.fact.key
+    if not field.many:
+        return value_of(field, [region[key] for region in regions], {REGIONS: len(regions)})
+    return tuple(region.get(key, "") for region in regions) if _any(regions, field) else ()
 
 
 def _measured(value: Mapping[str, Any], regions: list[dict[str, Any]]) -> Measured | None:
-    found = value.get("measured")
-    if found is None:
+    if value.get("measured") is None:
         return None
-    seconds = tuple(float(one) for one in found["seconds"])
-    shape = (len(regions), len(seconds))
+    found = values_of(Measured, value["measured"], {REGIONS: len(regions)}, "key")
+    shape = (len(regions), len(found["seconds"]))
     return Measured(
-        seconds,
-        _numbers([region["used_within"] for region in regions], shape),
-        _numbers(found["least"], shape[1:]),
-        _numbers(found["most"], shape[1:]),
-        _numbers([[region["kinds"][kind] for kind in KINDS] for region in regions], (len(regions), len(KINDS))),
-        found["swapped_bytes"],
-        found["huge_bytes"],
-        value["mapped_bytes"],
-        value["longest_pause_ms"] / 1000,
+        **found,
+        used=_numbers([region["used_within"] for region in regions], shape),
+        kinds=_numbers([[region["kinds"][kind] for kind in KINDS] for region in regions], (len(regions), len(KINDS))),
+        mapped=value["mapped_bytes"],
+        longest_pause=value["longest_pause_ms"] / 1000,
     )
+
+
+def _frames(value: Mapping[str, Any], regions: list[dict[str, Any]]) -> Frames | None:
+    if value.get("frames_cpu") is None:
+        return None
+
+    def column(name: str) -> Ints:
+        return ints([region["frames"].get(name, 0) for region in regions])
+
+    counts = np.column_stack([column(kind) for kind in FRAME_KINDS])
+    return Frames(counts, column("unevictable"), column("huge"), value["frames_cpu"])
 
 
 def _numbers(value: object, shape: tuple[int, ...]) -> Ints:
@@ -301,26 +306,3 @@ def _numbers(value: object, shape: tuple[int, ...]) -> Ints:
     if found.shape != shape and found.size:
         raise ValueError(f"counted bytes have the shape {found.shape}, not {shape}")
     return found.reshape(shape)
-
-
-def _module(value: Mapping[str, Any] | None) -> ModuleValues | None:
-    if value is None:
-        return None
-    idle = value["memory_idle_ms_percentiles"]
-    return ModuleValues(
-        enabled=value["enabled"],
-        bandwidth=value["estimated_memory_bandwidth"],
-        idle_ms_percentiles=None if idle is None else tuple(idle),
-        aggr_interval_us=value["aggr_interval_us"],
-        kdamond_pid=value["kdamond_pid"],
-    )
-
-
-def _truth(value: Mapping[str, Any] | None) -> Truth | None:
-    if value is None:
-        return None
-    return Truth(
-        working_set_bytes=value["working_set_bytes"],
-        bandwidth=value["bandwidth_bytes_per_s"],
-        idle_ms_percentiles=tuple(value["idle_ms_percentiles"]),
-    )

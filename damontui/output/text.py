@@ -10,13 +10,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from damontui import units
-from damontui.analysis import savings, usage
+from damontui.analysis import frames, savings, usage
 from damontui.analysis.estimate import Estimate
+from damontui.analysis.frames import SEEN
 from damontui.analysis.headline import THRESHOLD, Headline, headline
 from damontui.analysis.savings import by_kind
 from damontui.analysis.usage import Amount
 from damontui.damon import metrics
 from damontui.damon.snapshot import Description, Measured, Snapshot
+from damontui.output.owners import owners_table
 from damontui.safe_text import shown
 
 ROWS = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100)
@@ -59,6 +61,10 @@ def summary(
     elif len(snapshot):
         if estimate is not None and (rows := _estimated(snapshot, estimate)):
             lines += ["", *rows]
+        if said is not None and (rows := _composition(snapshot, said.within, estimate)):
+            lines += ["", *rows]
+        if rows := owners_table(snapshot, estimate, threshold):
+            lines += ["", *rows]
         lines += ["", "by the kernel's rule, which begins anew where regions are joined:"]
         lines += [*_idle(snapshot), "", *_regions(snapshot)]
     elif snapshot.module is not None and snapshot.module.idle_ms_percentiles:
@@ -95,6 +101,8 @@ def headline_words(said: Headline) -> str:
     ]
     if said.free is not None:
         parts.append(f"free {units.size(said.free)}")
+    if said.kernel is not None:
+        parts.append(f"kernel {units.size(said.kernel.bytes)}{plus_minus(said.kernel)}")
     return " · ".join(parts)
 
 
@@ -234,6 +242,25 @@ def _estimated(snapshot: Snapshot, estimate: Estimate) -> list[str]:
         if snapshot.truth:
             line += f"{units.size(savings.true_share(snapshot.truth, seconds) * snapshot.total_bytes):>12}"
         lines.append(line)
+    return lines
+
+
+def _composition(snapshot: Snapshot, seconds: float, estimate: Estimate | None) -> list[str]:
+    """What physical memory is made of, each kind with its 95 % interval, and how much of it is idle."""
+    idle = None if estimate is None else estimate.idle_by_region(snapshot, seconds)
+    parts = frames.composition(snapshot, seconds, idle)
+    lines = []
+    for kind, part in parts.items():
+        if part.bytes.bytes or kind in ("free", "file", "anon"):
+            amounts = (part.bytes.bytes, part.bytes.least, part.bytes.most)
+            told = units.size(part.idle.bytes) + plus_minus(part.idle) if kind in SEEN else "–"
+            lines.append(
+                f"{kind.replace('_', ' '):<20}" + "".join(f"{units.size(one):>12}" for one in amounts) + f"   {told}"
+            )
+    if lines and snapshot.frames is not None:
+        head = f"{'memory holds':<20}{'':>12}{'at least':>12}{'at most':>12}   idle for {units.span(seconds)}"
+        said = f"from {snapshot.frames.drawn:,} page frames chosen at random; unevictable and huge are among the others"
+        lines = [head, *lines, *textwrap.wrap(said, WIDTH)]
     return lines
 
 

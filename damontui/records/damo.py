@@ -564,26 +564,30 @@ def sidecar_text(attrs: Attrs) -> str:
     return json.dumps([{"state": None, "pid": None, "contexts": [context]}], indent=4)
 
 
+_LEFT_OUT = {
+    "names": "names of mappings",
+    "truth": "the truth of synthetic memory",
+    "module": "the module's own numbers",
+    "cpu": "the observer's CPU share",
+    "complete": "which snapshots are incomplete",
+    "late": "missed deadlines",
+    "note": "notes",
+    "resident": "how much of each region is in memory",
+    "measured": "counted bytes (each region becomes a share of samples)",
+    "frames": "what page frames held",
+    "owners": "whose memory it is",
+    "free": "how much memory was free",
+    "watched": "how long memory had been watched",
+}
+"""Fields of a snapshot that damo's formats have no place for, in words."""
+
+
 def _left_out(table: Table, *, names_tuning: bool) -> list[str]:
     """What damo's formats have no place for."""
     fields = {name for extra in table.extra.values() for name in extra}
-    words = {
-        "names": "names of mappings",
-        "truth": "the truth of synthetic memory",
-        "module": "the module's own numbers",
-        "cpu": "the observer's CPU share",
-        "complete": "which snapshots are incomplete",
-        "late": "missed deadlines",
-        "note": "notes",
-        "resident": "how much of each region is in memory",
-        "measured": "counted bytes (each region becomes a share of samples)",
-        "frames": "what page frames held",
-        "free": "how much memory was free",
-        "watched": "how long memory had been watched",
-    }
     left = [
         f"{text} {'are' if text.split(' (')[0].endswith('s') else 'is'} left out"
-        for name, text in words.items()
+        for name, text in _LEFT_OUT.items()
         if name in fields
     ]
     if not names_tuning and any(b.next_attrs != b.attrs for b in table.beside):

@@ -23,12 +23,14 @@ from typing import Any, Self
 
 import numpy as np
 
+from damontui.analysis.owners import without_frames
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Description, Frames, Measured, Snapshot
+from damontui.damon.fields import REGIONS, arrays_of
+from damontui.damon.snapshot import BESIDE, Description, Snapshot
 from damontui.errors import DamontuiError, SourceError
 from damontui.files import begin, open_file
-from damontui.records import counted
-from damontui.records.sound import FIELDS, MEMORY, Budget, attrs_of, description_of, listed, sound, whole
+from damontui.records.fields import plain, value_of
+from damontui.records.sound import MEMORY, Budget, attrs_of, description_of, listed, sound, whole
 from damontui.records.table import Beside, Table, extra_of, json_text
 
 VERSION = 1
@@ -41,8 +43,11 @@ _MEMBER = struct.Struct("<4sIBBH2sHId")  # gzip's fixed head, then the extra fie
 _HEAD = struct.Struct("<8sddd4qq")  # mark, time, began, wall; sample, aggr, next sample, next aggr; regions
 _MARK = b"snapshot"
 _COLUMNS = 5
+_BESIDE = {field.name: field for field in BESIDE}
 _DEFLATE_MOST = 1032
 """Bytes that one packed byte can stand for (zlib's own figure)."""
+_KEPT = 1 << 20
+"""Bytes of a file that are read before its pages are let go."""
 _PLACE_COST = 200
 """Bytes that the place of a snapshot takes."""
 _SNAPSHOT_COST = 1_000
@@ -64,24 +69,13 @@ def _member(payload: bytes, time: float, level: int) -> bytes:
 
 def _rest(snapshot: Snapshot, usual: Attrs) -> dict[str, Any]:
     """What the head and the arrays do not hold, as far as it is not usual."""
-    rest: dict[str, Any] = {name: _plain(value) for name, value in extra_of(snapshot).items()}
+    rest: dict[str, Any] = {name: plain(_BESIDE[name], value) for name, value in extra_of(snapshot).items()}
     if snapshot.targets != (0,):
         rest["targets"] = snapshot.targets
     for name, attrs in (("attrs", snapshot.attrs), ("next_attrs", snapshot.next_attrs)):
         if _but_intervals(attrs) != _but_intervals(usual):
             rest[name] = dataclasses.asdict(attrs)
     return rest
-
-
-def _plain(value: object) -> object:
-    """A field of a snapshot as JSON has it."""
-    if isinstance(value, Measured):
-        return counted.measured_object(value)
-    if isinstance(value, Frames):
-        return counted.frames_object(value)
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else value
 
 
 def _but_intervals(attrs: Attrs) -> tuple[object, ...]:
@@ -157,7 +151,7 @@ class RecordWriter:
         """
         if nanoseconds == (round(snapshot.began * 1e9), round(snapshot.time * 1e9)):
             nanoseconds = None
-        payload = _payload(snapshot, self.description.attrs, nanoseconds)
+        payload = _payload(without_frames(snapshot), self.description.attrs, nanoseconds)
         self._write(_member(payload, snapshot.time, self._level))
         self.count += 1
 
@@ -219,6 +213,7 @@ class Record:
         self._places: list[_Place] = []
         self._file = open_file(self.path)
         self._scanned = 0
+        self._touched = 0
         self._data: mmap.mmap | bytes = b""
         self._map()
         first = self._next()
@@ -258,6 +253,7 @@ class Record:
             self._index.take(_PLACE_COST)
             self._places.append(place)
             self.times.append(_MEMBER.unpack_from(self._data, place.offset)[8])
+        self._let_go()
         return len(self._places) - before
 
     @property
@@ -273,10 +269,19 @@ class Record:
     def table(self, low: int = 0, high: int | None = None) -> Table:
         """Snapshots ``low:high`` as a table; damaged ones are left out and counted in ``notes``."""
         places = self._places[low:high]
+        self._touched += sum(place.length for place in places)
+        if self._touched > _KEPT:
+            self._let_go()
         budget = Budget(self.path, self._memory)
         for place in places:
             budget.take(_SNAPSHOT_COST + _TABLE_COST * self._unpacked_size(place))
         return sound(_Builder(self).build(places, budget))
+
+    def _let_go(self) -> None:
+        """Hold no pages of the file any longer: what was read of a record of hours would count as our memory."""
+        self._touched = 0
+        if isinstance(self._data, mmap.mmap):
+            self._data.madvise(mmap.MADV_DONTNEED)
 
     def _map(self) -> None:
         size = os.fstat(self._file.fileno()).st_size
@@ -355,12 +360,9 @@ class _Builder:
                 if rest:
                     budget.bear(_NUMBER_COST * rest.count(b","))
                     beside, more = _beside(rest, head, self.usual)
-                    budget.take(counted.size_of(more))
+                    budget.take(sum(array.nbytes for value in more.values() for array in arrays_of(value)))
                     if (ns := more.pop("ns", None)) is not None:
                         fine[len(heads)] = ns  # type: ignore[assignment]
-                    names = more.get("names", ())
-                    if names and len(names) != regions:  # type: ignore[arg-type]
-                        raise ValueError("names of other regions")
                     if more:
                         extra[len(heads)] = more
                     number = known.setdefault(beside, len(known))
@@ -447,14 +449,13 @@ def _beside(rest: bytes, head: tuple[Any, ...], usual: Attrs) -> tuple[Beside, d
     after = named["next_attrs"] if "next_attrs" in named else _with_intervals(usual, next_sample, next_aggr)
     targets = tuple(whole(t, 0, 1 << 64) for t in listed(fields.pop("targets", (0,))))
     more: dict[str, object] = {}
+    sizes = {REGIONS: int(head[8])}
     for name, value in fields.items():
         if name == "ns":
             began, ended = listed(value)
             more[name] = (whole(began), whole(ended))
-        elif name in FIELDS:
-            more[name] = FIELDS[name](value)
-        elif name in counted.FIELDS:
-            more[name] = counted.FIELDS[name](value, head[8])
+        elif name in _BESIDE:
+            more[name] = value_of(_BESIDE[name], value, sizes)
     if "measured" in more and "resident" not in more:
         raise ValueError("counted bytes of memory whose bytes are not told")
     return Beside(attrs, after, targets), more

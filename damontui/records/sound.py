@@ -7,7 +7,7 @@ may make us hold is known before it is held: `Budget`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from damontui import units
 from damontui.damon.attrs import Attrs, IntervalsGoal
-from damontui.damon.snapshot import Description, ModuleValues, Origin, Truth
+from damontui.damon.snapshot import Description, Origin
 from damontui.errors import SourceError
 from damontui.records.table import Beside, Table
 
@@ -32,7 +32,6 @@ LONGEST_US = 1 << 48
 LONGEST_TEXT = 100_000
 """Characters of one text beside the regions."""
 _LARGEST = 1 << 62
-_PERCENTILES = 101
 
 
 class Budget:
@@ -183,59 +182,6 @@ def table_of_fields(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError("no object")
     return value
-
-
-def _or_none(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: None if value is None else check(value)
-
-
-def _signed(value: object) -> int:
-    return whole(value, -_LARGEST)
-
-
-def _percentiles(value: object) -> tuple[int, ...]:
-    found = tuple(_signed(one) for one in listed(value))
-    if len(found) != _PERCENTILES:
-        raise ValueError(f"{len(found)} percentiles")
-    return found
-
-
-def _module(value: object) -> ModuleValues:
-    fields = table_of_fields(value)
-    checks: Mapping[str, Callable[[Any], Any]] = {
-        "enabled": truth_value,
-        "bandwidth": _or_none(whole),
-        "idle_ms_percentiles": _or_none(_percentiles),
-        "aggr_interval_us": _or_none(whole),
-        "kdamond_pid": _or_none(_signed),
-    }
-    return ModuleValues(**{name: checks[name](given) for name, given in fields.items()})
-
-
-def _truth(value: object) -> Truth:
-    fields = table_of_fields(value)
-    return Truth(
-        working_set_bytes=whole(fields["working_set_bytes"]),
-        bandwidth=real(fields["bandwidth"]),
-        idle_ms_percentiles=_percentiles(fields["idle_ms_percentiles"]),
-    )
-
-
-FIELDS: Mapping[str, Callable[[Any], Any]] = {
-    "names": lambda value: tuple(words(name) for name in listed(value)),
-    "complete": truth_value,
-    "lost": whole,
-    "late": whole,
-    "until_tuning": _or_none(whole),
-    "tuned_here": truth_value,
-    "module": _module,
-    "truth": _truth,
-    "cpu": _or_none(real),
-    "note": words,
-    "free": _or_none(whole),
-    "watched": _or_none(real),
-}
-"""What a snapshot holds beside its regions, by name: what makes a value of it, or raises."""
 
 
 def attrs_of(value: object) -> Attrs:

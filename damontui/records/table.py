@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Description, Ints, Snapshot
+from damontui.damon.snapshot import BESIDE, Description, Ints, Snapshot
 from damontui.safe_text import escaped
 
 
@@ -120,30 +120,11 @@ def table_of(description: Description, snapshots: Sequence[Snapshot], notes: tup
     )
 
 
-_EXTRA = {
-    "names": (),
-    "complete": True,
-    "lost": 0,
-    "late": 0,
-    "until_tuning": None,
-    "tuned_here": False,
-    "module": None,
-    "truth": None,
-    "cpu": None,
-    "note": "",
-    "resident": None,
-    "measured": None,
-    "frames": None,
-    "free": None,
-    "watched": None,
-}
-
-
 def extra_of(snapshot: Snapshot) -> dict[str, object]:
-    """The fields of a snapshot that have a default and differ from it."""
-    values = {name: getattr(snapshot, name) for name in _EXTRA}
+    """What a snapshot holds beside (`BESIDE`) that differs from the default."""
+    values = {field.name: (getattr(snapshot, field.name), field.default) for field in BESIDE}
     # an array is compared by what it is, not by its numbers
-    return {n: v for n, v in values.items() if v is not _EXTRA[n] and (isinstance(v, np.ndarray) or v != _EXTRA[n])}
+    return {n: v for n, (v, usual) in values.items() if v is not usual and (isinstance(v, np.ndarray) or v != usual)}
 
 
 def json_text(value: object) -> bytes:

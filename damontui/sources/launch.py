@@ -356,13 +356,23 @@ class LaunchSource(ProcessSource):
         self.launched.close()
 
     def open(self) -> Processes:
-        """The first clear, and off it goes."""
+        """Look at it while it waits to be told to go on."""
+        found: Processes | None = None
         try:
-            return super().open() if self.launched.poll() is None else self._nobody()
+            if self.launched.poll() is None:
+                found = super().open()
         except SourceError:
             if self.launched.poll() is None:
                 raise
-            return self._nobody()
+        finally:
+            if found is None:
+                self.launched.go()
+        return found if found is not None else self._nobody()
+
+    def begin(self, processes: Processes) -> None:
+        """The first clear, and off it goes."""
+        try:
+            super().begin(processes)
         finally:
             self.launched.go()
 

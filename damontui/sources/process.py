@@ -1,7 +1,7 @@
 """Processes through ``/proc`` as a source: when to clear and when to read, within a budget of CPU time and pauses.
 
 The accessed bits are cleared at the start, then soon after the pattern has changed (2 s at the earliest, 10 s where it
-keeps changing the same way), and otherwise after 10, 20, 40, 60, 60 … s. They are read 0.1 and 0.3 s after a clear
+keeps changing the same way), and otherwise after 10, 20, 40, 60, 60 … s. They are read 0.08 and 0.25 s after a clear
 where the budget has room for it, and for each snapshot: once a second, or as seldom as the budget demands.
 """
 
@@ -22,9 +22,10 @@ from damontui.damon.snapshot import Description, Event, State, Status
 from damontui.errors import SourceError, UsageError
 from damontui.kernel import process_files as files
 from damontui.kernel import procfs, watch_lock
+from damontui.kernel.readers import READERS
 from damontui.kernel.root import Root
 from damontui.kernel.watch_lock import WatchLock
-from damontui.operations.counted import Moment, snapshot
+from damontui.operations.counted import Moment, One, snapshots
 from damontui.operations.process import LIMITS, Processes, identify
 
 BUDGET = 0.02
@@ -43,6 +44,10 @@ _RECENT = 10.0
 """Seconds over which the CPU share is averaged."""
 _BANK_S = 1.0
 """CPU time that was not needed is kept for this long: a whole second at the budget's share."""
+_FIXED_S = 0.003
+"""CPU time that a first reading may take, beside what grows with the resident memory."""
+_EARLY_S = 2.0
+"""A clear is not put off for longer than this in order to have CPU time left for a reading soon after it."""
 _STEP = 1.25
 """The distance of snapshots is set anew where it is so many times off."""
 
@@ -58,7 +63,11 @@ def parse_pids(word: str) -> tuple[int, ...]:
 
 
 class Budget:
-    """CPU time that may be spent: it comes in at a share of one CPU, and a second's worth can be kept.
+    """CPU time that may be spent: it comes in at a share of one CPU.
+
+    The first second's worth is there from the beginning, and nothing comes in during that second: at any time after it,
+    no more was spent than the share of the time so far, as long as who spends waits first, and its costs are foreseen.
+    What is not needed is kept for a second, or until there is enough for what is waited for.
 
     Args:
         share: of one CPU, over 0, at most 1.
@@ -72,22 +81,34 @@ class Budget:
             raise UsageError(f"--budget: {share * 100:g} % of one CPU is not over 0 % and at most 100 %")
         self.share = share
         self.left = share * _BANK_S
-        """CPU seconds; negative after something that costs more than can be kept."""
-        self._at: float | None = None
+        """CPU seconds; negative after something that cost more than was foreseen."""
+        self._kept = share * _BANK_S
+        self._now = 0.0
+        self._from: float | None = None
+        """Until when all has come in, or when that begins."""
 
     def pass_to(self, now: float) -> None:
-        """Time has passed."""
-        if self._at is not None:
-            self.left = min(self.share * _BANK_S, self.left + (now - self._at) * self.share)
-        self._at = now
+        """Time has passed; the first call begins the first second."""
+        self._now = now
+        if self._from is None:
+            self._from = now + _BANK_S
+        elif now > self._from:
+            # what was saved up is there to be spent, however much that is
+            self.left = max(self.left, min(self._kept, self.left + (now - self._from) * self.share))
+            self._from = now
 
     def spend(self, seconds: float) -> None:
         """CPU seconds were spent."""
         self.left -= seconds
+        self._kept = self.share * _BANK_S
 
     def wait(self, cost: float) -> float:
-        """Seconds until so many CPU seconds may be spent."""
-        return max(0.0, min(cost, self.share * _BANK_S) - self.left) / self.share
+        """Seconds from the last `pass_to` until so many CPU seconds may be spent."""
+        self._kept = max(self._kept, cost)
+        lacking = cost - self.left
+        if lacking <= 0:
+            return 0.0
+        return lacking / self.share + max(0.0, (self._from or 0.0) - self._now)
 
 
 class Cost:
@@ -102,7 +123,7 @@ class Cost:
         self.seconds = seconds
 
     def measured(self, seconds: float) -> None:
-        """Take in what one cost."""
+        """Take in what one has cost."""
         weight = 1 if not self._known else 4 if seconds < self.seconds else 2
         self._known = True
         self.seconds += (seconds - self.seconds) / weight
@@ -152,7 +173,7 @@ class ProcessSource:
         locks: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
-        cpu_clock: Callable[[], float] = time.thread_time,
+        cpu_clock: Callable[[], float] = READERS.thread_time,
         wait: Callable[[threading.Event, float], object] = _wait,
     ) -> None:
         self._root = root
@@ -171,7 +192,10 @@ class ProcessSource:
             locks = watch_lock.folder()
         self._locks = locks
         self._clock, self._wall, self._cpu_clock, self._wait = clock, wall, cpu_clock, wait
+        self.each: tuple[One, ...] = ()
+        """The processes that the last snapshot is of, each with its own; may be read from any thread."""
         self._cpu = 0.0
+        self._mark = 0.0
         self._spent: deque[tuple[float, float]] = deque()
         self._description = Description(
             target=target or ",".join(map(str, self._pids)),
@@ -211,6 +235,11 @@ class ProcessSource:
             self._enabled = on
             self._starts += 1
 
+    @property
+    def several(self) -> bool:
+        """Whether more than one process was asked for, by their numbers or with children."""
+        return self._children or len(self._pids) > 1
+
     def overhead(self) -> float:
         """CPU seconds that observing took so far."""
         return self._cpu
@@ -228,7 +257,7 @@ class ProcessSource:
     # -- what a subclass may want to know or do
 
     def open(self) -> Processes:
-        """Look who is there, and clear the bits for the first time. Raises `SourceError`."""
+        """Look who is there; nothing is cleared yet. Raises `SourceError`."""
         if not self._who:
             self._who = tuple(identify(self._root, pid, self._program) for pid in self._pids)
         for who in self._who:
@@ -238,13 +267,11 @@ class ProcessSource:
                 if now is not None and not now.ended:
                     why = f"it has ended, and its number is another process's ({now.comm}) now"
                 raise SourceError(f"cannot watch process {who.pid} ({who.comm})", why, "choose another target")
-        processes = self._processes()
-        try:
-            processes.clear()
-        except BaseException:
-            processes.close()
-            raise
-        return processes
+        return self._processes()
+
+    def begin(self, processes: Processes) -> None:
+        """Clear the bits for the first time. Raises `SourceError`."""
+        processes.clear()
 
     def valid(self, processes: Processes) -> bool:
         """Whether there is something left to watch."""
@@ -261,31 +288,43 @@ class ProcessSource:
         budget, reading, clearing = Budget(self._budget_share), Cost(), Cost()
         self._spent.clear()
         budget.pass_to(self._clock())
-        before = self._cpu_clock()
+        self._mark = self._cpu_clock()
         processes = self.open()
         locks = [WatchLock(self._locks, who) for who in self._who] if self._locks is not None else []
         try:
-            clearing.measured(self._charge(budget, before))
-            reading.guess(2 * clearing.seconds)
-            began = self._clock()
+            self._settle(budget)
+            # the first clear is foreseen from the resident bytes, the first reading from the clear
+            clearing.guess(processes.predicted_pauses())
+            reading.guess(2 * clearing.seconds + _FIXED_S)
             if not self.valid(processes):
                 yield self._status(*self.gone())
                 return
-            yield self._status("waiting", f"first look, {self._in(budget, reading)}")
+            yield self._status("waiting", f"first look, {self._in(budget, clearing, reading)}")
+            self._mark = self._cpu_clock()
+            if not self._wait_until(self._clock() + budget.wait(clearing.seconds), stop, start):
+                return
+            self._settle(budget)
+            self.begin(processes)
+            clearing.measured(self._settle(budget))
+            reading.guess(2 * clearing.seconds + _FIXED_S)
+            began = self._clock()
             attrs, due, late = self._wanted, began + self._wanted.aggr_us / 1e6, 0
             while True:
                 self._share()
                 if not self._dense(processes, budget, reading, due, stop, start):
                     return
                 wanting = processes.wanting()
-                cost = reading.seconds + (clearing.seconds if wanting else 0.0)
-                budget.pass_to(self._clock())
+                self._settle(budget)
+                cost = reading.seconds
+                if wanting:
+                    # and for the first look after it, which says most of what is hot, unless that takes too long
+                    early = cost + clearing.seconds <= _EARLY_S * budget.share
+                    cost += clearing.seconds + (reading.seconds if early else 0.0)
                 due = max(due, self._clock() + budget.wait(cost))
                 if not self._wait_until(due, stop, start):
                     return
-                budget.pass_to(self._clock())
                 late += int(max(0.0, self._clock() - due) * 1e6 // attrs.aggr_us)
-                before = self._cpu_clock()
+                self._settle(budget)
                 processes.read()
                 now = self._clock()
                 if not self.valid(processes):
@@ -294,19 +333,20 @@ class ProcessSource:
                 attrs = self._attrs(attrs, reading.seconds / budget.share)
                 note = "; ".join(self._notes(processes, locks, attrs, reading))
                 moment = Moment(now, began, self._wall(), attrs, late, self._share(), note, processes.longest_pause)
-                found = snapshot(list(processes.watched.values()), self._window, attrs.max_regions, moment)
-                reading.measured(self._charge(budget, before))
-                before = self._cpu_clock()
+                watched = list(processes.watched.values())
+                found, self.each = snapshots(watched, self._window, attrs.max_regions, moment)
+                spent = self._settle(budget)
                 if wanting:
                     processes.clear(wanting)
-                    clearing.measured(self._charge(budget, before))
-                    before = self._cpu_clock()
+                    clearing.measured(self._settle(budget))
                 processes.update()
+                reading.measured(spent + self._settle(budget))
                 processes.clear()  # those that have just come
-                self._charge(budget, before)
+                self._settle(budget)
                 began, due = now, max(due, now - 0.5 * attrs.aggr_us / 1e6) + self._wanted.aggr_us / 1e6
                 if len(found):
                     yield found
+                    self._mark = self._cpu_clock()  # what others did with it is not ours
                 if not self.valid(processes):
                     yield self._status(*self.gone())
                     return
@@ -327,11 +367,10 @@ class ProcessSource:
                 return False
             process = processes.watched[soon[1]]
             process.dense = process.dense[1:]
-            budget.pass_to(self._clock())
+            self._settle(budget)
             if budget.wait(reading.seconds) <= 0:
-                before = self._cpu_clock()
                 processes.read([process.pid])
-                self._charge(budget, before)
+                self._settle(budget)
 
     def _attrs(self, now: Attrs, least: float) -> Attrs:
         """The wanted attributes, with the distance of snapshots that costs allow, seconds."""
@@ -361,8 +400,9 @@ class ProcessSource:
             )
         return notes
 
-    def _in(self, budget: Budget, reading: Cost) -> str:
-        return f"in about {units.duration(max(self._wanted.aggr_us / 1e6, budget.wait(reading.seconds)))}"
+    def _in(self, budget: Budget, clearing: Cost, reading: Cost) -> str:
+        least = budget.wait(clearing.seconds) + self._wanted.aggr_us / 1e6
+        return f"in about {units.duration(max(least, budget.wait(clearing.seconds + reading.seconds)))}"
 
     def _processes(self) -> Processes:
         return Processes(
@@ -389,8 +429,10 @@ class ProcessSource:
                 return True
             self._wait(stop, min(left, _SLICE))
 
-    def _charge(self, budget: Budget, before: float) -> float:
-        spent = self._cpu_clock() - before
+    def _settle(self, budget: Budget) -> float:
+        """Charge what this thread has computed since it was asked last; CPU seconds."""
+        now = self._cpu_clock()
+        spent, self._mark = now - self._mark, now
         self._cpu += spent
         budget.pass_to(self._clock())
         budget.spend(spent)

@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -25,7 +24,8 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from damontui import files, units
-from damontui.analysis.estimate import Estimate, Estimator
+from damontui.analysis.estimate import Estimate
+from damontui.analysis.savings import Learned
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Description, Event, Interim, Snapshot, Status
 from damontui.errors import DamontuiError, SourceError, UsageError
@@ -33,12 +33,14 @@ from damontui.history import History
 from damontui.monitor import Monitor
 from damontui.recorder import Recorder, free_name
 from damontui.safe_text import shown
+from damontui.session.mailbox import Mailbox, Snapshots
 from damontui.sources.active import ActiveSource
 from damontui.sources.base import Source, Taking
 from damontui.tui import keys
 from damontui.tui.draw import ShownFilter
 from damontui.tui.explore import Exploring
 from damontui.tui.frame import Frame, Mode
+from damontui.tui.heatmap.widget import RegionsPane
 from damontui.tui.panes.bandwidth import BandwidthPane
 from damontui.tui.panes.headline import Headline
 from damontui.tui.panes.idle import IdlePane
@@ -46,10 +48,10 @@ from damontui.tui.panes.intervals import IntervalsPane
 from damontui.tui.panes.keyline import KeyLine
 from damontui.tui.panes.notice import Notice
 from damontui.tui.panes.output import OutputPane
-from damontui.tui.panes.regions import RegionsPane
 from damontui.tui.panes.scrubber import Scrubber
 from damontui.tui.panes.title import TitleBar
 from damontui.tui.screens.help import HelpScreen
+from damontui.tui.screens.owners import OwnersScreen
 from damontui.tui.themes import DARK, THEMES
 
 if TYPE_CHECKING:
@@ -59,8 +61,9 @@ MODES: tuple[Mode, ...] = ("rate", "temperature", "idle")
 
 TERMINAL_LOST = 128 + signal.SIGHUP
 INTERRUPTED = 128 + signal.SIGINT
-_ESTIMATE_S = 1.0  # seconds between two estimates, source's clock
+_SOON, _STREAM = 0.5, 1.25  # seconds after a repaint in which the clock need not go on by itself; so, in a stream
 _AT_ONCE = 10_000  # regions that an estimate takes in at one painting, a third of a second
+_LITTLE = 100  # snapshots of a record that are gone through between two steps of the player
 PATIENCE = 5.0
 """Seconds that a target has to end its monitoring before another takes its place."""
 
@@ -125,7 +128,7 @@ class _Trial:
     """Whether it does."""
 
 
-_News = Event | DamontuiError | _Switched | _Finished | _Left
+_News = Event | DamontuiError | Snapshots | _Switched | _Finished | _Left
 
 
 class Arrived(Message, bubble=False):
@@ -204,9 +207,7 @@ class DamontuiApp(Exploring):
         self.mode: Mode = self.options.mode
         self.all_percentiles = self.options.all_percentiles
         self.by_rule = False
-        self.estimator = Estimator()
-        self._estimate: Estimate | None = None
-        self._learned = -math.inf
+        self.learned = Learned(self.history)
         self.own_cpu: float | None = None
         self.only: str | None = None
         """The pane that is shown alone."""
@@ -217,16 +218,18 @@ class DamontuiApp(Exploring):
         self._lost: Snapshot | None = None
         self._offer = ""
         self._put_away: tuple[DamontuiError | None, str, str] = (None, "", "")
-        self._mail: deque[tuple[Monitor | None, _News]] = deque()
+        self._mail: Mailbox[Monitor | None] = Mailbox()
         self._trial: _Trial | None = None
         self._offered: Source | None = None
         """A source that was refused, and can be had with T."""
         self._unsubscribe: Callable[[], None] = lambda: None
         self.recorder: Recorder | None = None
         self._unrecord: Callable[[], None] = lambda: None
-        self._painted = 0.0
+        self._painted, self._apart = 0.0, math.inf
         self._played = time.monotonic()
         self._timer: Timer | None = None
+        self._player: Timer | None = None
+        self._wound = False
         self._cpu = (time.monotonic(), time.process_time())
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -236,7 +239,7 @@ class DamontuiApp(Exploring):
         yield Headline(id="headline")
         yield Notice(id="notice")
         with Container(id="body"):
-            yield RegionsPane(id="regions")
+            yield RegionsPane(self.composer, id="regions")
             with Container(id="side"):
                 yield IntervalsPane(id="intervals")
                 yield BandwidthPane(id="bandwidth")
@@ -265,17 +268,33 @@ class DamontuiApp(Exploring):
             self._unsubscribe = self.monitor.subscribe(partial(self._receive, self.monitor))
             self._start()
             self.set_interval(1.0, self._tick)
-            self.set_interval(0.1, self._play_on)
+            self._player = self.set_interval(0.1, self._play_on, pause=True)
             if self.description.reason and self.active is not None and self.active.exchangeable:
                 self.call_after_refresh(self.action_target)  # nobody came for the scene: what is real, in front of it
             if self.output is not None:
                 self.set_interval(0.25, self._follow_command)
         self.paint()
 
+    def _wind(self) -> None:
+        """The clock of a record goes only while it plays: to be woken ten times a second for nothing is dear."""
+        going = self.playing or self.is_record
+        if self._player is None or going == self._wound:
+            return
+        self._wound = going
+        if going:
+            self._played = time.monotonic()
+            self._player.resume()
+        else:
+            self._player.pause()
+
     def _play_on(self) -> None:
         now = time.monotonic()
         self._played, seconds = now, now - self._played
         self.advance(min(seconds, 1.0))  # after a suspension it goes on where it was
+        if self.is_record:  # what is known of its moments comes little by little
+            before = self.learned.hindsight.until
+            if self.learned.learn(_LITTLE) and self.learned.hindsight.until != before:
+                self.paint()
 
     def _follow_command(self) -> None:
         assert self.output is not None
@@ -323,38 +342,39 @@ class DamontuiApp(Exploring):
         """Take one event and paint: what a test does instead of running a monitor."""
         if isinstance(event, Snapshot) and self.monitor is None:
             self.history.append(event)
-        self._take(event)
+        self._take(Snapshots(event, lost=None if event.complete else event) if isinstance(event, Snapshot) else event)
         self.paint()
 
-    def _receive(self, sender: Monitor | None, event: _News) -> None:
-        self._mail.append((sender, event))
+    def _receive(self, sender: Monitor | None, event: _News | object) -> None:
+        self._mail.put(sender, event)
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to tell
             self.post_message(Arrived())
 
     def on_arrived(self, message: Arrived) -> None:
-        while self._mail:
-            sender, event = self._mail.popleft()
+        while (mail := self._mail.take()) is not None:
+            sender, event = mail
             if self._trial is not None and sender is self._trial.monitor:
                 self._tried(self._trial, event)
             if sender is None or sender is self.monitor:
                 self._take(event)
         self._paint_soon()
 
-    def _take(self, event: _News) -> None:
-        if isinstance(event, Snapshot):
+    def _take(self, event: object) -> None:
+        if isinstance(event, Snapshots):
             self._again = False
             self.interim = None
             if self.recorder is not None and self.recorder.error is not None:
                 self.notice = self.recorder.error
                 self._end_recording()
             self.error, self._by_others = None, False
-            if not event.complete:
-                self._lost = event
-            self.enabled = event.module.enabled if event.module is not None else True
+            if event.lost is not None:
+                self._lost = event.lost
+            module = event.newest.module
+            self.enabled = module.enabled if module is not None else True
             if self.status is not None and self.status.state in ("waiting", "on"):
                 self.status = None
             if self.view is not None:
-                self._pending += 1
+                self._pending += event.count
         elif isinstance(event, Interim):
             self.interim = event
         elif isinstance(event, Status):
@@ -377,29 +397,20 @@ class DamontuiApp(Exploring):
             self._start()
 
     def _known(self) -> Estimate | None:
-        """The estimate of now; None where there is none, or the past is shown.
+        """What is known now of the moment shown; None where nothing is, and of counted bytes, which need no estimate.
 
-        Made anew at most once in a second of the source's clock, from what came since. Where very much came at once
-        (a model as fast as it goes) the newest is taken, and the rest is a gap. Counted bytes need no estimate, and a
-        record's past is not gone through again.
+        Where very much came at once (a model as fast as it goes) the newest is taken, and the rest is a gap.
         """
         newest = self.history.last
-        if self.view is not None or self.is_record or newest is None or newest.measured is not None or not len(newest):
+        if newest is None or not len(newest):
             return None
-        if newest.time < self._learned:  # a clock that began anew: another run of a model
-            self._unlearn()
-        if self._estimate is None or newest.time - self._estimate.time >= _ESTIMATE_S:
-            most = max(16, _AT_ONCE // len(newest))
-            lately = newest.time - most * (newest.time - newest.began)
-            for snapshot in self.history.between(max(self._learned, lately), math.inf)[-most:]:
-                self.estimator.add(snapshot)
-                self._learned = snapshot.time
-            self._estimate = self.estimator.estimate() if len(self.estimator) else None
-        return self._estimate
-
-    def _unlearn(self) -> None:
-        """Another target: nothing is known of it."""
-        self.estimator, self._estimate, self._learned = Estimator(), None, -math.inf
+        # a clock that began anew is another run of a model
+        if self.learned.past is not self.history or newest.time < self.learned.hindsight.until:
+            self.learned = Learned(self.history)
+        live = self.view is None and not self.is_record
+        moment = None if live else newest.time if self.view is None else self.view
+        known = self.learned.about(moment, max(16, _AT_ONCE // len(newest)))
+        return known if newest.measured is None else None
 
     def action_rule(self) -> None:
         """Idle times as estimated, or by the kernel's rule."""
@@ -501,7 +512,7 @@ class DamontuiApp(Exploring):
         if not self._leaving:
             self._watch(trial.monitor)
 
-    def _tried(self, trial: _Trial, event: _News) -> None:
+    def _tried(self, trial: _Trial, event: object) -> None:
         """The first that another target says decides."""
         self._trial = None
         source = trial.monitor.source
@@ -528,7 +539,6 @@ class DamontuiApp(Exploring):
         self.history = monitor.history
         self.description = monitor.source.describe()
         self.status = self.error = self.interim = self._lost = self.view = self.notice = None
-        self._unlearn()
         self._by_others = False
         self._put_away = (None, "", "")
         self.look_anew(self.options.span)
@@ -599,6 +609,7 @@ class DamontuiApp(Exploring):
             mode=self.mode,
             all_percentiles=self.all_percentiles,
             estimate=self._known(),
+            learned=self.learned,
             by_rule=self.by_rule,
             glyphs=bool(self._glyphs) or self.options.ascii,
             ascii=self.options.ascii,
@@ -628,7 +639,9 @@ class DamontuiApp(Exploring):
         if not self.screen_stack or not self.screen_stack[0].query(TitleBar):
             return
         self._timer = None
-        self._painted = time.monotonic()
+        now = time.monotonic()
+        self._painted, self._apart = now, now - self._painted
+        self._wind()
         frame = self.frame()
         self.screen_stack[0].query_one("#body").set_class(not frame.live and not frame.record, "-frozen")
         for pane in self._panes():
@@ -636,6 +649,8 @@ class DamontuiApp(Exploring):
         self.show_extra(frame)
         if self.output is not None:
             self.output.show(frame)
+        if isinstance(self.screen, OwnersScreen):
+            self.screen.show(frame)
 
     def _panes(
         self,
@@ -673,7 +688,12 @@ class DamontuiApp(Exploring):
         if now - self._cpu[0] >= 2.0:
             self.own_cpu = (cpu - self._cpu[1]) / (now - self._cpu[0])
             self._cpu = (now, cpu)
-        if self.enabled and self.error is None and not self._exit:
+        if (
+            self.enabled
+            and self.error is None
+            and not self._exit
+            and now - self._painted >= (_STREAM if self._apart < _STREAM else _SOON)
+        ):
             frame = self.frame()
             try:
                 title, notice, regions, intervals, *_, headline = self._panes()
@@ -810,6 +830,11 @@ class DamontuiApp(Exploring):
         # a source knows only when it runs what it has to do without
         description = self.description if self.monitor is None else self.monitor.source.describe()
         self.push_screen(HelpScreen(self.keymap_in_force, description.limits))
+
+    def action_owners(self) -> None:
+        """Whose memory it is, at the moment shown."""
+        if not isinstance(self.screen, OwnersScreen):
+            self.push_screen(OwnersScreen(self.frame()))
 
     def action_shot(self) -> None:
         """The screen as an SVG file."""

@@ -13,7 +13,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
-from textual.filter import LineFilter
+from textual.filter import ANSIToTruecolor, LineFilter
 from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
@@ -200,8 +200,18 @@ class Pane(Widget):
             return
         changed = [y for y, (old, new) in enumerate(zip(self.lines, lines, strict=True)) if old != new]
         self.lines = lines
-        if changed:
-            self.refresh(*(Region(0, y, width, 1) for y in changed))
+        self.refresh_lines(changed)
+
+    def refresh_lines(self, lines: Iterable[int]) -> None:
+        """Repaint lines of the content. The border beside them is named too: else Textual cuts it off each time."""
+        lines = tuple(lines)
+        if lines:
+            left, width = self.gutter.left, self.size.width + self.gutter.width
+            self.refresh(*(Region(-left, y, width, 1) for y in lines))
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Those of the app but Textual's for the terminal's own sixteen colours, of which a pane has none."""
+        return [one for one in self.app.get_line_filters() if not isinstance(one, ANSIToTruecolor)]
 
     def _caption(self, title: str, subtitle: str) -> None:
         # markup off: a bracket in a target's name is a bracket
@@ -240,8 +250,6 @@ class Pane(Widget):
         if strip is None or strip.cell_length != width:
             if len(self._strips) > 256:
                 self._strips.clear()
-            strip = Strip([Segment(text, self.ink(name)) for text, name in line]).adjust_cell_length(
-                width, self.ink("")
-            )
-            self._strips[line] = strip
+            strip = Strip([Segment(text, self.ink(name)) for text, name in line], width_of(line))
+            strip = self._strips[line] = strip.adjust_cell_length(width, self.ink(""))
         return strip

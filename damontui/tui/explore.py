@@ -16,8 +16,10 @@ from damontui.history import History
 from damontui.monitor import Monitor
 from damontui.tui.draw import Pane
 from damontui.tui.frame import Frame
+from damontui.tui.heatmap.compose import Composer
+from damontui.tui.heatmap.hit import moved, place_at
+from damontui.tui.heatmap.widget import RegionsPane
 from damontui.tui.listing import Listing, parse_filter
-from damontui.tui.panes.regions import RegionsPane
 from damontui.tui.panes.scrubber import Scrubber
 from damontui.tui.view import View, moment_of, parse_moment
 
@@ -45,6 +47,7 @@ class Exploring(App[int]):
     def __init__(self) -> None:
         super().__init__()
         self.look = View(grows=True)
+        self.composer = Composer()
         self.playing = False
         """Whether a record is being played."""
         self.listing = Listing()
@@ -145,7 +148,7 @@ class Exploring(App[int]):
 
     def action_time(self, steps: int) -> None:
         """Columns of the heatmap further on, or back."""
-        self._step(self.span / max(8, self.regions.layout_now.columns), steps)
+        self._step(self.span / max(8, self.regions.grid.layout.columns), steps)
 
     def action_leap(self, steps: int) -> None:
         """Tenths of the heatmap further on, or back."""
@@ -218,15 +221,14 @@ class Exploring(App[int]):
             return None
         if frame.cursor is not None:
             return snapshot, frame.cursor
-        pane = self.regions
-        shape = pane.layout_now
-        found = pane.place_at(shape.width - 1, shape.lines // 2)
+        grid = self.composer.grid(frame)
+        found = place_at(grid, grid.layout.width - 1, grid.layout.lines // 2)
         if found is None:
             found = Place(int(snapshot.start[0]), frame.now, int(snapshot.target[0]))
         return snapshot, replace(found, time=frame.now)
 
     def _point(self, snapshot: Snapshot, place: Place) -> View:
-        axis = self.regions.axis
+        axis = self.regions.grid.axis
         targets = axis.ids if axis is not None and place.target < len(axis.ids) else snapshot.targets
         return self.look.pointed(targets[place.target], place.address)
 
@@ -245,19 +247,19 @@ class Exploring(App[int]):
         if self.look.point is None:
             self._looked(self._point(snapshot, place))
             return
-        heatmap = self.regions
-        moved = heatmap.moved(place, up=up * heatmap.layout_now.halves)
-        if moved.address == place.address and self.look.lo is not None:
+        grid = self.composer.grid(self.frame())
+        there = moved(grid, place, up=up * grid.layout.halves)
+        if there.address == place.address and self.look.lo is not None:
             self.look = self.look.panned(snapshot, 0.25 * up, place.target)
-            self.paint()
-            moved = heatmap.moved(place, up=up * heatmap.layout_now.halves)
-        self._looked(self._point(snapshot, moved))
+            grid = self.composer.grid(self.frame())
+            there = moved(grid, place, up=up * grid.layout.halves)
+        self._looked(self._point(snapshot, there))
 
     def action_zoom(self, factor: float) -> None:
         """Fewer or more addresses, around the cursor."""
         found = self._place()
         if found is not None:
-            self._looked(self.look.zoomed(found[0], self.regions.axis, found[1], factor))
+            self._looked(self.look.zoomed(found[0], self.composer.grid(self.frame()).axis, found[1], factor))
 
     def action_region(self) -> None:
         """The region under the cursor, large."""
@@ -337,7 +339,7 @@ class Exploring(App[int]):
     def on_regions_pane_wheeled(self, message: RegionsPane.Wheeled) -> None:
         pane = self.regions
         if pane.frame is not None and pane.frame.snapshot is not None:
-            self._looked(self.look.zoomed(pane.frame.snapshot, pane.axis, message.place, message.factor))
+            self._looked(self.look.zoomed(pane.frame.snapshot, pane.grid.axis, message.place, message.factor))
 
     # -- the list ------------------------------------------------------------------------------------------------
 

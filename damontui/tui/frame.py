@@ -7,6 +7,7 @@ from typing import Literal
 
 from damontui.analysis.estimate import Estimate
 from damontui.analysis.heatmap import Place
+from damontui.analysis.savings import Learned
 from damontui.damon.snapshot import Description, Interim, Snapshot, Status
 from damontui.errors import DamontuiError
 from damontui.history import History
@@ -82,7 +83,9 @@ class Frame:
     listing: Listing | None = None
     """How the list of regions is sorted and filtered; None where it is closed."""
     estimate: Estimate | None = None
-    """What all snapshots so far say of now; None where the past is shown, of a record, and of counted bytes."""
+    """What is known now of the moment shown; None where nothing is, and of counted bytes."""
+    learned: Learned | None = None
+    """What is known of every moment of the history; None where nobody keeps it."""
     by_rule: bool = False
     """Idle times by the kernel's own rule, for whoever compares with its files."""
     interim: Interim | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.color import Color
+from rich.segment import Segment
 from rich.style import Style
 
 from damontui.tui import palette
@@ -16,6 +17,8 @@ TEXTURES = {SOMEWHERE: ("≈", "~"), SO_FAR: ("┊", "|")}
 """What is drawn over such a level, and in ASCII: somewhere in here; found so far by the aggregation under way."""
 _MARKS = {GAP: "· ", EMPTY: " ", PENDING: "┊ ", OFF: "× "}
 _ASCII_MARKS = {GAP: "' ", EMPTY: " ", PENDING: "| ", OFF: "x "}
+
+_MOST_RUNS = 10_000
 
 Theme = tuple[RGB, bool, int, bool, Style, Style]
 """The ground, whether it is dark, how many colours there are, NO_COLOR, and the styles of text and of marks."""
@@ -36,6 +39,7 @@ class Ink:
         self.hatch = "/" if ascii_only else "╱"
         self.textures = {kind: pair[ascii_only] for kind, pair in TEXTURES.items()}
         self._cells: dict[tuple[int, int], tuple[str, Style]] = {}
+        self._runs: dict[tuple[int, int], Segment] = {}
         self._overs: dict[tuple[int, int], Style] = {}
 
     def cell(self, top: int, bottom: int) -> tuple[str, Style]:
@@ -43,6 +47,16 @@ class Ink:
         found = self._cells.get((top, bottom))
         if found is None:
             found = self._cells[top, bottom] = self._make(top, bottom)
+        return found
+
+    def run(self, pair: int, low: int, high: int) -> Segment:
+        """Columns ``low … high`` of cells that are alike; ``pair`` is the upper code times 256 and the lower one."""
+        found = self._runs.get((pair, high - low))
+        if found is None:
+            text, style = self.cell(pair >> 8, pair & 255)
+            found = Segment(run_of(text, low, high), style)
+            if len(text) == 1 and len(self._runs) < _MOST_RUNS:  # else it depends on where it begins
+                self._runs[pair, high - low] = found
         return found
 
     def _make(self, top: int, bottom: int) -> tuple[str, Style]:

@@ -47,7 +47,7 @@ class Series:
             self._epoch = history.epoch
             self._count = 0
         newest = self._rows[self._count - 1, 1] if self._count else -np.inf
-        for snapshot in history.between(newest, np.inf):
+        for snapshot in history.walk(newest, np.inf):
             if snapshot.time > newest:
                 value = self.metric(snapshot)
                 fresh = snapshot.measured is None and self._is_fresh(snapshot)

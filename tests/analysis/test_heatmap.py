@@ -52,7 +52,7 @@ class Past:
         self.snapshots = list(snapshots)
         self.asked: list[int] = []
 
-    def between(self, since: float, until: float, most: int | None = None) -> Sequence[Snapshot]:
+    def walk(self, since: float, until: float, most: int | None = None) -> Sequence[Snapshot]:
         found = [one for one in self.snapshots if one.time > since and one.began < until]
         self.asked.append(len(found))
         return found

@@ -13,7 +13,7 @@ def test_a_short_run_measures_all_parts() -> None:
         pytest.skip(row["skipped"])
     assert row["p100_ms_watched"] >= row["p50_ms_watched"] > 0
     assert row["longest_pause_ms"] > 0
-    assert row["cpu_percent_by_second"]
+    assert row["cpu_percent_at_snapshots"]
 
 
 def test_without_clear_refs_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,9 +18,10 @@ from hypothesis import strategies as st
 from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.snapshot import FRAME_KINDS, Description, Frames, Measured, ModuleValues, Snapshot, Truth, ints
 from damontui.errors import SourceError
+from damontui.output.json import dump, snapshot_of
 from damontui.records import files, own
 from damontui.records.own import Record, RecordWriter
-from damontui.records.table import extra_of, table_of
+from damontui.records.table import table_of
 from tests import make as by_hand
 from tests.make import process as of_process
 
@@ -118,12 +120,12 @@ def test_counted_bytes_come_back_exactly(tmp_path: Path) -> None:
 
 def test_unknown_keys_are_ignored_and_old_records_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "record"
-    usual = own.extra_of
-    monkeypatch.setattr(own, "extra_of", lambda one: usual(one) | {"of_another_time": [1, 2]})
+    usual = own._rest
+    monkeypatch.setattr(own, "_rest", lambda one, about: usual(one, about) | {"of_another_time": [1, 2]})
     with RecordWriter(path, ABOUT) as writer:
         writer.append(counted()[0])
     assert same(counted()[0], Record(path).snapshot(0))
-    monkeypatch.setattr(own, "extra_of", lambda one: {})
+    monkeypatch.setattr(own, "_rest", lambda one, about: {})
     with RecordWriter(path, ABOUT, force=True) as writer:
         writer.append(counted()[0])
     back = Record(path).snapshot(0)
@@ -157,18 +159,14 @@ def test_numbers_that_nobody_counted_are_a_damaged_snapshot(
     change: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "record"
-    usual = own._plain
+    usual = own._rest
 
-    def broken(value: object) -> object:
-        made = usual(value)
-        if isinstance(value, Measured) and isinstance(change.get("measured"), dict):
-            return made | change["measured"] if change["measured"] else {}  # type: ignore[operator]
-        return made
+    def broken(snapshot: Snapshot, about: Attrs) -> dict[str, Any]:
+        made = usual(snapshot, about)
+        parts = change.get("measured")
+        return made | change | ({"measured": made["measured"] | parts} if isinstance(parts, dict) and parts else {})
 
-    extra = {name: value for name, value in change.items() if name != "measured" or not isinstance(value, dict)}
-    monkeypatch.setattr(own, "_plain", broken)
-    monkeypatch.setattr(own, "json_text", lambda value: json.dumps(value).encode())  # with numbers that JSON lacks
-    monkeypatch.setattr(own, "extra_of", lambda one: extra_of(one) | extra)
+    monkeypatch.setattr(own, "_rest", broken)
     # ours writes no number that is none
     monkeypatch.setattr(own, "json_text", lambda value: json.dumps(value).encode())
     with RecordWriter(path, ABOUT) as writer:
@@ -293,3 +291,50 @@ def test_a_slowed_source_is_kept_exactly(tmp_path: Path) -> None:
     with Record(path) as record:
         found = list(record.table())
     assert [(s.attrs, s.next_attrs) for s in found] == [(usual, slowed), (slowed, slowed)]
+
+
+def test_a_record_of_an_earlier_version_and_its_json_are_the_same_still() -> None:
+    """Both were written before fields were declared in one place: nothing but additions may change them."""
+    folder = Path(__file__).parents[1] / "data" / "own"
+    lines = (folder / "version-1.jsonl").read_text().splitlines()
+
+    def same_but_for_more(new: Any, old: Any) -> bool:
+        """Whether ``new`` has all that ``old`` has, in its order; what is estimated may get better."""
+        if isinstance(old, dict):
+            shared = {key: value for key, value in new.items() if key in old}
+            left = [key for key in old if key not in ("estimate", "memory")]
+            return list(shared) == list(old) and all(same_but_for_more(shared[key], old[key]) for key in left)
+        if isinstance(old, list):
+            return len(new) == len(old) and all(map(same_but_for_more, new, old))
+        return type(new) is type(old) and new == old
+
+    with Record(folder / "version-1.damontui") as record:
+        found = list(record.table())
+        assert (record.damaged, len(found)) == (0, 4)
+    for snapshot, line in zip(found, lines, strict=True):
+        old = json.loads(line)
+        assert same_but_for_more(json.loads(dump(snapshot, "stat")), old)
+        assert same_but_for_more(json.loads(dump(snapshot_of(old), "stat")), old)
+    assert found[1].frames is not None
+    assert found[1].frames.counts.tolist() == [list(range(9)), list(range(9, 18)), list(range(18, 27))]
+
+
+def test_what_was_read_of_a_long_record_is_no_memory_of_ours(tmp_path: Path) -> None:
+    """A mapped file counts as resident where it was read: 24 hours of a record would look like a leak."""
+    path = tmp_path / "long"
+    rng = np.random.default_rng(1)
+    with RecordWriter(path, ABOUT, level=1) as writer:
+        for one in make(60, regions=3000):
+            writer.append(dataclasses.replace(one, nr_accesses=rng.integers(0, 1 << 30, 3000)))
+        size = writer.bytes
+    assert size > 600_000
+
+    def resident() -> int:
+        text = Path("/proc/self/smaps").read_text()
+        _, _, mine = text.partition(str(path))
+        return int(mine.partition("Rss:")[2].split()[0]) << 10
+
+    with Record(path) as record:
+        assert resident() == 0  # although all of it was looked through
+        assert len(list(record.table())) == 60
+        assert resident() <= own._KEPT + (size // 60 + (1 << 16))

@@ -132,7 +132,6 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "names of others": ("names", ["a"]),
     "names are numbers": ("names", [1, 2]),
     "module a list": ("module", []),
-    "module with more": ("module", {"enabled": True, "what": 1}),
     "module's percentiles few": ("module", {"enabled": True, "idle_ms_percentiles": [1]}),
     "module's bandwidth infinite": ("module", {"enabled": True, "bandwidth": math.inf}),
     "truth without a part": ("truth", {"bandwidth": 1.0}),

@@ -31,6 +31,14 @@ _PROCESSES = (
     ("bash", 1644, 1, "alice", 5, 1),
 )
 
+_STARTED = {
+    2211: "/usr/lib/firefox/firefox",
+    2307: "/usr/lib/firefox/firefox -contentproc 2",
+    2319: "/usr/lib/firefox/firefox -contentproc 3",
+    914: "postgres -D /var/lib/postgresql/17/main",
+    5120: "python3 -m http.server 8000",
+}
+
 
 def entries() -> tuple[Entry, ...]:
     """What a desktop with DAMON_STAT shows to alice."""
@@ -39,6 +47,7 @@ def entries() -> tuple[Entry, ...]:
             "processes",
             str(pid),
             name,
+            _STARTED.get(pid, ""),
             reason="" if user == "alice" else f"belongs to {user}",
             remedy="" if user == "alice" else f"run: sudo /usr/bin/damontui {pid}",
             process=Process(pid, parent, user, rss * MIB, threads),

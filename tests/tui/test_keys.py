@@ -15,11 +15,11 @@ from damontui.damon.snapshot import Status
 from damontui.errors import SourceError, UsageError
 from damontui.tui import keys
 from damontui.tui.app import DamontuiApp, ScreenOptions
+from damontui.tui.heatmap.widget import RegionsPane
 from damontui.tui.panes.bandwidth import BandwidthPane
 from damontui.tui.panes.idle import IdlePane
 from damontui.tui.panes.keyline import KeyLine
 from damontui.tui.panes.notice import Notice
-from damontui.tui.panes.regions import RegionsPane
 from damontui.tui.panes.title import TitleBar
 from damontui.tui.screens.help import HelpScreen, HelpText, help_text
 from tests import make

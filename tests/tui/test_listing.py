@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from damontui.analysis.heatmap import Place
+from damontui.damon.snapshot import FRAME_KINDS, Frames, ints
 from damontui.errors import UsageError
 from damontui.history import History
 from damontui.tui import listing as lists
@@ -256,14 +257,33 @@ def test_savings_fit_every_size() -> None:
 def test_with_room_savings_say_what_sampling_cannot_tell() -> None:
     text = " ".join(" ".join(drawn(SavingsPane(), frame(make.steady(240)), 50, 30)).split())
     assert "Memory touched more rarely than once an aggregation can pass for idle" in text
-    assert "By how DAMON samples, between 1.52 GiB and 2.83 GiB." in text
+    assert "Idle for 1 min: 1.94 GiB (± 337 MiB) of 3 GiB; what of it is free" in text
+    assert "Estimated, between 1.93 GiB and 2.59 GiB." in text
+    rule = " ".join(" ".join(drawn(SavingsPane(), frame(make.steady(240), by_rule=True), 50, 30)).split())
+    assert "By how DAMON samples, between 1.52 GiB and 2.83 GiB." in rule
+    assert "an idle time begins anew where regions join" in rule
 
 
 def test_the_working_set_has_its_time_beside_it() -> None:
     lines = drawn(SavingsPane(), frame(make.steady(240)), 50, 15)
-    assert "in 1 min p0 1.06 p50 1.06 p90 1.43 p100 2.12 GiB" in lines
+    assert "in 1 min p0 1.06 p50 1.06 p90 1.06 p100 1.06 GiB" in lines
     wide = drawn(SavingsPane(), frame(make.steady(240)), 66, 15)
-    assert "used in 1 min p0 1.06 p50 1.06 p90 1.43 p100 2.12 GiB" in wide
+    assert "used in 1 min p0 1.06 p50 1.06 p90 1.06 p100 1.06 GiB" in wide
+
+
+def test_free_memory_is_no_idle_memory_and_the_page_cache_is_told() -> None:
+    counts = np.zeros((2, len(FRAME_KINDS)), np.int64)
+    counts[0, [FRAME_KINDS.index(kind) for kind in ("free", "file", "kernel")]] = 500, 300, 100
+    counts[1, FRAME_KINDS.index("anon")] = 100
+    drawn_frames = Frames(counts, ints([0, 0]), ints([0, 0]))
+    rows = [(0, 9 * GIB, 0, 0), (9 * GIB, 10 * GIB, 9, 0)]
+    made = [make.snapshot(rows, t + 1.0, frames=drawn_frames, free=5 * GIB) for t in range(130)]
+    text = " ".join(" ".join(drawn(SavingsPane(), frame(made, threshold=120.0), 70, 24)).split())
+    assert "Idle for 2 min: 3.01 GiB" in text
+    assert "of 4 GiB, page cache 3 GiB of it; free: 5 GiB." in text
+    assert "≥ 5 min not known yet" in text
+    unknown = " ".join(" ".join(drawn(SavingsPane(), frame(make.steady(90)), 70, 24)).split())
+    assert "what of it is free is not known here" in unknown
 
 
 def test_counted_memory_is_said_by_kind() -> None:
@@ -283,7 +303,7 @@ def test_who_could_be_smaller() -> None:
     assert subject(make.description(), SHOWN) == "this machine"
     assert subject(make.description("record"), high) == "this process"
     assert subject(make.description("process", target="11,22"), several) == "these processes"
-    text = " ".join(
-        " ".join(drawn(SavingsPane(), frame([high], description=make.description("process")), 70, 20)).split()
-    )
+    watched = [replace(high, time=t + 1.0, began=float(t)) for t in range(70)]
+    shown = frame(watched, description=make.description("process"))
+    text = " ".join(" ".join(drawn(SavingsPane(), shown, 70, 20)).split())
     assert "this process could do with 16.0 MiB less" in text

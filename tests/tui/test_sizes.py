@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from damontui.tui.app import DamontuiApp
+from damontui.tui.heatmap.widget import RegionsPane
 from damontui.tui.panes.bandwidth import BandwidthPane
 from damontui.tui.panes.idle import IdlePane
 from damontui.tui.panes.intervals import IntervalsPane
-from damontui.tui.panes.regions import RegionsPane
 from damontui.tui.panes.title import TitleBar
 from tests import make
 

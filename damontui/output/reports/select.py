@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 
 from damontui import units
 from damontui.analysis import counted
+from damontui.damon.snapshot import BESIDE
 from damontui.errors import SourceError, UsageError
 from damontui.output.reports.numbers import Intervals, seconds_held, snapshot_of
 from damontui.records.table import Table
 
-_OF_REGIONS = ("names", "resident", "measured", "frames")
+_OF_REGIONS = tuple(field.name for field in BESIDE if field.of_regions)
 """What a snapshot holds of its regions beside their columns."""
 
 Span = tuple[float, float]

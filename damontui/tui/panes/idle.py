@@ -35,7 +35,8 @@ class IdlePane(Pane):
         super().__init__(id=id)
         self.top = 0
         self._rows = 0
-        self._known: tuple[Snapshot, Sequence[int] | None] | None = None
+        self._known: tuple[Snapshot | Estimate | None, Sequence[int] | None] = (None, None)
+        self._sizes: tuple[Snapshot | Estimate | None, dict[int, str]] = (None, {})
 
     def caption(self, frame: Frame) -> tuple[str, str]:
         off = off_since(frame)
@@ -57,7 +58,10 @@ class IdlePane(Pane):
             return [(("no percentiles from this kernel", "muted"),)]
         if height < 3:
             return [_short(values, width), *_in_words(values, width)][:height]
-        table = _Table(frame, snapshot, values, width)
+        of = _estimated(frame) or snapshot
+        if self._sizes[0] is not of:
+            self._sizes = (of, {})
+        table = _Table(frame, snapshot, values, width, self._sizes[1])
         header = [table.header()] if height >= 7 else []
         said = self._said(frame, values, width)
         room = height - len(header)
@@ -94,10 +98,9 @@ class IdlePane(Pane):
         self.scroll_rows(-3)
 
     def _percentiles(self, frame: Frame, snapshot: Snapshot) -> Sequence[int] | None:
-        if (estimate := _estimated(frame)) is not None:
-            return estimate.idle_ms_percentiles
-        if self._known is None or self._known[0] is not snapshot:
-            self._known = (snapshot, percentiles_of(snapshot))
+        estimate = _estimated(frame)
+        if self._known[0] is not (estimate or snapshot):
+            self._known = (estimate, estimate.idle_ms_percentiles) if estimate else (snapshot, percentiles_of(snapshot))
         return self._known[1]
 
 
@@ -160,8 +163,11 @@ def _short(values: Sequence[int], width: int) -> Line:
 class _Table:
     """One drawing of the table: columns fixed by the width, so that nothing moves from row to row."""
 
-    def __init__(self, frame: Frame, snapshot: Snapshot | None, values: Sequence[int], width: int) -> None:
+    def __init__(
+        self, frame: Frame, snapshot: Snapshot | None, values: Sequence[int], width: int, sizes: dict[int, str]
+    ) -> None:
         self.frame, self.snapshot, self.values = frame, snapshot, values
+        self.sizes = sizes  # what was asked of this snapshot or estimate before, by milliseconds
         truth = snapshot.truth if snapshot is not None else None
         self.truth = truth.idle_ms_percentiles if truth is not None else None
         self.counted = snapshot is not None and snapshot.measured is not None
@@ -213,6 +219,11 @@ class _Table:
 
     def _so_long(self, milliseconds: int) -> str:
         """Bytes idle for at least that long; "" where unknown."""
+        if milliseconds not in self.sizes:
+            self.sizes[milliseconds] = self._size(milliseconds)
+        return self.sizes[milliseconds]
+
+    def _size(self, milliseconds: int) -> str:
         assert self.snapshot is not None
         estimate = _estimated(self.frame)
         if estimate is not None:

@@ -19,8 +19,16 @@ class KeyLine(Pane):
         super().__init__(id=id)
         self._keymap = keymap
         self._spots: list[tuple[int, int, str]] = []
+        self._drawn: tuple[object, list[Line]] = (None, [])
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Line]:
+        labels = [_label(key, frame) for key in TABLE if key.label]
+        of = (width, frame.record, frame.description.target == "run", labels)
+        if self._drawn[0] != of:
+            self._drawn = of, self._draw(frame, width)
+        return self._drawn[1]
+
+    def _draw(self, frame: Frame, width: int) -> list[Line]:
         parts: list[Span] = []
         spots: list[tuple[int, int, str]] = []
         taken = 0

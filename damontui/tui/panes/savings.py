@@ -5,13 +5,16 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-from damontui.analysis import savings, usage
-from damontui.analysis.savings import THRESHOLDS, Ledger, Saving
+from damontui.analysis import frames, savings, usage
+from damontui.analysis.estimate import Estimate
+from damontui.analysis.savings import THRESHOLDS, Learned, Ledger, Saving
+from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Description, Snapshot
 from damontui.tui.axes import span_words
 from damontui.tui.draw import Line, Pane, Span, bar, fit, sparkline, width_of
 from damontui.tui.frame import Frame
 from damontui.tui.panes.common import idle_words, nothing, off_since
+from damontui.tui.panes.headline import plus_minus
 from damontui.units import share, size
 
 
@@ -20,10 +23,24 @@ class SavingsPane(Pane):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.ledger = Ledger()
+        self._own: Ledger | None = None
+        """Where the frame has none: by the kernel's rule, or of the frame's history."""
+        self._own_of: tuple[object, bool] = (None, False)
 
     def caption(self, frame: Frame) -> tuple[str, str]:
-        return "What could be saved", off_since(frame) or "< > threshold ─ v idle times"
+        rule = ", kernel's rule" if frame.by_rule and not _counted(frame) else ""
+        return f"What could be saved{rule}", off_since(frame) or "< > threshold ─ v idle times"
+
+    def _ledger(self, frame: Frame) -> Ledger:
+        """What is known of the past, by the estimate or by the kernel's rule."""
+        if frame.learned is not None and not frame.by_rule:
+            return frame.learned
+        wanted = (frame.history, frame.by_rule)
+        if self._own is None or self._own_of != wanted:
+            self._own = Ledger() if frame.by_rule else Learned(frame.history)
+            self._own_of = wanted
+        self._own.update(frame.history)
+        return self._own
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Line]:
         snapshot = frame.snapshot
@@ -31,34 +48,37 @@ class SavingsPane(Pane):
             return nothing(frame, width, height, "savings")
         if not len(snapshot):
             return [(("needs the regions, which cannot be read here", "muted"),)]
-        self.ledger.update(frame.history)
+        ledger = self._ledger(frame)
+        known = _known(frame, ledger)
         since = frame.now - frame.span
-        saving = self.ledger.saving(frame.threshold, since, frame.now)
+        saving = ledger.saving(frame.threshold, since, frame.now)
         if height < 3:
-            return [self._row(frame, snapshot, frame.threshold, width)]
-        if saving is not None:
-            said = _wrapped(in_words(saving, snapshot, frame), width)
+            return [self._row(frame, snapshot, known, frame.threshold, width)]
+        now = savings.known_idle(snapshot, frame.threshold, known)
+        if saving is not None and now is not None:
+            said = _wrapped(now_in_words(now, snapshot, known, frame), width) if height >= 14 else []
+            said += _wrapped(in_words(saving, snapshot, frame), width)
         else:
             early = f"Watched for less than {idle_words(frame.threshold)}: what could be saved is not known yet."
             said = _wrapped([(early, "muted")], width)
-        used = self.ledger.used_within(frame.threshold, since, frame.now)
-        past = [self._past(frame, width), _over_time(f"used in {idle_words(frame.threshold)}", used, width)]
+        used = ledger.used_within(frame.threshold, since, frame.now)
+        past = [self._past(frame, ledger, width), _over_time(f"used in {idle_words(frame.threshold)}", used, width)]
         if height >= 14:
             past += kinds(snapshot, frame.threshold, width)
         room = height - len(past) - len(said)
-        table = self._table(frame, snapshot, width, max(1, room))
+        table = self._table(frame, snapshot, known, width, max(1, room))
         lines = [*table, *past]
         if height - len(lines) > len(said):
             lines.append(())
         lines += said
         if height - len(lines) >= 3:
-            caveat = CAVEAT if snapshot.measured is None else COUNTED
+            caveat = COUNTED if snapshot.measured is not None else CAVEAT if known is not None else RULE
             lines += ((), *_wrapped([(caveat, "muted")], width)[: height - len(lines) - 1])
         return lines[:height]
 
     # --- the table ---
 
-    def _table(self, frame: Frame, snapshot: Snapshot, width: int, room: int) -> list[Line]:
+    def _table(self, frame: Frame, snapshot: Snapshot, known: Estimate | None, width: int, room: int) -> list[Line]:
         """As many thresholds as fit, the chosen one in the middle."""
         lines: list[Line] = []
         if room >= 2:
@@ -67,7 +87,7 @@ class SavingsPane(Pane):
         count = min(room, len(THRESHOLDS))
         chosen = THRESHOLDS.index(int(frame.threshold))
         first = max(0, min(chosen - count // 2, len(THRESHOLDS) - count))
-        return [*lines, *(self._row(frame, snapshot, t, width) for t in THRESHOLDS[first : first + count])]
+        return [*lines, *(self._row(frame, snapshot, known, t, width) for t in THRESHOLDS[first : first + count])]
 
     def _header(self, snapshot: Snapshot, width: int) -> Line:
         text = f"{'idle for':<10}{'bytes':>9}{'share':>7}"
@@ -88,10 +108,13 @@ class SavingsPane(Pane):
                 left -= room
         return out
 
-    def _row(self, frame: Frame, snapshot: Snapshot, threshold: float, width: int) -> Line:
-        found = savings.idle(snapshot, threshold)
-        total = max(1, snapshot.total_bytes)
+    def _row(self, frame: Frame, snapshot: Snapshot, known: Estimate | None, threshold: float, width: int) -> Line:
+        found = savings.known_idle(snapshot, threshold, known)
+        total = max(1.0, _held(snapshot, known))
         chosen = threshold == frame.threshold
+        if found is None:
+            mark = ("▶ " if chosen else "  ") + f"≥ {idle_words(threshold)}".ljust(8)
+            return fit(((mark, "strong" if chosen else "label"), ("   not known yet", "muted")), width)
         parts: list[Span] = [
             (("▶ " if chosen else "  ") + f"≥ {idle_words(threshold)}".ljust(8), "strong" if chosen else "label"),
             (size(found.found).rjust(9), "strong" if chosen else "value"),
@@ -110,20 +133,26 @@ class SavingsPane(Pane):
 
     # --- its past ---
 
-    def _past(self, frame: Frame, width: int) -> Line:
+    def _past(self, frame: Frame, ledger: Ledger, width: int) -> Line:
         label = f"≥ {idle_words(frame.threshold)} over {span_words(frame.span)} "
         scale = " 0 … 100 %"
         room = width - len(label) - len(scale)
         if room < 6:
             return fit(((label, "label"),), width)
-        values = self.ledger.idle_columns(frame.threshold, frame.now, frame.span, room)
+        values = ledger.idle_columns(frame.threshold, frame.now, frame.span, room)
         drawn = sparkline(values, 1, 0.0, 1.0, ascii=frame.ascii)[0]
         return ((label, "label"), (drawn, "bar"), (scale, "muted"))
 
 
 CAVEAT = (
-    "An estimate: DAMON looks at one page of each region, and an idle time begins anew where regions join, so more may "
-    "be idle. Memory touched more rarely than once an aggregation can pass for idle."
+    "An estimate from all snapshots: DAMON looks at one page of each region. Memory touched more rarely than once an "
+    "aggregation can pass for idle, and pages between touched ones for used."
+)
+
+
+RULE = (
+    "The kernel's rule: DAMON looks at one page of each region, and an idle time begins anew where regions join, so "
+    "more may be idle. Memory touched more rarely than once an aggregation can pass for idle."
 )
 
 
@@ -149,6 +178,46 @@ def kinds(snapshot: Snapshot, threshold: float, width: int) -> list[Line]:
     if beside:
         lines.append(fit(((" · ".join(beside), "muted"),), width))
     return lines
+
+
+def _counted(frame: Frame) -> bool:
+    return frame.snapshot is not None and frame.snapshot.measured is not None
+
+
+def _known(frame: Frame, ledger: Ledger) -> Estimate | None:
+    """The estimate of the moment shown, where one is wanted and there is one."""
+    if frame.by_rule or _counted(frame):
+        return None
+    if frame.estimate is not None:
+        return frame.estimate
+    return ledger.hindsight.about(frame.now) if isinstance(ledger, Learned) else None
+
+
+def _held(snapshot: Snapshot, known: Estimate | None) -> float:
+    """Bytes that hold something and can be seen in use."""
+    return known.total_bytes if known is not None else float(snapshot.total_bytes)
+
+
+def now_in_words(
+    found: savings.Estimate, snapshot: Snapshot, known: Estimate | None, frame: Frame
+) -> list[tuple[str, str]]:
+    """``Idle for 2 min: 498 MiB (± 40 MiB) of 612 MiB, page cache 310 MiB of it; free: 1.4 GiB.``"""
+    within = frame.threshold
+    sure = plus_minus(Amount(found.least, found.found, found.most)).strip()
+    text = f"Idle for {idle_words(within)}: {size(found.found)}" + (f" ({sure})" if sure else "")
+    text += f" of {size(_held(snapshot, known))}"
+    if known is not None and (parts := frames.grouped(snapshot, within, known.idle_by_region(snapshot, within))):
+        text += f", page cache {size(parts['file'].idle.bytes)} of it"
+    free = known.free.found if known is not None and known.free is not None else snapshot.free
+    if known is not None and free is None and _machine(frame, snapshot):
+        text += "; what of it is free is not known here"
+    elif free is not None:
+        text += f"; free: {size(free)}"
+    return [(f"{text}.", "value")]
+
+
+def _machine(frame: Frame, snapshot: Snapshot) -> bool:
+    return snapshot.origin == "kernel" and subject(frame.description, snapshot) == "this machine"
 
 
 def _over_time(what: str, found: Sequence[float], width: int) -> Line:
@@ -192,7 +261,7 @@ def in_words(saving: Saving, snapshot: Snapshot, frame: Frame) -> list[tuple[str
             "strong",
         )
     ]
-    how = "By how DAMON samples" if snapshot.measured is None else "Counted"
+    how = "Counted" if snapshot.measured is not None else "By how DAMON samples" if frame.by_rule else "Estimated"
     sure = f"{how}, between {size(saving.least)} and {size(saving.most)}."
     if snapshot.truth is not None:
         true = savings.true_share(snapshot.truth, saving.threshold) * saving.total

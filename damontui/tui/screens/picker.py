@@ -198,7 +198,9 @@ class PickerPane(Pane):
             str(process.threads),
             "" if now else row.reason,
         )
-        name = (f" {mark} ", style), ("  " * min(row.depth, 8) + row.name, style)
+        # many are called the same: what they were started with tells them apart
+        started = ((f"  {row.detail}", beside),) if row.detail else ()
+        name = (f" {mark} ", style), ("  " * min(row.depth, 8) + row.name, style), *started
         return (*fit(name, max(0, width - cell_len(columns)), style), (columns, beside))
 
     def _columns(self, width: int, pid: str, user: str, rss: str, threads: str, reason: str = "") -> str:
@@ -229,7 +231,8 @@ class PickerPane(Pane):
         if not entry.available and not now:
             return refusal(entry), "warn"
         if entry.process is not None:
-            return f"{entry.word}{now}: process {entry.name}, of {entry.process.user}", "label"
+            started = f": {entry.detail}" if entry.detail else ""
+            return f"{entry.word}{now}: process {entry.name}, of {entry.process.user}{started}", "label"
         return f"{entry.word}{now}: {entry.name}" + (f", {entry.detail}" if entry.detail else ""), "label"
 
     # -- the mouse

@@ -16,8 +16,10 @@ from damontui.errors import SourceError
 from damontui.history import History
 from damontui.tui.axes import place_labels, time_ticks
 from damontui.tui.frame import Frame
+from damontui.tui.heatmap.hit import moved, place_at
+from damontui.tui.heatmap.layout import layout
+from damontui.tui.heatmap.widget import RegionsPane
 from damontui.tui.palette import ASCII_GLYPHS
-from damontui.tui.panes.regions import RegionsPane, layout
 from damontui.units import duration
 from tests.tui.frames import frame
 
@@ -104,9 +106,9 @@ async def test_axes_and_legend_say_what_is_where() -> None:
 
 async def test_half_blocks_give_two_rows_to_a_line() -> None:
     async with shown(frame(steady())) as pane:
-        assert pane.codes.shape == (32, 60)
-        assert set(pane.codes[:16].ravel().tolist()) == {0}
-        assert set(pane.codes[16:].ravel().tolist()) == {24}
+        assert pane.picture.codes.shape == (32, 60)
+        assert set(pane.picture.codes[:16].ravel().tolist()) == {0}
+        assert set(pane.picture.codes[16:].ravel().tolist()) == {24}
         assert pane.border_title == "Regions ─ access rate"
         assert pane.border_subtitle == "4 min ─ 4 s a column"
 
@@ -167,10 +169,9 @@ async def test_the_aggregation_under_way_is_pending_and_says_when_it_is_due() ->
 async def test_a_short_aggregation_does_not_flicker_at_the_edge() -> None:
     made = steady()
     async with shown(frame(made)) as pane:
-        before = pane.codes.copy()
+        before = pane.picture.codes.copy()
         pane.show(frame(made, now=241.9))
-        assert (pane.codes == before).all()
-        assert pane.snapshot_at(70) is not None
+        assert (pane.picture.codes == before).all()
 
 
 async def test_lost_events_are_hatched() -> None:
@@ -220,8 +221,8 @@ async def test_regions_that_cannot_be_seen_are_not_invented() -> None:
 async def test_time_and_temperature_have_two_sides(mode: str, words: str) -> None:
     async with shown(frame(steady(), mode=mode)) as pane:
         assert words in pane.text().splitlines()[18]
-        assert set(pane.codes[:16].ravel().tolist()) < set(range(12))  # idle
-        assert set(pane.codes[16:].ravel().tolist()) < set(range(13, 25))  # in use
+        assert set(pane.picture.codes[:16].ravel().tolist()) < set(range(12))  # idle
+        assert set(pane.picture.codes[16:].ravel().tolist()) < set(range(13, 25))  # in use
 
 
 async def test_the_hottest_shows_what_the_mean_hides() -> None:
@@ -247,21 +248,15 @@ async def test_a_cursor_is_shown_and_found_again() -> None:
         x = lines[y].index("┼")
         assert lines[y][9] == "▶"
         assert lines[16][x] == "▲"
-        found = pane.place_at(x, y)
+        found = place_at(pane.grid, x, y)
         assert found is not None
         assert abs(found.address - place.address) <= GIB // 4
         assert abs(found.time - place.time) <= 4
-        at = pane.address_at(y)
-        assert at is not None
-        assert at[1] <= place.address < at[2]
-        newest = pane.snapshot_at(x)
-        assert newest is not None
-        assert newest.time == 100.0
-        assert pane.place_at(x, 16) is None
-        assert pane.place_at(3, y) is None
-        assert pane.moved(place, right=-2).time == 92.0
-        assert pane.moved(place, up=1).address == GIB + GIB // 4
-        assert pane.moved(place, right=99).time == 240.0
+        assert place_at(pane.grid, x, 16) is None
+        assert place_at(pane.grid, 3, y) is None
+        assert moved(pane.grid, place, right=-2).time == 92.0
+        assert moved(pane.grid, place, up=1).address == GIB + GIB // 4
+        assert moved(pane.grid, place, right=99).time == 240.0
 
 
 @pytest.mark.parametrize("border", ["none", "round"])
@@ -277,7 +272,7 @@ async def test_a_click_says_which_cell_it_met(border: str) -> None:
         edge = int(border == "round")
         await pilot.click(RegionsPane, offset=(11 + edge + 10, 4 + edge))
         await pilot.click(RegionsPane, offset=(2, 4))  # the axis is no cell
-        assert app.pointed == [pane.place_at(11 + 10, 4)]
+        assert app.pointed == [place_at(pane.grid, 11 + 10, 4)]
 
 
 async def test_moving_steps_over_what_is_not_mapped() -> None:
@@ -285,12 +280,12 @@ async def test_moving_steps_over_what_is_not_mapped() -> None:
         return snapshot(time, [(HEAP, HEAP + 64 * MIB, 20), (STACK, STACK + MIB, 3)])
 
     async with shown(frame(steady(make=sparse), glyphs=True)) as pane:
-        assert pane.axis is not None
-        below = pane.axis.parts[0]
-        target, low, _ = pane.axis.place(below.first + below.rows - 1)
-        up = pane.moved(Place(low, 100.0, target), up=1)
+        assert pane.grid.axis is not None
+        below = pane.grid.axis.parts[0]
+        target, low, _ = pane.grid.axis.place(below.first + below.rows - 1)
+        up = moved(pane.grid, Place(low, 100.0, target), up=1)
         assert up.address == STACK
-        assert pane.moved(up, up=-1).address == low
+        assert moved(pane.grid, up, up=-1).address == low
 
 
 async def test_only_lines_that_changed_are_painted() -> None:
@@ -310,16 +305,16 @@ async def test_only_lines_that_changed_are_painted() -> None:
 async def test_the_axis_stays_while_memory_fits_it() -> None:
     what = frame(steady())
     async with shown(what) as pane:
-        axis, raster = pane.axis, pane.raster
+        axis, raster = pane.grid.axis, pane.composer.raster
         what.history.append(snapshot(242.0, [(GIB, 3 * GIB, 1)]))
         pane.show(replace(what, snapshot=what.history.last, now=242.0))
-        assert pane.axis is axis
+        assert pane.grid.axis is axis
         what.history.append(snapshot(244.0, [(GIB, 9 * GIB, 1)]))
         pane.show(replace(what, snapshot=what.history.last, now=244.0))
-        assert pane.axis is not axis
-        assert pane.axis is not None
-        assert pane.axis.place(31)[2] == 9 * GIB
-        assert raster is not pane.raster
+        assert pane.grid.axis is not axis
+        assert pane.grid.axis is not None
+        assert pane.grid.axis.place(31)[2] == 9 * GIB
+        assert raster is not pane.composer.raster
 
 
 async def test_starting_afresh_forgets_the_picture() -> None:
@@ -328,7 +323,7 @@ async def test_starting_afresh_forgets_the_picture() -> None:
         what.history.clear()
         what.history.append(halves(242.0))
         pane.show(replace(what, snapshot=what.history.last, now=242.0))
-        assert (pane.codes[:, :-2] == 251).all()
+        assert (pane.picture.codes[:, :-2] == 251).all()
 
 
 @pytest.mark.parametrize("width", [1, 2, 5, 12, 30, 44, 71, 130])

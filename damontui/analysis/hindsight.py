@@ -1,0 +1,229 @@
+"""What is known *now* about *then*: estimates of any moment of a history, with what came later taken in.
+
+`damontui.analysis.estimate` takes snapshots one after the other and corrects its newest moments as later ones arrive.
+To say what is known of a moment long ago, all of that would have to be done again up to there. So the estimator is
+kept every so often as far as its decisions are final (a *mark*), and a moment is reached from the nearest mark before
+it, over the snapshots that the history still has, and `LAG` aggregations beyond. There are at most `MARKS` of them:
+every other one is dropped when they are too many, so that memory is bounded, and a moment is the more work the longer
+the history is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Protocol
+
+from damontui.analysis.estimate import LAG, PIECES, Estimate, Estimator, Final
+from damontui.damon.snapshot import Snapshot
+
+MARKS = 32
+"""Most copies of the estimator: about 10 KB each on an ordinary map, 0.4 MB at the most pieces."""
+_STRIDE = 64
+"""Snapshots from one mark to the next, at first."""
+_BATCH = 8
+"""Decisions that become final at once: less work."""
+_CHUNK = 128
+"""Snapshots that are asked of a history at once."""
+
+
+class Past(Protocol):
+    """Where snapshots come from: the monitor's history."""
+
+    epoch: int
+    generation: int
+
+    def between(self, since: float, until: float, most: int | None = None) -> Sequence[Snapshot]:
+        """Snapshots whose aggregation overlaps the time, oldest first, thinned evenly to ``most``."""
+
+
+class Entries(Past, Protocol):
+    """A past that can be gone through, few snapshots at a time."""
+
+    def after(self, time: float) -> float | None:
+        """When the first entry that ended after ``time`` ended; None where there is none."""
+
+    def resolution_at(self, time: float) -> float:
+        """Seconds that the entry kept for ``time`` stands for; 0 where there is none."""
+
+
+class Hindsight:
+    """Goes through a history once, as it grows, and says what is known of any of its moments. One thread.
+
+    Args:
+        past: the history.
+        pieces: most pieces of the map.
+        final: is told each snapshot, and what is known of its moment, once that is final; oldest first. Of counted
+            bytes there is no estimate to be had.
+        forget: is called where the history began anew, so that what ``final`` was told is of no use any more.
+    """
+
+    def __init__(
+        self,
+        past: Entries,
+        pieces: int = PIECES,
+        final: Final | None = None,
+        forget: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._past = past
+        self._pieces = pieces
+        self._final = final
+        self._forget = forget
+        self._begin()
+
+    def _begin(self) -> None:
+        self._epoch, self._generation = self._past.epoch, -1
+        self._estimator = Estimator(self._pieces, batch=_BATCH, final=self._final)
+        self._marks: list[Estimator] = [self._estimator.settled()]
+        self._counted = -math.inf
+        self._since_mark = 0
+        self._stride = _STRIDE
+        self._now: Estimate | None = None
+        self._then: tuple[float, float, Estimate | None] | None = None
+
+    @property
+    def until(self) -> float:
+        """Up to which moment the history was gone through, source's clock; -inf at first."""
+        return max(self._estimator.until, self._counted)
+
+    def learn(self, most: int | None = None, *, until: float = math.inf, skip: bool = False) -> bool:
+        """Take in what is new, at most so many snapshots; False where more are left.
+
+        Args:
+            most: at most so many.
+            until: no further than this moment, and `LAG` aggregations.
+            skip: leave out all but the newest ``most``, as a gap: for a screen that must not fall behind a model that
+                runs as fast as it can.
+        """
+        past = self._past
+        if past.epoch != self._epoch:
+            self._begin()
+            self._forget()
+        if past.generation == self._generation:
+            return True
+        generation = past.generation
+        since = self.until
+        if skip and most is not None:
+            newest = past.between(since, math.inf, 1)
+            if newest:
+                since = max(since, newest[-1].time - most * (newest[-1].time - newest[-1].began) * (1 + 1e-9))
+            most = None
+        later = LAG
+        for snapshot in islice(_following(past, since), most):
+            if snapshot.time > until:
+                later -= 1
+            self._add(snapshot)
+            if not later:
+                return True
+        if past.after(self.until) is not None:
+            return False
+        self._generation = generation
+        return True
+
+    def _add(self, snapshot: Snapshot) -> None:
+        self._now = None
+        if snapshot.measured is not None:
+            self._counted = snapshot.time
+            if self._final is not None:
+                self._final(snapshot, self._estimator.estimate)
+            return
+        self._estimator.add(snapshot)
+        self._since_mark += 1
+        if self._since_mark >= self._stride:
+            self._since_mark = 0
+            self._marks.append(self._estimator.settled())
+            if len(self._marks) > MARKS:
+                del self._marks[1::2]
+                self._stride *= 2
+
+    def window(self) -> Iterator[tuple[Snapshot, Callable[[], Estimate]]]:
+        """The moments that ``final`` was not told yet, and what makes their estimates as they are known now."""
+        return self._estimator.window()
+
+    def now(self) -> Estimate | None:
+        """The estimate of the newest moment that was taken in; None where there was none."""
+        if self._now is None and len(self._estimator):
+            self._now = self._estimator.estimate()
+        return self._now
+
+    def about(self, moment: float) -> Estimate | None:
+        """What is known now about a moment; None where the history was not gone through so far, or has nothing there.
+
+        Args:
+            moment: seconds on the source's clock. The estimate is of the last aggregation that had ended by then.
+        """
+        if moment >= self._estimator.until:
+            following = self._past.after(self._estimator.until)
+            return self.now() if following is None or following > moment else None
+        if self._then is not None and self._then[0] <= moment < self._then[1]:
+            return self._then[2]
+        mark = next(one for one in reversed(self._marks) if one.until <= moment)
+        reach = _Reach(mark, moment)
+        for snapshot in _following(self._past, mark.until):
+            if snapshot.time > self._estimator.until or not reach.add(snapshot):
+                break
+        found = reach.end()
+        if math.isfinite(reach.ended):
+            self._then = (reach.ended, reach.following, found)
+        return found
+
+
+class _Reach:
+    """Goes on from a mark to a moment and `LAG` aggregations beyond it."""
+
+    def __init__(self, mark: Estimator, moment: float) -> None:
+        self._estimator = mark.copy(self._final)
+        self._moment = moment
+        self._later = LAG
+        self._found: Estimate | None = None
+        self.ended = mark.until
+        """When the last aggregation ended that had ended by the moment."""
+        self.following = math.inf
+        """When the next one did."""
+
+    def add(self, snapshot: Snapshot) -> bool:
+        """Take in the next one; False where it was the last that is needed."""
+        if snapshot.time > self._moment:
+            self.following = min(self.following, snapshot.time)
+            self._later -= 1
+        else:
+            self.ended = snapshot.time
+        if snapshot.measured is None:
+            self._estimator.add(snapshot)
+        return self._later > 0
+
+    def end(self) -> Estimate | None:
+        """What is known of the moment."""
+        self._estimator.finish()
+        return self._found
+
+    def _final(self, snapshot: Snapshot, about: Callable[[], Estimate]) -> None:
+        if snapshot.time == self.ended and self._found is None:
+            self._found = about()
+
+
+def _following(past: Entries, since: float) -> Iterator[Snapshot]:
+    """All snapshots that ended after a moment, oldest first, few of them unpacked at a time."""
+    while (first := past.after(since)) is not None:
+        found = past.between(since, first + _CHUNK * max(past.resolution_at(first), 1e-3))
+        for snapshot in found:
+            if snapshot.time > since:
+                yield snapshot
+        if not found or found[-1].time <= since:
+            return
+        since = found[-1].time
+
+
+def hindsight(snapshots: Sequence[Snapshot], moment: float) -> Estimate | None:
+    """What snapshots say about a moment, those after it taken in; None where none had ended by then.
+
+    Args:
+        snapshots: oldest first, as many before the moment as idle times are to reach back.
+        moment: seconds on the source's clock.
+    """
+    reach = _Reach(Estimator(), moment)
+    for one in snapshots:
+        if not reach.add(one):
+            break
+    return reach.end()

@@ -1,0 +1,378 @@
+"""What the heatmap shows of a frame: codes of cells, words over them, axes. No widget, no style, no terminal."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from damontui.analysis import heatmap
+from damontui.analysis.heatmap import SHOWN, VOID, Axis, Part, Raster
+from damontui.damon.snapshot import Interim, Snapshot
+from damontui.tui.axes import name_labels, span_words
+from damontui.tui.draw import Line, fit, to_ascii
+from damontui.tui.frame import Frame, Mode
+from damontui.tui.heatmap import margins
+from damontui.tui.heatmap.hit import cell_of
+from damontui.tui.heatmap.layout import Grid, Layout, layout_of, stop_of
+from damontui.tui.ink import EMPTY, GAP, OFF, PENDING, SO_FAR, SOMEWHERE
+from damontui.tui.palette import LEVELS
+from damontui.tui.panes.common import due_words, found_so_far, nothing, off_since, seconds_left, waiting
+from damontui.units import duration, share, size
+
+Codes = NDArray[np.uint8]
+Overlays = Mapping[int, tuple[tuple[int, str, str], ...]]
+"""Words over the picture: of a line ``(column, text, style name)``."""
+
+MODES: dict[Mode, str] = {"rate": "access rate", "temperature": "temperature", "idle": "idle time"}
+
+_NO_CODES: Codes = np.zeros((0, 0), dtype=np.uint8)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """All that is to be drawn. What did not change since the picture before is the same object."""
+
+    grid: Grid
+    title: str
+    subtitle: str
+    text: Mapping[int, Line]
+    """Lines of text: the foot, or all of them where there is no picture."""
+    codes: Codes = field(default_factory=lambda: _NO_CODES)
+    """A level or a mark (`damontui.tui.ink`) of each cell: rows, the highest address first, × columns."""
+    gutter: Sequence[Line] = ()
+    """The address axis, a line each."""
+    overlays: Overlays = field(default_factory=dict)
+    partial: tuple[int, ...] = ()
+    """Columns in which events were lost."""
+
+
+NOTHING = Picture(Grid(Layout(0, 0, 0, 0, 2), None, 1.0, 0, 0.0), "", "", {})
+"""Before the first frame."""
+
+
+def changed(old: Picture, new: Picture) -> set[int]:
+    """The lines in which two pictures of one layout differ."""
+    lines, halves = new.grid.layout.lines, new.grid.layout.halves
+    out = {y for y in new.text.keys() | old.text.keys() if new.text.get(y) != old.text.get(y)}
+    if new.codes.shape != old.codes.shape or new.partial != old.partial:
+        out.update(range(lines))
+    elif new.codes is not old.codes:
+        rows = (new.codes != old.codes).any(axis=1)
+        out.update(np.flatnonzero(rows.reshape(lines, halves).any(axis=1)).tolist())
+    over = new.overlays.keys() | old.overlays.keys()
+    out |= {y for y in over if new.overlays.get(y) != old.overlays.get(y)}
+    if len(new.gutter) != len(old.gutter):
+        out.update(range(lines))
+    elif new.gutter is not old.gutter:
+        out |= {y for y, (a, b) in enumerate(zip(new.gutter, old.gutter, strict=True)) if a != b}
+    return out
+
+
+class Composer:
+    """Makes pictures, each from what the one before knew: only what is new to a frame costs anything.
+
+    What a frame shows does not depend on the frames before it, but for one thing: the address axis stays while memory
+    fits it, so that the picture does not jump.
+    """
+
+    def __init__(self) -> None:
+        self.width = self.height = 0
+        self.bordered = False
+        """Whether a border says the title and how long a column is."""
+        self.raster: Raster | None = None
+        self._axis: Axis | None = None
+        self._axis_key: tuple[object, ...] = ()
+        self._axis_edge: float | None = None
+        self._seen: Snapshot | None = None
+        self._raster_key: tuple[object, ...] = ()
+        self._picture_key: tuple[object, ...] = ()
+        self._gutter_key: tuple[object, ...] = ()
+        self._last = NOTHING
+
+    def resize(self, width: int, height: int, *, bordered: bool) -> None:
+        """The room there is, in cells, without the border."""
+        self.width, self.height, self.bordered = width, height, bordered
+
+    def grid(self, frame: Frame) -> Grid:
+        """Where what is, in the picture of a frame; nothing is drawn."""
+        layout = layout_of(frame, self.width, self.height)
+        if not _has_picture(frame) or layout.lines <= 0 or layout.columns <= 0:
+            return Grid(layout, None, frame.span, 0, frame.right)
+        return Grid(
+            layout, self._axis_of(frame, layout), frame.span, stop_of(frame, frame.span / layout.columns), frame.right
+        )
+
+    def picture(self, frame: Frame) -> Picture:
+        """What is to be drawn of a frame."""
+        grid = self.grid(frame)
+        title, subtitle = caption(frame, grid.layout)
+        if not _has_picture(frame):
+            self._axis = self.raster = None
+            self._axis_key = self._raster_key = self._picture_key = self._gutter_key = ()
+            text = _finished(_words(frame, grid.layout), grid.layout, frame)
+            self._last = Picture(grid, title, subtitle, text)
+        elif grid.axis is None:
+            self._picture_key = self._gutter_key = ()
+            self._last = Picture(grid, title, subtitle, {})
+        else:
+            body = self._body(frame, grid, grid.axis)
+            foot = margins.foot(frame, grid, body.codes, body.partial, bordered=self.bordered)
+            text = _finished(foot, grid.layout, frame)
+            self._last = Picture(grid, title, subtitle, text, body.codes, body.gutter, body.overlays, body.partial)
+        return self._last
+
+    def _axis_of(self, frame: Frame, layout: Layout) -> Axis:
+        """The address axis; it stays while what is shown fits it."""
+        snapshot = frame.snapshot
+        assert snapshot is not None
+        key = (layout.rows, layout.halves, frame.lo, frame.hi, frame.fold, snapshot.targets, frame.history.epoch)
+        if self._axis is not None and key == self._axis_key:
+            if snapshot is self._seen or (frame.edge is not None and frame.edge == self._axis_edge):
+                return self._axis
+            self._seen = snapshot
+            covered = heatmap.extent(snapshot, self._axis.stride, used=frame.fold)
+            if frame.lo is not None or frame.hi is not None or self._axis.holds(*covered):
+                return self._axis
+        self._seen = snapshot
+        axis = _made_axis(frame, snapshot, layout)
+        same = self._axis is not None and (axis.parts, axis.ids) == (self._axis.parts, self._axis.ids)
+        if self._axis is None or not same or key != self._axis_key:
+            self._axis = axis
+        self._axis_key, self._axis_edge = key, frame.edge
+        return self._axis
+
+    def _body(self, frame: Frame, grid: Grid, axis: Axis) -> Picture:
+        """Cells, what is over them and the address axis; the ones before where nothing that they show changed."""
+        history, layout = frame.history, grid.layout
+        raster_key = (id(axis), grid.column, frame.mode, frame.hottest, history.epoch)
+        if self.raster is None or raster_key != self._raster_key:
+            self.raster = Raster(axis, grid.column, frame.mode, frame.hottest)
+            self._raster_key = raster_key
+            self._picture_key = ()
+        raster = self.raster
+        raster.update(history, grid.first, grid.stop)
+        running = frame.live and frame.enabled and (frame.status is None or frame.status.state in ("on", "waiting"))
+        picture_key = (
+            self._raster_key,
+            raster.until,
+            raster.binned,
+            grid.first,
+            layout,
+            running,
+            frame.cursor,
+            frame.snapshot if layout.names else None,
+            history.began,
+            margins.due(frame),
+            None if frame.interim is None else frame.interim.in_use,
+        )
+        if picture_key == self._picture_key:
+            return self._last
+        self._picture_key = picture_key
+        codes, waited = _coded(frame, grid, axis, raster, running=running)
+        partial = tuple(np.flatnonzero(raster.partial(grid.first, grid.stop)).tolist())
+        names = name_labels(axis, frame.snapshot, layout.lines, layout.halves, layout.names - 1) if layout.names else {}
+        gutter = self._last.gutter
+        gutter_key = (axis, layout, frame.cursor, frame.ascii, grid.stop if frame.cursor else 0, tuple(names.items()))
+        if gutter_key != self._gutter_key:
+            self._gutter_key = gutter_key
+            gutter = margins.gutter(frame, grid, axis, names)
+        return Picture(grid, "", "", {}, codes, gutter, _overlays(frame, grid, axis, waited), partial)
+
+
+def caption(frame: Frame, layout: Layout) -> tuple[str, str]:
+    """What stands in the border: what this is, and how much time is in the picture and in a column."""
+    counted = frame.snapshot is not None and frame.snapshot.measured is not None
+    what = "share in use" if counted and frame.mode == "rate" else MODES[frame.mode]
+    title = f"{'Mappings' if counted else 'Regions'} ─ {what}"
+    columns = layout.columns
+    off = f"{off_since(frame)} ─ " if not frame.enabled else ""
+    if columns <= 0:
+        return title, ""
+    column = frame.span / columns
+    coarse = margins.coarse(frame, stop_of(frame, column) * column - frame.span, columns)
+    said = f" ─ {coarse}" if coarse else ""
+    return title, f"{off}{span_words(frame.span)} ─ {duration(column)} a column{said}"
+
+
+def _has_picture(frame: Frame) -> bool:
+    snapshot = frame.snapshot
+    return snapshot is not None and (len(snapshot) > 0 or not snapshot.note)
+
+
+def _made_axis(frame: Frame, snapshot: Snapshot, layout: Layout) -> Axis:
+    """An axis for all of the picture's time: what left lately is still in it, so it has its place there."""
+    window = frame.history.between(frame.right - frame.span, frame.right, 256 if frame.fold else 48)
+    window = [one for one in (*window, snapshot) if len(one)]
+    ids = heatmap.targets_of(window) or (0,)
+    stride = heatmap.stride_for(len(ids))
+    window = [heatmap.placed(one, ids) for one in window]
+    return heatmap.make_axis(
+        heatmap.union([heatmap.extent(one, stride) for one in window]),
+        layout.rows,
+        stride=stride,
+        used=heatmap.union([heatmap.extent(one, stride, used=True) for one in window]) if frame.fold else None,
+        lo=frame.lo,
+        hi=frame.hi,
+        fold_rows=layout.halves,
+        ids=ids,
+    )
+
+
+# --- the cells ---
+
+
+def _coded(frame: Frame, grid: Grid, axis: Axis, raster: Raster, *, running: bool) -> tuple[Codes, int]:
+    """The codes of all cells, and how many columns at the right edge are of the aggregation under way."""
+    first, stop = grid.first, grid.stop
+    values = raster.values(first, stop)
+    holes = np.isnan(values)
+    codes: Codes = heatmap.leveled(np.where(holes, 0.0, values), frame.mode, LEVELS)
+    codes[holes] = GAP
+    if frame.snapshot is not None and frame.snapshot.measured is not None:
+        codes[_vague(frame.snapshot, axis, raster.mode, values)] += SOMEWHERE
+    bare = raster.covered(first, stop) <= 0
+    recorded = ~bare
+    waited = 0
+    if bare.any():
+        times = np.arange(first, stop) * raster.column
+        newest, began = frame.history.last, frame.history.began
+        began = frame.now if began is None else began
+        ended = newest.time if newest else frame.now
+        after = times + raster.column > ended
+        codes[bare] = OFF
+        codes[bare & after] = PENDING if running else OFF
+        codes[bare & (times < began) & ~after] = EMPTY
+        if running:
+            waited = int((bare & after).sum())
+            found = _found(frame)
+            if found is not None:
+                codes[bare & after] = found
+                recorded = recorded | after
+    for part in (part for part in axis.parts if part.kind == VOID):
+        codes[recorded, part.first : part.first + part.rows] = EMPTY
+    image = np.ascontiguousarray(codes.T[::-1])
+    rows = grid.layout.rows
+    if image.shape[0] != rows:  # an axis with fewer rows than there are: the rest stays empty below
+        fill = np.full((rows - image.shape[0], image.shape[1]), EMPTY, dtype=np.uint8)
+        image = np.concatenate((image, fill)) if len(fill) else image[:rows]
+    return image, waited
+
+
+def _vague(snapshot: Snapshot, axis: Axis, mode: Mode, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Cells of memory of which it is known how much was used, not where; shape ``(columns, rows)``.
+
+    Of a share of nothing, or of all, the places are known.
+    """
+    some = ~np.isnan(values)
+    if mode == "rate":
+        some &= (values > 0) & (values < 0.999)
+    return some & heatmap.unplaced(snapshot, axis)[None, :]
+
+
+def _found(frame: Frame) -> int | None:
+    """The code of what the aggregation under way has found in use so far, as a share of all memory."""
+    found = frame.interim.in_use if frame.interim is not None and frame.mode == "rate" else None
+    if found is None:
+        return None
+    return SO_FAR + int(heatmap.leveled(np.array([found]), "rate", LEVELS)[0])
+
+
+# --- words over the cells ---
+
+
+def _overlays(frame: Frame, grid: Grid, axis: Axis, waited: int) -> dict[int, tuple[tuple[int, str, str], ...]]:
+    """Folds with what they hide, what is under way, and the cursor."""
+    over: dict[int, tuple[tuple[int, str, str], ...]] = {}
+    layout, rule = grid.layout, "~" if frame.ascii else "┄"
+    for part in axis.parts:
+        if part.kind == SHOWN:
+            continue
+        y = (len(axis) - part.first - part.rows) // layout.halves
+        words = _fold_words(axis, part)
+        if len(words) + 4 > layout.columns:
+            words = ""
+        if part.kind == VOID:
+            over[y] = ((0, words.center(layout.columns, rule), "muted"),)
+        else:  # idle memory is shown, with how much it is written over it
+            over[y] = (((layout.columns - len(words)) // 2, words, "fold"),)
+    words = _under_way(frame, waited)
+    if words:
+        y = layout.lines // 2
+        while y in over and y + 1 < layout.lines:
+            y += 1
+        over[y] = (*over.get(y, ()), (layout.columns - waited + (waited - len(words)) // 2, words, "label"))
+    at = None if frame.cursor is None else cell_of(grid, frame.cursor)
+    if at is not None:
+        x, y = at
+        over[y] = (*over.get(y, ()), (x, "+" if frame.ascii else "┼", "cursor"))
+    return over
+
+
+def _under_way(frame: Frame, room: int) -> str:
+    """What the aggregation under way has found, and when it is due; as much of it as its columns have room for."""
+    due = margins.due(frame)
+    found = frame.interim.in_use if frame.interim is not None else None
+    said = [due] if due else []
+    if found is not None:
+        said.insert(0, f"so far {share(found)} in use")
+    elif due and room >= len(due) + 15:
+        said.insert(0, "under way")
+    while said and len(", ".join(said)) + 2 > room - 2:
+        said.pop(0)
+    return f" {', '.join(said)} " if said else ""
+
+
+def _fold_words(axis: Axis, part: Part) -> str:
+    if part.hi > part.lo:
+        return f" {size(part.hi - part.lo)} {'not mapped' if part.kind == VOID else 'idle'} "
+    if part.target + 1 >= len(axis.ids):
+        return ""
+    return f" {axis.ids[part.target + 1]} above, {axis.ids[part.target]} below "
+
+
+# --- where there is no picture ---
+
+
+def _words(frame: Frame, layout: Layout) -> dict[int, Line]:
+    """Why there is no picture, in the middle of its room."""
+    width = max(8, min(layout.width - 4, 76))
+    if frame.snapshot is not None and frame.snapshot.note:
+        words: list[Line] = [((part, "label"),) for part in textwrap.wrap(frame.snapshot.note, width)]
+    elif frame.interim is not None and frame.error is None and frame.enabled and layout.height >= 6:
+        words = _known_already(frame, frame.interim, layout.height)
+    else:
+        words = nothing(frame, width, layout.height, "picture")
+    top = max(0, (layout.height - len(words)) // 3)
+    left = max(0, (layout.width - max((len("".join(t for t, _ in line)) for line in words), default=0)) // 2)
+    lines = [()] * top + [((" " * left, ""), *line) for line in words]
+    return {y: lines[y] if y < len(lines) else () for y in range(layout.height)}
+
+
+def _known_already(frame: Frame, interim: Interim, room: int) -> list[Line]:
+    """What can be said before there is a picture: when it is due, what is in use so far, what is free, who is large."""
+    left = seconds_left(frame)
+    if left is None:
+        words: list[Line] = [((f"{waiting(frame)}.", "label"),)]
+    else:
+        words = [(("The picture is ", "label"), (due_words(left), "strong"), (".", "label"))]
+    found = found_so_far(interim)
+    if interim.in_use is not None:
+        text = share(interim.in_use) if found is None else f"{size(found)}, {share(interim.in_use)}"
+        words += [(), (("found in use so far  ", "label"), (text, "use"))]
+    if interim.free is not None:
+        words.append((("free                 ", "label"), (size(interim.free), "value")))
+    if interim.large:
+        words += [(), (("largest processes", "label"),)]
+        for pid, name, count in interim.large[: max(0, room - len(words))]:
+            words.append((("  " + size(count).rjust(9), "value"), (f"  {pid:>8}", "muted"), (f"  {name}", "bar")))
+    return words
+
+
+def _finished(lines: Mapping[int, Line], layout: Layout, frame: Frame) -> dict[int, Line]:
+    """Lines of text as wide as the pane."""
+    fitted = {y: fit(line, layout.width) for y, line in lines.items()}
+    return {y: to_ascii(line) for y, line in fitted.items()} if frame.ascii else fitted

@@ -1,0 +1,86 @@
+"""What is not done again: nothing is painted, computed or woken for where nothing changed."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+
+import pytest
+from textual.widget import Widget
+
+from damontui.analysis.estimate import Estimate, past
+from damontui.damon.snapshot import Snapshot
+from damontui.history import History
+from damontui.tui.app import DamontuiApp
+from damontui.tui.panes.idle import IdlePane
+from damontui.tui.panes.keyline import KeyLine
+from damontui.tui.series import Series
+from tests import make
+from tests.tui.frames import frame
+
+
+def counted(patch: pytest.MonkeyPatch, kind: type, name: str) -> list[object]:
+    """Calls of a method from now on: on what."""
+    calls: list[object] = []
+    before: Callable[..., object] = getattr(kind, name)
+
+    def call(self: object, *args: object, **named: object) -> object:
+        calls.append(self)
+        return before(self, *args, **named)
+
+    patch.setattr(kind, name, call)
+    return calls
+
+
+async def test_a_frame_that_is_as_the_one_before_repaints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = DamontuiApp(None, description=make.description(), clock=lambda: make.WALL + 60.0)
+    async with app.run_test(size=(120, 36)) as pilot:
+        for snapshot in make.steady(60):
+            app.feed(snapshot)
+        await pilot.press("n")
+        app.paint()
+        await pilot.pause()
+        refreshed = counted(monkeypatch, Widget, "refresh")
+        app.paint()
+        assert refreshed == []
+        app.feed(make.steady(61)[60])
+        assert refreshed != []
+
+
+def test_the_foot_line_is_made_once() -> None:
+    pane, shown = KeyLine({}), frame(make.steady(5))
+    assert pane.draw(shown, 100, 1) is pane.draw(shown, 100, 1)
+    assert pane.draw(shown, 100, 1) != pane.draw(frame(make.steady(5), live=False), 100, 1)
+
+
+def test_bytes_of_idle_memory_are_counted_once_an_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    pane, snapshots = IdlePane(), make.steady(20)
+    shown = frame(snapshots, estimate=past(snapshots))
+    asked = counted(monkeypatch, Estimate, "idle")
+    first = pane.draw(shown, 60, 14)
+    assert 0 < len(asked) <= 11
+    asked.clear()
+    assert pane.draw(shown, 60, 14) == first
+    assert asked == []
+    pane.draw(frame(snapshots, estimate=past(snapshots)), 60, 14)
+    assert asked != []
+
+
+def test_of_a_long_past_few_snapshots_are_unpacked_at_once() -> None:
+    history = History(200_000)  # nearly all of it is packed
+    for number in range(500):
+        history.append(make.many_regions(60, step=number, time=float(number + 1)))
+    assert len(history) > 50
+
+    def held() -> int:
+        return sum(isinstance(one, Snapshot) for one in gc.get_objects())
+
+    before, most = held(), 0
+
+    def metric(snapshot: Snapshot) -> float:
+        nonlocal most
+        most = max(most, held() - before)
+        return float(len(snapshot))
+
+    Series(metric).update(history)
+    assert most <= 2
