@@ -17,6 +17,7 @@ from typing import Any
 
 from damontui import files
 from damontui.analysis.estimate import Estimator
+from damontui.analysis.owners import GROUP, Row, ownership
 from damontui.damon.snapshot import Interim, Snapshot, Status
 from damontui.errors import SourceError, UsageError
 from damontui.output import metrics
@@ -28,6 +29,8 @@ _log = logging.getLogger(__name__)
 
 EVERY_S = 1.0
 """Snapshots may come ten times a second; a reading of them is made once a second."""
+GROUPS_S = 10.0
+"""Between two looks at whose memory it is, where control groups are told of."""
 RETRY_S = 5.0
 """Between two tries where the source failed."""
 AGAIN_S = 60.0
@@ -45,6 +48,7 @@ class Exporter:
         source: entered.
         publish: gets each new reading, in the thread that calls `run`.
         say: gets one sentence where the source fails, once for each kind of failure.
+        groups: how many control groups to tell of at most.
         clock: seconds, monotonic.
         cpu: CPU seconds of this process.
     """
@@ -55,10 +59,13 @@ class Exporter:
         publish: Callable[[Reading], None],
         say: Callable[[str], None],
         *,
+        groups: int = 0,
         clock: Callable[[], float] = time.monotonic,
         cpu: Callable[[], float] = time.process_time,
     ) -> None:
         self._source = source
+        self._groups = groups
+        self._grouped = float("-inf")
         self._publish = publish
         self._say = say
         self._clock = clock
@@ -107,7 +114,7 @@ class Exporter:
         elif event.state in ("off", "gone", "ended"):
             self._estimator = Estimator()
             self._without = float("inf")
-            self._reading = replace(self._reading, enabled=False, snapshot=None, estimate=None, module=None)
+            self._reading = replace(self._reading, enabled=False, snapshot=None, estimate=None, module=None, groups=())
             self._send()
         elif event.state == "on":
             self._reading = replace(self._reading, enabled=True)
@@ -131,10 +138,19 @@ class Exporter:
             last_wall=snapshot.wall,
             lost=self._reading.lost + snapshot.lost,
         )
+        # what else was said meanwhile must not hold up the only aggregation of the next minutes
         if self._clock() - self._published >= EVERY_S or not regions:
+            self._published = self._clock()
             known = regions and snapshot.measured is None and snapshot.complete and len(self._estimator) > 0
             self._reading = replace(self._reading, estimate=self._estimator.estimate() if known else None)
+            if self._groups and self._clock() - self._grouped >= GROUPS_S:
+                self._grouped = self._clock()
+                self._reading = replace(self._reading, groups=self._largest(snapshot))
             self._send()
+
+    def _largest(self, snapshot: Snapshot) -> tuple[Row, ...]:
+        found = ownership(snapshot, self._reading.estimate, metrics.THRESHOLDS)
+        return () if found is None else tuple(row for row in found.rows if row.what == GROUP)[: self._groups]
 
     def _fail(self, error: SourceError) -> None:
         sentence = str(error)
@@ -154,7 +170,6 @@ class Exporter:
             return False
 
     def _send(self) -> None:
-        self._published = self._clock()
         self._reading = replace(self._reading, kdamond_cpu=self._source.overhead(), own_cpu=self._cpu())
         self._publish(self._reading)
 
