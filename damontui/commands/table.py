@@ -28,6 +28,7 @@ COMMANDS: dict[str, Command] = {
     "report": Command("report", "TARGET|FILE|- [--style S]", "what a record shows: text, JSON, pictures"),
     "export": Command("export", "[TARGET] [--listen A:P] [--textfile F]", "numbers for Prometheus, as long as it runs"),
     "fleet": Command("fleet", "URL [--once] [--json]", "many machines, by what Prometheus has scraped"),
+    "serve": Command("serve", "[TARGET] [--listen A:P]", "the live monitor in a browser"),
     "convert": Command("convert", "IN OUT [--to FORMAT]", "between record formats"),
     "doctor": Command(
         "doctor", "[--json] [--give-back]", "what this machine can do, what is in the way, and the remedy"
