@@ -66,9 +66,10 @@ class Measured:
     used: Annotated[Ints, Fact(unit="bytes", axes=(REGIONS, "times"), rising=True)]
     """Bytes of each region touched within each time, shape ``(regions, times)``."""
     least: Annotated[Ints, Fact("least", unit="bytes", axes=("times",))]
-    """Bytes of all regions together that were touched within each time for certain, shape ``(times,)``."""
+    """Bytes of all regions together that were touched within each time at least, shape ``(times,)``: as long as the
+    pattern is what it was lately, else for certain (`damontui.operations.curve` has the derivation)."""
     most: Annotated[Ints, Fact("most", unit="bytes", axes=("times",))]
-    """Bytes of all regions together that can have been touched within each time, shape ``(times,)``."""
+    """Bytes of all regions together that were touched within each time at most, shape ``(times,)``; likewise."""
     kinds: Annotated[Ints, Fact(unit="bytes", axes=(REGIONS, KINDS))]
     """Resident bytes of each region by kind (`KINDS`), shape ``(regions, 3)``."""
     swapped: Annotated[int, Fact("swapped_bytes", unit="bytes")] = 0

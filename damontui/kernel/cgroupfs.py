@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from damontui.errors import SourceError
 from damontui.kernel.readers import READERS
-from damontui.kernel.root import KernelError, Root, read_whole, refuse_odd
+from damontui.kernel.root import KernelError, Root, read_opened, refuse_odd
 from damontui.safe_text import shown
 
 PLACES = ("sys/fs/cgroup", "sys/fs/cgroup/unified")
@@ -279,17 +279,20 @@ class Groups:
 
 def _text(folder: int, name: str) -> str:
     """A file's text, "" where it is missing or not a file. Raises nothing: groups go while they are read."""
-    try:
+
+    def opening() -> int:
         descriptor = os.open(name, _READ, dir_fd=folder)
-    except OSError:
-        return ""
+        try:
+            refuse_odd(descriptor)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
+
     try:
-        refuse_odd(descriptor)
-        return read_whole(descriptor, _SMALL).decode("utf-8", "replace")
+        return read_opened(opening, _SMALL).decode("utf-8", "replace")
     except OSError:
         return ""
-    finally:
-        os.close(descriptor)
 
 
 def _number(folder: int, name: str) -> int | None:

@@ -68,12 +68,13 @@ def snapshot_object(
         "mapped_bytes": _mapped(snapshot),
         "working_set_bytes": round(float(usage.in_use(snapshot).sum())) if known else None,
         "longest_pause_ms": None if measured is None else round(measured.longest_pause * 1000, 3),
-        "frames_cpu": None if snapshot.frames is None else snapshot.frames.cpu,
         "memory": _memory(snapshot, threshold, estimator),
         "estimate": _estimate(snapshot, estimator) if known else None,
         **_owners(snapshot, estimator),
         "regions": _regions(snapshot),
     }
+    if snapshot.frames is not None:
+        result["frames_cpu"] = snapshot.frames.cpu
     for field in _DECLARED:
         value = getattr(snapshot, field.name)
         if value is not None or not field.parts:

@@ -27,6 +27,7 @@ class Composition:
         root: where /proc is.
         rng: chooses frames; another one each time where None.
         budget: share of one CPU for drawing frames; 0 for none.
+        whole: whether the snapshots are of all memory, so that ``MemFree`` is theirs.
         owners_budget: share of one CPU for telling to whom they are charged, drawing them included; 0 for none.
         clock: seconds, monotonic.
         cpu_clock: CPU seconds of the calling thread.
@@ -38,6 +39,7 @@ class Composition:
         rng: np.random.Generator | None = None,
         *,
         budget: float = BUDGET,
+        whole: bool = True,
         owners_budget: float = owners.BUDGET,
         clock: Callable[[], float] = time.monotonic,
         cpu_clock: Callable[[], float] = READERS.thread_time,
@@ -45,6 +47,7 @@ class Composition:
         self._root = root
         self._rng = rng if rng is not None else np.random.default_rng()
         self._budget = budget
+        self._whole = whole
         self._owners_budget = owners_budget
         self._clock = clock
         self._cpu_clock = cpu_clock
@@ -113,15 +116,15 @@ class Composition:
         if self._sampler is not None:
             try:
                 # many reads: one deadline for all of them
-                frames, whose = READERS.ask(partial(self._looked, self._sampler, snapshot))
+                frames, whose = READERS.ask(partial(self._drawn, self._sampler, snapshot))
             except (SourceError, OSError) as error:
                 self.close()
                 self.reason = f"what memory is made of is not known any more: {error}"
-        return replace(
-            snapshot, frames=frames, owners=whose, pressure=self._pressure.read(), free=free_bytes(self._root)
-        )
+        free = free_bytes(self._root) if self._whole else None
+        return replace(snapshot, frames=frames, owners=whose, pressure=self._pressure.read(), free=free)
 
-    def _looked(self, sampler: FrameSampler, snapshot: Snapshot) -> tuple[Frames | None, Owners | None]:
+    def _drawn(self, sampler: FrameSampler, snapshot: Snapshot) -> tuple[Frames | None, Owners | None]:
+        """What frames in each region are, and whose memory it is, as far as that can be told."""
         frames = sampler.look(snapshot)
         if self._owners is None:
             return frames, None
