@@ -211,15 +211,6 @@ def status(state: str, text: str = "", time: float = 0.0) -> Status:
     return Status(state, text, time, WALL + time)  # type: ignore[arg-type]
 
 
-def feed_all(app: object, events: Iterable[object]) -> None:
-    """Hand each event to the app's history at once, and only the last to its panes."""
-    events = list(events)
-    for event in events[:-1]:
-        if isinstance(event, Snapshot):
-            app.history.append(event)  # type: ignore[attr-defined]
-    app.feed(events[-1])  # type: ignore[attr-defined]
-
-
 PARTS = (
     "kernel",
     "code",

@@ -24,7 +24,8 @@ The working set at T is all other memory: what was used within T (`damontui.anal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -263,6 +264,8 @@ class Ledger:
         return found
 
 
+PIECES_KEPT = 400_000
+"""Pieces of past moments that are kept to be drawn: 20 MB."""
 EVERY = 1.0
 """Seconds from one row of a `Learned` to the next at least."""
 
@@ -282,6 +285,9 @@ class Learned(Ledger):
         self.past = past
         self.hindsight = Hindsight(past, final=self._final, forget=self._forget)
         self._open: tuple[float, Floats] = (-np.inf, self._rows)
+        self._drawn: deque[Snapshot] = deque()
+        self._pieces = 0
+        self._provisional: tuple[float, list[Snapshot]] = (-np.inf, [])
 
     def learn(self, most: int | None = None, *, skip: bool = False) -> bool:
         """See `Hindsight.learn`."""
@@ -306,19 +312,45 @@ class Learned(Ledger):
         return self.hindsight.about(moment)
 
     def _forget(self) -> None:
-        self._count = 0
+        self._count = self._pieces = 0
+        self._drawn.clear()
 
     def _final(self, snapshot: Snapshot, about: Callable[[], estimate.Estimate]) -> None:
         last = float(self._rows[self._count - 1, _ENDED]) if self._count else -np.inf
         if snapshot.time >= last + EVERY - 1e-9:
-            self._append(self._row(snapshot, about, last))
+            known = None if snapshot.measured is not None else about()
+            self._append(self._row(snapshot, known, last))
+            if known is not None:
+                self._drawn.append(_picture(known, snapshot, last))
+                self._pieces += len(self._drawn[-1])
+                while self._pieces > PIECES_KEPT and len(self._drawn) > 1:
+                    self._pieces -= len(self._drawn.popleft())
 
-    def _row(self, snapshot: Snapshot, about: Callable[[], estimate.Estimate], last: float) -> list[float]:
-        if snapshot.measured is not None:
+    @property
+    def settled(self) -> float:
+        """Up to which moment what is drawn does not change any more, source's clock."""
+        return self._drawn[-1].time if self._drawn else -np.inf
+
+    def walk(self, since: float, until: float, most: int | None = None) -> Iterator[Snapshot]:
+        """What is known of memory at moments of a time, to be drawn (`estimate.as_snapshot`), as `History.walk`."""
+        if self._provisional[0] != self.hindsight.until:
+            last, made = self.settled, []
+            for snapshot, about in self.hindsight.window():
+                if snapshot.time >= last + EVERY - 1e-9:
+                    made.append(_picture(about(), snapshot, last))
+                    last = snapshot.time
+            self._provisional = (self.hindsight.until, made)
+        found = [one for one in (*self._drawn, *self._provisional[1]) if one.time > since and one.began < until]
+        if most is not None and len(found) > most:
+            step = -(-len(found) // most)
+            found = found[(len(found) - 1) % step :: step]
+        return iter(found)
+
+    def _row(self, snapshot: Snapshot, known: estimate.Estimate | None, last: float) -> list[float]:
+        if known is None:
             found, total, watched = _idle_rows(snapshot, self.thresholds), snapshot.total_bytes, usage.watched(snapshot)
             used, length, held = float(usage.in_use(snapshot).sum()), snapshot.time - snapshot.began, float(total)
         else:
-            known = about()
             reached = [known.reaches(one) for one in self.thresholds]
             found = np.where(reached, known.idle_at(self.thresholds), np.nan)
             held, watched, length = known.total_bytes, known.watched_s, known.watched_s
@@ -334,13 +366,18 @@ class Learned(Ledger):
             rows = []
             for snapshot, about in self.hindsight.window():
                 if snapshot.time >= last + EVERY - 1e-9:
-                    rows.append(self._row(snapshot, about, last))
+                    rows.append(self._row(snapshot, about(), last))
                     last = snapshot.time
             self._open = (self.hindsight.until, np.reshape(rows, (len(rows), self._rows.shape[1])))
         return np.concatenate((settled, self._open[1]))
 
     def _settled(self, rows: Floats, threshold: float) -> Floats:
         return rows[~np.isnan(rows[:, self._column(threshold, 1)])]
+
+
+def _picture(known: estimate.Estimate, snapshot: Snapshot, last: float) -> Snapshot:
+    """It stands for the time since the moment before, as far as memory was watched."""
+    return estimate.as_snapshot(known, snapshot, max(last, known.time - max(known.watched_s, 1e-9)))
 
 
 def _lengths(rows: Floats) -> Floats:

@@ -10,10 +10,11 @@ from importlib import resources
 from pathlib import Path
 
 from damontui.commands.context import Context, Parser, add_target
-from damontui.config import parse_seconds
+from damontui.config import parse_count, parse_seconds
 from damontui.errors import SourceError, UsageError
 
 DEFAULT = "127.0.0.1:19317"
+MOST_GROUPS = 200
 
 EXAMPLES = f"""\
 examples:
@@ -46,9 +47,23 @@ def arguments(parser: Parser) -> None:
         help="seconds between two writings of that file (10)",
     )
     group.add_argument(
+        "--cgroups",
+        metavar="N",
+        type=_some_groups,
+        default=0,
+        help="also the N largest control groups, five series each (none; 20 is much)",
+    )
+    group.add_argument(
         "--unit", action="store_true", help="print a unit for systemd that starts this very program, and end"
     )
     group.add_argument("--force", action="store_true", help="replace a file of that name that is none of ours")
+
+
+def _some_groups(text: str) -> int:
+    count = parse_count(text, "--cgroups")
+    if count > MOST_GROUPS:
+        raise UsageError(f"--cgroups: {count:,} are more series than a host should have; at most {MOST_GROUPS}")
+    return count
 
 
 def need_library() -> None:
@@ -65,7 +80,8 @@ def run(context: Context) -> int:
         print(unit(context.program), end="")
         return 0
     need_library()
-    from damontui.commands.scrape import Exporter, Newest, Server, TextFile, is_loopback, parse_address
+    from damontui.commands.listening import is_loopback, parse_address
+    from damontui.commands.scrape import Exporter, Newest, Server, TextFile
     from damontui.output.metrics import Reading
 
     words, newest = context.words, Newest()
@@ -111,7 +127,7 @@ def run(context: Context) -> int:
                     failed = True
                 context.signals.resume()
 
-        last = Exporter(source, publish, _say).run(threading.Event())
+        last = Exporter(source, publish, _say, groups=words.cgroups).run(threading.Event())
         _say(last.text if last is not None and last.text else f"{about.title} ended")
     return 0
 

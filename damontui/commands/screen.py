@@ -14,8 +14,10 @@ from damontui.commands.context import Context
 from damontui.commands.signals import Ended, Signals
 from damontui.history import BUDGET, History
 from damontui.monitor import Monitor
+from damontui.session.session import Session
 from damontui.sources.active import ActiveSource
-from damontui.tui.app import DamontuiApp, ScreenOptions
+from damontui.tui.app import DamontuiApp
+from damontui.tui.options import ScreenOptions
 from damontui.tui.panes.output import OutputPane
 
 # back from the alternate screen, cursor on, mouse reports, bracketed paste, in-band resizes and kitty keys off
@@ -44,7 +46,9 @@ def show(
         Exception: what the screen died of; the terminal is restored by then.
     """
     history = History(context.settings.history or BUDGET)
-    app = DamontuiApp(Monitor(active.source, history), options=options(context), active=active, output=output)
+    span = context.settings.span_us
+    session = Session(Monitor(active.source, history), active=active, span=None if span is None else span / 1e6)
+    app = DamontuiApp(session, options=options(context), output=output)
     app.closes = close
     # the command line says in one line what happened, and shows where with --debug
     app._print_error_renderables = lambda: None  # type: ignore[method-assign]
@@ -71,8 +75,6 @@ def options(context: Context) -> ScreenOptions:
         values["theme"] = settings.theme
     if settings.screenshots is not None:
         values["screenshots"] = os.path.expanduser(settings.screenshots)
-    if settings.span_us is not None:
-        values["span"] = settings.span_us / 1e6
     return ScreenOptions(**values)
 
 

@@ -10,7 +10,7 @@ import errno
 import os
 import pwd
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -318,6 +318,10 @@ def children(root: Root, pid: int) -> list[int]:
         except (SourceError, ValueError):
             continue
     return sorted(found) if listed else _children_by_parent(root, pid)
+
+
+Around = Callable[[Root, Sequence[int]], list[int]]
+"""From processes to all that belong to them, they among them."""
 
 
 def descendants(root: Root, pids: Sequence[int]) -> list[int]:

@@ -578,6 +578,7 @@ _LEFT_OUT = {
     "measured": "counted bytes (each region becomes a share of samples)",
     "frames": "what page frames held",
     "owners": "whose memory it is",
+    "pressure": "how hard memory was pressed",
     "free": "how much memory was free",
     "watched": "how long memory had been watched",
 }

@@ -438,11 +438,20 @@ class _Processes:
     Args:
         pids: as asked for.
         children: whether theirs are followed.
+        around: the processes that belong to those given, they among them.
     """
 
     def __init__(
-        self, root: Root, pids: tuple[int, ...], *, children: bool, program: str, wall: Callable[[], float]
+        self,
+        root: Root,
+        pids: tuple[int, ...],
+        *,
+        children: bool,
+        around: process_files.Around,
+        program: str,
+        wall: Callable[[], float],
     ) -> None:
+        self._around = around
         self._root = root
         self._pids = pids
         self._children = children
@@ -459,7 +468,7 @@ class _Processes:
                 self._known[pid] = identify(self._root, pid, self._program)
         pids = list(self._pids)
         if self._children:
-            pids += [p for p in process_files.descendants(self._root, pids) if p not in pids]
+            pids += [p for p in self._around(self._root, pids) if p not in pids]
         alive = []
         for pid in pids:
             now = process_files.stat(self._root, pid)
@@ -518,19 +527,21 @@ def processes(
     attrs: Attrs,
     *,
     children: bool = False,
+    around: process_files.Around = process_files.descendants,
+    title: str = "",
     program: str = "damontui",
     wall: Callable[[], float] = time.time,
     **options: Any,
 ) -> OwnKdamond:
-    """A source of processes' virtual memory, and of their children's where asked for."""
-    watched = _Processes(root, pids, children=children, program=program, wall=wall)
+    """A source of processes' virtual memory, and of their children's (or who is ``around``) where asked for."""
+    watched = _Processes(root, pids, children=children, around=around, program=program, wall=wall)
     residence = Residence(root, watched.names, clock=options.get("clock", time.monotonic))
     return OwnKdamond(
         root,
         "vaddr",
         watched.targets,
         attrs,
-        title=watched.title(),
+        title=title or watched.title(),
         memory=residence.fill,  # which names what it cuts
         farewell=watched.farewell,
         program=program,

@@ -135,6 +135,8 @@ class ProcessSource(Live):
         max_pause: seconds that clearing the accessed bits may hold a process up, as far as can be predicted.
         window: the longest time that the working set is told for, seconds.
         children: whether children are followed as they come and go.
+        around: the processes that belong to those given, they among them; their children, where it is not said.
+        title: for the title bar; who the processes are, where left out.
         target: the word on the command line that leads here; the PIDs where left out.
         program: how to start this program, for remedies to copy.
         enabled: the switch at the start.
@@ -157,6 +159,8 @@ class ProcessSource(Live):
         max_pause: float = MAX_PAUSE,
         window: float = WINDOW,
         children: bool = False,
+        around: files.Around = files.descendants,
+        title: str = "",
         target: str = "",
         program: str = "damontui",
         enabled: bool = True,
@@ -177,6 +181,8 @@ class ProcessSource(Live):
         self._max_pause = max_pause
         self._window = window
         self._children = children
+        self._around = around
+        self._called = title
         self._program = program
         if locks is None and root.folder == Path("/"):
             locks = watch_lock.folder()
@@ -367,6 +373,7 @@ class ProcessSource(Live):
             window=self._window,
             max_pause=self._max_pause,
             children=self._children,
+            around=self._around,
             clock=self._clock,
             cpu_clock=self._cpu_clock,
             program=self._program,
@@ -383,6 +390,8 @@ class ProcessSource(Live):
         return spent
 
     def _title(self) -> str:
+        if self._called:
+            return self._called
         found = {who.pid: who for who in self._who}
         parts = []
         for pid in self._pids:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from damontui import units
 from damontui.analysis import savings
+from damontui.analysis.heatmap import Place, region_at
 from damontui.analysis.savings import NamedOwner
 from damontui.damon import metrics
 from damontui.damon.snapshot import Ints, Snapshot
@@ -145,3 +146,33 @@ def holders(snapshot: Snapshot, listing: Listing, threshold: float) -> list[Name
     else:
         found.sort(key=lambda one: -int(getattr(one, listing.holder_sort)))
     return found[::-1] if listing.reverse else found
+
+
+def order(snapshot: Snapshot, listing: Listing, threshold: float) -> list[int]:
+    """Of each row listed its region, or the largest of its name."""
+    if listing.grouped:
+        return [one.largest for one in holders(snapshot, listing, threshold)]
+    return [int(region) for region in rows(snapshot, listing)]
+
+
+def selected(snapshot: Snapshot, listing: Listing, order: list[int], cursor: Place | None) -> int | None:
+    """The row that the cursor is in; None where it is in none."""
+    region = None if cursor is None else region_at(snapshot, cursor)
+    if region is None:
+        return None
+    if listing.grouped:
+        if not snapshot.names:
+            same = [row for row, one in enumerate(order) if snapshot.target[one] == snapshot.target[region]]
+            return same[0] if same else None
+        name = snapshot.names[region]
+        return next((row for row, one in enumerate(order) if snapshot.names[one] == name), None)
+    return order.index(region) if region in order else None
+
+
+def moved(snapshot: Snapshot, listing: Listing, order: list[int], cursor: Place | None, by: int) -> int | None:
+    """The region some rows further down; the first where the cursor is in none, None where nothing is listed."""
+    if not order:
+        return None
+    here = selected(snapshot, listing, order, cursor)
+    row = 0 if here is None else max(0, min(here + by, len(order) - 1))
+    return order[row]

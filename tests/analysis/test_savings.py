@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from damontui.analysis import savings
-from damontui.analysis.estimate import past
+from damontui.analysis import heatmap, savings
+from damontui.analysis.estimate import as_snapshot, past
 from damontui.analysis.savings import THRESHOLDS, Estimate, Learned, Ledger
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Measured, Snapshot, Truth, ints
+from damontui.damon.snapshot import FRAME_KINDS, Frames, Measured, Snapshot, Truth, ints
 from damontui.history import History
 from damontui.operations.scenes import scene
 from damontui.sources.choose import Options, choose
@@ -87,8 +89,6 @@ def test_the_true_share_comes_from_the_percentiles(seconds: float, share: float)
 
 
 def test_percentiles_over_time_are_weighted_by_how_long_a_value_held() -> None:
-    import numpy as np
-
     values, lengths = np.array([5.0, 1.0, 3.0]), np.array([1.0, 8.0, 1.0])
     assert savings.over_time(values, lengths, (0, 50, 80, 90, 100)) == (1, 1, 1, 3, 5)
 
@@ -297,6 +297,63 @@ def test_the_newest_moment_is_asked_for_once_a_second_and_a_flood_is_a_gap() -> 
     then = learned.about(made[50].time, 20)
     assert then is not None
     assert then.time == made[50].time
+
+
+def test_what_is_known_of_the_past_can_be_drawn_and_is_corrected() -> None:
+    made = [one.snapshot for one in moments(scene("steady", 5), 5, Attrs(), 60.0)]
+    history = kept(made[: len(made) // 2])
+    learned = Learned(history)
+    learned.update(history)
+    assert learned.settled < history.last.time  # type: ignore[union-attr]
+    found = list(learned.walk(-math.inf, math.inf))
+    assert [one.time for one in found] == sorted({one.time for one in found})
+    assert found[-1].time >= made[len(made) // 2 - 1].time - 1
+    assert all(b.began >= a.time - 1e-9 for a, b in itertools.pairwise(found))
+    axis = heatmap.make_axis(heatmap.extent(made[-1], heatmap.stride_for(1)), 48, stride=heatmap.stride_for(1))
+    raster = heatmap.Raster(axis, 2.0, "idle")
+    raster.update(learned, 0, 40)
+    for one in made[len(made) // 2 :]:
+        history.append(one)
+    before = learned.settled
+    learned.update(history)
+    raster.forget(before)
+    raster.update(learned, 0, 40)
+    fresh = heatmap.Raster(axis, 2.0, "idle")
+    fresh.update(learned, 0, 40)
+    # what was drawn while it could still be corrected is as if it was drawn now
+    kept_, anew = raster.values(0, 29), fresh.values(0, 29)
+    assert np.array_equal(np.isnan(kept_), np.isnan(anew))
+    assert np.nanmax(np.abs(kept_ - anew)) < 3.0
+    assert np.nanmin(anew[-1]) < -40
+    assert np.nanmax(anew[-1]) > -20
+    history.clear()
+    learned.update(history)
+    assert list(learned.walk(-math.inf, math.inf)) == []
+
+
+def test_pictures_of_the_past_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(savings, "PIECES_KEPT", 100)
+    history = kept(make.steady(200))
+    learned = Learned(history)
+    learned.update(history)
+    assert sum(len(one) for one in learned.walk(-math.inf, learned.settled)) <= 100
+    assert len(list(learned.walk(-math.inf, math.inf, 3))) <= 3
+
+
+def test_what_is_free_or_not_known_is_not_drawn() -> None:
+    counts = np.zeros((2, len(FRAME_KINDS)), np.int64)
+    counts[0, FRAME_KINDS.index("free")] = 900
+    counts[1, FRAME_KINDS.index("anon")] = 100
+    frames = Frames(counts, ints([0, 0]), ints([0, 0]))
+    rows = [(0, 9 * GIB, 0, 0), (9 * GIB, 10 * GIB, 9, 0)]
+    made = [make.snapshot(rows, t + 1.0, frames=frames) for t in range(20)]
+    drawn = as_snapshot(past(made), made[-1], 19.0)
+    assert drawn.start.tolist() == [9 * GIB]
+    assert heatmap.values_of(drawn, "idle").tolist() == pytest.approx([20.0])
+    assert (drawn.time, drawn.began) == (20.0, 19.0)
+    seen = [replace(one, frames=None) for one in made]
+    both = as_snapshot(past(seen), seen[-1], 19.0)
+    assert heatmap.values_of(both, "idle").tolist() == pytest.approx([-20.0, 20.0])
 
 
 def test_idle_for_longer_than_it_was_watched_is_not_known() -> None:
