@@ -14,6 +14,7 @@ from damontui.commands.screen import _Abandoned, _session, options
 from damontui.errors import UsageError
 from damontui.history import BUDGET, History
 from damontui.monitor import Monitor
+from damontui.session.session import Session
 from damontui.tui.served import LookedAt, ServedApp
 
 _PR_SET_PDEATHSIG = 1
@@ -31,7 +32,8 @@ def show(call: Call) -> int:
     with call.open() as source:
         history = History(call.settings.history or BUDGET)
         monitor = Monitor(LookedAt(source), history)
-        app = ServedApp(monitor, options=options(call))
+        span = call.settings.span_us
+        app = ServedApp(Session(monitor, span=None if span is None else span / 1e6), options=options(call))
         app._print_error_renderables = lambda: None  # type: ignore[method-assign]
         # a source that does not come back is left all the same, and its thread ends with the process
         with contextlib.suppress(_Abandoned):
