@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from importlib import resources
 from pathlib import Path
 
-from damontui.commands.call import Call, Parser, add_target
+from damontui.commands.context import Context, Parser, add_target
 from damontui.config import parse_count, parse_seconds
 from damontui.errors import SourceError, UsageError
 
@@ -74,17 +74,17 @@ def need_library() -> None:
         )
 
 
-def run(call: Call) -> int:
+def run(context: Context) -> int:
     """Export until a signal comes or the target ends."""
-    if call.words.unit:
-        print(unit(call.program), end="")
+    if context.words.unit:
+        print(unit(context.program), end="")
         return 0
     need_library()
     from damontui.commands.listening import is_loopback, parse_address
     from damontui.commands.scrape import Exporter, Newest, Server, TextFile
     from damontui.output.metrics import Reading
 
-    words, newest = call.words, Newest()
+    words, newest = context.words, Newest()
     address = parse_address(words.listen or DEFAULT) if words.listen or not words.textfile else None
     file = None
     if words.textfile:
@@ -94,7 +94,7 @@ def run(call: Call) -> int:
         if address is not None:
             server = Server(*address, newest)
             stack.callback(server.server_close)
-        source = stack.enter_context(call.open(word(call)))
+        source = stack.enter_context(context.open(word(context)))
         if file is not None:
             stack.enter_context(file)
         about = source.describe()
@@ -117,7 +117,7 @@ def run(call: Call) -> int:
             nonlocal failed
             newest.reading = reading
             if file is not None:
-                call.endings.defer()  # a signal must not come between a file and its name
+                context.signals.defer()  # a signal must not come between a file and its name
                 try:
                     file.take(reading)
                     failed = False
@@ -125,7 +125,7 @@ def run(call: Call) -> int:
                     if not failed:
                         _say(f"{error}; tried again")
                     failed = True
-                call.endings.resume()
+                context.signals.resume()
 
         last = Exporter(source, publish, _say, groups=words.cgroups).run(threading.Event())
         _say(last.text if last is not None and last.text else f"{about.title} ended")
@@ -139,13 +139,13 @@ def unit(program: str) -> str:
     return text.replace("/usr/bin/damontui", program.replace("%", "%%").replace("$", "$$"), 1)
 
 
-def word(call: Call) -> str:
+def word(context: Context) -> str:
     """The target's word: DAMON_STAT where none was named, here or in the settings. Raises `UsageError`."""
-    if call.words.target is None and call.words.process is None and call.settings.target == "auto":
+    if context.words.target is None and context.words.process is None and context.settings.target == "auto":
         return "stat"
-    if call.words.target == "-":
+    if context.words.target == "-":
         raise UsageError("-: a record that comes through a pipe is not exported; run damontui export where it is made")
-    return call.target
+    return context.target
 
 
 def _say(sentence: str) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from textual_serve.server import Server
 
-from damontui.commands.endings import Ended, Endings
+from damontui.commands.signals import Ended, Signals
 from damontui.errors import SourceError, UsageError
 
 _log = logging.getLogger(__name__)
@@ -128,8 +128,8 @@ def _sockets(pages: tuple[str, ...]) -> list[str]:
     return ["'self'", *(one.replace("http", "ws", 1) for one in pages if "[" not in one)]
 
 
-def serve(command: str, address: str, port: int, url: str | None, endings: Endings) -> int:
-    """Serve until a signal comes, which `Endings` raises. Raises `SourceError` where it cannot listen there."""
+def serve(command: str, address: str, port: int, url: str | None, endings: Signals) -> int:
+    """Serve until a signal comes, which `Signals` raises. Raises `SourceError` where it cannot listen there."""
     page = Page(command, address, port, url)
     try:
         asyncio.run(_serve(page, endings))
@@ -141,7 +141,7 @@ def serve(command: str, address: str, port: int, url: str | None, endings: Endin
     return 0
 
 
-async def _serve(page: Page, endings: Endings) -> None:
+async def _serve(page: Page, endings: Signals) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def leave() -> None:

@@ -6,7 +6,7 @@ import importlib.util
 import shlex
 import sys
 
-from damontui.commands.call import Call, Parser, add_screen, add_target
+from damontui.commands.context import Context, Parser, add_screen, add_target
 from damontui.commands.listening import is_loopback, parse_address
 from damontui.errors import SourceError, UsageError
 
@@ -45,19 +45,19 @@ def need_library() -> None:
         )
 
 
-def run(call: Call) -> int:
+def run(context: Context) -> int:
     """Serve until a signal comes."""
-    words = call.words
+    words = context.words
     if words.session:
         from damontui.commands.serve_session import show
 
-        return show(call)
+        return show(context)
     need_library()
     address, port = parse_address(words.listen or DEFAULT, default=19318)
     if words.url is None and address in ("0.0.0.0", "::"):
         raise UsageError(f"--listen: no browser can go to {address}; say with --url what the page's address is")
-    call.settings  # noqa: B018 - wrong settings are said before anything is served
-    if call.settings.target == "-":
+    context.settings  # noqa: B018 - wrong settings are said before anything is served
+    if context.settings.target == "-":
         raise UsageError("-: a record that comes through a pipe is read once, and each browser begins anew; use a file")
     from damontui.commands.page_server import serve
 
@@ -66,10 +66,10 @@ def run(call: Call) -> int:
             f"damontui: whoever reaches {address} sees what this machine's memory is used for: there is no password",
             file=sys.stderr,
         )
-    return serve(session(call), address, port, words.url, call.endings)
+    return serve(session(context), address, port, words.url, context.signals)
 
 
-def session(call: Call) -> str:
+def session(context: Context) -> str:
     """The shell's command that shows the target to one browser: this one's own words, without those of serving."""
     given, left_out, skip = [], {"--listen", "--url"}, False
     for word in _own_words():
@@ -80,7 +80,7 @@ def session(call: Call) -> str:
             skip = not equals
         else:
             given.append(word)
-    return f"exec {call.program} {shlex.join([*given, '--session'])}"
+    return f"exec {context.program} {shlex.join([*given, '--session'])}"
 
 
 def _own_words() -> list[str]:

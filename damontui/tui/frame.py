@@ -13,8 +13,8 @@ from damontui.errors import DamontuiError
 from damontui.history import History
 from damontui.tui.listing import Listing
 
-Mode = Literal["rate", "temperature", "idle"]
-"""What the heatmap's colour means."""
+Mode = Literal["rate", "temperature", "idle", "estimate"]
+"""What the heatmap's colour means; ``estimate`` is idle time as estimated, address by address."""
 
 WORTH_WAITING = 2.0
 """Seconds: of an aggregation that is shorter nobody asks when it is due."""

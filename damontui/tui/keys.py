@@ -83,7 +83,7 @@ TABLE: tuple[Key, ...] = (
     Key("savings", "v", "savings", "savings", "what could be saved, or the idle times", "Savings"),
     Key("threshold_longer", "greater_than_sign", "threshold(1)", "", "idle counts after a longer time", "Savings"),
     Key("threshold_shorter", "less_than_sign", "threshold(-1)", "", "… , a shorter one", "Savings"),
-    Key("colour", "c", "colour", "colour", "what the colour means: access rate, temperature, idle age", "View"),
+    Key("colour", "c", "colour", "colour", "what the colour means: rate, temperature, idle age, estimate", "View"),
     Key("percentiles", "p,a", "percentiles", "percentiles", "11 idle time percentiles, or all 101", "View"),
     Key("rule", "K", "rule", "", "idle times as estimated, or by the kernel's own rule", "View"),
     Key("regions", "1", "maximise('regions')", "", "regions alone (again: all panes)", "Panes"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from damontui.tui.frame import Mode
 from damontui.tui.themes import DARK
 
-MODES: tuple[Mode, ...] = ("rate", "temperature", "idle")
+MODES: tuple[Mode, ...] = ("rate", "temperature", "idle", "estimate")
 
 
 @dataclass(frozen=True, slots=True)

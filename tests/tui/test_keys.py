@@ -117,11 +117,19 @@ async def test_plus_and_minus_change_the_span() -> None:
 async def test_c_goes_through_what_the_colour_means() -> None:
     async with running() as (app, pilot):
         seen = []
-        for _ in range(4):
+        for _ in range(5):
             seen.append(app.explorer.mode)
             await pilot.press("c")
-        assert seen == ["rate", "temperature", "idle", "rate"]
-        assert "temperature" in str(app.query_one(RegionsPane).border_title)
+        assert seen == ["rate", "temperature", "idle", "estimate", "rate"]
+        pane = app.query_one(RegionsPane)
+        assert "temperature" in str(pane.border_title)
+        await pilot.press("c")
+        by_region = pane.text()
+        await pilot.press("c")
+        assert "idle time, estimated" in str(pane.border_title)
+        assert pane.text().splitlines()[-1] == by_region.splitlines()[-1]  # the same scale
+        # nothing is idle for longer than it was watched, where the kernel's ages were older
+        assert pane.text() != by_region
 
 
 @pytest.mark.parametrize("key", ["p", "a"])
