@@ -23,11 +23,12 @@ window the decision is final: the fixed lag. Until then later snapshots still ta
 
 The interval. The same decisions are made with a stricter and with a more lenient pair of thresholds (`_DECISIONS`);
 the times of last touch that follow bound the idle time from above and below. When in its aggregation a touch came is
-not known, so the bounds are one aggregation wider above and `_EARLY` below. From the lower end is taken what idle
-memory may hide: where ``m`` looks found nothing, at most the share ``3 / m`` of pages was in use, with 95 %
-confidence (the rule of three). The thresholds were set so that on the scenes and seeds that were tuned on the
-interval of all memory holds the truth in 95 of 100 moments; they are not derived from a likelihood (``python -m
-tests.bench accuracy`` says how often it does on others).
+not known, so the bounds are one aggregation wider above and `_EARLY` below. What has just begun or ceased inside of a
+region may not have been seen yet, so both ends are `_GRAIN` of a region of mean size further apart: with more regions
+the interval is narrower. From the lower end is taken what idle memory may hide: where ``m`` looks found nothing, at
+most the share ``3 / m`` of pages was in use, with 95 % confidence (the rule of three). The thresholds were set so
+that on the scenes and seeds that were tuned on the interval of all memory holds the truth in 95 of 100 moments; they
+are not derived from a likelihood (``python -m tests.bench accuracy`` says how often it does on others).
 
 What is assumed: that samples fall evenly on a region's pages; that rates last for a few aggregations; that a piece is
 touched all over, if seldom. What cannot be seen: accesses in a part of a region that was joined and rounded down to a
@@ -49,6 +50,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.analysis import frames
+from damontui.damon.attrs import Attrs
 from damontui.damon.metrics import percentiles_of
 from damontui.damon.snapshot import Ints, Snapshot
 from damontui.errors import UsageError
@@ -654,6 +656,46 @@ def _region_of(found: Estimate, snapshot: Snapshot) -> Ints:
             chosen = regions[np.maximum(at, 0)]
             region[mine] = np.where((at >= 0) & (found.start[mine] < snapshot.end[chosen]), chosen, -1)
     return region
+
+
+_UNSURE = 0.9
+"""An uncertainty from which on nothing is shown of a piece."""
+_MILLISECOND = Attrs(sample_us=1_000, aggr_us=1_000, goal=None)
+
+
+def as_snapshot(found: Estimate, snapshot: Snapshot, began: float) -> Snapshot:
+    """An estimate in the form of a snapshot, to be drawn as one: pieces are regions, and their ages milliseconds.
+
+    Left out are pieces of which nothing is known, and those that are mostly free or the kernel's own. Rates are not
+    told: ``nr_accesses`` is 1 where a piece was touched in the last aggregation.
+
+    Args:
+        found: of the snapshot's moment.
+        snapshot: what it is of.
+        began: from when on it stands for what was.
+    """
+    held = found.bytes / np.maximum(found.end - found.start, 1)
+    full = np.ones(len(held), np.bool_) if snapshot.resident is not None else held >= 0.5
+    # of what was touched lately the bounds are an aggregation or two apart, which is nothing
+    sure = (found.uncertainty < _UNSURE) | (found.most_s <= 3.0 * found.aggregation_s)
+    keep = full & (found.bytes > 0) & sure
+    used = (found.idle_s <= 0)[keep]
+    milliseconds = np.where(used, found.used_s[keep], found.idle_s[keep]) * 1000
+    return replace(
+        snapshot,
+        began=began,
+        start=found.start[keep],
+        end=found.end[keep],
+        nr_accesses=used.astype(np.int64),
+        age=np.maximum(np.rint(milliseconds).astype(np.int64) - 1, 0),
+        target=found.target[keep],
+        targets=found.targets,
+        attrs=_MILLISECOND,
+        next_attrs=_MILLISECOND,
+        resident=np.rint(found.bytes[keep]).astype(np.int64),
+        names=(),
+        frames=None,
+    )
 
 
 def past(snapshots: Sequence[Snapshot], pieces: int = PIECES) -> Estimate:

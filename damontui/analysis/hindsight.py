@@ -24,8 +24,6 @@ _STRIDE = 64
 """Snapshots from one mark to the next, at first."""
 _BATCH = 8
 """Decisions that become final at once: less work."""
-_CHUNK = 128
-"""Snapshots that are asked of a history at once."""
 
 
 class Past(Protocol):
@@ -44,8 +42,8 @@ class Entries(Past, Protocol):
     def after(self, time: float) -> float | None:
         """When the first entry that ended after ``time`` ended; None where there is none."""
 
-    def resolution_at(self, time: float) -> float:
-        """Seconds that the entry kept for ``time`` stands for; 0 where there is none."""
+    def walk(self, since: float, until: float, most: int | None = None) -> Iterator[Snapshot]:
+        """The snapshots of `between` one by one."""
 
 
 class Hindsight:
@@ -204,15 +202,8 @@ class _Reach:
 
 
 def _following(past: Entries, since: float) -> Iterator[Snapshot]:
-    """All snapshots that ended after a moment, oldest first, few of them unpacked at a time."""
-    while (first := past.after(since)) is not None:
-        found = past.between(since, first + _CHUNK * max(past.resolution_at(first), 1e-3))
-        for snapshot in found:
-            if snapshot.time > since:
-                yield snapshot
-        if not found or found[-1].time <= since:
-            return
-        since = found[-1].time
+    """All snapshots that ended after a moment, oldest first, one unpacked at a time."""
+    return (snapshot for snapshot in past.walk(since, math.inf) if snapshot.time > since)
 
 
 def hindsight(snapshots: Sequence[Snapshot], moment: float) -> Estimate | None:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from damontui import units
-from damontui.commands.call import Call, Parser, add_target
-from damontui.commands.endings import Ended
+from damontui.commands.context import Context, Parser, add_target
 from damontui.commands.progress import Progress
+from damontui.commands.signals import Ended
 from damontui.config import parse_seconds
 from damontui.damon.snapshot import Description, Snapshot, Status
 from damontui.errors import SourceError, UsageError
@@ -44,17 +44,17 @@ def arguments(parser: Parser) -> None:
     group.add_argument("--json", action="store_true", help="one JSON object")
 
 
-def run(call: Call) -> int:
+def run(context: Context) -> int:
     """Watch, compute, print; Ctrl-C ends the watching, and what is known by then is printed."""
     from damontui.analysis.size import Sizer
     from damontui.output import size
 
     sizer, progress, status = Sizer(), Progress(), 0
     try:
-        if os.path.isfile(call.target) and not call.target.endswith(".cfg"):
-            description = _record(call, sizer.add, progress)
+        if os.path.isfile(context.target) and not context.target.endswith(".cfg"):
+            description = _record(context, sizer.add, progress)
         else:
-            description, status = _watch(call, sizer.add, progress)
+            description, status = _watch(context, sizer.add, progress)
     finally:
         progress.clear()
     found = sizer.size()
@@ -62,30 +62,30 @@ def run(call: Call) -> int:
         raise SourceError(
             f"cannot tell how small {description.title} could be", "no whole aggregation with regions came"
         )
-    if call.words.json:
+    if context.words.json:
         print(escaped(json.dumps(size.object_of(found, description.target), allow_nan=False)), flush=True)
     else:
         print(size.text_of(found, description), flush=True)
     return status
 
 
-def _record(call: Call, add: Callable[[Snapshot], None], progress: Progress) -> Description:
+def _record(context: Context, add: Callable[[Snapshot], None], progress: Progress) -> Description:
     from damontui.records import files
     from damontui.records.sound import MEMORY
 
-    if call.words.seconds is not None:
+    if context.words.seconds is not None:
         raise UsageError("--for: a record is taken as a whole")
-    path = Path(call.target)
+    path = Path(context.target)
     progress.show(f"reading {path} …")
-    table = files.read(path, memory=call.settings.memory or MEMORY)
+    table = files.read(path, memory=context.settings.memory or MEMORY)
     for snapshot in table:
         add(snapshot)
     return table.description
 
 
-def _watch(call: Call, add: Callable[[Snapshot], None], progress: Progress) -> tuple[Description, int]:
-    seconds = FOR_S if call.words.seconds is None else call.words.seconds
-    with call.open() as source:
+def _watch(context: Context, add: Callable[[Snapshot], None], progress: Progress) -> tuple[Description, int]:
+    seconds = FOR_S if context.words.seconds is None else context.words.seconds
+    with context.open() as source:
         description = source.describe()
         if description.reason:
             progress.clear()

@@ -363,7 +363,7 @@ class Snapshot:
         return int(self.memory.sum())
 
 
-BESIDE: tuple[Field, ...] = tuple(one for one in fields_of(Snapshot) if not one.given and one.name != "targets")
+OPTIONAL: tuple[Field, ...] = tuple(one for one in fields_of(Snapshot) if not one.given and one.name != "targets")
 """What a snapshot may hold beside its regions, times, attributes and targets: a field with a default."""
 
 State = Literal["waiting", "on", "off", "gone", "ended"]

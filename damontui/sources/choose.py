@@ -407,7 +407,7 @@ def _masim(word: str, options: Options) -> Source:
 
 
 def _paddr(word: str, options: Options) -> Source:
-    from damontui.sources.kdamond import OWN, physical_memory
+    from damontui.sources.own_kdamond import OWN, physical_memory
 
     return physical_memory(
         options.root(),
@@ -454,7 +454,7 @@ def _process(pids: str, options: Options, *, word: str = "", around: Around | No
     root, numbers = options.root(), parse_pids(pids)
     more: dict[str, Any] = {"around": around or descendants, "title": title, "target": word or pids}
     if options.via == "damon" or (options.via is None and (options.take or damon_is_free(root))):
-        from damontui.sources.kdamond import OWN, processes
+        from damontui.sources.own_kdamond import OWN, processes
 
         # new mappings and children are looked for once a second, not once a minute
         base = replace(OWN, update_us=1_000_000)
@@ -487,13 +487,13 @@ def _name(word: str, options: Options) -> Source:
 
 
 def _kdamond(word: str, options: Options) -> Source:
-    from damontui.sources.watch import WatchSource
+    from damontui.sources.foreign_kdamond import ForeignKdamond
 
     number = word.partition(":")[2]
     if not number.isascii() or not number.isdigit():
         raise UsageError(f"target: {word!r} names no kdamond; write kdamond: and its PID, such as kdamond:123")
     _has_no_switch_of_ours(options, "somebody else's kdamond is only watched")
-    return WatchSource(options.root(), int(number), target=word, program=options.program)
+    return ForeignKdamond(options.root(), int(number), target=word, program=options.program)
 
 
 def _stream(word: str, options: Options) -> Source:

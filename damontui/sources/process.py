@@ -464,20 +464,3 @@ class ProcessSource:
             parts.append(f"{pid} ({who.comm})" if who is not None else str(pid))
         word = "process" if len(parts) == 1 else "processes"
         return f"{word} {', '.join(parts)}" + (" with children" if self._children else "")
-
-
-def available(root: Root, pid: int) -> str:
-    """Why that process cannot be watched this way, in one clause; "" where it can (nothing is cleared to find out)."""
-    who = files.stat(root, pid)
-    if who is None:
-        return "no such process"
-    if who.kernel_thread:
-        return "a thread of the kernel"
-    if who.ended:
-        return "a zombie"
-    if not root.exists(f"proc/{pid}/clear_refs"):
-        return "no clear_refs (CONFIG_PROC_PAGE_MONITOR)"
-    # smaps lets anybody open it as far as its mode goes; clear_refs is its owner's
-    if not root.writable(f"proc/{pid}/clear_refs"):
-        return f"belongs to {files.owner(root, pid) or 'another user'}"
-    return ""
