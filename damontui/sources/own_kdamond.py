@@ -447,7 +447,7 @@ class _Processes:
         pids: tuple[int, ...],
         *,
         children: bool,
-        around: process_files.Around,
+        around: process_files.Around = process_files.descendants,
         program: str,
         wall: Callable[[], float],
     ) -> None:

@@ -11,7 +11,9 @@ import pytest
 from damontui.damon.snapshot import Snapshot
 from damontui.errors import SourceError
 from damontui.kernel.root import Root
+from damontui.safe_text import is_shown
 from damontui.sources import cgroup
+from damontui.sources.catalog import catalog
 from damontui.sources.cgroup import GroupOfProcesses
 from damontui.sources.choose import KINDS, Options, choose
 from damontui.sources.process import ProcessSource
@@ -81,3 +83,17 @@ def test_a_word_leads_to_its_processes_through_proc(tmp_path: Path) -> None:
 
 def test_the_kind_is_listed() -> None:
     assert "cgroup:PATH" in [kind.form for kind in KINDS]
+
+
+def test_groups_are_listed_with_their_size_the_largest_first(tmp_path: Path) -> None:
+    fake = FakeCgroups(tmp_path)
+    fake.add("/system.slice", 30 * MIB)
+    fake.add("/system.slice/nginx.service", 20 * MIB)
+    fake.add("/none", 0)
+    fake.add("/odd\x1b[2J", 40 * MIB)
+    found = [entry for entry in catalog(Root(tmp_path), folder=tmp_path) if entry.section == "groups"]
+    paths = ["/odd\x1b[2J", "/system.slice", "/system.slice/nginx.service"]
+    assert [entry.word for entry in found] == [f"cgroup:{path}" for path in paths]
+    assert [entry.name for entry in found[1:]] == ["system", "nginx.service"]
+    assert found[2].detail == "20.0 MiB, /system.slice/nginx.service"
+    assert all(is_shown(entry.name + entry.detail) for entry in found)
