@@ -8,6 +8,7 @@ whole file over it, never truncated, and no link is written through.
 from __future__ import annotations
 
 import errno
+import fcntl
 import itertools
 import os
 import stat
@@ -280,6 +281,30 @@ def append(path: str | Path, what: str = "write") -> int:
         os.close(descriptor)
         raise SourceError(f"cannot {what} {path}", f"it is {odd}, not a file", "choose another file")
     os.set_blocking(descriptor, True)
+    return descriptor
+
+
+def lock(path: str | Path) -> int | None:
+    """A descriptor of an empty file of ours, made where there is none, that nobody else has locked.
+
+    None where somebody has. No link is followed, and nothing waits. Raises `SourceError` where it cannot be made.
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o600)
+    except (OSError, ValueError) as error:
+        why = _why(error) if isinstance(error, OSError) else str(error)
+        raise SourceError(f"cannot lock {path}", why) from error
+    try:
+        if odd := kind(os.fstat(descriptor).st_mode):
+            raise SourceError(f"cannot lock {path}", f"it is {odd}, not a file")
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
     return descriptor
 
 

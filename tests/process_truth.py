@@ -1,7 +1,8 @@
 """A child of known accesses: ``process_truth.py KIND HOT_MIB COLD_MIB``, in the kinds that smaps tells apart.
 
 ``one`` mapping, ``many`` (one a MiB), a ``file``'s pages, ``huge`` pages, or memory inherited by ``fork``: hot first,
-cold after it. Prints a line of JSON: the PID that touches, and the mappings' lowest and highest address.
+cold after it. ``moving``: for each line of standard input the next HOT_MIB are hot instead, in one mapping. Prints a
+line of JSON: the PID that touches, and the mappings' lowest and highest address; and a line for each move.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import ctypes
 import json
 import mmap
 import os
+import select
 import sys
 import tempfile
 import time
@@ -51,8 +53,15 @@ def main() -> None:
             return
     low, high = (f(part.ctypes.data + edge * part.nbytes for part in parts) for f, edge in ((min, 0), (max, 1)))
     print(json.dumps({"pid": os.getpid(), "low": low, "high": high}), flush=True)
-    parent = os.getppid()
+    parent, at = os.getppid(), 0
     while os.getppid() == parent:
+        if kind == "moving":
+            if select.select([sys.stdin], [], [], 0)[0] and sys.stdin.readline():
+                at = (at + hot) % (hot + cold)
+                print(time.monotonic(), flush=True)
+            parts[0][at : at + hot : mmap.PAGESIZE] += 1
+            time.sleep(0.02)
+            continue
         left = hot
         for part in parts:
             part[: min(left, part.nbytes) : mmap.PAGESIZE] += 1

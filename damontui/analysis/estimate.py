@@ -74,7 +74,9 @@ _LARGE = 30.0
 """A region of a thirtieth of all memory is large: there the whole of `touches` is asked for."""
 _EARLY = 3
 """Aggregations by which a last touch may have been missed where it was seldom looked at."""
-_RULE_OF_THREE = 3.0
+_GRAIN = 0.4
+"""Parts of a region of mean size that the interval is wider for, at each end (see above)."""
+RULE_OF_THREE = 3.0
 """−ln 0.05, rounded: looks at a share of pages that would have found it with 95 % confidence."""
 _SIMILAR_RATE, _SIMILAR_IDLE = 1.5, 0.03
 _AT_ONCE = 24_576
@@ -136,6 +138,8 @@ class Estimate:
     """Bytes that are free, of physical memory; None where that is not known (`bytes` then holds them)."""
     kernel: Interval | None = None
     """Bytes that the kernel uses itself, which DAMON cannot see; None where that is not known."""
+    grain: float = 0.0
+    """Bytes by which the ends of an interval are moved apart further: a part of a region that nobody saw."""
 
     def __post_init__(self) -> None:
         for array in (self.start, self.end, self.target, self.bytes, self.idle_s, self.least_s, self.most_s):
@@ -162,11 +166,13 @@ class Estimate:
 
     def idle_at(self, seconds: Sequence[float]) -> Floats:
         """`idle` at each of ``seconds``: least, found and most, shape ``(3, len(seconds))``."""
-        hidden = _RULE_OF_THREE * self.aggregation_s / (self.looks * np.maximum(self.least_s, self.aggregation_s))
+        hidden = RULE_OF_THREE * self.aggregation_s / (self.looks * np.maximum(self.least_s, self.aggregation_s))
         sure = self.bytes * (1.0 - np.minimum(1.0, hidden))
         wanted = np.asarray(seconds, np.float64)[:, None] - 1e-9
         pairs = ((self.least_s, sure), (self.idle_s, self.bytes), (self.most_s, self.bytes))
         least, found, most = ((ages >= wanted) @ weights for ages, weights in pairs)
+        reached = self.grain * np.array([self.reaches(one) for one in seconds])
+        least, most = np.maximum(least - reached, 0.0), np.minimum(most + reached, self.total_bytes)
         # what is free or the kernel's is a sample's guess: its error is independent of the other
         doubt = self._unseen_half()
         if doubt:
@@ -288,7 +294,7 @@ class Estimator:
         self._region = np.empty((0, 0), np.int64)  # of each piece in each column, -1: none; (columns, pieces)
         self._columns: list[_Column] = []
         self._targets: tuple[int, ...] = ()
-        self._since = self._until = -np.inf
+        self._since = self._until = self._final_until = -np.inf
         self._gap = True
         self._solution: _Solution | None = None
 
@@ -300,6 +306,19 @@ class Estimator:
         """Another that knows the same and goes its own way; it tells ``final`` what it finds final, or nobody."""
         other = copy(self)
         other._state, other._columns, other._final = self._state.copy(), list(self._columns), final
+        return other
+
+    def settled(self) -> Self:
+        """Another that knows what is final here, to go on from: the aggregations of the window are to be added again.
+
+        It is small, since it holds neither snapshots nor what was worked out of them.
+        """
+        other = copy(self)
+        other._state, other._columns, other._final, other._solution = self._state.copy(), [], None, None
+        other._region = self._region[:0]
+        if self._columns:
+            other._until = self._final_until
+            other._gap = not np.isfinite(self._final_until)  # what was lost in the window comes again as well
         return other
 
     @property
@@ -400,6 +419,7 @@ class Estimator:
             used,
             rate,
             self._targets,
+            grain=_GRAIN * float(self._bytes[which].sum()) / max(1, len(columns[-1].count)),
         )
         return _seen(found, columns[-1].snapshot)
 
@@ -519,6 +539,7 @@ class Estimator:
             self._state[_LOOKED] += solution.looked_s[index]
             self._state[_FELL] += solution.fell[index]
             _note(self._state, solution.touched[:, index], column)
+        self._final_until = self._columns[columns - 1].time
         del self._columns[:columns]
         self._region = self._region[columns:]
         self._solution = _Solution(

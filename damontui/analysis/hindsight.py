@@ -2,9 +2,10 @@
 
 `damontui.analysis.estimate` takes snapshots one after the other and corrects its newest moments as later ones arrive.
 To say what is known of a moment long ago, all of that would have to be done again up to there. So the estimator is
-copied every so often (a *mark*), and a moment is reached from the nearest mark before it, over the snapshots that the
-history still has, and `LAG` aggregations beyond. There are at most `MARKS` of them: every other one is dropped when
-they are too many, so that memory is bounded, and a moment is the more work the longer the history is.
+kept every so often as far as its decisions are final (a *mark*), and a moment is reached from the nearest mark before
+it, over the snapshots that the history still has, and `LAG` aggregations beyond. There are at most `MARKS` of them:
+every other one is dropped when they are too many, so that memory is bounded, and a moment is the more work the longer
+the history is.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from typing import Protocol
 from damontui.analysis.estimate import LAG, PIECES, Estimate, Estimator, Final
 from damontui.damon.snapshot import Snapshot
 
-MARKS = 64
-"""Most copies of the estimator: about 0.1 MB each on an ordinary map, 1 MB at the most pieces."""
+MARKS = 32
+"""Most copies of the estimator: about 10 KB each on an ordinary map, 0.4 MB at the most pieces."""
 _STRIDE = 64
 """Snapshots from one mark to the next, at first."""
 _BATCH = 8
@@ -74,7 +75,7 @@ class Hindsight:
     def _begin(self) -> None:
         self._epoch, self._generation = self._past.epoch, -1
         self._estimator = Estimator(self._pieces, batch=_BATCH, final=self._final)
-        self._marks: list[Estimator] = [self._estimator.copy()]
+        self._marks: list[Estimator] = [self._estimator.settled()]
         self._counted = -math.inf
         self._since_mark = 0
         self._stride = _STRIDE
@@ -131,7 +132,7 @@ class Hindsight:
         self._since_mark += 1
         if self._since_mark >= self._stride:
             self._since_mark = 0
-            self._marks.append(self._estimator.copy())
+            self._marks.append(self._estimator.settled())
             if len(self._marks) > MARKS:
                 del self._marks[1::2]
                 self._stride *= 2

@@ -6,6 +6,10 @@ import json
 import sys
 
 from damontui.commands.call import Call, Parser, add_settings
+from damontui.errors import SourceError
+
+PATIENCE = 60.0
+"""Seconds that looking at the machine may take: a kernel that does not answer is a finding, not a wait."""
 
 
 def arguments(parser: Parser) -> None:
@@ -46,8 +50,14 @@ def _paranoid(call: Call) -> int:
     return 0
 
 
+def _too_late() -> SourceError:
+    why = f"the kernel has not answered for {PATIENCE:g} s"
+    return SourceError("cannot look at this machine", why, "see which files hang: damontui --log FILE doctor")
+
+
 def run(call: Call) -> int:
     """Print the findings; finding an obstacle is no failure."""
+    call.endings.limit(PATIENCE, _too_late)
     if call.words.give_back:
         return _give_back(call)
     if call.words.paranoid:

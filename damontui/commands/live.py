@@ -16,9 +16,8 @@ def arguments(parser: Parser) -> None:
     add_screen(parser)
 
 
-def need_terminal(environ: Mapping[str, str]) -> None:
+def need_terminal(environ: Mapping[str, str], other: str = "damontui snapshot prints without a screen") -> None:
     """Refuse a screen where there is none, before anything large is imported. Raises `UsageError`."""
-    other = "damontui snapshot prints without a screen"
     for stream, name in (
         (sys.stdin, "standard input"),
         (sys.stdout, "standard output"),

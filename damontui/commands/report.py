@@ -19,7 +19,7 @@ from damontui.config import one_of, parse_count, parse_seconds
 from damontui.damon.snapshot import Interim, Snapshot
 from damontui.errors import SourceError, UsageError
 from damontui.files import refuse_there, whole
-from damontui.output.reports import numbers, results, select, text
+from damontui.output.reports import estimated, numbers, results, select, text
 from damontui.records import files
 from damontui.records.sound import MEMORY
 from damontui.records.table import Table, table_of
@@ -84,6 +84,14 @@ def arguments(parser: Parser) -> None:
     add("--time", select.parse_time, "A-B", "this time since the start: 60-120, 1m-2m")
     add("--target", lambda t: parse_count(t, "--target"), "ID", "of several targets, this one", dest="only_target")
     group = parser.add_argument_group("single styles")
+    rules = one_of("estimate", "kernel")
+    add(
+        "--idle",
+        lambda t: rules(t, "--idle"),
+        "RULE",
+        "idle times and working sets: estimate, from all snapshots, or kernel, DAMON's own rule, as damo has it "
+        "(estimate; kernel where --size, --rate or --age choose regions)",
+    )
     add(
         "--skip", lambda t: parse_count(t, "--skip"), "N", "wss: leave out the first snapshots (0; damo: 20)", default=0
     )
@@ -123,7 +131,7 @@ def run(call: Call) -> int:
         else:
             table, status = _measure(call, progress)
         progress.show(f"computing on {len(table):,} snapshots, {len(table.start):,} regions …")
-        data = _made(call, table, form)
+        data = _made(call, table, form, progress)
     finally:
         progress.clear()
     _put(data, output, force=words.force)
@@ -193,11 +201,22 @@ def _measure(call: Call, progress: Progress) -> tuple[Table, int]:
     return table_of(description, found), status
 
 
-def _made(call: Call, table: Table, form: str) -> bytes:
+def _rule(wanted: results.Idle | None, filters: select.Filters, intervals: numbers.Intervals) -> results.Idle:
+    """By what idle times are told: the estimate is of memory, not of regions that were chosen."""
+    chosen = [name for name in ("size", "rate", "age") if getattr(filters, name) is not None]
+    if chosen and wanted == "estimate":
+        raise UsageError(
+            f"--idle estimate: --{chosen[0]} chooses regions, which are the kernel's; leave one of them out"
+        )
+    if chosen or not intervals.known:
+        return "kernel"
+    return wanted or "estimate"
+
+
+def _made(call: Call, table: Table, form: str, progress: Progress) -> bytes:
     words = call.words
     filters = select.Filters(words.address, words.size, words.rate, words.age, words.time, words.only_target)
     intervals = numbers.intervals_of(table)
-    table, intervals = select.select(table, intervals, filters)
     options = results.Options(
         mode=words.heat,
         fold_idle=words.fold,
@@ -206,13 +225,30 @@ def _made(call: Call, table: Table, form: str) -> bytes:
         log=words.doubling,
         every=words.all,
     )
+    idle: results.Idle | None = _rule(words.idle, filters, intervals) if results.by_idle(words.style, options) else None
+    known = None
+    if idle == "estimate":
+        count = len(table)
+        known = estimated.learn(
+            table,
+            intervals,
+            filters,
+            words.style,
+            results.THRESHOLDS,
+            lambda done: progress.show(f"estimating from {done:,} of {count:,} snapshots …", often=True),
+        )
+        idle = "estimate" if known is not None else "kernel"
+    table, intervals = select.select(table, intervals, filters)
     look = _look(call, plain=words.output is not None)
     if form == "text":
         options = replace(options, columns=look.columns, rows=look.rows, fold_rows=look.fold_rows)
     elif form in PICTURES:
         options = replace(options, columns=_PICTURE[0], rows=_PICTURE[1], fold_rows=_PICTURE[1] // 30)
-    result = results.make(words.style, table, intervals, options)
-    head = results.head_of(words.style, table, intervals, filters.words())
+    result = results.make(words.style, table, intervals, options, known)
+    head = results.head_of(words.style, table, intervals, filters.words(), idle)
+    if known is not None and known.free is not None:
+        note = f"what is free ({units.size(known.free)} at the end) and what the kernel uses itself is left out"
+        head = replace(head, notes=(*head.notes, note))
     if form == "text":
         return (coloured(text.report(head, result, look)) + "\n").encode(sys.stdout.encoding or "utf-8", "replace")
     if form == "json":

@@ -16,6 +16,7 @@ from damontui.damon import metrics
 from damontui.damon.snapshot import Description, Interim, Snapshot, Status
 from damontui.errors import SourceError
 from damontui.sources.base import Leading, Source
+from damontui.sources.several import several_of
 
 if TYPE_CHECKING:
     from damontui.analysis.estimate import Estimator
@@ -90,22 +91,28 @@ def _estimator() -> Estimator:
 
 def _printer(source: Source, estimator: Estimator, *, as_json: bool) -> Callable[[Snapshot | Interim], None]:
     """What prints one of them, flushed."""
-    word = source.describe().target
+    about = source.describe  # asked each time: only then does it know what it has to do without
+    word = about().target
     first = True
 
     def show(event: Snapshot | Interim) -> None:
         nonlocal first
         from damontui.output import interim, json, text
 
-        if as_json:
+        table = several_of(source)
+        if table is not None and isinstance(event, Snapshot):
+            from damontui.output import several
+
+            said = "\n".join(several.dump(table.each, word)) if as_json else several.summary(table.each, about())
+            said = said if first or as_json else f"\n{said}"
+        elif as_json:
             said = json.dump(event, word, estimator) if isinstance(event, Snapshot) else interim.dump(event, word)
         else:
-            about = source.describe()  # only now does it know what it has to do without
             if isinstance(event, Snapshot):
                 known = estimator.estimate() if len(estimator) else None
-                said = text.summary(event, about, estimate=known)
+                said = text.summary(event, about(), estimate=known)
             else:
-                said = interim.summary(event, about)
+                said = interim.summary(event, about())
             said = said if first else f"\n{said}"
         first = False
         print(said, flush=True)

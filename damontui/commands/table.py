@@ -27,6 +27,7 @@ COMMANDS: dict[str, Command] = {
     "record": Command("record", "[TARGET] -o FILE|- [--for TIME]", "keep what is seen"),
     "report": Command("report", "TARGET|FILE|- [--style S]", "what a record shows: text, JSON, pictures"),
     "export": Command("export", "[TARGET] [--listen A:P] [--textfile F]", "numbers for Prometheus, as long as it runs"),
+    "fleet": Command("fleet", "URL [--once] [--json]", "many machines, by what Prometheus has scraped"),
     "convert": Command("convert", "IN OUT [--to FORMAT]", "between record formats"),
     "doctor": Command(
         "doctor", "[--json] [--give-back]", "what this machine can do, what is in the way, and the remedy"

@@ -13,7 +13,7 @@ from damontui.damon.metrics import PERCENTILES
 from damontui.damon.snapshot import ModuleValues
 from damontui.errors import SourceError
 from damontui.kernel import procfs
-from damontui.kernel.root import KernelError, Root
+from damontui.kernel.root import KernelError, Root, number
 
 MODULE = "sys/module/damon_stat"
 PARAMETERS = f"{MODULE}/parameters"
@@ -276,6 +276,6 @@ class DamonStat:
 
 def _int(text: str, otherwise: int) -> int:
     try:
-        return int(text)
+        return number(text)
     except ValueError:
         return otherwise

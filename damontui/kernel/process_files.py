@@ -19,8 +19,7 @@ import numpy as np
 
 from damontui.damon.snapshot import Ints, ints
 from damontui.errors import SourceError
-from damontui.kernel.beneath import open_beneath
-from damontui.kernel.root import KernelError, Root, read_whole, refuse_odd
+from damontui.kernel.root import KernelError, Root, number, read_opened, write_opened
 from damontui.safe_text import shown
 
 GONE = (errno.ENOENT, errno.ESRCH)
@@ -34,7 +33,7 @@ _SMAPS_STEP = os.sysconf("SC_PAGESIZE") // 2
 not fit again for the next page. It stops at what was asked for, so half a page leaves room for the mapping that goes
 over: none is walked twice, which halves the time where the largest is concerned."""
 _PF_KTHREAD = 0x0020_0000
-_HEADER = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) ([-rwxsp]{4}) [0-9a-f]+ [0-9a-f]+:[0-9a-f]+ \d+(?: +(.*))?")
+_HEADER = re.compile(rb"([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([-rwxsp]{4}) [0-9a-f]+ [0-9a-f]+:[0-9a-f]+ \d+(?: +(.*))?")
 _REFERENCED = b"\nReferenced:"
 _RSS = b"\nRss:"
 _MOST_THREADS = 256
@@ -154,35 +153,19 @@ class ProcessFolder:
         """
         if self._folder < 0:
             raise OSError(errno.EBADF, "it was closed")
-        descriptor = open_beneath(self._folder, name, flags | os.O_NONBLOCK | os.O_NOCTTY)
-        try:
-            refuse_odd(descriptor)
-            if flags & os.O_ACCMODE != os.O_RDONLY:
-                self._root.refuse_foreign(descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
+        return self._root.open_at(self._folder, name, flags)
 
     def read(self, name: str, most: int = MOST, step: int = MOST) -> bytes:
         """The bytes of one of its files, at most ``most``, ``step`` at a time. Raises `KernelError`."""
         try:
-            descriptor = self.open(name)
-            try:
-                return read_whole(descriptor, most, step=step)
-            finally:
-                os.close(descriptor)
+            return read_opened(lambda: self.open(name), most, step)
         except OSError as error:
             raise KernelError(f"cannot read {self.path(name)}", error) from error
 
     def write(self, name: str, text: str) -> None:
         """Write to one of its files in one call. Raises `KernelError`."""
         try:
-            descriptor = self.open(name, os.O_WRONLY)
-            try:
-                os.write(descriptor, text.encode())
-            finally:
-                os.close(descriptor)
+            write_opened(lambda: self.open(name, os.O_WRONLY), text)
         except OSError as error:
             raise KernelError(f"cannot write {self.path(name)}", error) from error
 
@@ -197,7 +180,7 @@ class ProcessFolder:
     def resident(self) -> int:
         """Bytes that are resident, without walking page tables: exact to some pages a CPU. Raises `SourceError`."""
         try:
-            return int(self.read("statm").split()[1]) * os.sysconf("SC_PAGESIZE")
+            return number(self.read("statm").split()[1]) * os.sysconf("SC_PAGESIZE")
         except (IndexError, ValueError):
             raise _garbled(self.path("statm"), "its second number is missing") from None
 
@@ -317,9 +300,9 @@ def parse_stat(pid: int, content: bytes) -> Stat | None:
             pid=pid,
             comm=printable(head.partition("(")[2]),
             state=fields[0],
-            ppid=int(fields[1]),
-            kernel_thread=bool(int(fields[6]) & _PF_KTHREAD),
-            started=int(fields[19]),
+            ppid=number(fields[1]),
+            kernel_thread=bool(number(fields[6]) & _PF_KTHREAD),
+            started=number(fields[19]),
         )
     except (IndexError, ValueError):
         return None
@@ -352,7 +335,7 @@ def children(root: Root, pid: int) -> list[int]:
     for thread in threads(root, pid):
         name = f"proc/{pid}/task/{thread}/children"
         try:
-            found += [int(word) for word in read(root, name).split()]
+            found += [number(word) for word in read(root, name).split()]
             listed = True
         except (SourceError, ValueError):
             continue
@@ -457,7 +440,7 @@ def printable(text: str) -> str:
 
 def _kilobytes(body: bytes, field: bytes) -> int:
     at = body.index(field) + len(field)
-    return int(body[at : body.index(b" kB", at)]) * 1024
+    return number(body[at : body.index(b" kB", at)]) * 1024
 
 
 def _mapping(header: bytes, flags: frozenset[str] = frozenset()) -> Mapping:

@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterable
 
 from damontui.errors import SourceError
-from damontui.kernel.root import Root
+from damontui.kernel.root import Root, number, number_after
 from damontui.safe_text import shown
 
 _KDAMOND = re.compile(r"kdamond\.\d+")
 _PF_KTHREAD = 0x0020_0000
-_SYSTEM_RAM = re.compile(r"([0-9a-fA-F]+)-([0-9a-fA-F]+) : System RAM")
+_SYSTEM_RAM = re.compile(r"([0-9a-fA-F]{1,15})-([0-9a-fA-F]{1,15}) : System RAM")
+_SLEEPS = re.compile(r"^voluntary_ctxt_switches:\s*(\d+)", re.MULTILINE)
+_FREE = re.compile(r"^MemFree:\s*(\d+) kB", re.MULTILINE)
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = 100  # USER_HZ, the unit of /proc/PID/stat on every architecture that Linux still runs on
 
@@ -67,7 +69,7 @@ def is_kernel_thread(root: Root, pid: int) -> bool:
     """Whether a task is a thread of the kernel: any program can call itself kdamond.0."""
     fields = _stat(root, pid)
     try:
-        return bool(int(fields[6]) & _PF_KTHREAD)
+        return bool(number(fields[6]) & _PF_KTHREAD)
     except (IndexError, ValueError):
         return False
 
@@ -75,7 +77,7 @@ def is_kernel_thread(root: Root, pid: int) -> bool:
 def started(root: Root, pid: int) -> int:
     """When a task was started, clock ticks since the machine's start; 0 where unknown. A PID can be given again."""
     try:
-        return int(_stat(root, pid)[19])
+        return number(_stat(root, pid)[19])
     except (IndexError, ValueError):
         return 0
 
@@ -83,7 +85,7 @@ def started(root: Root, pid: int) -> int:
 def age(root: Root, pid: int) -> float | None:
     """Seconds since a task was started; None where unknown."""
     try:
-        return float(root.read("proc/uptime").split()[0]) - int(_stat(root, pid)[19]) / _TICKS
+        return float(root.read("proc/uptime").split()[0]) - number(_stat(root, pid)[19]) / _TICKS
     except (SourceError, IndexError, ValueError):
         return None
 
@@ -91,15 +93,14 @@ def age(root: Root, pid: int) -> float | None:
 def cpu_ns(root: Root, pid: int) -> int | None:
     """CPU time of a task in nanoseconds (``schedstat``, first number); None where unknown."""
     try:
-        return int(_or_nothing(root, f"proc/{pid}/schedstat").split()[0])
+        return number(_or_nothing(root, f"proc/{pid}/schedstat").split()[0])
     except (IndexError, ValueError):
         return None
 
 
 def sleeps(root: Root, pid: int) -> int | None:
     """How often a task went to sleep; a kdamond does so once in a sampling interval. None where unknown."""
-    match = re.search(r"^voluntary_ctxt_switches:\s*(\d+)", _or_nothing(root, f"proc/{pid}/status"), re.MULTILINE)
-    return int(match[1]) if match else None
+    return number_after(_SLEEPS, _or_nothing(root, f"proc/{pid}/status"))
 
 
 def find_kdamonds(root: Root) -> dict[int, str]:
@@ -165,8 +166,7 @@ def damon_stat_bytes(root: Root) -> int | None:
 
 def free_bytes(root: Root) -> int | None:
     """``MemFree`` in bytes; None where unknown."""
-    match = re.search(r"^MemFree:\s*(\d+) kB", _or_nothing(root, "proc/meminfo"), re.MULTILINE)
-    return int(match[1]) * 1024 if match else None
+    return number_after(_FREE, _or_nothing(root, "proc/meminfo"), unit=1024)
 
 
 def largest(root: Root, count: int, among: Iterable[int] | None = None) -> tuple[tuple[int, str, int], ...]:
@@ -187,9 +187,9 @@ def largest(root: Root, count: int, among: Iterable[int] | None = None) -> tuple
         head, _, tail = _or_nothing(root, f"proc/{pid}/stat").rpartition(")")
         fields = tail.split()
         try:
-            if int(fields[6]) & _PF_KTHREAD or fields[0] in "ZX":
+            if number(fields[6]) & _PF_KTHREAD or fields[0] in "ZX":
                 continue
-            found.append((pid, head.partition("(")[2], int(fields[21]) * _PAGE))
+            found.append((pid, head.partition("(")[2], number(fields[21]) * _PAGE))
         except (IndexError, ValueError):
             continue  # it ended while it was looked at
     found.sort(key=lambda row: (-row[2], row[0]))

@@ -1,7 +1,8 @@
 """The one way to the files of a kernel: below a root folder, with errors as sentences, and a guard for writing.
 
 Nothing below another root folder than ``/`` leads out of it: links are not followed. What is written to is a file of
-procfs, sysfs, tracefs or cgroupfs. Reading has an end in bytes and in time, and never waits for a pipe's other side.
+procfs, sysfs, tracefs or cgroupfs. Reading has an end in bytes and in time, also where the kernel never answers
+(`damontui.kernel.readers`), and never waits for a pipe's other side.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import builtins
 import errno
 import logging
 import os
+import re
 import stat
 import time
 from collections.abc import Callable, Sequence
@@ -17,11 +19,12 @@ from pathlib import Path
 
 from damontui.errors import SourceError
 from damontui.kernel.beneath import file_system, open_beneath
+from damontui.kernel.readers import PATIENCE, READERS
 
 MOST = 4 << 20
 """Bytes of a file of the kernel that are read, at most, unless a caller knows of a larger kind."""
-PATIENCE = 20.0
-"""Seconds that reading one file may take."""
+WRITING = 60.0
+"""Seconds that writing to a file may take: a kdamond that is told to end may finish its sampling interval first."""
 MADE_UP = "DAMONTUI_MADE_UP_KERNEL"
 """The environment variable of tests: files below another root folder may be written to, whatever they are on."""
 
@@ -49,12 +52,31 @@ def why(error: OSError) -> str:
     return words[:1].lower() + words[1:]
 
 
+def number(text: str | bytes) -> int:
+    """The whole number in a text, as a kernel has them: of 64 bits with a sign. Raises ``ValueError``."""
+    found = int(text)
+    if not -(1 << 63) <= found < 1 << 63:
+        raise ValueError("a number of more than 64 bits")
+    return found
+
+
+def number_after(pattern: re.Pattern[str], text: str, unit: int = 1) -> int | None:
+    """The whole number that a pattern's first group holds, times ``unit``; None where there is none."""
+    match = pattern.search(text)
+    try:
+        return None if match is None else number(str(number(match[1]) * unit))
+    except ValueError:
+        return None
+
+
 class KernelError(SourceError):
     """A file of the kernel could not be read or written; ``errno`` tells the kind."""
 
     def __init__(self, what: str, error: OSError, remedy: str = "") -> None:
         super().__init__(what, why(error), remedy)
         self.errno = error.errno or 0
+        if self.errno == errno.ETIMEDOUT:
+            _log.info("%s: %s", what, why(error))
 
 
 def read_whole(
@@ -92,6 +114,36 @@ def read_whole(
             raise OSError(errno.ETIMEDOUT, f"it was not read within {patience:g} s")
         if len(buffer) - filled < _CHUNK // 2:
             buffer.extend(bytes(len(buffer)))
+
+
+def read_opened(opening: Callable[[], int], most: int = MOST, step: int = 1 << 62) -> bytes:
+    """All that a file has to read, opened, read and closed with one deadline. Raises ``OSError`` as `read_whole`."""
+
+    def ask() -> bytes:
+        descriptor = opening()
+        try:
+            return read_whole(descriptor, most, step=step)
+        finally:
+            os.close(descriptor)
+
+    return READERS.ask(ask)
+
+
+def write_opened(opening: Callable[[], int], text: str) -> None:
+    """Write to a file in one call, opened and closed with one deadline; given up, it may still be done later.
+
+    Raises:
+        OSError: ``ETIMEDOUT``, and what ``open(2)`` and ``write(2)`` say.
+    """
+
+    def ask() -> None:
+        descriptor = opening()
+        try:
+            os.write(descriptor, text.encode())
+        finally:
+            os.close(descriptor)
+
+    READERS.ask(ask, WRITING, "answered")
 
 
 def refuse_odd(descriptor: int, *, pipe: bool = False) -> None:
@@ -135,11 +187,14 @@ class Root:
     def exists(self, name: str) -> bool:
         """Whether the file is there; False also where one may not look, or would have to follow a link below it."""
         try:
-            if self.whole:
-                return self.path(name).exists()
-            os.close(self._beneath(name, os.O_PATH))
+            return READERS.ask(lambda: self._exists(name))
         except OSError:
             return False
+
+    def _exists(self, name: str) -> bool:
+        if self.whole:
+            return self.path(name).exists()
+        os.close(self._beneath(name, os.O_PATH))
         return True
 
     def readable(self, name: str) -> bool:
@@ -153,18 +208,21 @@ class Root:
     def stat(self, name: str) -> os.stat_result:
         """Of a file or folder. Raises `KernelError`."""
         try:
-            descriptor = self._open(name, os.O_PATH)
-            try:
-                return os.fstat(descriptor)
-            finally:
-                os.close(descriptor)
+            return READERS.ask(lambda: self._stat(name))
         except OSError as error:
             raise KernelError(f"cannot look at {self.path(name)}", error) from error
+
+    def _stat(self, name: str) -> os.stat_result:
+        descriptor = self._open(name, os.O_PATH)
+        try:
+            return os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
 
     def link(self, name: str) -> str:
         """Where a symbolic link points. Raises `KernelError`."""
         try:
-            return self._link(name)
+            return READERS.ask(lambda: self._link(name))
         except OSError as error:
             raise KernelError(f"cannot read {self.path(name)}", error) from error
 
@@ -177,13 +235,15 @@ class Root:
 
     def _access(self, name: str, mode: int) -> bool:
         # a question only: what is opened afterwards is resolved anew
-        if not self.whole:
-            try:
-                if stat.S_ISLNK(self.stat(name).st_mode):
-                    return False
-            except KernelError:
+        def ask() -> bool:
+            if not self.whole and stat.S_ISLNK(self._stat(name).st_mode):
                 return False
-        return os.access(self.path(name), mode)
+            return os.access(self.path(name), mode)
+
+        try:
+            return READERS.ask(ask)
+        except OSError:
+            return False
 
     def _refused(self, name: str) -> bool:
         # what is below /proc concerns one process, and is its owner's to allow
@@ -209,19 +269,35 @@ class Root:
         writing = flags & os.O_ACCMODE != os.O_RDONLY
         if writing and self._refused(name):
             self.refuse_write(name)
-        descriptor = self._open(name, flags | os.O_NONBLOCK | os.O_NOCTTY | (os.O_NOFOLLOW if writing else 0))
-        try:
-            refuse_odd(descriptor, pipe=pipe)
-            if writing:
-                self.refuse_foreign(descriptor)
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
+        flags |= os.O_NONBLOCK | os.O_NOCTTY | (os.O_NOFOLLOW if writing else 0)
+        return self._opened(lambda: self._open(name, flags), flags, pipe=pipe)
+
+    def open_at(self, folder: int, name: str, flags: int = os.O_RDONLY) -> int:
+        """The same of a file below an open folder (`open_folder`); no link is followed.
+
+        Raises:
+            OSError: as of `open`.
+        """
+        flags |= os.O_NONBLOCK | os.O_NOCTTY
+        return self._opened(lambda: open_beneath(folder, name, flags), flags)
+
+    def _opened(self, opening: Callable[[], int], flags: int, *, pipe: bool = False) -> int:
+        def do() -> int:
+            descriptor = opening()
+            try:
+                refuse_odd(descriptor, pipe=pipe)
+                if flags & os.O_ACCMODE != os.O_RDONLY:
+                    self.refuse_foreign(descriptor)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            return descriptor
+
+        return READERS.ask(do, what="opened", undo=os.close)
 
     def open_folder(self, name: str) -> int:
         """A descriptor of a folder, to open files relative to it. Raises ``OSError``."""
-        return self._open(name, os.O_RDONLY | os.O_DIRECTORY)
+        return READERS.ask(lambda: self._open(name, os.O_RDONLY | os.O_DIRECTORY), what="opened", undo=os.close)
 
     def refuse_foreign(self, descriptor: int) -> None:
         """Raise ``OSError`` where an open file is on no file system of the kernel's (and no test says otherwise)."""
@@ -260,11 +336,7 @@ class Root:
     def read_bytes(self, name: str, most: int = MOST) -> bytes:
         """The file's bytes, at most ``most`` of them. Raises `KernelError`."""
         try:
-            descriptor = self.open(name)
-            try:
-                return read_whole(descriptor, most)
-            finally:
-                os.close(descriptor)
+            return read_opened(lambda: self.open(name), most)
         except OSError as error:
             raise KernelError(f"cannot read {self.path(name)}", error) from error
 
@@ -276,7 +348,7 @@ class Root:
         """The file's only number. Raises `SourceError` where it is none."""
         text = self.read(name)
         try:
-            return int(text)
+            return number(text)
         except ValueError:
             raise SourceError(f"cannot read {self.path(name)}", f"{text[:40]!r} is not a number") from None
 
@@ -286,34 +358,43 @@ class Root:
         Raises `KernelError`; `SourceError` where one holds no number.
         """
         base = f"{self.path(folder)}/"
-        found = []
-        name = ""
-        try:
+        at = ""
+
+        def ask() -> builtins.list[int]:
+            nonlocal at
+            found = []
             above = self.open_folder(folder)
             try:
-                for name in names:
+                for at in names:
                     # a folder of the kernel's has neither links nor pipes; in any other, neither is followed
-                    descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
+                    descriptor = os.open(at, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=above)
                     try:
-                        found.append(int(os.read(descriptor, 64)))
+                        found.append(number(os.read(descriptor, 64)))
                     finally:
                         os.close(descriptor)
             finally:
                 os.close(above)
+            return found
+
+        try:
+            return READERS.ask(ask)
         except OSError as error:
-            raise KernelError(f"cannot read {base}{name}", error) from error
+            raise KernelError(f"cannot read {base}{at}", error) from error
         except ValueError:
-            raise SourceError(f"cannot read {base}{name}", "it holds no number") from None
-        return found
+            raise SourceError(f"cannot read {base}{at}", "it holds no number") from None
 
     def list(self, name: str) -> list[str]:
         """The names in a folder, sorted. Raises `KernelError`."""
-        try:
+
+        def ask() -> builtins.list[str]:
             descriptor = self.open_folder(name)
             try:
                 return sorted(os.listdir(descriptor))
             finally:
                 os.close(descriptor)
+
+        try:
+            return READERS.ask(ask)
         except OSError as error:
             raise KernelError(f"cannot list {self.path(name)}", error) from error
 
@@ -332,11 +413,7 @@ class Root:
         _log.info("write %r to %s", text, self.path(name))
         try:
             # never created: a file that the kernel does not have is an error, not a new file
-            descriptor = self.open(name, os.O_WRONLY)
-            try:
-                os.write(descriptor, text.encode())
-            finally:
-                os.close(descriptor)
+            write_opened(lambda: self.open(name, os.O_WRONLY), text)
         except OSError as error:
             raise KernelError(f"cannot write {text!r} to {self.path(name)}", error) from error
 

@@ -16,6 +16,7 @@ from typing import Self
 
 from damontui.errors import SourceError
 from damontui.kernel import procfs
+from damontui.kernel.readers import READERS
 from damontui.kernel.root import KernelError, Root, why
 from damontui.kernel.trace_parser import TracedAggregation, TraceParser
 
@@ -164,7 +165,7 @@ class Trace:
         total = 0
         while total < _READ_MAX:
             try:
-                piece = os.read(self._pipe, _READ)
+                piece = READERS.ask(lambda: os.read(self._pipe, _READ))
             except BlockingIOError:
                 break
             except InterruptedError:

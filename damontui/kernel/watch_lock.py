@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from damontui.errors import SourceError
+from damontui.files import lock
 from damontui.kernel.process_files import Stat
 
 
@@ -33,16 +34,11 @@ class WatchLock:
         self.taken = False
         """Whether somebody else has it; False where that cannot be known."""
         try:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        except OSError:
+            descriptor = lock(self._path)
+        except SourceError:
             return  # another user's, or no such folder: watching goes on without
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            self.taken = True
-            return
-        self._descriptor = descriptor
+        self.taken = descriptor is None
+        self._descriptor = -1 if descriptor is None else descriptor
 
     def close(self) -> None:
         """Give it back."""

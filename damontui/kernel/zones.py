@@ -10,7 +10,7 @@ import numpy as np
 from damontui.damon.attrs import PAGE_SIZE
 from damontui.damon.snapshot import Ints, ints
 from damontui.errors import SourceError
-from damontui.kernel.root import Root
+from damontui.kernel.root import Root, number_after
 
 _ZONE = re.compile(
     r"^Node (\d+), zone\s+(\S+)\n((?:(?!^Node ).*\n?)*)",
@@ -46,9 +46,8 @@ def zones(root: Root) -> Zones:
         return Zones(ints([]), ints([]), ())
     found = []
     for match in _ZONE.finditer(text):
-        spanned, start = _SPANNED.search(match[3]), _START.search(match[3])
-        if spanned and start and int(spanned[1]):
-            first = int(start[1]) * PAGE_SIZE
-            found.append((first, first + int(spanned[1]) * PAGE_SIZE, f"node {match[1]} {match[2]}"))
+        size, first = number_after(_SPANNED, match[3], PAGE_SIZE), number_after(_START, match[3], PAGE_SIZE)
+        if size and first is not None and first + size < 1 << 63:
+            found.append((first, first + size, f"node {match[1]} {match[2]}"))
     found.sort()
     return Zones(ints([z[0] for z in found]), ints([z[1] for z in found]), tuple(z[2] for z in found))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +31,26 @@ class Moment:
     longest_pause: float
 
 
+@dataclass(frozen=True, slots=True)
+class One:
+    """One of several processes that are watched together."""
+
+    pid: int
+    name: str
+    """What the kernel calls it, printable."""
+    snapshot: Snapshot
+    """Of this process alone, of the same moment and over the same times as the others'."""
+
+
 def snapshot(processes: Sequence[Process], window: float, max_regions: int, moment: Moment) -> Snapshot:
-    """What is known of these processes now; each was read at least once, or is left out.
+    """What is known of these processes now, together: see `snapshots`."""
+    return snapshots(processes, window, max_regions, moment)[0]
+
+
+def snapshots(
+    processes: Sequence[Process], window: float, max_regions: int, moment: Moment
+) -> tuple[Snapshot, tuple[One, ...]]:
+    """What is known of these processes now, together and each; each was read at least once, or is left out.
 
     Args:
         processes: in the order of the targets.
@@ -46,13 +64,36 @@ def snapshot(processes: Sequence[Process], window: float, max_regions: int, mome
     longest = min(max(watched, 1e-3), window)
     seconds = (*(one for one in GRID if shortest <= one < longest * 0.999), longest)
     most = max(1, max_regions // max(1, len(known)))
-    parts = [_part(process, curve, np.array(seconds), most, moment) for process, curve in known]
+    parts = [(process, _part(process, curve, np.array(seconds), most, moment)) for process, curve in known]
+    whole = _made(parts, seconds, watched, moment)
+    if len(parts) < 2:
+        return whole, tuple(One(process.pid, process.who.comm, whole) for process, _ in parts)
+    each = []
+    for process, part in parts:
+        mine = replace(moment, longest_pause=process.longest_pause)
+        assert process.curve is not None
+        reach = min(process.curve.watched, watched)
+        # one that has come lately was not watched for as long as the others
+        told = max(1, sum(one <= reach * 1.001 for one in seconds))
+        mine_alone = (*part[:5], part[5][:, :told], *part[6:8], part[8][:told], part[9][:told])
+        each.append(One(process.pid, process.who.comm, _made([(process, mine_alone)], seconds[:told], reach, mine)))
+    return whole, tuple(each)
+
+
+_Part = tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints, tuple[str, ...], Ints, Ints]
+"""start, end, resident, nr_accesses, age, used, kinds, names, least, most."""
+
+
+def _made(
+    processes: Sequence[tuple[Process, _Part]], seconds: tuple[float, ...], watched: float, moment: Moment
+) -> Snapshot:
+    parts = [part for _, part in processes]
     columns = [np.concatenate([part[at] for part in parts]) if parts else np.zeros(0) for at in range(5)]
     start, end, resident, accesses, age = (ints(column) for column in columns)
     times = np.zeros(len(seconds), dtype=np.int64)
     used = np.concatenate([part[5] for part in parts]) if parts else np.zeros((0, len(seconds)))
     kinds = np.concatenate([part[6] for part in parts]) if parts else np.zeros((0, 3))
-    amounts = [process.amounts for process, _ in known]
+    amounts = [process.amounts for process, _ in processes]
     return Snapshot(
         time=moment.time,
         began=moment.began,
@@ -65,7 +106,7 @@ def snapshot(processes: Sequence[Process], window: float, max_regions: int, mome
         target=ints([index for index, part in enumerate(parts) for _ in part[0]]),
         origin="process",
         next_attrs=moment.attrs,
-        targets=tuple(process.pid for process, _ in known),
+        targets=tuple(process.pid for process, _ in processes),
         names=tuple(name for part in parts for name in part[7]),
         late=moment.late,
         cpu=moment.cpu,
@@ -73,7 +114,7 @@ def snapshot(processes: Sequence[Process], window: float, max_regions: int, mome
         resident=resident,
         watched=watched,
         measured=Measured(
-            seconds=tuple(seconds),
+            seconds=seconds,
             used=ints(used),
             least=sum((part[8] for part in parts), times.copy()),
             most=sum((part[9] for part in parts), times.copy()),
@@ -86,10 +127,7 @@ def snapshot(processes: Sequence[Process], window: float, max_regions: int, mome
     )
 
 
-def _part(
-    process: Process, curve: Curve, seconds: Floats, most: int, moment: Moment
-) -> tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints, tuple[str, ...], Ints, Ints]:
-    """One process's start, end, resident, nr_accesses, age, used, kinds, names, least, most."""
+def _part(process: Process, curve: Curve, seconds: Floats, most: int, moment: Moment) -> _Part:
     layout, amounts = process.layout, process.amounts
     ranges = layout.ranges(most)
     start, end = ints([one for one, _ in ranges]), ints([one for _, one in ranges])

@@ -5,15 +5,35 @@ seconds after it. Of memory whose pattern is steady, ``R(T)`` is what is used wi
 that is larger than the curve's bend explains (increments of a steady pattern shrink) is *news*: memory that woke, or a
 hot set that moved. It was touched just then, and it was not touched before in the epoch.
 
-Used within T is then, for T shorter than the epoch, ``R(T)`` and the news of the last T. For longer T it is the larger
-of ``R(now)`` and what the former epoch's end said of ``T - age of the epoch`` (cold memory stays cold), news beside it.
-Bounds that hold whatever the pattern is: what R grew by within T was touched for certain; nothing can have been but
-what was touched in the epoch and, for longer T, before it. Memory that became resident was touched then.
+Used within T is then, for T shorter than the epoch, ``R(T)`` (or, where that is less, the median of the last three
+epochs' as long as nothing changed) and the news of the last T. For longer T it is the larger of ``R(now)`` and what the
+former epoch's end said of ``T - age of the epoch`` (cold memory stays cold), news beside it.
+
+How sure that is. Two bounds hold whatever the pattern is: what R grew by within T was touched for certain, and
+nothing can have been but what was touched in the epoch and, for longer T, before it (memory that became resident was
+touched then). In a saturated epoch they say next to nothing: R grows no more. As long as the pattern is what it was in
+the last epochs, these say more; the clears know nothing of the process, so each is a look at a random moment. Let some
+bytes be touched together, once in a period P.
+
+* *least*. If P > T, a clear has them touched within ``t < T`` after it with a chance of ``t / P < t / T``, and ``k``
+  clears in a row with less than ``(t / T)**k``. So what was touched within ``T * 0.1**(1 / k)`` of each of the last
+  ``k`` clears is touched within any T, but for a chance of one in ten; ``k`` is what says most, and a time between two
+  readings counts as the earlier.
+* *most*. Bytes first touched later than ``10 T`` after a clear have P > 10 T; they are in the last T with a chance of
+  less than one in ten. So it is what was touched within ``10 T`` of one of the last clears (of epochs that lasted for T
+  at least), and, for T shorter than the epoch, at most ``R(now)``.
+* For T longer than the epoch, the sum of both parts counts twice what both epochs touched. What is touched within any
+  ``w``, the shorter of both parts of T, was touched in both and is taken off once.
+
+In an epoch with news, or where somebody else clears the bits, only the bounds that always hold are told, and the epochs
+before it are forgotten here. What the interval cannot know is memory that cools down between two clears: it shows after
+the next one.
 
 What this costs: a hot set that shrinks, or moves to memory that the epoch has already seen, is known only after the
 next clear. And what is touched every few seconds looks hot where that was just after the clear, until the next one. So
 there is one soon after news, one more where much was touched soon after a clear (the first one always), and otherwise
-at growing distances up to a minute (`Curve.wants_clear`).
+at growing distances up to a minute (`Curve.wants_clear`). A process that keeps changing in the same way is cleared
+every 10 s, as far as budget and pause allow.
 """
 
 from __future__ import annotations
@@ -38,6 +58,10 @@ _FIRST_QUIET_S = 10.0
 _LAST_QUIET_S = 60.0
 _MOST_READINGS = 240
 _FINE = 1.1
+_EPOCHS = 6
+_EPOCH_READINGS = 32
+_CHANCE = 0.1
+"""That the interval is wrong about bytes that are touched together."""
 _PAGES = 16 * 1024
 """Bytes of a mapping that are never news."""
 
@@ -72,6 +96,8 @@ class Curve:
         self._former: Used | None = None
         self._former_age = 0.0
         self._before: tuple[Floats, Floats] | None = None
+        # times and readings of the epochs since the pattern changed, the latest first
+        self._alike: list[tuple[Floats, Floats]] = []
         self._shortest = 0.0
         self._rss = np.zeros(0)
         self._start_epoch(0)
@@ -85,6 +111,7 @@ class Curve:
         self._lost = np.zeros(mappings)
         self._changed = False
         self._doubt = False
+        self._disturbed = False
 
     # -- what happens
 
@@ -117,6 +144,7 @@ class Curve:
             self._end_epoch()
             self.epoch = last
             self._start_epoch(len(self._rss))
+            self._disturbed = True
         after = at - self.epoch
         if after <= self._times[-1]:
             return
@@ -163,6 +191,7 @@ class Curve:
             self._former = Used(moved(former.bytes), moved(former.least), moved(former.most))
         if self._before is not None:
             self._before = (self._before[0], moved(self._before[1].T).T)
+        self._alike = [(times, moved(read.T).T) for times, read in self._alike]
 
     # -- what is known
 
@@ -190,17 +219,27 @@ class Curve:
         """Bytes of each mapping touched in the last ``seconds`` (rising) before the last reading."""
         age, now = self._times[-1], self._read[-1]
         found, least, most = (np.zeros((len(now), len(seconds))) for _ in range(3))
+        steady = not (self._changed or self._disturbed)
+        always = self._always(seconds) if steady else np.zeros_like(found)
         inside = seconds < age * (1 - 1e-9)
         if inside.any():
-            found[:, inside], least[:, inside] = self._inside(seconds[inside])
-            most[:, inside] = now[:, None]
+            found[:, inside], grown = self._inside(seconds[inside])
+            hot = np.minimum(
+                always[:, inside], now[:, None] - grown
+            )  # touched soon after the clear: not what grew late
+            least[:, inside] = np.maximum(
+                grown + np.where(seconds[inside] <= age / 2, hot, 0.0), np.minimum(always[:, inside], now[:, None])
+            )
+            most[:, inside] = np.minimum(self._lately(seconds[inside]) if steady else np.inf, now[:, None])
         if not inside.all():
             longer = seconds[~inside]
             base, news = now - np.minimum(self._news, now), np.minimum(self._news, now)
             former, sure, can = (self._ago(longer - age, name) for name in ("bytes", "least", "most"))
             found[:, ~inside] = np.maximum(former, base[:, None]) + news[:, None]
-            least[:, ~inside] = np.maximum(sure - self._lost[:, None], now[:, None])
-            most[:, ~inside] = now[:, None] + can
+            least[:, ~inside] = np.maximum(np.maximum(sure - self._lost[:, None], now[:, None]), always[:, ~inside])
+            both = self._always(np.minimum(longer - age, age)) if steady else np.zeros_like(can)
+            union = now[:, None] + can - np.minimum(both, np.minimum(can, now[:, None]))
+            most[:, ~inside] = np.minimum(union, self._lately(longer)) if steady else union
         rss = self._rss[:, None]
         found = np.minimum(np.maximum.accumulate(np.maximum(found, least), axis=1), rss)
         most = np.minimum(np.maximum.accumulate(np.maximum(most, found), axis=1), rss)
@@ -215,6 +254,41 @@ class Curve:
         former, watched = self.used(self._grid), self.watched
         self._former, self._former_age = former, watched
         self._before = (np.array(self._times), np.stack(self._read))
+        if self._changed or self._disturbed:
+            self._alike = []
+            return
+        times, read = self._before
+        if len(times) > _EPOCH_READINGS:
+            some = np.searchsorted(times, np.geomspace(times[1], times[-1], _EPOCH_READINGS))
+            kept = np.unique((0, *np.minimum(some, len(times) - 1)))
+            times, read = times[kept], read[kept]
+        self._alike = [(times, read), *self._alike[: _EPOCHS - 1]]
+
+    def _always(self, seconds: Floats) -> Floats:
+        """Bytes of each mapping that are touched within any such time (rising not needed): see *least* above."""
+        found = np.zeros((len(self._rss), len(seconds)))
+        epochs = [(np.array(self._times), np.stack(self._read)), *self._alike]
+        for count in range(1, len(epochs) + 1):
+            within = seconds * _CHANCE ** (1 / count)
+            here = np.full_like(found, np.inf)
+            for index, (times, read) in enumerate(epochs[:count]):
+                at = np.searchsorted(times, within, side="right") - 1
+                value = np.where(at > 0, read[at].T, 0.0)
+                # the epoch under way has not come so far: the others tell
+                here = np.minimum(here, np.where((index == 0) & (times[-1] < within), np.inf, value))
+            found = np.maximum(found, np.where(np.isinf(here), 0.0, here))
+        return found
+
+    def _lately(self, seconds: Floats) -> Floats:
+        """Bytes of each mapping that can have been touched within such a time: see *most* above.
+
+        Infinite where no epoch lasted so long.
+        """
+        found = np.full((len(self._rss), len(seconds)), -np.inf)
+        for times, read in [(np.array(self._times), np.stack(self._read)), *self._alike]:
+            at = np.minimum(np.searchsorted(times, seconds / _CHANCE), len(times) - 1)
+            found = np.maximum(found, np.where(times[-1] >= seconds, read[at].T, -np.inf))
+        return np.where(np.isinf(found), np.inf, found)
 
     def _inside(self, seconds: Floats) -> tuple[Floats, Floats]:
         times, read = np.array(self._times), np.stack(self._read, axis=1)
@@ -225,6 +299,12 @@ class Curve:
             # between the clear and the first reading nothing was measured: what the former epoch said, or the reading
             known = self._ago(seconds[early], "bytes") if self._former is not None else read[:, 1:2]
             steady[:, early] = np.minimum(read[:, 1:2], known)
+        if len(self._alike) >= 2 and not (self._changed or self._disturbed):
+            # more than usual so soon after the clear: what is touched now and then came by chance just there
+            values = [
+                np.where(seconds <= there[-1], _at(there, done.T, seconds), np.inf) for there, done in self._alike[:2]
+            ]
+            steady = np.minimum(steady, np.median(np.stack([steady, *values]), axis=0))
         excess = np.stack(self._excess, axis=1)
         since = times[-1] - seconds
         length = np.diff(times, prepend=-1.0)  # the clear itself brought nothing
@@ -232,7 +312,9 @@ class Curve:
         part = np.clip((times[:, None] - since[None, :]) / length[:, None], 0.0, 1.0)
         part[times[:, None] <= seconds[None, :]] = 0.0  # it is in the steady part already
         found = np.minimum(steady + excess @ part, read[:, -1:])
-        return found, read[:, -1:] - _at(times, read, np.maximum(since, 0.0))
+        # what came between two readings can have come before T began: it is certain from the next reading on
+        later = np.minimum(np.searchsorted(times, since - 1e-9), len(times) - 1)
+        return found, read[:, -1:] - read[:, later]
 
     def _ago(self, seconds: Floats, name: str) -> Floats:
         """What the former epoch's end said of used within ``seconds``, ``(mappings, times)``; zeros without one."""
@@ -240,7 +322,12 @@ class Curve:
             return np.zeros((len(self._rss), len(seconds)))
         values = getattr(self._former, name)
         with_zero = np.concatenate((np.zeros((len(values), 1)), values), axis=1)
-        return _at(np.concatenate(([0.0], self._grid)), with_zero, np.minimum(seconds, self._former_age))
+        grid, seconds = np.concatenate(([0.0], self._grid)), np.minimum(seconds, self._former_age)
+        if name == "least":
+            return with_zero[:, np.searchsorted(grid, seconds + 1e-9, side="right") - 1]
+        if name == "most":
+            return with_zero[:, np.minimum(np.searchsorted(grid, seconds - 1e-9), len(grid) - 1)]
+        return _at(grid, with_zero, seconds)
 
     def _known(self, after: float) -> Floats:
         """The most that the former epoch had read so long after its clear."""
@@ -266,6 +353,7 @@ class Curve:
         if gone.any():
             # more than was freed can go, too, where somebody else clears the bits of a shared file
             self._read = [np.minimum(one, referenced) for one in self._read]
+            self._alike = [(times, np.minimum(read, resident)) for times, read in self._alike]
             # what came and went within the epoch was none of the former's
             own = np.minimum(np.minimum(gone, lost), self._grown)
             self._grown -= own

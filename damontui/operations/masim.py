@@ -11,7 +11,6 @@ probabilities say. Where masim ends after the last phase, the first one follows 
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from damontui.damon.attrs import PAGE_SIZE
-from damontui.errors import UsageError
+from damontui.errors import SourceError, UsageError
+from damontui.files import read_small
 from damontui.operations.workload import Area, Phase, Touch, Workload
 
 ACCESSES = 100_000_000
@@ -73,17 +73,9 @@ def parse(text: str, name: str = "configuration") -> tuple[list[Area], list[Phas
 
 def _read(path: Path) -> str:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would block, a device never end
-            raise UsageError(f"{path}: not a regular file")
-        with path.open("rb") as file:
-            data = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror or error}") from None
-    except ValueError:
-        raise UsageError(f"{str(path)!r}: not a path") from None
-    if len(data) > _MOST_BYTES:
-        raise UsageError(f"{path}: over {_MOST_BYTES >> 20} MiB; that is no masim configuration")
-    return data.decode("utf-8", errors="replace")
+        return read_small(path, _MOST_BYTES).decode("utf-8", errors="replace")
+    except SourceError as error:
+        raise UsageError(str(error)) from None
 
 
 def _paragraphs(text: str) -> Iterator[list[_Line]]:

@@ -28,6 +28,7 @@ from damontui.damon.snapshot import Ints, ints
 from damontui.errors import SourceError
 from damontui.kernel import process_files as files
 from damontui.kernel.process_files import Mapping, ProcessFolder, Smaps, Stat
+from damontui.kernel.readers import READERS
 from damontui.kernel.root import KernelError, Root
 from damontui.operations.curve import Curve
 
@@ -53,6 +54,8 @@ _DEVICE = frozenset({"pf", "io"})
 _HUGETLB = "ht"
 _SHMEM = ("/dev/shm/", "/dev/zero", "/memfd:", "/SYSV", "[anon_shmem")
 _STEADY_READINGS = 3
+_DENSE_S = (0.075, 0.25)
+"""When it is read after a clear: it takes its time, and what is touched within a second is seen in a tenth of one."""
 _FULL_EVERY_S = 10.0
 """While nothing new is touched the sums of all mappings do; the mappings are looked at this often all the same."""
 
@@ -229,7 +232,7 @@ class Process:
         else:
             self.curve.cleared(now)
         self._steady, self._sums = 0, (-1, -1)
-        self.dense = [now + 0.1, now + 0.3]
+        self.dense = [now + one for one in _DENSE_S]
 
     def read(self) -> bool:
         """Read what was touched since the clear; False where it is gone. Raises `SourceError`.
@@ -352,7 +355,7 @@ class Processes:
         max_pause: float = 0.02,
         children: bool = False,
         clock: Callable[[], float] = time.monotonic,
-        cpu_clock: Callable[[], float] = time.thread_time,
+        cpu_clock: Callable[[], float] = READERS.thread_time,
         program: str = "damontui",
     ) -> None:
         self._root = root

@@ -515,15 +515,28 @@ class Workload:
             touched += float(constant[0]) * many * float(self._edges[-1])
             if len(rows):
                 touched += float(pages.sum())
-        idle, sizes = self._idle(since, now)
+        idle, sizes = self.idle_times(began, time)
         return Truth(
             working_set_bytes=round(float(below[-1])) * PAGE_SIZE,
             bandwidth=touched * PAGE_SIZE / (samples * sample_us / 1e6),
             idle_ms_percentiles=percentiles_of(idle, sizes),
         )
 
-    def _idle(self, since: int, now: int) -> tuple[Ints, Ints]:
-        """Idle time in milliseconds (negative: in use) of slices of the areas, and their sizes in bytes."""
+    def idle_times(self, began: float, time: float) -> tuple[Ints, Ints]:
+        """How long each part of memory has been idle at ``time``; what was touched since ``began`` is in use.
+
+        An area is cut into up to 32 slices of equal size, in order of address (of pages that are touched at random: in
+        order of how lately), areas in order of target and address. This is finer than the percentiles of `truth`.
+
+        Args:
+            began: when the aggregation began, model seconds.
+            time: when it ended.
+
+        Returns:
+            Milliseconds of each slice, negative where in use (how long, as far as that is known), and bytes of each;
+            int64, both of shape ``(areas × slices,)``.
+        """
+        since, now = round(began * 1e6), round(time * 1e6)
         areas = np.flatnonzero(self._real)
         slices = int(np.clip(_SLICES // len(areas), 1, 32))
         share = (np.arange(slices) + 0.5) / slices

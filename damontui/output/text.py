@@ -18,6 +18,7 @@ from damontui.analysis.savings import by_kind
 from damontui.analysis.usage import Amount
 from damontui.damon import metrics
 from damontui.damon.snapshot import Description, Measured, Snapshot
+from damontui.output.owners import owners_table
 from damontui.safe_text import shown
 
 ROWS = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100)
@@ -61,6 +62,8 @@ def summary(
         if estimate is not None and (rows := _estimated(snapshot, estimate)):
             lines += ["", *rows]
         if said is not None and (rows := _composition(snapshot, said.within, estimate)):
+            lines += ["", *rows]
+        if rows := owners_table(snapshot, estimate, threshold):
             lines += ["", *rows]
         lines += ["", "by the kernel's rule, which begins anew where regions are joined:"]
         lines += [*_idle(snapshot), "", *_regions(snapshot)]

@@ -575,6 +575,7 @@ _LEFT_OUT = {
     "resident": "how much of each region is in memory",
     "measured": "counted bytes (each region becomes a share of samples)",
     "frames": "what page frames held",
+    "owners": "whose memory it is",
     "free": "how much memory was free",
     "watched": "how long memory had been watched",
 }

@@ -23,6 +23,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from damontui.analysis.owners import without_frames
 from damontui.damon.attrs import Attrs
 from damontui.damon.fields import REGIONS, arrays_of
 from damontui.damon.snapshot import BESIDE, Description, Snapshot
@@ -45,6 +46,8 @@ _COLUMNS = 5
 _BESIDE = {field.name: field for field in BESIDE}
 _DEFLATE_MOST = 1032
 """Bytes that one packed byte can stand for (zlib's own figure)."""
+_KEPT = 1 << 20
+"""Bytes of a file that are read before its pages are let go."""
 _PLACE_COST = 200
 """Bytes that the place of a snapshot takes."""
 _SNAPSHOT_COST = 1_000
@@ -148,7 +151,7 @@ class RecordWriter:
         """
         if nanoseconds == (round(snapshot.began * 1e9), round(snapshot.time * 1e9)):
             nanoseconds = None
-        payload = _payload(snapshot, self.description.attrs, nanoseconds)
+        payload = _payload(without_frames(snapshot), self.description.attrs, nanoseconds)
         self._write(_member(payload, snapshot.time, self._level))
         self.count += 1
 
@@ -210,6 +213,7 @@ class Record:
         self._places: list[_Place] = []
         self._file = open_file(self.path)
         self._scanned = 0
+        self._touched = 0
         self._data: mmap.mmap | bytes = b""
         self._map()
         first = self._next()
@@ -249,6 +253,7 @@ class Record:
             self._index.take(_PLACE_COST)
             self._places.append(place)
             self.times.append(_MEMBER.unpack_from(self._data, place.offset)[8])
+        self._let_go()
         return len(self._places) - before
 
     @property
@@ -264,10 +269,19 @@ class Record:
     def table(self, low: int = 0, high: int | None = None) -> Table:
         """Snapshots ``low:high`` as a table; damaged ones are left out and counted in ``notes``."""
         places = self._places[low:high]
+        self._touched += sum(place.length for place in places)
+        if self._touched > _KEPT:
+            self._let_go()
         budget = Budget(self.path, self._memory)
         for place in places:
             budget.take(_SNAPSHOT_COST + _TABLE_COST * self._unpacked_size(place))
         return sound(_Builder(self).build(places, budget))
+
+    def _let_go(self) -> None:
+        """Hold no pages of the file any longer: what was read of a record of hours would count as our memory."""
+        self._touched = 0
+        if isinstance(self._data, mmap.mmap):
+            self._data.madvise(mmap.MADV_DONTNEED)
 
     def _map(self) -> None:
         size = os.fstat(self._file.fileno()).st_size

@@ -17,7 +17,7 @@ from damontui.files import open_file
 from damontui.kernel import features, handback, procfs
 from damontui.kernel import process_files as files
 from damontui.kernel.damon_stat import DamonStat
-from damontui.kernel.root import Root, why
+from damontui.kernel.root import Root, number, why
 from damontui.operations import masim
 from damontui.operations.scenes import SCENES
 from damontui.records.own import MAGIC
@@ -260,7 +260,7 @@ def _process(root: Root, pid: int, program: str, by_damon: bool, users: dict[int
     try:
         fields = root.read(f"proc/{pid}/stat").rpartition(")")[2].split()
         uid = root.stat(f"proc/{pid}").st_uid
-        process = Process(pid, who.ppid, _user(uid, users), int(fields[21]) * _PAGE, int(fields[17]))
+        process = Process(pid, who.ppid, _user(uid, users), number(fields[21]) * _PAGE, number(fields[17]))
     except (SourceError, OSError, IndexError, ValueError):
         return None  # it ended while it was looked at
     entry = Entry("processes", str(pid), who.comm, procfs.command(root, pid), process=process)

@@ -97,14 +97,16 @@ class Options:
     sample_us: int | None = _duration("sample", "sampling interval (5ms)")
     aggr_us: int | None = _duration("aggr", "aggregation interval (100ms)")
     update_us: int | None = _duration("update", "update interval of the targets (1m)")
-    min_regions: int | None = _count("min_regions", "least number of regions (10)")
+    min_regions: int | None = _count("min_regions", "least number of regions (10; of a kdamond of ours 100)")
     max_regions: int | None = _count("max_regions", "greatest number of regions (1000)")
     goal_bp: int | None = setting(
         None, "goal", "wanted share of positive access checks (4%)", parse_goal, table=MONITORING, metavar="SHARE"
     )
     goal_aggrs: int | None = _count("goal_aggrs", "aggregations to a tuning step (3)")
     min_sample_us: int | None = _duration("min_sample", "shortest tuned sampling interval (5ms)")
-    max_sample_us: int | None = _duration("max_sample", "longest tuned sampling interval (10s)")
+    max_sample_us: int | None = _duration(
+        "max_sample", "longest tuned sampling interval (10s; of a kdamond of ours 500ms)"
+    )
     autotune: bool = setting(
         True,
         "autotune",
@@ -400,11 +402,11 @@ def _masim(word: str, options: Options) -> Source:
 
 
 def _paddr(word: str, options: Options) -> Source:
-    from damontui.sources.kdamond import physical_memory
+    from damontui.sources.kdamond import OWN, physical_memory
 
     return physical_memory(
         options.root(),
-        options.attrs(),
+        options.attrs(OWN),
         ranges=options.ranges,
         target=word,
         take=options.take,
@@ -437,10 +439,10 @@ def _process(word: str, options: Options) -> Source:
 
     root, pids = options.root(), parse_pids(word)
     if options.via == "damon" or (options.via is None and (options.take or damon_is_free(root))):
-        from damontui.sources.kdamond import processes
+        from damontui.sources.kdamond import OWN, processes
 
         # new mappings and children are looked for once a second, not once a minute
-        base = replace(Attrs(), update_us=1_000_000)
+        base = replace(OWN, update_us=1_000_000)
         return processes(
             root,
             pids,

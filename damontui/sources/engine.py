@@ -18,6 +18,7 @@ from damontui.damon.attrs import Attrs
 from damontui.damon.context import Context
 from damontui.damon.operations import BatchOperations, Operations
 from damontui.damon.snapshot import Description, Event, Origin, Snapshot, State, Status
+from damontui.kernel.readers import READERS
 
 MakeOperations = Callable[[np.random.Generator], Operations]
 
@@ -75,7 +76,7 @@ class EngineSource:
         limits: tuple[str, ...] = (),
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
-        cpu_clock: Callable[[], float] = time.thread_time,
+        cpu_clock: Callable[[], float] = READERS.thread_time,
         wait: Callable[[threading.Event, float], object] = _wait,
     ) -> None:
         self.lead = 0.0

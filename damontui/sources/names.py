@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from damontui.errors import SourceError, UsageError
 from damontui.kernel import process_files as files
 from damontui.kernel import procfs
-from damontui.kernel.root import Root
+from damontui.kernel.root import Root, number
 
 _COMM = 15
 """The kernel keeps that many characters of a task's name."""
@@ -115,7 +115,7 @@ def _process(root: Root, pid: int) -> Named | None:
     if who is None or who.kernel_thread or who.ended:
         return None
     try:
-        pages = int(root.read(f"proc/{pid}/stat").rpartition(")")[2].split()[21])
+        pages = number(root.read(f"proc/{pid}/stat").rpartition(")")[2].split()[21])
     except (SourceError, IndexError, ValueError):
         return None  # it ended while it was looked at
     return Named(pid, who.ppid, who.comm, procfs.command(root, pid) or who.comm, pages * _PAGE)

@@ -1,7 +1,7 @@
 """Processes through ``/proc`` as a source: when to clear and when to read, within a budget of CPU time and pauses.
 
 The accessed bits are cleared at the start, then soon after the pattern has changed (2 s at the earliest, 10 s where it
-keeps changing the same way), and otherwise after 10, 20, 40, 60, 60 … s. They are read 0.1 and 0.3 s after a clear
+keeps changing the same way), and otherwise after 10, 20, 40, 60, 60 … s. They are read 0.08 and 0.25 s after a clear
 where the budget has room for it, and for each snapshot: once a second, or as seldom as the budget demands.
 """
 
@@ -22,9 +22,10 @@ from damontui.damon.snapshot import Description, Event, State, Status
 from damontui.errors import SourceError, UsageError
 from damontui.kernel import process_files as files
 from damontui.kernel import procfs, watch_lock
+from damontui.kernel.readers import READERS
 from damontui.kernel.root import Root
 from damontui.kernel.watch_lock import WatchLock
-from damontui.operations.counted import Moment, snapshot
+from damontui.operations.counted import Moment, One, snapshots
 from damontui.operations.process import LIMITS, Processes, identify
 
 BUDGET = 0.02
@@ -45,6 +46,8 @@ _BANK_S = 1.0
 """CPU time that was not needed is kept for this long: a whole second at the budget's share."""
 _FIXED_S = 0.003
 """CPU time that a first reading may take, beside what grows with the resident memory."""
+_EARLY_S = 2.0
+"""A clear is not put off for longer than this in order to have CPU time left for a reading soon after it."""
 _STEP = 1.25
 """The distance of snapshots is set anew where it is so many times off."""
 
@@ -170,7 +173,7 @@ class ProcessSource:
         locks: Path | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
-        cpu_clock: Callable[[], float] = time.thread_time,
+        cpu_clock: Callable[[], float] = READERS.thread_time,
         wait: Callable[[threading.Event, float], object] = _wait,
     ) -> None:
         self._root = root
@@ -189,6 +192,8 @@ class ProcessSource:
             locks = watch_lock.folder()
         self._locks = locks
         self._clock, self._wall, self._cpu_clock, self._wait = clock, wall, cpu_clock, wait
+        self.each: tuple[One, ...] = ()
+        """The processes that the last snapshot is of, each with its own; may be read from any thread."""
         self._cpu = 0.0
         self._mark = 0.0
         self._spent: deque[tuple[float, float]] = deque()
@@ -229,6 +234,11 @@ class ProcessSource:
         if on != self._enabled:
             self._enabled = on
             self._starts += 1
+
+    @property
+    def several(self) -> bool:
+        """Whether more than one process was asked for, by their numbers or with children."""
+        return self._children or len(self._pids) > 1
 
     def overhead(self) -> float:
         """CPU seconds that observing took so far."""
@@ -305,7 +315,11 @@ class ProcessSource:
                     return
                 wanting = processes.wanting()
                 self._settle(budget)
-                cost = reading.seconds + (clearing.seconds if wanting else 0.0)
+                cost = reading.seconds
+                if wanting:
+                    # and for the first look after it, which says most of what is hot, unless that takes too long
+                    early = cost + clearing.seconds <= _EARLY_S * budget.share
+                    cost += clearing.seconds + (reading.seconds if early else 0.0)
                 due = max(due, self._clock() + budget.wait(cost))
                 if not self._wait_until(due, stop, start):
                     return
@@ -319,7 +333,8 @@ class ProcessSource:
                 attrs = self._attrs(attrs, reading.seconds / budget.share)
                 note = "; ".join(self._notes(processes, locks, attrs, reading))
                 moment = Moment(now, began, self._wall(), attrs, late, self._share(), note, processes.longest_pause)
-                found = snapshot(list(processes.watched.values()), self._window, attrs.max_regions, moment)
+                watched = list(processes.watched.values())
+                found, self.each = snapshots(watched, self._window, attrs.max_regions, moment)
                 spent = self._settle(budget)
                 if wanting:
                     processes.clear(wanting)

@@ -21,6 +21,7 @@ from damontui.damon.attrs import PAGE_SIZE
 from damontui.damon.snapshot import Ints, Snapshot, ints
 from damontui.errors import SourceError
 from damontui.kernel.process_files import Mapping, ProcessFolder
+from damontui.kernel.readers import READERS
 from damontui.kernel.root import Root
 
 EVERY_S = 1.0
@@ -126,7 +127,7 @@ class Residence:
         try:
             with ProcessFolder(self._root, pid) as folder:
                 reading = self._look(folder)
-        except SourceError:
+        except (SourceError, OSError):
             self._read.pop(pid, None)
             return None
         took = self._clock() - now
@@ -136,7 +137,7 @@ class Residence:
     def _look(self, folder: ProcessFolder) -> _Reading:
         mappings = [one for one in folder.maps() if one.end <= HIGHEST]
         start, end = ints([one.start for one in mappings]), ints([one.end for one in mappings])
-        pages, note = self._pages(folder, mappings)
+        pages, note = READERS.ask(lambda: self._pages(folder, mappings))
         resident = ints([0 if one is None else int(one[-1]) * PAGE_SIZE for one in pages])
         if any(one is None for one in pages):
             smaps = folder.smaps()

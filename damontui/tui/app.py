@@ -43,6 +43,7 @@ from damontui.tui.panes.output import OutputPane
 from damontui.tui.panes.scrubber import Scrubber
 from damontui.tui.panes.title import TitleBar
 from damontui.tui.screens.help import HelpScreen
+from damontui.tui.screens.owners import OwnersScreen
 from damontui.tui.stage import Stage
 from damontui.tui.themes import THEMES
 
@@ -198,7 +199,10 @@ class DamontuiApp(App[int]):
         now = time.monotonic()
         self._painted, self._apart = now, now - self._painted
         self._wind(now)
-        self.stage.show(self.frame())
+        frame = self.frame()
+        self.stage.show(frame)
+        if isinstance(self.screen, OwnersScreen):
+            self.screen.show(frame)
 
     def _paint_soon(self) -> None:
         if self._timer is not None:
@@ -418,6 +422,11 @@ class DamontuiApp(App[int]):
         """Keys and panes explained, and what this target cannot tell."""
         # a source knows only when it runs what it has to do without
         self.push_screen(HelpScreen(self.keymap_in_force, self.session.monitor.source.describe().limits))
+
+    def action_owners(self) -> None:
+        """Whose memory it is, at the moment shown."""
+        if not isinstance(self.screen, OwnersScreen):
+            self.push_screen(OwnersScreen(self.frame()))
 
     def action_shot(self) -> None:
         """The screen as an SVG file."""

@@ -5,21 +5,26 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from damontui.analysis import savings
-from damontui.analysis.savings import THRESHOLDS, Estimate, Ledger
+from damontui.analysis.estimate import past
+from damontui.analysis.savings import THRESHOLDS, Estimate, Learned, Ledger
 from damontui.damon import metrics
+from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Measured, Snapshot, Truth, ints
 from damontui.history import History
+from damontui.operations.scenes import scene
 from damontui.sources.choose import Options, choose
 from tests import make
+from tests.bench.accuracy import moments
 from tests.make import GIB, MIB
 
+FAST = Attrs(20_000, 400_000)
 ROWS = [(0, GIB, 20, 9), (GIB, 2 * GIB, 5, 0), (2 * GIB, 4 * GIB, 0, 59), (4 * GIB, 5 * GIB, 0, 5)]
 
 
@@ -229,6 +234,81 @@ def test_the_truth_of_synthetic_memory_is_within_the_bar(name: str) -> None:
                 break
     assert len(inside) > 100
     assert sum(inside) / len(inside) >= 0.95
+
+
+@pytest.mark.parametrize("name", ["steady", "server"])
+def test_the_estimates_ledger_is_nearer_to_the_truth_and_its_bar_is_narrower(name: str) -> None:
+    run = list(moments(scene(name, 5), 5, Attrs(), 150.0))
+    history = kept([one.snapshot for one in run])
+    learned, rule = Learned(history), Ledger()
+    learned.update(history)
+    rule.update(history)
+    assert len(learned) <= 150
+    ours, kernels = (one.saving(60, 100, 150, percentile=50) for one in (learned, rule))
+    assert ours is not None
+    assert kernels is not None
+    late = [one for one in run if one.snapshot.time > 100]
+    true = sorted(one.share(60) * ours.total for one in late)[len(late) // 2]
+    assert abs(ours.saved - true) < 0.5 * abs(kernels.saved - true)
+    assert ours.least - 0.01 * ours.total <= true <= ours.most + 0.01 * ours.total
+    assert ours.most - ours.least < 0.6 * (kernels.most - kernels.least)
+    assert learned.saving(300, 100, 150) is None
+    assert learned.used_within(300, 100, 150) == ()
+    shares = learned.idle_columns(60, 150, 150, 15)
+    assert all(math.isnan(one) for one in shares[:5])  # not watched for a minute yet
+    assert shares[-1] == pytest.approx(true / ours.total, abs=0.06)
+
+
+def test_a_ledger_that_goes_on_is_as_one_that_begins_late() -> None:
+    made = [one.snapshot for one in moments(scene("burst", 5), 5, Attrs(), 60.0)]
+    history = History()
+    grown = Learned(history)
+    for one in made:
+        history.append(one)
+        grown.update(history)
+    late = Learned(history)
+    late.update(history)
+    for threshold in (1, 10, 30):
+        one, other = grown.saving(threshold, 20, 60), late.saving(threshold, 20, 60)
+        assert one is not None
+        assert other is not None
+        assert one == other
+    history.clear()
+    grown.update(history)
+    assert len(grown) == 0
+    assert grown.saving(1, 0, 60) is None
+
+
+def test_the_newest_moment_is_asked_for_once_a_second_and_a_flood_is_a_gap() -> None:
+    made = [make.snapshot([(0, GIB, t % 3, 0), (GIB, 2 * GIB, 0, 0)], 0.4 * (t + 1), attrs=FAST) for t in range(200)]
+    history = kept(made[:100])
+    learned = Learned(history)
+    first = learned.about(None, 1_000)
+    assert first is not None
+    assert first.watched_s == pytest.approx(40)
+    history.append(made[100])
+    assert learned.about(None, 1_000) is first
+    for one in made[101:]:
+        history.append(one)
+    after = learned.about(None, 20)
+    assert after is not None
+    assert after.time == made[-1].time
+    assert after.watched_s == pytest.approx(8, abs=0.41)
+    then = learned.about(made[50].time, 20)
+    assert then is not None
+    assert then.time == made[50].time
+
+
+def test_idle_for_longer_than_it_was_watched_is_not_known() -> None:
+    shown = make.snapshot([(0, GIB, 0, 4), (GIB, 2 * GIB, 9, 4)], 5.0, watched=5.0)
+    known = past([replace(shown, time=t + 1.0, began=float(t)) for t in range(5)])
+    assert savings.known_idle(shown, 60, known) is None
+    assert savings.known_idle(shown, 60) is None
+    found = savings.known_idle(shown, 5, known)
+    assert found is not None
+    assert found.found == GIB
+    assert savings.known_idle(shown, 5) == savings.idle(shown, 5)
+    assert savings.known_idle(counted(), 60) is None
 
 
 # --- counted bytes --------------------------------------------------------------------------------------------------

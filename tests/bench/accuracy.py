@@ -70,7 +70,7 @@ def moments(memory: Workload, seed: int, attrs: Attrs, seconds: float = SECONDS)
     while context.aggregation_due <= seconds + 1e-9:
         snapshot = context.aggregate()
         # the percentiles of `Truth` know the truth to a percent only
-        idle, sizes = memory._idle(round(snapshot.began * 1e6), round(snapshot.time * 1e6))
+        idle, sizes = memory.idle_times(snapshot.began, snapshot.time)
         slices = len(sizes) // len(memory.areas)
         begin = np.repeat([float(area.start) for area in memory.areas], slices)
         end = np.repeat([float(area.start + area.size) for area in memory.areas], slices)

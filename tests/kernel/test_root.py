@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from damontui.errors import SourceError
-from damontui.kernel import beneath, root
-from damontui.kernel.root import MADE_UP, KernelError, Root, read_whole
+from damontui.kernel import beneath, procfs, root, zones
+from damontui.kernel.root import MADE_UP, KernelError, Root, number_after, read_whole
 
 
 @pytest.fixture(params=["openat2", "steps"])
@@ -173,3 +174,27 @@ def test_a_root_folder_that_is_gone_is_a_sentence(tree: Path) -> None:
     with pytest.raises(KernelError, match="there is no such file"):
         Root(tree / "nothing").read("proc/1/stat")
     assert root.why(OSError(errno.ELOOP, "")) == "a symbolic link is in the way, and is not followed"
+
+
+@pytest.mark.parametrize("text", ["9" * 400, "9" * 5000, str(1 << 63), "", "1 2", "0x10"])
+def test_a_number_that_no_kernel_has_is_none(tree: Path, text: str) -> None:
+    (tree / "sys/kernel/number").write_text(text)
+    with pytest.raises(SourceError, match=r"number"):
+        Root(tree).read_int("sys/kernel/number")
+    after = {"1 2": 1, "0x10": 0}.get(text)
+    assert number_after(re.compile(r"^A: (\d+)"), f"A: {text}") == after
+    assert number_after(re.compile(r"^A: (\d+)"), "A: 12 kB", 1024) == 12288
+    assert number_after(re.compile(r"^A: (\d+)"), f"A: {1 << 60}", 1024) is None
+
+
+def test_huge_numbers_of_a_kernel_are_not_known(tree: Path) -> None:
+    """As a kernel under test, or a made-up one, may say: left out, no fault."""
+    (tree / "proc/zoneinfo").write_text(
+        f"Node 0, zone   DMA\n  spanned  {'9' * 400}\n  start_pfn: 1\nNode 0, zone Normal\n"
+        "        spanned  16\n  start_pfn:           4096\n"
+    )
+    (tree / "proc/meminfo").write_text(f"MemFree: {'9' * 30} kB\n")
+    (tree / "proc/77/status").write_text(f"voluntary_ctxt_switches: {'9' * 5000}\n")
+    assert zones.zones(Root(tree)).labels == ("node 0 Normal",)
+    assert procfs.free_bytes(Root(tree)) is None
+    assert procfs.sleeps(Root(tree), 77) is None

@@ -47,6 +47,62 @@ def test_hot_and_idle_bytes_are_exact_within_two_seconds(tmp_path: Path) -> None
         assert snapshot.total_bytes == 400 * MIB
 
 
+def interval(snapshot: Snapshot, seconds: float) -> tuple[float, float]:
+    amount = usage.used_within(snapshot, seconds)
+    assert amount is not None
+    return amount.least / MIB, amount.most / MIB
+
+
+def test_a_steady_hot_set_is_known_for_certain(tmp_path: Path) -> None:
+    for snapshot, _ in run(Scripted(tmp_path, [[Part(80 * MIB, always()), Part(200 * MIB, never)]]), 90.0):
+        for seconds in (1.0, 2.0, 10.0, 60.0):
+            if seconds < snapshot.watched:  # type: ignore[operator]
+                assert interval(snapshot, seconds) == pytest.approx((80, 80))
+
+
+def test_the_interval_is_from_what_is_always_to_what_can_be_touched(tmp_path: Path) -> None:
+    hot, longer = [], []
+    for snapshot, true in run(steady(tmp_path), 130.0):
+        least, most = interval(snapshot, 1.0)
+        assert least <= true[1.0] / MIB <= most
+        hot.append(least >= 79)
+        for seconds in (5.0, 10.0, 60.0):
+            if snapshot.time > 20 and seconds < snapshot.time - 5:
+                least, most = interval(snapshot, seconds)
+                assert least <= 200 <= most
+                assert least >= 79
+                longer.append(most == pytest.approx(200, abs=1.0))
+    # but for two seconds after the first time that the others were touched, which was news
+    assert sum(hot) / len(hot) > 0.95
+    assert sum(longer) / len(longer) > 0.8
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_truth_is_in_the_interval_nine_times_of_ten(tmp_path: Path, seed: int) -> None:
+    """Groups of pages with periods of their own, from 0.05 s to 5 min, each of a mapping of its own."""
+    rng = np.random.default_rng(seed)
+    periods = np.exp(rng.uniform(np.log(0.05), np.log(300), 12))
+    parts = [[Part(10 * MIB, every(period, rng.uniform(0, period)))] for period in periods]
+    inside = []
+    for snapshot, true in run(Scripted(tmp_path, parts), 120.0):
+        for seconds in (1.0, 2.0, 5.0, 10.0, 30.0):
+            if seconds < snapshot.watched:  # type: ignore[operator]
+                least, most = interval(snapshot, seconds)
+                inside.append(least - 0.1 <= true[seconds] / MIB <= most + 0.1)
+    assert len(inside) > 300
+    assert sum(inside) / len(inside) > 0.9
+
+
+def test_after_news_only_what_is_certain_is_told(tmp_path: Path) -> None:
+    parts = [Part(80 * MIB, always(0, 31.4)), Part(80 * MIB, always(31.4))]
+    for snapshot, true in run(Scripted(tmp_path, [[*parts, Part(200 * MIB, never)]]), 50.0):
+        for seconds in (1.0, 2.0, 5.0, 10.0, 30.0):
+            if seconds <= snapshot.watched:  # type: ignore[operator]
+                least, most = interval(snapshot, seconds)
+                # the former hot set is still in the last reading before the move
+                assert least - 1 <= true[seconds] / MIB <= most + 1 or 31 < snapshot.time < 31.5 + seconds
+
+
 def test_what_comes_every_four_seconds_is_used_within_five_and_not_within_one(tmp_path: Path) -> None:
     found = run(steady(tmp_path), 60.0)
     for snapshot, true in found:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from damontui.damon.attrs import PAGE_SIZE
+from damontui.damon.metrics import percentiles_of
 from damontui.damon.operations import BatchOperations, NamingOperations, Target, TruthfulOperations
 from damontui.damon.snapshot import Ints, ints
 from damontui.errors import UsageError
@@ -226,6 +227,21 @@ def test_true_idle_time_counts_from_the_last_touch() -> None:
     later = model.truth(49.9, 50.0, 5_000).idle_ms_percentiles
     assert set(later[51:75]) == {10_000 - 0}  # "3" was left at 40 s
     assert later[0] == -50_000
+
+
+def test_idle_times_of_slices_are_those_of_the_percentiles_and_finer() -> None:
+    model = workload(IDLE, scan(10, 4), poisson(1e4), sweep(100), pages=1024)
+    idle, sizes = model.idle_times(29.9, 30.0)
+    assert idle.shape == sizes.shape
+    assert sizes.sum() == model.total_bytes
+    rows = idle.reshape(4, -1)
+    assert set(rows[0].tolist()) == {30_000}
+    assert set(rows[1].tolist()) == {6_000}
+    assert set(rows[2].tolist()) == {-30_000}
+    swept = rows[3]  # from the first page on, since the start
+    assert (np.diff(swept[: len(swept) // 4]) < 0).all()
+    assert set(swept[len(swept) // 2 :].tolist()) == {30_000}
+    assert percentiles_of(idle, sizes) == model.truth(29.9, 30.0, 5_000).idle_ms_percentiles
 
 
 def test_a_scan_in_use_is_in_use_for_the_interval_and_a_fast_one_for_ever() -> None:

@@ -15,6 +15,7 @@ from damontui.tui.app import DamontuiApp
 from damontui.tui.options import ScreenOptions
 from damontui.tui.panes.output import OutputPane
 from tests import make
+from tests.owners import owned
 from tests.screens import captured
 from tests.tui import fed, made, picker
 
@@ -83,6 +84,10 @@ class State:
 
 def _kernel() -> list[Snapshot]:
     return make.steady(module=make.module_values())
+
+
+def _owned() -> list[Snapshot]:
+    return owned(_kernel())
 
 
 def _recorded() -> list[Snapshot]:
@@ -295,6 +300,13 @@ STATES = (
     State("no-color", _kernel, no_color=True),
     State("ascii", _kernel, options=ScreenOptions(ascii=True)),
     State("wide", _kernel, size=(200, 50)),
+    State("owners", _owned, keys=("O",)),
+    State("owners-tree", _owned, keys=("O", "tab")),
+    State("owners-zones-80x24", _owned, keys=("O", "tab", "tab"), size=(80, 24)),
+    State("owners-filter", _owned, keys=("O", "ctrl+s", *"system")),
+    State("owners-60x15", _owned, keys=("O", "down", "down"), size=(60, 15)),
+    State("owners-ascii", _owned, keys=("O", "<", "<"), options=ScreenOptions(ascii=True)),
+    State("owners-unknown", _kernel, keys=("O",)),
     State("picker", _kernel, keys=("t",), active=_target),
     State("picker-unavailable", _kernel, keys=("t", "down"), active=_target),
     State("picker-tree-filter", _kernel, keys=("t", "ctrl+t", *"postgres"), active=_target),

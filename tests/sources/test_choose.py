@@ -175,6 +175,17 @@ def test_what_is_not_said_follows_what_is(given: dict[str, int], wanted: Attrs) 
     assert Options(**given).attrs() == wanted  # type: ignore[arg-type]
 
 
+def test_a_kdamond_of_ours_looks_closer_unless_it_is_told_the_kernels() -> None:
+    from damontui.sources.kdamond import OWN
+
+    ours = Options().attrs(OWN)
+    assert (ours.min_regions, ours.max_regions) == (100, 1_000)
+    assert ours.goal is not None
+    assert ours.goal.max_sample_us * ours.aggr_samples == 10_000_000
+    assert Options(min_regions=10, max_sample_us=10_000_000).attrs(OWN) == Attrs()
+    assert Options(max_regions=50).attrs(OWN).min_regions == 50
+
+
 @pytest.mark.parametrize(
     ("given", "option"),
     [

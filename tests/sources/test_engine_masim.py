@@ -26,7 +26,7 @@ def test_a_configuration_is_simulated_with_its_truth(tmp_path: Path) -> None:
 
 
 def test_a_broken_or_missing_one_is_refused_before_there_is_a_screen(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"none\.cfg: No such file"):
+    with pytest.raises(UsageError, match=r"none\.cfg: no such file"):
         choose(str(tmp_path / "none.cfg"), Options(rootfs=str(tmp_path)))
     broken = tmp_path / "broken.cfg"
     broken.write_text("a, 4096\n\nphase\nsoon\na, 1, 0, 1\n")

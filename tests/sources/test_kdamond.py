@@ -8,13 +8,15 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from damontui.damon.attrs import Attrs, IntervalsGoal
-from damontui.damon.snapshot import Event, Snapshot, Status
+from damontui.damon.snapshot import FRAME_KINDS, Event, Snapshot, Status
 from damontui.errors import SourceError
-from damontui.kernel import handback
+from damontui.kernel import handback, pages
 from damontui.kernel.damon_sysfs import SysfsTarget
+from damontui.sources.composition import Composition
 from damontui.sources.damon_stat import DamonStatSource
 from damontui.sources.kdamond import KdamondSource
 from tests.fake_kernel import PARAMETERS, TRACING, Stop
@@ -104,6 +106,30 @@ def test_whole_aggregations_through_the_trace(kernel: FakeSysfs) -> None:
     assert snapshots[1].began == snapshots[0].time
     assert [s.until_tuning for s in snapshots] == [2, 1, 3, 2, 1]
     assert as_found(kernel) == before
+
+
+def test_what_physical_memory_is_made_of_comes_with_its_snapshots(kernel: FakeSysfs) -> None:
+    (kernel.folder / "proc/kpageflags").write_bytes(np.full(16, 1 << pages.BUDDY, np.uint64).tobytes())
+    (kernel.folder / "proc/meminfo").write_text("MemTotal: 60 kB\nMemFree: 48 kB\n")
+    aggregate(kernel, 0.1, 5)
+    made = Composition(kernel.root, np.random.default_rng(1), clock=kernel.clock)
+    source = make(kernel, composition=made)
+    found = [e for e in events(source, kernel, 2.0) if isinstance(e, Snapshot)]
+    frames = found[-1].frames
+    assert frames is not None
+    assert frames.counts[:, FRAME_KINDS.index("free")].sum() == frames.drawn > 0
+    assert found[-1].free == 48 * 1024
+    assert source.describe().limits == ()
+
+
+def test_of_a_part_of_memory_it_is_not_known_what_is_free(kernel: FakeSysfs) -> None:
+    (kernel.folder / "proc/meminfo").write_text("MemTotal: 60 kB\nMemFree: 48 kB\n")
+    aggregate(kernel, 0.1, 2)
+    made = Composition(kernel.root, np.random.default_rng(1), whole=False, clock=kernel.clock)
+    source = make(kernel, composition=made)
+    found = [e for e in events(source, kernel, 1.0) if isinstance(e, Snapshot)]
+    assert (found[-1].frames, found[-1].free) == (None, None)
+    assert "what memory is made of is not known" in source.describe().limits[0]
 
 
 def test_damon_stat_is_not_taken_unasked(kernel: FakeSysfs) -> None:
@@ -290,3 +316,34 @@ def test_no_interface_is_a_sentence(kernel: FakeSysfs) -> None:
     kernel.remove(ADMIN)
     with pytest.raises(SourceError, match="/opt/damontui doctor"):
         make(kernel).__enter__()
+
+
+def test_lost_events_make_a_snapshot_incomplete_and_the_buffer_larger(kernel: FakeSysfs) -> None:
+    before = as_found(kernel)
+    aggregate(kernel, 0.1, 5)
+    usual = kernel.on_kdamond
+
+    def begin() -> None:
+        usual()
+        head = "  kdamond.0-{pid} [000] ..... {time:.6f}: damon_aggregated: target_id=0 nr_regions=2 4096-8192: 3 1\n"
+        for time in (0.55, 0.65, 0.75):
+
+            def say(pid: int | None = kernel.running) -> None:
+                lost = "CPU:1 [LOST 7 EVENTS]\n" if 0.6 < kernel.now - began < 0.7 else ""
+                kernel.feed(head.format(pid=pid, time=kernel.now).encode() + lost.encode())
+                if not lost:
+                    kernel.feed(head.format(pid=pid, time=kernel.now).replace("4096-8192", "8192-65536").encode())
+
+            kernel.at(began + time, say)
+
+    began = kernel.now
+    kernel.on_kdamond = begin
+    found = [e for e in events(make(kernel), kernel, 2.0) if isinstance(e, Snapshot)]
+    marred = [s for s in found if not s.complete]
+    assert len(marred) == 1
+    assert len(found) == 8
+    assert marred[0].lost == 7
+    assert marred[0].note == "7 events lost, so the trace buffer was enlarged to 1024 KiB a CPU"
+    assert [s.note for s in found if s.complete] == [""] * 7
+    assert [text for name, text in kernel.root.writes if name.endswith("buffer_size_kb")] == ["512", "1024"]
+    assert as_found(kernel) == before

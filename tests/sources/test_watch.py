@@ -278,3 +278,39 @@ def test_both_ways_to_damon_stat_say_the_same(tmp_path: Path, name: str, offset:
         shown.append([(s.time, s.attrs, s.next_attrs, metrics.bandwidth(s), s.until_tuning) for s in snapshots])
     assert len(shown[0]) > 5
     assert shown[0] == shown[1]
+
+
+def test_lost_events_make_a_snapshot_incomplete_and_the_buffer_larger(kernel: FakeKernel) -> None:
+    sysfs(kernel)
+    rows = [f"damon_aggregated: target_id=0 nr_regions=2 {part}" for part in ("0-4096: 3 7", "4096-8192: 0 7")]
+    for index in range(6):
+
+        def say(number: int = index) -> None:
+            lines(kernel, 300, rows[0])
+            if number == 3:
+                kernel.feed(b"CPU:1 [LOST 7 EVENTS]\n")
+            else:
+                lines(kernel, 300, rows[1])
+
+        kernel.at(kernel.now + 0.4 * (index + 1), say)
+    taken = found(kernel, make(kernel), 4.0)
+    assert [s.complete for s in taken] == [True, True, True, False, True, True]
+    assert (taken[3].lost, len(taken[3])) == (7, 1)
+    assert taken[3].note == "7 events lost, so the trace buffer was enlarged to 1024 KiB a CPU"
+    assert [text for name, text in kernel.root.writes if name.endswith("buffer_size_kb")] == ["512", "1024"]
+    assert own_writes(kernel) == []
+
+
+def test_a_trace_that_was_taken_away_is_made_anew(kernel: FakeKernel) -> None:
+    """Whoever watches again after that was said gets another one."""
+    sysfs(kernel)
+    every(kernel, 300, 0.4, 9)
+    source = make(kernel)
+    with source:
+        stop = Stop(kernel)
+        kernel.at(kernel.now + 1.0, lambda: setattr(source._trace, "_pipe", -1))
+        with pytest.raises(SourceError, match="trace instance"):
+            list(source.snapshots(stop))
+        kernel.at(kernel.now + 1.5, stop.set)
+        assert len([e for e in source.snapshots(stop) if isinstance(e, Snapshot)]) >= 2
+    assert kernel.instances() == []

@@ -42,6 +42,7 @@ def report(head: Head, result: Result) -> str:
         "regions_in_all": head.regions,
         "filters": head.filters,
         "notes": list(head.notes),
+        "idle": head.idle,
         **_body(result),
     }
     return json.dumps(made, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -92,7 +93,8 @@ def _body(result: Result) -> dict[str, Any]:
             "idle_ms_percentiles": result.values.tolist(),
             "total_bytes": result.total.tolist(),
             "mean_bytes_idle_at_least_s": {
-                str(threshold): count for threshold, count in zip(THRESHOLDS, result.at_least, strict=True)
+                str(threshold): count if math.isfinite(count) else None
+                for threshold, count in zip(THRESHOLDS, result.at_least, strict=True)
             },
         }
     assert isinstance(result, Histogram)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from math import ceil
 from typing import Literal
 
 import numpy as np
@@ -14,11 +13,13 @@ from damontui import units
 from damontui.analysis.heatmap import VOID, Axis, Floats, Mode, Part
 from damontui.damon.snapshot import Ints
 from damontui.errors import SourceError, UsageError
-from damontui.output.reports import numbers
+from damontui.output.reports import estimated, numbers
+from damontui.output.reports.estimated import Known
 from damontui.output.reports.numbers import Intervals
 from damontui.records.table import Table
 from damontui.safe_text import shown
 
+Idle = Literal["estimate", "kernel"]
 Unit = Literal["bytes", "bytes/s", "seconds", "share"]
 
 PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
@@ -149,6 +150,8 @@ class Style:
     summary: str
     make: Callable[[Table, Intervals, Options], Result]
     needs_intervals: bool
+    estimated: Callable[[Table, Intervals, Options, Known], Result] | None = None
+    """The same by the estimate; None where idle times play no part in it."""
 
 
 def regions(table: Table, intervals: Intervals, options: Options) -> Regions:
@@ -180,6 +183,17 @@ def heatmap(table: Table, intervals: Intervals, options: Options) -> Heat:
     return Heat(axis, edges, means, covered, options.mode, samples)
 
 
+def idle_heatmap(table: Table, intervals: Intervals, options: Options, known: Known) -> Heat:
+    """Mean idle time of each cell by the estimate; of other heatmaps nothing is estimated."""
+    if options.mode != "idle":
+        return heatmap(table, intervals, options)
+    made, values = estimated.pieces(known, table)
+    axis = numbers.axis_of(table, options.rows, fold_idle=options.fold_idle, fold_rows=options.fold_rows)
+    edges = numbers.time_edges(table, options.columns)
+    means, covered = numbers.heat(made, values, axis, edges)
+    return Heat(axis, edges, means, covered, options.mode)
+
+
 def _line(
     table: Table, edges: Floats, name: str, unit: Unit, values: NDArray[np.float64] | Ints, **more: object
 ) -> Line:
@@ -198,13 +212,17 @@ def _line(
     )
 
 
-def working_set(table: Table, intervals: Intervals, options: Options) -> Series:
-    """Bytes with an access, and their distribution."""
+def working_set(table: Table, intervals: Intervals, options: Options, known: Known | None = None) -> Series:
+    """Bytes with an access, and their distribution; with ``known``, bytes that were touched by the estimate."""
     if options.skip >= len(table):
         raise UsageError(f"--skip: {options.skip} leaves nothing of {len(table)} snapshots")
     skip = options.skip
-    values, whole = numbers.working_sets(table)[skip:], numbers.totals(table)[skip:]
-    within = _within(table, intervals, skip)
+    values: NDArray[np.float64] | Ints = numbers.working_sets(table)
+    whole: NDArray[np.float64] | Ints = numbers.totals(table)
+    if known is not None:
+        values, whole = known.put(table, values, known.used), known.put(table, whole, known.total)
+    values, whole = values[skip:], whole[skip:]
+    within = _within(table, intervals, skip, known)
     doubt = "" if any(True for _ in numbers.measured(table)) else ", as far as sampling can tell"
     table = _from(table, skip)
     edges = numbers.time_edges(table, options.columns)
@@ -221,7 +239,7 @@ def working_set(table: Table, intervals: Intervals, options: Options) -> Series:
     return Series(table.time, edges, (line,), remarks)
 
 
-def _within(table: Table, intervals: Intervals, skip: int) -> str | None:
+def _within(table: Table, intervals: Intervals, skip: int, known: Known | None) -> str | None:
     """Within which time memory of the working set was used, as far as that is known."""
     counted = [one.measured.seconds[0] for _, one in numbers.measured(table) if one.measured is not None]
     if counted:
@@ -230,7 +248,8 @@ def _within(table: Table, intervals: Intervals, skip: int) -> str | None:
         return None
     low, high = int(intervals.aggr[skip:].min()) / 1e6, int(intervals.aggr[skip:].max()) / 1e6
     within = units.span(low) if low == high else f"{units.span(low)} … {units.span(high)}"
-    return f"working set: regions with an access within an aggregation ({within})"
+    what = "regions with an access" if known is None else "bytes touched"
+    return f"working set: {what} within an aggregation ({within})"
 
 
 def _from(table: Table, skip: int) -> Table:
@@ -287,15 +306,35 @@ def idle_percentiles(table: Table, intervals: Intervals, options: Options) -> Id
     return IdlePercentiles(table.time[held], values, total.astype(np.float64), tuple(at_least.tolist()))
 
 
+def estimated_percentiles(table: Table, intervals: Intervals, options: Options, known: Known) -> IdlePercentiles:
+    """The same by the estimate; of thresholds that memory was not watched for nothing is known."""
+    held = np.diff(table.offsets) > 0
+    place = known.places(table)
+    weight = numbers.durations(table)[place[place >= 0]]
+    rows = known.idle[place >= 0]
+    there = ~np.isnan(rows)
+    over = (weight[:, None] * there).sum(axis=0)
+    at_least = np.divide(
+        (weight[:, None] * np.nan_to_num(rows)).sum(axis=0), over, out=np.full(len(over), np.nan), where=over > 0
+    )
+    values = known.put(table, numbers.idle_percentiles(table, intervals), known.percentiles)[held]
+    total = known.put(table, numbers.totals(table), known.total)[held]
+    return IdlePercentiles(table.time[held], values.astype(np.int64), total.astype(float), tuple(at_least.tolist()))
+
+
+_HIGHEST = 1 << 60
+"""A histogram's values are cut off there, so that its edges are whole numbers of 64 bits."""
+
+
 def edges_of(low: int, high: int, bins: int, *, log: bool) -> Ints:
     """Edges of ranges from ``low`` to over ``high``: ``bins`` equal ones, or such that each is twice the one before.
 
     The rules of damo's histograms.
     """
     if not log:
-        width = max(1, ceil((high + 1 - low) / bins))
+        width = max(1, -(-(high + 1 - low) // bins))  # in whole numbers: exact, however large
         return np.array([low + width * step for step in range(bins + 1)], np.int64)
-    width = max(int((high - low) / 2**bins), 1)
+    width = max((high - low) // 2**bins, 1)
     edges = [low, low + width]
     while edges[-1] <= high:
         width *= 2
@@ -310,12 +349,22 @@ def idle_histogram(table: Table, intervals: Intervals, options: Options) -> Hist
     return _histogram(len(table), "idle time", "microseconds", metric, used, weight, options)
 
 
+def estimated_histogram(table: Table, intervals: Intervals, options: Options, known: Known) -> Histogram:
+    """The same by the estimate, of moments that are spread evenly over the time."""
+    made, values = estimated.pieces(known, table)
+    share = numbers.durations(made) / numbers.durations(made).sum()
+    weight: Floats = np.repeat(share, np.diff(made.offsets)) * numbers.sizes(made)
+    used = values > 0
+    metric = np.rint(np.where(used, 0.0, -values) * 1e6).astype(np.int64)
+    return _histogram(len(made), "idle time", "microseconds", metric, used, weight, options)
+
+
 def temperature_histogram(table: Table, intervals: Intervals, options: Options) -> Histogram:
     """Bytes by temperature."""
     heat = numbers.values_of(table, numbers.temperatures(table, intervals), "temperature")
     share = numbers.durations(table) / numbers.durations(table).sum()
     weight: Floats = np.repeat(share, np.diff(table.offsets)) * numbers.sizes(table)
-    metric = np.rint(heat).astype(np.int64)
+    metric = np.rint(np.clip(heat, -_HIGHEST, _HIGHEST)).astype(np.int64)
     return _histogram(len(table), "temperature", "temperature", metric, None, weight, options)
 
 
@@ -328,6 +377,7 @@ def _histogram(
     weight: Floats,
     options: Options,
 ) -> Histogram:
+    metric = np.clip(metric, -_HIGHEST, _HIGHEST)
     edges = edges_of(int(metric.min()), int(metric.max()), options.bins, log=options.log)
     place = np.searchsorted(edges, metric, side="right") - 1
     mine = slice(None) if apart is None else ~apart
@@ -338,22 +388,33 @@ def _histogram(
 
 STYLES: dict[str, Style] = {
     "regions": Style("each region: address, size, rate, how long, temperature", regions, False),
-    "heatmap": Style("time × address: how often, or how long, memory was in use", heatmap, False),
-    "wss": Style("the working set over time, and its percentiles", working_set, False),
-    "idle-percentiles": Style("how long memory was idle, by bytes", idle_percentiles, True),
-    "idle-histogram": Style("bytes by idle time, and how much is idle for longer", idle_histogram, True),
+    "heatmap": Style("time × address: how often, or how long, memory was in use", heatmap, False, idle_heatmap),
+    "wss": Style("the working set over time, and its percentiles", working_set, False, working_set),
+    "idle-percentiles": Style("how long memory was idle, by bytes", idle_percentiles, True, estimated_percentiles),
+    "idle-histogram": Style(
+        "bytes by idle time, and how much is idle for longer", idle_histogram, True, estimated_histogram
+    ),
     "temperature-histogram": Style("bytes by temperature", temperature_histogram, True),
     "bandwidth": Style("estimated bytes per second over time", bandwidth, True),
     "intervals": Style("how the intervals were tuned, and what they were tuned for", tuning, True),
 }
 
 
-def make(style: str, table: Table, intervals: Intervals, options: Options) -> Result:
-    """A result of ``style``. Raises `SourceError` where the record lacks what the style needs."""
+def make(style: str, table: Table, intervals: Intervals, options: Options, known: Known | None = None) -> Result:
+    """A result of ``style``, by the estimate where that is given. Raises `SourceError` where the record lacks what the
+    style needs.
+    """
     chosen = STYLES[style]
     if chosen.needs_intervals and not intervals.known:
         raise _no_intervals(f"a report of {style}")
+    if known is not None and chosen.estimated is not None:
+        return chosen.estimated(table, intervals, options, known)
     return chosen.make(table, intervals, options)
+
+
+def by_idle(style: str, options: Options) -> bool:
+    """Whether a report of ``style`` says something that the estimate says otherwise than the kernel's rule."""
+    return STYLES[style].estimated is not None and (style != "heatmap" or options.mode == "idle")
 
 
 def _no_intervals(what: str) -> SourceError:
@@ -378,9 +439,11 @@ class Head:
     """When the last snapshot ended, seconds since 1970; a record may know the time since a start only."""
     filters: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    idle: Idle | None = None
+    """What idle times and working sets are by; None where the report tells none."""
 
 
-def head_of(style: str, table: Table, intervals: Intervals, filters: dict[str, str]) -> Head:
+def head_of(style: str, table: Table, intervals: Intervals, filters: dict[str, str], idle: Idle | None = None) -> Head:
     """The head of a report on ``table``, which is what the filters left."""
     description = table.description
     notes = list(table.notes)
@@ -407,6 +470,7 @@ def head_of(style: str, table: Table, intervals: Intervals, filters: dict[str, s
         float(table.wall[-1]),
         filters,
         tuple(shown(note) for note in notes),
+        idle,
     )
 
 

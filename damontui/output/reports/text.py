@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -95,6 +96,12 @@ def _head(head: Head, look: Look) -> list[str]:
     lines = [title(head), f"{when(head)}, {counts}"]
     if head.filters:
         lines.append("only: " + ", ".join(f"{name} {words}" for name, words in head.filters.items()))
+    if head.idle is not None:
+        by = {
+            "estimate": "estimated from all snapshots (--idle kernel: as DAMON says)",
+            "kernel": "by the kernel's rule",
+        }
+        lines.append(f"idle times and what is in use: {by[head.idle]}")
     for note in head.notes:
         lines += _wrapped(f"note: {note}", look.width)
     return lines
@@ -357,6 +364,9 @@ def _idle(result: IdlePercentiles) -> list[str]:
     total = float(result.total.mean())
     lines.append(f"{'idle for at least':<20}{'memory':>10}{'share':>8}   mean over time, of {units.size(total)}")
     for threshold, count in zip(THRESHOLDS, result.at_least, strict=True):
+        if not math.isfinite(count):
+            lines.append(f"{units.duration(threshold):<20}    not known: not watched for so long")
+            continue
         share = units.share(count / total if total else 0)
         lines.append(f"{units.duration(threshold):<20}{units.size(count):>10}{share:>8}")
     quarter = int(ordered[middle][75])

@@ -29,6 +29,10 @@ class Area:
     name: str
     size: int
     period: float
+    begins: float = 0.0
+    """Seconds after the start from which on it is touched so."""
+    ends: float = float("inf")
+    """… and up to which."""
 
 
 class Load:
@@ -129,13 +133,16 @@ def _work(areas: list[Area], folder: Path) -> None:
             touch(index)
         (folder / "areas.new").write_text(json.dumps({"pid": os.getpid(), "addresses": addresses}))
         (folder / "areas.new").rename(folder / "areas")
-        due = [time.monotonic() + area.period if area.period else float("inf") for area in areas]
+        began = time.monotonic()
+        due = [began + max(area.begins, area.period) if area.period else float("inf") for area in areas]
         while True:
             now = time.monotonic()
             for index, area in enumerate(areas):
                 if now >= due[index]:
                     touch(index)
                     due[index] = max(due[index] + area.period, now)
+                    if due[index] > began + area.ends:
+                        due[index] = float("inf")
             scratch[::PAGE] = values[0][:64] if len(values[0]) >= 64 else bytes(64)
             scratch.madvise(mmap.MADV_DONTNEED)
             time.sleep(max(0.0, min(min(due) - time.monotonic(), 0.02)))

@@ -1,0 +1,189 @@
+"""Numbers of a whole record by the estimate: what all of its snapshots say together, beside the kernel's rule.
+
+The estimate is of the whole record, whatever part of it a report is about: what was before and after counts, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from damontui.analysis.estimate import Estimate, smoothed
+from damontui.analysis.heatmap import Floats
+from damontui.damon.snapshot import Ints, Snapshot
+from damontui.output.reports.numbers import Intervals
+from damontui.output.reports.select import Filters
+from damontui.records.table import Table
+
+STYLES = ("wss", "idle-percentiles", "idle-histogram", "heatmap")
+"""Those that the estimate changes; of heatmaps only that of idle times."""
+MOMENTS = 512
+"""Moments whose pieces are kept, for what is drawn or summed up over time."""
+_MORE = 32
+"""Snapshots after the part that is asked for which still say something of it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """What is known of a record. Arrays have a row for each snapshot of which there is an estimate."""
+
+    time: Floats
+    """When each of these snapshots ended, shape ``(known,)``."""
+    used: Floats
+    """Bytes touched in the aggregation."""
+    total: Floats
+    """Bytes that hold something and can be seen in use."""
+    percentiles: Ints
+    """Idle times by bytes, milliseconds, shape ``(known, 101)``; empty where they were not asked for."""
+    idle: Floats
+    """Bytes idle for at least each of the thresholds, NaN where not watched for so long, ``(known, thresholds)``."""
+    moments: tuple[Estimate, ...]
+    """Evenly spread, at most `MOMENTS` or so."""
+    free: float | None
+    """Bytes that were free at the end; None where that is not known."""
+
+    def places(self, table: Table) -> Ints:
+        """Where in a table the snapshots with an estimate are, shape ``(known,)``: the table is a stretch of the one
+        that was learned from, and those outside of it have -1."""
+        found = np.searchsorted(table.time, self.time)
+        inside = np.minimum(found, len(table) - 1)
+        return np.where((found < len(table)) & (table.time[inside] == self.time), found, -1)
+
+    def put(self, table: Table, values: Floats | Ints, known: Floats | Ints) -> Floats:
+        """``values`` of each snapshot of a table, with ``known`` where there is an estimate."""
+        found, place = values.astype(np.float64), self.places(table)
+        found[place[place >= 0]] = known[place >= 0]
+        return found
+
+
+def learn(
+    table: Table,
+    intervals: Intervals,
+    filters: Filters,
+    style: str,
+    thresholds: tuple[float, ...],
+    told: Callable[[int], None] = lambda done: None,
+) -> Known | None:
+    """What a record's snapshots say together; None where none of them has an estimate.
+
+    Args:
+        table: the whole record.
+        intervals: those in force.
+        filters: what the report is about: addresses, a target, a time. Others choose regions, of which there is no
+            estimate.
+        style: of the report: only what it needs is kept.
+        thresholds: seconds.
+        told: is told how many snapshots were gone through.
+    """
+    began = min(float(table.began[0]), float(table.time[0]))
+    low, high = filters.time if filters.time is not None else (-np.inf, np.inf)
+    until = min(int(np.searchsorted(table.time, began + high, side="right")) + _MORE, len(table))
+    every = float(table.time[-1] - began) / MOMENTS
+    time, used, total, percentiles, idle = [], [], [], [], []
+    moments: list[Estimate] = []
+    free = None
+    for snapshot, whole in smoothed(_snapshots(table, intervals, until, told)):
+        if not low < snapshot.time - began <= high:
+            continue
+        found = _part(whole, filters)
+        if not len(found.start):
+            continue
+        time.append(snapshot.time)
+        total.append(found.total_bytes)
+        used.append(found.working_set(found.aggregation_s).found)
+        free = None if found.free is None else found.free.found
+        if style == "idle-percentiles":
+            percentiles.append(found.idle_ms_percentiles)
+            reached = [found.reaches(one) for one in thresholds]
+            idle.append(np.where(reached, found.idle_at(thresholds)[1], np.nan))
+        if not moments or snapshot.time >= moments[-1].time + every:
+            moments.append(found)
+    if not time:
+        return None
+    return Known(
+        np.array(time),
+        np.array(used),
+        np.array(total),
+        np.array(percentiles, np.int64).reshape(-1, 101),
+        np.array(idle).reshape(-1, len(thresholds)),
+        tuple(moments),
+        free,
+    )
+
+
+def _snapshots(table: Table, intervals: Intervals, until: int, told: Callable[[int], None]) -> Iterator[Snapshot]:
+    for index in range(until):
+        snapshot = table.snapshot(index)
+        if intervals.inferred:
+            attrs = replace(
+                snapshot.attrs,
+                sample_us=max(1, int(intervals.sample[index])),
+                aggr_us=int(intervals.aggr[index]),
+                goal=None,
+            )
+            snapshot = replace(snapshot, attrs=attrs, next_attrs=attrs)
+        yield snapshot
+        told(index + 1)
+
+
+def _part(found: Estimate, filters: Filters) -> Estimate:
+    """The part of an estimate that addresses and a target leave."""
+    keep = np.ones(len(found.start), dtype=np.bool_)
+    start, end = found.start, found.end
+    if filters.target is not None:
+        place = found.targets.index(filters.target) if filters.target in found.targets else -1
+        keep &= found.target == place
+    if filters.address is not None:
+        most = np.iinfo(np.int64).max
+        low, high = (int(min(one, most)) for one in filters.address)
+        start, end = np.clip(start, low, high), np.clip(end, low, high)
+        keep &= start < end
+    if keep.all() and start is found.start:
+        return found
+    share = ((end - start) / np.maximum(found.end - found.start, 1))[keep]
+    names = ("idle_s", "least_s", "most_s", "used_s", "rate", "target")
+    return replace(
+        found,
+        start=start[keep],
+        end=end[keep],
+        bytes=found.bytes[keep] * share,
+        free=None,
+        kernel=None,
+        **{name: getattr(found, name)[keep] for name in names},
+    )
+
+
+def pieces(known: Known, table: Table) -> tuple[Table, Floats]:
+    """The moments as a table whose regions are the pieces, and seconds of use of each (negative: idle)."""
+    moments = [one for one in known.moments if one.bytes.any()]
+    time = np.array([one.time for one in moments])
+    # each stands for the time up to it, as far as memory was watched
+    before = np.concatenate(([time[0] - moments[0].watched_s], time[:-1]))
+    began = np.maximum(before, time - np.array([one.watched_s for one in moments]))
+    offsets = np.concatenate(([0], np.cumsum([len(one.start) for one in moments])))
+    beside = [replace(table.beside[0], targets=one.targets) for one in moments]
+    idle = np.concatenate([one.idle_s for one in moments])
+    used = np.concatenate([one.used_s for one in moments])
+    values = np.where(idle > 0, -idle, np.maximum(used, 1e-3))
+
+    def column(name: str) -> Ints:
+        return np.concatenate([getattr(one, name) for one in moments]).astype(np.int64)
+
+    made = Table(
+        table.description,
+        time,
+        began,
+        table.wall[-1] - (table.time[-1] - time),
+        offsets.astype(np.int64),
+        column("start"),
+        column("end"),
+        (idle <= 0).astype(np.int64),
+        np.zeros(len(idle), np.int64),
+        column("target"),
+        beside,
+        np.arange(len(moments), dtype=np.int64),
+        {index: {"resident": np.rint(one.bytes).astype(np.int64)} for index, one in enumerate(moments)},
+    )
+    return made, values

@@ -1,0 +1,93 @@
+"""Several processes in one table: what each has in memory, what of it is in use, and of which kind it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from damontui import units
+from damontui.analysis import usage
+from damontui.analysis.headline import THRESHOLD, headline, within
+from damontui.analysis.usage import Amount
+from damontui.damon.snapshot import KINDS
+from damontui.operations.counted import One
+
+
+@runtime_checkable
+class Several(Protocol):
+    """A source of one or several processes."""
+
+    each: tuple[One, ...]
+    """The processes that the last snapshot is of; may be read from any thread."""
+
+    @property
+    def several(self) -> bool:
+        """Whether more than one was asked for."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One process. All but the pause are bytes."""
+
+    pid: int
+    name: str
+    resident: int
+    used: Amount
+    """Touched within the table's time."""
+    idle: float
+    """In memory, and not touched within that time."""
+    kinds: tuple[int, ...]
+    """In memory, of each of `damontui.damon.snapshot.KINDS`."""
+    swapped: int
+    """No memory now."""
+    huge: int
+    """Of what is resident; one touched byte counts 2 MiB."""
+    pause: float
+    """Seconds for which clearing or reading held it up at most so far."""
+
+
+COLUMNS = ("in use", "idle", "in memory", *KINDS, "swapped", "huge", "pause")
+"""What the columns are called, beside PID and name."""
+
+
+def several_of(source: object) -> Several | None:
+    """The source, where it is one of several processes."""
+    return source if isinstance(source, Several) and source.several else None
+
+
+def time_of(each: Sequence[One], threshold: float = THRESHOLD) -> float:
+    """The time that "in use" means in the table, seconds: one for all, for which the youngest was watched too."""
+    return min((within(one.snapshot, threshold) for one in each), default=threshold)
+
+
+def rows_of(each: Sequence[One], seconds: float) -> list[Row]:
+    """A row a process, the largest working set within ``seconds`` first."""
+    found = []
+    for one in each:
+        said, measured = headline(one.snapshot, seconds), one.snapshot.measured
+        if said is None or measured is None:
+            continue
+        kinds = usage.by_kind(one.snapshot, seconds)
+        found.append(
+            Row(
+                pid=one.pid,
+                name=one.name,
+                resident=said.total,
+                used=said.used,
+                idle=said.idle.bytes,
+                kinds=tuple(kinds[kind][0] for kind in KINDS),
+                swapped=measured.swapped,
+                huge=measured.huge,
+                pause=measured.longest_pause,
+            )
+        )
+    return sorted(found, key=lambda row: (-row.used.bytes, -row.resident, row.pid))
+
+
+def cells(row: Row) -> tuple[str, ...]:
+    """What the table shows of a process, a text for each of `COLUMNS`; no kind of which there is nothing."""
+    amounts = (row.used.bytes, row.idle, row.resident, *row.kinds, row.swapped, row.huge)
+    texts = [units.size(one) if one or at < 3 else "–" for at, one in enumerate(amounts)]
+    return (*texts, units.duration(row.pause))

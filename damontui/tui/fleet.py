@@ -1,0 +1,349 @@
+"""The fleet's screen: asks in a thread once in a while, and keeps the last picture whatever the engine does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from textual import events
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+
+from damontui.errors import DamontuiError
+from damontui.fleet.ask import RULES, Wish
+from damontui.fleet.model import BOUNDS, STATES, Picture, Trend, View, rows
+from damontui.tui.draw import Pane, ShownFilter
+from damontui.tui.fleet_lines import SORTS, Seen, draw
+from damontui.tui.themes import DARK, THEMES
+
+_FILTER = 80
+"""Most characters of a filter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    """What the screen can ask; each may take seconds, raises `DamontuiError`, and is called in a thread."""
+
+    pictures: Callable[[Wish], Iterator[Picture]]
+    """The hosts, and then the same with their sums."""
+    trend: Callable[[Wish, Picture], Trend]
+    """Of the fleet, up to a picture's time."""
+    history: Callable[[Wish, Picture, int], Trend]
+    """Of one host of a picture."""
+
+
+class FleetPane(Pane):
+    """The whole screen as lines."""
+
+    DEFAULT_CSS = "FleetPane { width: 1fr; height: 1fr; background: $background; color: $foreground; }"
+    can_focus = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: Seen | None = None
+
+    def look(self, seen: Seen) -> None:
+        """Show something else."""
+        self.seen = seen
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw again."""
+        width, height = self.size
+        if self.seen is not None and width > 0 and height > 0:
+            self.lines = draw(self.seen, width, height)
+            self.refresh()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        self.app.action_move(3)  # type: ignore[attr-defined]
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        self.app.action_move(-3)  # type: ignore[attr-defined]
+
+
+class FleetApp(App[int]):
+    """Many machines on a screen.
+
+    Args:
+        url: of the engine, for the title.
+        wish: what is looked at first.
+        questions: how it is asked; None where pictures are fed by hand.
+        every: seconds between two looks.
+        clock: seconds, monotonic.
+        ascii: only ASCII characters.
+        theme: ``damontui-dark`` where None.
+    """
+
+    TITLE = "damontui fleet"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q,ctrl+c", "leave", "quit"),
+        Binding("up,k", "move(-1)", "up"),
+        Binding("down,j", "move(1)", "down"),
+        Binding("pageup", "move(-20)", "twenty up"),
+        Binding("pagedown", "move(20)", "twenty down"),
+        Binding("home,g", "move(-1000000)", "first"),
+        Binding("end,G", "move(1000000)", "last"),
+        Binding("s", "sort(1)", "sort"),
+        Binding("S", "turn", "the other way round"),
+        Binding("backslash,slash", "filter", "filter"),
+        Binding("t", "state", "state"),
+        Binding("greater_than_sign", "threshold(1)", "longer"),
+        Binding("less_than_sign", "threshold(-1)", "shorter"),
+        Binding("K", "rule", "rule"),
+        Binding("b", "labels", "labels"),
+        Binding("enter", "open", "host"),
+        Binding("escape", "close", "back"),
+        Binding("r", "now", "now"),
+    ]
+
+    def __init__(
+        self,
+        url: str,
+        wish: Wish,
+        questions: Questions | None = None,
+        *,
+        every: float = 15.0,
+        clock: Callable[[], float] = time.monotonic,
+        ascii: bool = False,
+        theme: str | None = None,
+    ) -> None:
+        super().__init__()
+        for one in THEMES:
+            self.register_theme(one)
+        self.theme = theme or DARK.name
+        self.wish = wish
+        self.questions = questions
+        self.clock = clock
+        self.seen = Seen(url, every=every, by=wish.by, ascii=ascii)
+        self.pane = FleetPane()
+        self._came = clock()
+        self._asked_trend: tuple[Wish, float] | None = None
+        self.status = 0
+
+    def get_line_filters(self) -> list[object]:  # type: ignore[override]
+        """Nothing that may not be shown leaves the program."""
+        return [*super().get_line_filters(), ShownFilter()]
+
+    def compose(self) -> ComposeResult:
+        yield self.pane
+
+    def on_mount(self) -> None:
+        if self.questions is not None:
+            self.set_interval(1.0, self._tick)
+            self.action_now()
+        self._show()
+
+    # -- what comes
+
+    def feed(self, news: Picture | Trend | DamontuiError) -> None:
+        """Take in an answer, or why there is none: then the last picture stays."""
+        if isinstance(news, Picture):
+            self._came = self.clock()
+            chosen, before = self._chosen_name(), self.seen.picture
+            if not news.whole and before is not None and (before.threshold, before.rule) == (news.threshold, news.rule):
+                news = replace(news, sums=before.sums)  # until those of now are there
+            self._change(picture=news, error="", asking=not news.whole, opened=self._opened_in(news))
+            self._reorder(chosen)
+        elif isinstance(news, Trend):
+            self._change(trend=news)
+        else:
+            self._change(error=str(news), asking=False)
+
+    def feed_history(self, history: Trend) -> None:
+        """Take in the past of the host that is opened."""
+        self._change(history=history)
+
+    def _tick(self) -> None:
+        waited = self.clock() - self._came
+        self._change(since=waited)
+        if waited >= self.seen.every and not self.seen.asking:
+            self.action_now()
+
+    def action_now(self) -> None:
+        """Ask now, unless that is under way."""
+        if self.questions is None or self.seen.asking:
+            return
+        self._change(asking=True)
+        wish, questions = self.wish, self.questions
+
+        def work() -> None:
+            picture = None
+            try:
+                for picture in questions.pictures(wish):
+                    self.call_from_thread(self._came_for, wish, picture)
+            except DamontuiError as error:
+                self.call_from_thread(self._failed, error)
+                return
+            if picture is None:
+                return
+            # once a minute at most: without recording rules it is a burden for the engine
+            if self._asked_trend is None or self._asked_trend[0] != wish or picture.time - self._asked_trend[1] >= 60:
+                self._asked_trend = wish, picture.time
+                try:
+                    trend = questions.trend(wish, picture)
+                except DamontuiError:
+                    return  # the picture is there; the next look says what is the matter
+                self.call_from_thread(self.feed, trend)
+
+        self.run_worker(work, thread=True, group="ask")
+
+    def _failed(self, error: DamontuiError) -> None:
+        self._came = self.clock() if self.seen.picture is None else self._came
+        self.feed(error)
+        self._retry_in(self.seen.every)
+
+    def _retry_in(self, seconds: float) -> None:
+        # the next look is a whole pause away, so that an engine in need is not asked each second
+        self._came = max(self._came, self.clock() - self.seen.every + min(seconds, self.seen.every))
+
+    def _came_for(self, wish: Wish, picture: Picture) -> None:
+        self.feed(picture)
+        if wish != self.wish and picture.whole:  # another wish was made meanwhile
+            self.action_now()
+
+    # -- what is wished
+
+    def _change(self, **changes: object) -> None:
+        self.seen = replace(self.seen, **changes)  # type: ignore[arg-type]
+        self._show()
+
+    def _show(self) -> None:
+        self.pane.look(self.seen)
+
+    def _chosen_name(self) -> str:
+        picture, seen = self.seen.picture, self.seen
+        if picture is None or not seen.cursor < len(seen.order):
+            return ""
+        return picture.hosts.names[seen.order[seen.cursor]]
+
+    def _opened_in(self, picture: Picture) -> int | None:
+        before, opened = self.seen.picture, self.seen.opened
+        if before is None or opened is None:
+            return None
+        name = before.hosts.names[opened]
+        return picture.hosts.names.index(name) if name in picture.hosts.names else None
+
+    def _reorder(self, chosen: str = "") -> None:
+        """Sort and filter anew; the cursor stays on the host it was on, where that is still listed."""
+        picture = self.seen.picture
+        if picture is None:
+            return
+        order = tuple(rows(picture.hosts, self.seen.view))
+        cursor = min(self.seen.cursor, max(0, len(order) - 1))
+        if chosen and cursor:  # the first row stays the first
+            cursor = next((at for at, one in enumerate(order) if picture.hosts.names[one] == chosen), cursor)
+        self._change(order=order, cursor=cursor)
+
+    def _look(self, view: View) -> None:
+        self._change(view=view)
+        self._reorder()
+
+    def _wish(self, wish: Wish) -> None:
+        self.wish = wish
+        self.action_now()
+
+    def action_move(self, by: int) -> None:
+        """The cursor some rows further."""
+        if self.seen.opened is None:
+            last = max(0, len(self.seen.order) - 1)
+            self._change(cursor=max(0, min(self.seen.cursor + by, last)))
+
+    def action_sort(self, by: int) -> None:
+        """Sort by the next column."""
+        at = (SORTS.index(self.seen.view.sort) + by) % len(SORTS)
+        self._look(replace(self.seen.view, sort=SORTS[at], descending=SORTS[at] not in ("name", "group", "state")))
+
+    def action_turn(self) -> None:
+        """Sort the other way round."""
+        self._look(replace(self.seen.view, descending=not self.seen.view.descending))
+
+    def action_state(self) -> None:
+        """Only hosts of the next state that there are hosts of; all after the last."""
+        picture = self.seen.picture
+        if picture is not None:
+            states = ["", *(state for state in STATES if state in picture.counted)]
+            now = self.seen.view.state
+            at = states.index(now) + 1 if now in states else 0
+            self._look(replace(self.seen.view, state=states[at % len(states)]))
+
+    def action_threshold(self, by: int) -> None:
+        """Idle means a longer time, or a shorter one."""
+        at = max(0, min(BOUNDS.index(int(self.wish.threshold)) + by, len(BOUNDS) - 1))
+        self._wish(replace(self.wish, threshold=BOUNDS[at]))
+
+    def action_rule(self) -> None:
+        """By the estimate, or by the kernel's rule."""
+        self._wish(replace(self.wish, rule=RULES[1 - RULES.index(self.wish.rule)]))
+
+    def action_labels(self) -> None:
+        """Percentiles by label, or the table."""
+        self._change(groups=not self.seen.groups)
+
+    def action_open(self) -> None:
+        """Open the host under the cursor, and ask for its past."""
+        seen, picture, questions = self.seen, self.seen.picture, self.questions
+        if picture is None or seen.groups or not seen.cursor < len(seen.order):
+            return
+        at = seen.order[seen.cursor]
+        self._change(opened=at, history=Trend())
+        if questions is None:
+            return
+        wish = self.wish
+
+        def work() -> None:
+            try:
+                found = questions.history(wish, picture, at)
+            except DamontuiError as error:
+                self.call_from_thread(self._change, error=str(error))
+                return
+            self.call_from_thread(self.feed_history, found)
+
+        self.run_worker(work, thread=True, group="history", exclusive=True)
+
+    def action_close(self) -> None:
+        """Close what is opened, else drop the filters."""
+        if self.seen.opened is not None:
+            self._change(opened=None)
+        elif self.seen.groups:
+            self._change(groups=False)
+        else:
+            self._look(replace(self.seen.view, wanted="", state=""))
+
+    def action_filter(self) -> None:
+        """Type what a host's name or label must hold."""
+        self._change(typing=self.seen.view.wanted)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """While a filter is typed, keys are its letters."""
+        return self.seen.typing is None or action == "leave_now"
+
+    def on_key(self, event: events.Key) -> None:
+        typing = self.seen.typing
+        if typing is None:
+            return
+        event.stop()
+        event.prevent_default()
+        if event.key == "enter":
+            self._change(typing=None)
+        elif event.key in ("escape", "ctrl+c"):
+            self._change(typing=None)
+            self._look(replace(self.seen.view, wanted=""))
+        else:
+            if event.key == "backspace":
+                typing = typing[:-1]
+            elif event.character and event.character.isprintable() and len(typing) < _FILTER:
+                typing += event.character
+            self._change(typing=typing)
+            self._look(replace(self.seen.view, wanted=typing))
+
+    def action_leave(self) -> None:
+        """Quit."""
+        self.end(0)
+
+    def end(self, status: int) -> None:
+        """Close the screen with an exit status."""
+        self.status = status
+        self.exit(status)

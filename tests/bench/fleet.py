@@ -1,0 +1,258 @@
+"""``fleet`` over a real Prometheus with ten thousand hosts: what a look takes, and whether its percentiles are right.
+
+The histories are made here (each host with memory of its own, idle in its own way; some off, stale, new or old),
+written as OpenMetrics text, and made into blocks by Prometheus' ``promtool tsdb create-blocks-from openmetrics``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from damontui.fleet.ask import Wish, ask_hosts, ask_sums, trend
+from damontui.fleet.client import Client
+from damontui.fleet.model import Picture, Trend
+from damontui.output.metrics import BOUNDS
+from damontui.tui.fleet import FleetApp, Questions
+from tests.prometheus import Prometheus, prometheus
+
+RACKS = 40
+STEP_S = 60
+STATES = {"off": 0.02, "stale": 0.01, "new": 0.02, "old": 0.01}
+"""Shares of the hosts."""
+
+
+@dataclass
+class Fleet:
+    """Hosts with a known truth at each of ``times``: ``idle`` is (times, hosts, parts), ``size`` (hosts, parts)."""
+
+    times: list[float]
+    idle: NDArray[np.float64]
+    size: NDArray[np.int64]
+    state: list[str]
+    names: list[str]
+
+    @property
+    def good(self) -> NDArray[np.bool_]:
+        return np.array([one == "ok" for one in self.state])
+
+
+def fleet(hosts: int, minutes: int, end: float, seed: int = 1) -> Fleet:
+    """Histories of ``hosts`` hosts over the last ``minutes``, one sample a minute."""
+    rng = np.random.default_rng(seed)
+    parts = 40
+    times = [end - STEP_S * back for back in range(minutes, -1, -1)]
+    scale = rng.lognormal(5.5, 1.5, (hosts, 1))
+    base = rng.exponential(1.0, (hosts, parts)) * scale
+    base[rng.random((hosts, parts)) < 0.2] = 0.0
+    drift = 1 + 0.2 * np.sin(np.arange(len(times)) / 9.0)
+    size = rng.integers(1, 4 << 30, (hosts, parts)) * rng.choice([1, 4, 16], (hosts, 1))
+    chance, state = rng.random(hosts), ["ok"] * hosts
+    edge = 0.0
+    for name, share in STATES.items():
+        for at in np.flatnonzero((chance >= edge) & (chance < edge + share)):
+            state[at] = name
+        edge += share
+    names = [f"host-{at:05d}.example:19317" for at in range(hosts)]
+    return Fleet(times, base[None] * drift[:, None, None], size, state, names)
+
+
+def write(made: Fleet, out: TextIO) -> int:
+    """Write the fleet as OpenMetrics, metric by metric as that format wants it; the number of samples."""
+    count = 0
+    labels = [f'instance="{name}",job="damon",rack="r{at % RACKS:02d}"' for at, name in enumerate(made.names)]
+    bounds = [*(f"{one:.1f}" for one in BOUNDS), "+Inf"]
+    edges = np.array([*BOUNDS, np.inf])
+
+    def family(name: str, rows: Iterator[tuple[int, str, float, float]], suffix: str = "") -> None:
+        nonlocal count
+        out.write(f"# TYPE {name} {'gaugehistogram' if suffix else 'gauge'}\n")
+        for host, more, at, value in rows:
+            out.write(f"{name}{suffix}{{{labels[host]}{more}}} {value:.17g} {at:.0f}\n")
+            count += 1
+
+    def each(value: Any, skip: tuple[str, ...] = ("off",), more: str = "") -> Iterator[tuple[int, str, float, float]]:
+        for host, state in enumerate(made.state):
+            if state not in skip:
+                for step, at in enumerate(made.times):
+                    yield host, more, at, float(value(host, state, step, at))
+
+    def histograms() -> Iterator[tuple[int, str, float, float]]:
+        for host, state in enumerate(made.state):
+            if state == "off":
+                continue
+            # (times, parts, bounds) → bytes at most as idle as each bound
+            below = made.idle[:, host, :, None] <= edges
+            sums = (below * made.size[host][None, :, None]).sum(axis=1)
+            for at_bound, le in enumerate(bounds):
+                more = f',rule="estimate",le="{le}"'
+                for step, at in enumerate(made.times):
+                    yield host, more, at, float(sums[step, at_bound])
+
+    free = made.size[:, 0] // 2
+    used = (made.size[None] * (made.idle <= 60)).sum(axis=2)
+    family("damon_enabled", each(lambda host, state, step, at: state != "off", skip=()))
+    family("damon_memory_idle_seconds", histograms(), "_bucket")
+    family("damon_memory_bytes", each(lambda host, *_: free[host], more=',kind="free"'))
+    family("damon_working_set_bytes", each(lambda host, state, step, at: used[step, host], more=',threshold="60"'))
+    family("damon_estimated_bandwidth_bytes_per_second", each(lambda host, *_: 1e9 + host))
+    family(
+        "damon_last_aggregation_timestamp_seconds",
+        each(lambda host, state, step, at: at - (4000 if state == "stale" else 3)),
+    )
+    family("damon_watched_seconds", each(lambda host, state, *_: 100 if state == "new" else 90_000))
+    family("damon_aggregation_interval_seconds", each(lambda host, *_: 2.0))
+    kernel = {"old": "6.17.9"}
+    for host, state in enumerate(made.state):
+        if host == 0:
+            out.write("# TYPE damon_target_info gauge\n")
+        for at in made.times:
+            more = f'kernel="{kernel.get(state, "7.2.1")}"'
+            out.write(f"damon_target_info{{{labels[host]},{more}}} 1 {at:.0f}\n")
+            count += 1
+    out.write("# EOF\n")
+    return count
+
+
+def loaded(made: Fleet, folder: Path) -> int:
+    """A TSDB in ``folder``/data with the fleet; the number of samples."""
+    text = folder / "fleet.om"
+    with text.open("w") as out:
+        count = write(made, out)
+    promtool = shutil.which("promtool")
+    assert promtool is not None
+    command = [promtool, "tsdb", "create-blocks-from", "openmetrics", str(text), str(folder / "data")]
+    subprocess.run(command, check=True, capture_output=True, timeout=3000)
+    text.unlink()
+    return count
+
+
+def run(smoke: bool) -> list[dict[str, Any]]:
+    """Rows with times, memory and errors."""
+    if shutil.which("prometheus") is None or shutil.which("promtool") is None:
+        return [{"skipped": "no prometheus here: apt-get install prometheus"}]
+    hosts, minutes = (100, 10) if smoke else (10_000, 20)
+    end = float(int(time.time()) // 60 * 60 - 60)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        made = fleet(hosts, minutes, end)
+        samples = loaded(made, folder)
+        options = ["--storage.tsdb.retention.time=10y", "--query.lookback-delta=5m"]
+        with prometheus(folder, config="{}", data=folder / "data", options=options) as server:
+            return [{"hosts": hosts, "samples": samples}, *looks(server, made, end)]
+
+
+def _program(server: Prometheus) -> dict[str, Any]:
+    """What ``damontui fleet --json`` takes as a whole, and the memory of its process."""
+    command = [sys.executable, "-m", "damontui", "fleet", server.url, "--json", "--timeout", "60"]
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    hosts = len(json.loads(process.stdout.read())["hosts"])
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = status
+    return {
+        "look": "program",
+        "s": round(time.perf_counter() - began, 2),
+        "own CPU s": round(used.ru_utime + used.ru_stime, 2),
+        "MiB at most": used.ru_maxrss // 1024,
+        "hosts": hosts,
+    }
+
+
+def screen(url: str) -> None:
+    """Runs in a process of its own: the screen without a terminal until its first and second picture, as JSON."""
+    client = Client(url, timeout=60.0)
+    script: list[float] = []
+
+    def pictures(wish: Wish) -> Iterator[Picture]:
+        hosts = ask_hosts(client, wish)
+        yield hosts
+        yield ask_sums(client, wish, hosts)
+
+    nothing = Trend()
+    app = FleetApp(url, Wish(), Questions(pictures, lambda *_: nothing, lambda *_: nothing), every=1e6)
+
+    async def play() -> None:
+        began = time.perf_counter()
+        async with app.run_test(size=(160, 50)) as pilot:
+            for wanted in (False, True):
+                while app.seen.picture is None or (wanted and app.seen.asking):
+                    await asyncio.sleep(0.01)
+                await pilot.pause()
+                script.append(time.perf_counter() - began)
+            began = time.perf_counter()
+            app.action_now()
+            while app.seen.asking:
+                await asyncio.sleep(0.01)
+            script.append(time.perf_counter() - began)
+            began = time.perf_counter()
+            await pilot.press(*["down"] * 20)
+            script.append((time.perf_counter() - began) / 20)
+
+    asyncio.run(play())
+    names = ("hosts painted s", "sums painted s", "updated s", "a key s")
+    print(json.dumps(dict(zip(names, (round(one, 3) for one in script), strict=True))))
+
+
+def _screen(server: Prometheus) -> dict[str, Any]:
+    command = [sys.executable, "-c", f"from tests.bench.fleet import screen; screen({server.url!r})"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    said: dict[str, Any] = json.loads(process.stdout.read())
+    _, process.returncode, used = os.wait4(process.pid, 0)
+    return {"screen": "160x50", **said, "MiB at most": used.ru_maxrss // 1024}
+
+
+def _engine_cpu(server: Prometheus) -> float:
+    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def looks(server: Prometheus, made: Fleet, end: float) -> list[dict[str, Any]]:
+    """What looks take, and how right they are."""
+    client, rows = Client(server.url, timeout=60.0), []
+    for name, wish in (("first", Wish()), ("again", Wish()), ("by rack", Wish(by="rack"))):
+        began, cpu, engine = time.perf_counter(), time.process_time(), _engine_cpu(server)
+        hosts = ask_hosts(client, wish, end)
+        there = time.perf_counter() - began
+        picture = ask_sums(client, wish, hosts)
+        rows.append(
+            {
+                "look": name,
+                "hosts s": round(there, 2),
+                "s": round(time.perf_counter() - began, 2),
+                "own CPU s": round(time.process_time() - cpu, 2),
+                "engine CPU s": round(_engine_cpu(server) - engine, 2),
+                "summed": picture.counted.get("ok", 0),
+            }
+        )
+    rows += [_program(server), _screen(server)]
+    good = made.good
+    assert picture.counted.get("ok", 0) == int(good.sum()), picture.counted
+    idle, size = made.idle[-1][good].ravel(), made.size[good].ravel()
+    order = np.argsort(idle)
+    reached = np.cumsum(size[order]) / size.sum()
+    edges = np.array([0.0, *BOUNDS[1:], np.inf])
+    for share in (0.25, 0.5, 0.75, 0.9, 0.99):
+        true = float(idle[order][np.searchsorted(reached, share)])
+        found = picture.sums[""].quantile(share)
+        near = abs(int(np.searchsorted(edges, true)) - int(np.searchsorted(edges, found)))
+        rows.append({"share": share, "true s": round(true, 1), "found s": round(found, 1), "buckets apart": near})
+    began = time.perf_counter()
+    seen = trend(client, Wish(), end, 600.0, points=6)
+    rows.append({"points over time": len(seen.times), "took s": round(time.perf_counter() - began, 2)})
+    return rows

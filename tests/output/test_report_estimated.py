@@ -1,0 +1,131 @@
+"""Reports by the estimate: beside the truth, of a part of a record, and where there is none."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from damontui.analysis.estimate import past
+from damontui.damon import metrics
+from damontui.damon.attrs import Attrs
+from damontui.damon.snapshot import FRAME_KINDS, Frames, ints
+from damontui.operations.scenes import scene
+from damontui.output.reports import data, estimated, numbers, results, text
+from damontui.output.reports.results import Heat, Histogram, IdlePercentiles, Options, Series
+from damontui.output.reports.select import Filters, select
+from damontui.records.table import Table, table_of
+from tests import make
+from tests.bench.accuracy import Moment, moments
+from tests.make import GIB, MIB, description
+
+LOOK = text.Look({"heat": " .:#", "signed": "-. :#"}, None, 80, 32, ascii=False)
+
+
+@pytest.fixture(scope="module")
+def steady() -> list[Moment]:
+    return list(moments(scene("steady", 6), 6, Attrs(), 180.0))
+
+
+@pytest.fixture(scope="module")
+def record(steady: list[Moment]) -> Table:
+    return table_of(description("simulated"), [one.snapshot for one in steady])
+
+
+def made(table: Table, style: str, filters: Filters | None = None, **options: object) -> tuple[results.Result, Table]:
+    filters = filters or Filters()
+    intervals = numbers.intervals_of(table)
+    known = estimated.learn(table, intervals, filters, style, results.THRESHOLDS)
+    part, intervals = select(table, intervals, filters)
+    return results.make(style, part, intervals, replace(Options(), **options), known), part  # type: ignore[arg-type]
+
+
+def test_idle_percentiles_are_nearer_to_the_truth_than_the_kernels(steady: list[Moment], record: Table) -> None:
+    found, _ = made(record, "idle-percentiles")
+    assert isinstance(found, IdlePercentiles)
+    kernels = results.make("idle-percentiles", record, numbers.intervals_of(record), Options())
+    assert isinstance(kernels, IdlePercentiles)
+    true = float(np.mean([one.share(60) for one in steady if one.snapshot.time > 60]))
+    total = found.total[-1]
+    minute = results.THRESHOLDS.index(60)
+    assert abs(found.at_least[minute] / total - true) < 0.05
+    assert abs(kernels.at_least[minute] / total - true) > 0.3
+    assert math.isnan(found.at_least[results.THRESHOLDS.index(300)])
+    assert found.values.shape == (len(record), 101)
+    last = past([one.snapshot for one in steady]).idle_ms_percentiles
+    assert np.abs(np.array(last) - found.last)[25:].max() <= 2_000
+
+
+def test_a_part_of_a_record_is_estimated_from_all_of_it(record: Table) -> None:
+    whole, _ = made(record, "idle-percentiles")
+    part, table = made(record, "idle-percentiles", Filters(time=(150.0, 180.0)))
+    assert isinstance(whole, IdlePercentiles)
+    assert isinstance(part, IdlePercentiles)
+    assert len(part.time) == len(table) < len(record) / 2
+    assert (part.last == whole.last).all()
+    low = int(record.start.min())
+    used, _ = made(record, "wss", Filters(address=(low, low + 64 * MIB)))
+    assert isinstance(used, Series)
+    # the first 64 MiB are code, always in use
+    assert used.lines[0].mean == pytest.approx(64 * MIB, rel=0.15)
+
+
+def test_the_working_set_is_what_was_touched(steady: list[Moment], record: Table) -> None:
+    found, _ = made(record, "wss")
+    assert isinstance(found, Series)
+    # how far off each aggregation is: the kernel's rule errs to both sides, and its mean may be right by chance
+    true = np.array([one.snapshot.truth.working_set_bytes for one in steady if one.snapshot.truth])
+    kernels = np.array([metrics.working_set(one.snapshot) for one in steady])
+    ours = found.lines[0].values
+    assert len(ours) == len(true) == len(kernels)
+    assert np.abs(ours - true).mean() < 0.8 * np.abs(kernels - true).mean()
+    assert "bytes touched within an aggregation" in found.remarks[0]
+
+
+def test_histogram_and_heatmap_of_idle_time(record: Table) -> None:
+    found, _ = made(record, "idle-histogram", log=False)
+    assert isinstance(found, Histogram)
+    assert found.in_use is not None
+    assert found.bytes.sum() + found.in_use == pytest.approx(found.total)
+    assert found.total == pytest.approx(3 * GIB)
+    heat, _ = made(record, "heatmap", mode="idle", columns=20, rows=48)
+    assert isinstance(heat, Heat)
+    assert heat.values.shape == (20, len(heat.axis))
+    # the hot core, between the cold heap and the cache, at the end
+    assert (heat.values[-1] > 0).any()
+    assert heat.values[-1].min() < -100
+    rate, _ = made(record, "heatmap", columns=20, rows=48)
+    plain = results.make("heatmap", record, numbers.intervals_of(record), Options(columns=20, rows=48))
+    assert isinstance(rate, Heat)
+    assert isinstance(plain, Heat)
+    assert np.array_equal(rate.values, plain.values, equal_nan=True)
+
+
+def test_free_memory_is_left_out_and_what_is_not_known_is_said() -> None:
+    counts = np.zeros((2, len(FRAME_KINDS)), np.int64)
+    counts[0, [FRAME_KINDS.index("free"), FRAME_KINDS.index("anon")]] = 600, 300
+    counts[1, FRAME_KINDS.index("anon")] = 100
+    frames = Frames(counts, ints([0, 0]), ints([0, 0]))
+    rows = [(0, 9 * GIB, 0, 0), (9 * GIB, 10 * GIB, 9, 0)]
+    table = table_of(description(), [make.snapshot(rows, t + 1.0, frames=frames) for t in range(90)])
+    known = estimated.learn(table, numbers.intervals_of(table), Filters(), "idle-percentiles", results.THRESHOLDS)
+    assert known is not None
+    assert known.free == pytest.approx(6 * GIB, rel=0.01)
+    result = results.make("idle-percentiles", table, numbers.intervals_of(table), Options(), known)
+    head = results.head_of("idle-percentiles", table, numbers.intervals_of(table), {}, "estimate")
+    shown = text.report(head, result, LOOK)
+    assert "estimated from all snapshots" in shown
+    assert "not known: not watched for so long" in shown
+    told = json.loads(data.report(head, result))
+    assert told["idle"] == "estimate"
+    assert told["mean_bytes_idle_at_least_s"]["300"] is None
+    assert told["mean_bytes_idle_at_least_s"]["60"] == pytest.approx(3 * GIB, rel=0.02)
+    assert told["total_bytes"][-1] == pytest.approx(4 * GIB, rel=0.02)
+
+
+def test_counted_bytes_and_lost_events_have_no_estimate() -> None:
+    table = table_of(description(), [make.snapshot([(0, MIB, 1, 0)], 1.0, complete=False, lost=2)])
+    assert estimated.learn(table, numbers.intervals_of(table), Filters(), "wss", results.THRESHOLDS) is None
