@@ -21,6 +21,7 @@ from damontui.damon.snapshot import (
     Truth,
     ints,
 )
+from damontui.records.table import Table
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -244,3 +245,14 @@ def haystack(count: int = 120) -> list[Snapshot]:
         ]
         out.append(snapshot(rows, float(step + 1)))
     return out
+
+
+def same_records(one: Table, other: Table) -> bool:
+    """Whether two tables hold the same regions, counts, ages, times, intervals and targets."""
+    arrays = ("offsets", "start", "end", "nr_accesses", "age", "target")
+    return (
+        all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays)
+        and [one.ns(i) for i in range(len(one))] == [other.ns(i) for i in range(len(other))]
+        and [one.conditions[i] for i in one.condition_of.tolist()]
+        == [other.conditions[i] for i in other.condition_of.tolist()]
+    )

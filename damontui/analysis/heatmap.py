@@ -566,10 +566,6 @@ class Raster:
     _time: Floats = field(default_factory=lambda: np.zeros(0))
     _partial: Bools = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
 
-    def index_of(self, time: float) -> int:
-        """The column that a moment is in."""
-        return floor(time / self.column)
-
     def update(self, past: Past, first: int, stop: int) -> int:
         """Make columns ``[first, stop)`` hold what ``past`` says; the first column that may have changed.
 

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from damontui.analysis import estimate, usage
+from damontui.analysis import estimate, timeline, usage
 from damontui.analysis.hindsight import Entries, Hindsight, Past
 from damontui.damon import metrics
 from damontui.damon.snapshot import KINDS, Snapshot, Truth
@@ -254,24 +254,12 @@ class Ledger:
         """
         if columns <= 0:
             return []
-        slot = span / columns
-        stop = int(np.ceil(until / slot - 1e-9))
-        edges = np.arange(stop - columns, stop + 1) * slot
         rows = self._held()
         rows = rows[: int(np.searchsorted(rows[:, _ENDED], until, side="right"))]
-        out = np.full(columns, np.nan)
-        if len(rows):
-            index = np.searchsorted(rows[:, _ENDED], edges, side="right")
-            shares = rows[:, self._column(threshold, 1)] / np.maximum(rows[:, _TOTAL], 1.0)
-            summed = np.concatenate(([0.0], np.cumsum(np.nan_to_num(shares))))
-            known = np.concatenate(([0], np.cumsum(~np.isnan(shares))))
-            number = known[index[1:]] - known[index[:-1]]
-            filled = number > 0
-            out[filled] = (summed[index[1:]] - summed[index[:-1]])[filled] / number[filled]
-            following = np.minimum(index[1:], len(rows) - 1)
-            covered = (index[1:] == index[:-1]) & (index[1:] < len(rows)) & (rows[following, _BEGAN] < edges[1:])
-            out[covered] = shares[following][covered]
-        return out.tolist()
+        shares = rows[:, self._column(threshold, 1)] / np.maximum(rows[:, _TOTAL], 1.0)
+        edges = timeline.slots(until, span, columns)
+        found: list[float] = timeline.means(rows[:, _BEGAN], rows[:, _ENDED], shares, edges).tolist()
+        return found
 
 
 EVERY = 1.0
@@ -373,7 +361,7 @@ def over_time(values: Floats, lengths: Floats, wanted: Sequence[float]) -> tuple
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class NamedOwner:
     """All memory of one name."""
 
     name: str
@@ -387,7 +375,7 @@ class Holder:
     """Index of its largest region."""
 
 
-def holders(snapshot: Snapshot, seconds: float) -> list[Holder]:
+def owners_by_name(snapshot: Snapshot, seconds: float) -> list[NamedOwner]:
     """Memory by what is mapped there, most idle memory first; where nothing is named, by target."""
     if not len(snapshot):
         return []
@@ -405,14 +393,14 @@ def holders(snapshot: Snapshot, seconds: float) -> list[Holder]:
     # float64 is exact up to 8 PiB
     totals = (np.rint(np.bincount(code, column, count)).astype(np.int64).tolist() for column in (memory, cold, used))
     rows = zip(table, np.bincount(code).tolist(), *totals, first.tolist(), strict=True)
-    return sorted((Holder(*row) for row in rows), key=lambda one: (-one.idle, -one.bytes, one.name))
+    return sorted((NamedOwner(*row) for row in rows), key=lambda one: (-one.idle, -one.bytes, one.name))
 
 
 KIND_WORDS = {"anon": "anonymous", "file": "files", "shmem": "shared"}
 """The kinds of a process's memory in words."""
 
 
-def by_kind(snapshot: Snapshot, seconds: float) -> list[Holder]:
+def by_kind(snapshot: Snapshot, seconds: float) -> list[NamedOwner]:
     """Memory by kind, most idle memory first; [] where kinds are not known.
 
     ``regions`` are the mappings that have some of it, ``largest`` is the one that has most. A mapping of two kinds
@@ -428,5 +416,5 @@ def by_kind(snapshot: Snapshot, seconds: float) -> list[Holder]:
         held = measured.kinds[:, at]
         if held.any():
             amounts = (int(held.sum()), round(float((held * cold).sum())), round(float((held * used).sum())))
-            found.append(Holder(KIND_WORDS[kind], int((held > 0).sum()), *amounts, int(held.argmax())))
+            found.append(NamedOwner(KIND_WORDS[kind], int((held > 0).sum()), *amounts, int(held.argmax())))
     return sorted(found, key=lambda one: (-one.idle, -one.bytes, one.name))

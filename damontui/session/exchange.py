@@ -10,7 +10,7 @@ from damontui.errors import DamontuiError, SourceError
 from damontui.history import History
 from damontui.monitor import Monitor
 from damontui.session.news import Finished, Left
-from damontui.sources.base import Source, Taking
+from damontui.sources.base import Source, TakesDamonStat
 
 if TYPE_CHECKING:
     from damontui.session.session import Session
@@ -59,7 +59,7 @@ class Exchange:
     def take_over(self) -> bool:
         """Try again the source that DAMON_STAT was in the way of; False where there is none."""
         offered = self._offered
-        if not isinstance(offered, Taking):
+        if not isinstance(offered, TakesDamonStat):
             return False
         offered.take = True
         self._session.notice = None
@@ -92,7 +92,7 @@ class Exchange:
         session.switching = False
         if isinstance(event, DamontuiError):
             session.notice = event
-        if isinstance(event, SourceError) and event.offer == "take" and isinstance(source, Taking):
+        if isinstance(event, SourceError) and event.offer == "take" and isinstance(source, TakesDamonStat):
             self._offered = source
         else:
             self.discard(source)

@@ -38,7 +38,7 @@ from damontui.session.mailbox import Mailbox, Snapshots
 from damontui.session.news import Finished, Left, Switched
 from damontui.session.viewport import Viewport
 from damontui.sources.active import ActiveSource
-from damontui.sources.base import Taking
+from damontui.sources.base import TakesDamonStat
 
 Run = Callable[[Callable[[], None], str], object]
 """Does work beside the front end, in a thread; the word is what kind: ``monitor`` lasts as long as monitoring does."""
@@ -321,7 +321,7 @@ class Session:
         if self.switching or self.exchange.take_over():
             return
         source = self.monitor.source
-        if isinstance(source, Taking) and isinstance(self.error, SourceError) and self.error.offer == "take":
+        if isinstance(source, TakesDamonStat) and isinstance(self.error, SourceError) and self.error.offer == "take":
             source.take = True
             self.switch()
         else:

@@ -144,6 +144,8 @@ class ProcessSource:
         max_pause: seconds that clearing the accessed bits may hold a process up, as far as can be predicted.
         window: the longest time that the working set is told for, seconds.
         children: whether children are followed as they come and go.
+        around: the processes that belong to those given, they among them; their children, where it is not said.
+        title: for the title bar; who the processes are, where left out.
         target: the word on the command line that leads here; the PIDs where left out.
         program: how to start this program, for remedies to copy.
         enabled: the switch at the start.
@@ -166,6 +168,8 @@ class ProcessSource:
         max_pause: float = MAX_PAUSE,
         window: float = WINDOW,
         children: bool = False,
+        around: files.Around = files.descendants,
+        title: str = "",
         target: str = "",
         program: str = "damontui",
         enabled: bool = True,
@@ -185,6 +189,8 @@ class ProcessSource:
         self._max_pause = max_pause
         self._window = window
         self._children = children
+        self._around = around
+        self._called = title
         self._program = program
         self._enabled = enabled
         self._starts = 0  # grows with every turn of the switch, so that the iteration under way can tell
@@ -411,6 +417,7 @@ class ProcessSource:
             window=self._window,
             max_pause=self._max_pause,
             children=self._children,
+            around=self._around,
             clock=self._clock,
             cpu_clock=self._cpu_clock,
             program=self._program,
@@ -448,6 +455,8 @@ class ProcessSource:
         return (self._cpu - spent[0][1]) / elapsed if elapsed > 0 else None
 
     def _title(self) -> str:
+        if self._called:
+            return self._called
         found = {who.pid: who for who in self._who}
         parts = []
         for pid in self._pids:
@@ -455,20 +464,3 @@ class ProcessSource:
             parts.append(f"{pid} ({who.comm})" if who is not None else str(pid))
         word = "process" if len(parts) == 1 else "processes"
         return f"{word} {', '.join(parts)}" + (" with children" if self._children else "")
-
-
-def available(root: Root, pid: int) -> str:
-    """Why that process cannot be watched this way, in one clause; "" where it can (nothing is cleared to find out)."""
-    who = files.stat(root, pid)
-    if who is None:
-        return "no such process"
-    if who.kernel_thread:
-        return "a thread of the kernel"
-    if who.ended:
-        return "a zombie"
-    if not root.exists(f"proc/{pid}/clear_refs"):
-        return "no clear_refs (CONFIG_PROC_PAGE_MONITOR)"
-    # smaps lets anybody open it as far as its mode goes; clear_refs is its owner's
-    if not root.writable(f"proc/{pid}/clear_refs"):
-        return f"belongs to {files.owner(root, pid) or 'another user'}"
-    return ""

@@ -216,7 +216,8 @@ class DamontuiApp(App[int]):
     def _tick(self) -> None:
         """Once a second: the clock, and whether the terminal is still there."""
         stdin = sys.__stdin__
-        if not self.is_headless and (stdin is None or stdin.closed or not os.isatty(stdin.fileno())):
+        has_terminal = not self.is_headless and not self.is_web
+        if has_terminal and (stdin is None or stdin.closed or not os.isatty(stdin.fileno())):
             self.end(TERMINAL_LOST)
             return
         now, cpu = time.monotonic(), time.process_time()

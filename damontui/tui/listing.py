@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from damontui import units
 from damontui.analysis import savings
 from damontui.analysis.heatmap import Place, region_at
-from damontui.analysis.savings import Holder
+from damontui.analysis.savings import NamedOwner
 from damontui.damon import metrics
 from damontui.damon.snapshot import Ints, Snapshot
 from damontui.errors import UsageError
@@ -138,9 +138,9 @@ def rows(snapshot: Snapshot, listing: Listing) -> Ints:
     return index[order[::-1] if listing.reverse else order]
 
 
-def holders(snapshot: Snapshot, listing: Listing, threshold: float) -> list[Holder]:
+def holders(snapshot: Snapshot, listing: Listing, threshold: float) -> list[NamedOwner]:
     """The names listed, in their order."""
-    found = [one for one in savings.holders(snapshot, threshold) if listing.filter.fits(one.name)]
+    found = [one for one in savings.owners_by_name(snapshot, threshold) if listing.filter.fits(one.name)]
     if listing.holder_sort == "name":
         found.sort(key=lambda one: one.name.lower())
     else:

@@ -19,7 +19,7 @@ from damontui.monitor import Monitor
 from damontui.session.session import Session
 from damontui.sources.active import ActiveSource
 from damontui.sources.catalog import Entry
-from damontui.sources.kdamond import KdamondSource
+from damontui.sources.own_kdamond import OwnKdamond
 from damontui.tui.app import DamontuiApp
 from damontui.tui.panes.bandwidth import BandwidthPane
 from damontui.tui.panes.notice import Notice
@@ -487,7 +487,7 @@ async def test_a_kernels_damon_stat_is_taken_by_the_key_and_given_back_at_the_en
     kernel = FakeSysfs(tmp_path)
     kernel.start()
     enabled = tmp_path / PARAMETERS / "enabled"
-    source = KdamondSource(
+    source = OwnKdamond(
         kernel.root,
         "paddr",
         lambda: (SysfsTarget(ranges=((4096, 65536),)),),

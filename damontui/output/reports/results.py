@@ -259,7 +259,7 @@ def _from(table: Table, skip: int) -> Table:
         time=table.time[skip:],
         began=table.began[skip:],
         wall=table.wall[skip:],
-        beside_of=table.beside_of[skip:],
+        condition_of=table.condition_of[skip:],
         offsets=table.offsets[skip:],
     )
 
@@ -276,7 +276,7 @@ def bandwidth(table: Table, intervals: Intervals, options: Options) -> Series:
 def tuning(table: Table, intervals: Intervals, options: Options) -> Series:
     """The intervals, and what they are tuned for."""
     edges = numbers.time_edges(table, options.columns)
-    goals = {b.attrs.goal.access_bp for b in table.beside if b.attrs.goal is not None}
+    goals = {b.attrs.goal.access_bp for b in table.conditions if b.attrs.goal is not None}
     goal = goals.pop() / 10_000 if len(goals) == 1 else None
     changes = int((np.diff(intervals.aggr) != 0).sum())
     lines = (

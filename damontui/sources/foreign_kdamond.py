@@ -22,7 +22,7 @@ from damontui.sources.traced import CHECK_S, LONGEST_S, PAUSE_S, KernelSource, L
 _MODULES = ("damon_reclaim", "damon_lru_sort")
 
 
-class WatchSource(KernelSource):
+class ForeignKdamond(KernelSource):
     """Args: the root, the kdamond's PID, and clocks as every source takes them."""
 
     def __init__(
