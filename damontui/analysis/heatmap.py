@@ -574,10 +574,6 @@ class Raster:
     _time: Floats = field(default_factory=lambda: np.zeros(0))
     _partial: Bools = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
 
-    def index_of(self, time: float) -> int:
-        """The column that a moment is in."""
-        return floor(time / self.column)
-
     def update(self, past: Past, first: int, stop: int) -> int:
         """Make columns ``[first, stop)`` hold what ``past`` says; the first column that may have changed.
 
@@ -608,9 +604,9 @@ class Raster:
 
     def forget(self, since: float) -> None:
         """Columns from that moment on are made anew at the next `update`: what is known of them has changed."""
-        if since >= self.until or self.index_of(since) >= self.stop:
+        if since >= self.until or floor(since / self.column) >= self.stop:
             return
-        first = max(self.first, self.index_of(since))
+        first = max(self.first, floor(since / self.column))
         for array in (self._sum, self._weight, self._free, self._looked, self._time, self._partial):
             array[first - self.first :] = 0
         self.until = first * self.column

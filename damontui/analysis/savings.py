@@ -31,7 +31,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from damontui.analysis import estimate, usage
+from damontui.analysis import estimate, timeline, usage
 from damontui.analysis.hindsight import Entries, Hindsight, Past
 from damontui.damon import metrics
 from damontui.damon.snapshot import KINDS, Snapshot, Truth
@@ -40,7 +40,8 @@ Floats = NDArray[np.float64]
 
 THRESHOLDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 """Seconds."""
-PERCENTILES = (0, 50, 90, 100)
+OVER_TIME = (0, 50, 90, 100)
+"""Percentiles of a number over time that are shown."""
 RULE_OF_THREE = 3.0
 """−ln 0.05, rounded: expected events that would have shown themselves with 95 % confidence."""
 
@@ -219,13 +220,13 @@ class Ledger:
     def _column(self, threshold: float, which: int) -> int:
         return _FIRST + which * len(self.thresholds) + self.thresholds.index(threshold)
 
-    def accessed(self, since: float, until: float, wanted: Sequence[float] = PERCENTILES) -> tuple[float, ...]:
+    def accessed(self, since: float, until: float, wanted: Sequence[float] = OVER_TIME) -> tuple[float, ...]:
         """Percentiles over time of the bytes accessed in an aggregation; () where nothing was watched."""
         rows = self._window(since, until)
         return over_time(rows[:, _ACCESSED], _lengths(rows), wanted)
 
     def used_within(
-        self, threshold: float, since: float, until: float, wanted: Sequence[float] = PERCENTILES
+        self, threshold: float, since: float, until: float, wanted: Sequence[float] = OVER_TIME
     ) -> tuple[float, ...]:
         """Percentiles over time of the working set at a threshold; () where nothing was watched for so long."""
         rows = self._settled(self._window(since, until), threshold)
@@ -255,24 +256,12 @@ class Ledger:
         """
         if columns <= 0:
             return []
-        slot = span / columns
-        stop = int(np.ceil(until / slot - 1e-9))
-        edges = np.arange(stop - columns, stop + 1) * slot
         rows = self._held()
         rows = rows[: int(np.searchsorted(rows[:, _ENDED], until, side="right"))]
-        out = np.full(columns, np.nan)
-        if len(rows):
-            index = np.searchsorted(rows[:, _ENDED], edges, side="right")
-            shares = rows[:, self._column(threshold, 1)] / np.maximum(rows[:, _TOTAL], 1.0)
-            summed = np.concatenate(([0.0], np.cumsum(np.nan_to_num(shares))))
-            known = np.concatenate(([0], np.cumsum(~np.isnan(shares))))
-            number = known[index[1:]] - known[index[:-1]]
-            filled = number > 0
-            out[filled] = (summed[index[1:]] - summed[index[:-1]])[filled] / number[filled]
-            following = np.minimum(index[1:], len(rows) - 1)
-            covered = (index[1:] == index[:-1]) & (index[1:] < len(rows)) & (rows[following, _BEGAN] < edges[1:])
-            out[covered] = shares[following][covered]
-        return out.tolist()
+        shares = rows[:, self._column(threshold, 1)] / np.maximum(rows[:, _TOTAL], 1.0)
+        edges = timeline.slots(until, span, columns)
+        found: list[float] = timeline.means(rows[:, _BEGAN], rows[:, _ENDED], shares, edges).tolist()
+        return found
 
 
 PIECES_KEPT = 400_000
@@ -410,7 +399,7 @@ def over_time(values: Floats, lengths: Floats, wanted: Sequence[float]) -> tuple
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class NamedOwner:
     """All memory of one name."""
 
     name: str
@@ -424,7 +413,7 @@ class Holder:
     """Index of its largest region."""
 
 
-def holders(snapshot: Snapshot, seconds: float, known: estimate.Estimate | None = None) -> list[Holder]:
+def owners_by_name(snapshot: Snapshot, seconds: float, known: estimate.Estimate | None = None) -> list[NamedOwner]:
     """Memory by what is mapped there, most idle memory first; where nothing is named, by target.
 
     Args:
@@ -451,14 +440,14 @@ def holders(snapshot: Snapshot, seconds: float, known: estimate.Estimate | None 
     # float64 is exact up to 8 PiB
     totals = (np.rint(np.bincount(code, column, count)).astype(np.int64).tolist() for column in (memory, cold, used))
     rows = zip(table, np.bincount(code).tolist(), *totals, first.tolist(), strict=True)
-    return sorted((Holder(*row) for row in rows), key=lambda one: (-one.idle, -one.bytes, one.name))
+    return sorted((NamedOwner(*row) for row in rows), key=lambda one: (-one.idle, -one.bytes, one.name))
 
 
 KIND_WORDS = {"anon": "anonymous", "file": "files", "shmem": "shared"}
 """The kinds of a process's memory in words."""
 
 
-def by_kind(snapshot: Snapshot, seconds: float) -> list[Holder]:
+def by_kind(snapshot: Snapshot, seconds: float) -> list[NamedOwner]:
     """Memory by kind, most idle memory first; [] where kinds are not known.
 
     ``regions`` are the mappings that have some of it, ``largest`` is the one that has most. A mapping of two kinds
@@ -474,5 +463,5 @@ def by_kind(snapshot: Snapshot, seconds: float) -> list[Holder]:
         held = measured.kinds[:, at]
         if held.any():
             amounts = (int(held.sum()), round(float((held * cold).sum())), round(float((held * used).sum())))
-            found.append(Holder(KIND_WORDS[kind], int((held > 0).sum()), *amounts, int(held.argmax())))
+            found.append(NamedOwner(KIND_WORDS[kind], int((held > 0).sum()), *amounts, int(held.argmax())))
     return sorted(found, key=lambda one: (-one.idle, -one.bytes, one.name))

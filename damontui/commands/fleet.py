@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from importlib import resources
 
-from damontui.commands.call import Call, Parser
+from damontui.commands.context import Context, Parser
 from damontui.config import parse_seconds
 from damontui.errors import SourceError, UsageError
 
@@ -81,9 +81,9 @@ def template(name: str) -> str:
     return resources.files("damontui").joinpath("prometheus", name).read_text("utf-8")
 
 
-def run(call: Call) -> int:
+def run(context: Context) -> int:
     """Show the fleet until the user ends it, or once."""
-    words = call.words
+    words = context.words
     if words.rules or words.board:
         print(template("grafana.json" if words.board else "damontui.rules.yml"), end="")
         return 0
@@ -106,10 +106,10 @@ def run(call: Call) -> int:
             return 0
         from damontui.commands.live import need_terminal
 
-        need_terminal(call.environ, "damontui fleet --once prints without a screen")
+        need_terminal(context.environ, "damontui fleet --once prints without a screen")
         from damontui.commands.fleet_screen import show
 
-        return show(call, client, wish)
+        return show(context, client, wish)
     finally:
         client.close()
         sys.stdout.flush()

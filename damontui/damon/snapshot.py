@@ -251,6 +251,32 @@ def owners_of(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """How hard memory was pressed since the snapshot before, of the machine or a control group; None: not told."""
+
+    some: Annotated[float | None, Fact("some", digits=6, past="mean")] = None
+    """Share of the time in which some task waited for memory, 0 … 1 (PSI)."""
+    full: Annotated[float | None, Fact("full", digits=6, past="mean")] = None
+    """Share of the time in which all tasks that were not idle waited for it."""
+    refault_anon: Annotated[float | None, Fact("refault_anon_bytes_per_s", digits=0, past="mean")] = None
+    """Bytes a second that were read back from swap soon after they had been taken away."""
+    refault_file: Annotated[float | None, Fact("refault_file_bytes_per_s", digits=0, past="mean")] = None
+    """The same of page cache."""
+    swap_in: Annotated[float | None, Fact("swap_in_bytes_per_s", digits=0, past="mean")] = None
+    swap_out: Annotated[float | None, Fact("swap_out_bytes_per_s", digits=0, past="mean")] = None
+    swapped: Annotated[int | None, Fact("swapped_bytes", unit="bytes")] = None
+    """Bytes that are in swap."""
+    compressed: Annotated[int | None, Fact("compressed_bytes", unit="bytes")] = None
+    """Bytes that zswap and zram take in memory."""
+    over_high: Annotated[int | None, Fact("over_high", past="sum")] = None
+    """How often a group was held back at its ``memory.high``."""
+    at_max: Annotated[int | None, Fact("at_max", past="sum")] = None
+    """How often it was about to go over its ``memory.max``."""
+    killed: Annotated[int | None, Fact("oom_killed", past="sum")] = None
+    """Processes that were killed for want of memory."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """The regions of one whole aggregation.
@@ -306,6 +332,8 @@ class Snapshot:
     """What page frames held, of physical memory; None where it cannot be had."""
     owners: Annotated[Owners | None, Fact(past="default")] = None
     """To whom page frames are charged, of physical memory; None where it cannot be had."""
+    pressure: Annotated[Pressure | None, Fact("pressure")] = None
+    """How hard memory was pressed; None where that was not looked at."""
     free: Annotated[int | None, Fact("free_bytes", unit="bytes")] = None
     """Bytes that the kernel says are free (``MemFree``), of physical memory; None where unknown."""
     watched: Annotated[float | None, Fact("watched_s", unit="s", digits=6)] = None
@@ -335,7 +363,7 @@ class Snapshot:
         return int(self.memory.sum())
 
 
-BESIDE: tuple[Field, ...] = tuple(one for one in fields_of(Snapshot) if not one.given and one.name != "targets")
+OPTIONAL: tuple[Field, ...] = tuple(one for one in fields_of(Snapshot) if not one.given and one.name != "targets")
 """What a snapshot may hold beside its regions, times, attributes and targets: a field with a default."""
 
 State = Literal["waiting", "on", "off", "gone", "ended"]

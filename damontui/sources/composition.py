@@ -12,6 +12,7 @@ import numpy as np
 from damontui.damon.snapshot import Frames, Owners, Snapshot
 from damontui.errors import SourceError
 from damontui.kernel.pages import BUDGET, FrameSampler
+from damontui.kernel.pressure import PressureMeter
 from damontui.kernel.procfs import free_bytes
 from damontui.kernel.readers import READERS
 from damontui.kernel.root import Root
@@ -52,6 +53,7 @@ class Composition:
         self._cpu_clock = cpu_clock
         self._sampler: FrameSampler | None = None
         self._owners: OwnersOfFrames | None = None
+        self._pressure = PressureMeter(root, clock=clock)
         self.no_owners = ""
         """Why it is not known whose memory it is, one sentence; "" where it is, or was not asked for yet."""
         self.reason = ""
@@ -107,7 +109,7 @@ class Composition:
             sampler.__exit__(None, None, None)
 
     def of(self, snapshot: Snapshot) -> Snapshot:
-        """The snapshot with `Snapshot.frames`, ``owners`` and ``free``, as far as they can be had."""
+        """The snapshot with `Snapshot.frames`, ``owners``, ``pressure`` and ``free``, as far as they can be had."""
         if not len(snapshot):
             return snapshot
         frames = whose = None
@@ -119,7 +121,7 @@ class Composition:
                 self.close()
                 self.reason = f"what memory is made of is not known any more: {error}"
         free = free_bytes(self._root) if self._whole else None
-        return replace(snapshot, frames=frames, owners=whose, free=free)
+        return replace(snapshot, frames=frames, owners=whose, pressure=self._pressure.read(), free=free)
 
     def _drawn(self, sampler: FrameSampler, snapshot: Snapshot) -> tuple[Frames | None, Owners | None]:
         """What frames in each region are, and whose memory it is, as far as that can be told."""

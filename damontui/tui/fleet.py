@@ -318,7 +318,7 @@ class FleetApp(App[int]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While a filter is typed, keys are its letters."""
-        return self.seen.typing is None or action == "leave_now"
+        return self.seen.typing is None
 
     def on_key(self, event: events.Key) -> None:
         typing = self.seen.typing

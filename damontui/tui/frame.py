@@ -92,10 +92,17 @@ class Frame:
     """What is known of the aggregation under way, where the view is live; None where nothing is."""
     playing: bool = False
     """A record is being played: ``now`` moves on by itself."""
+    savings: bool = False
+    """What could be saved stands in the place of the idle times."""
     offer: str = ""
     """The first real memory that can be watched here: ``process 77, python3, 1.8 GiB``; "" where none is known."""
     recording: str = ""
     """How long and how much has been recorded; "" where nothing is."""
+
+    @property
+    def told_by(self) -> Estimate | None:
+        """The estimate, where idle memory is told by it; None where by the kernel's rule."""
+        return None if self.by_rule else self.estimate
 
     @property
     def record(self) -> bool:

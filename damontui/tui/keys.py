@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from textual.binding import Binding, BindingType
 
 from damontui.errors import UsageError
+from damontui.tui.explore import WISHES
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Key:
     Attributes:
         id: its name in a user's keymap.
         keys: default keys, comma separated, as Textual names them.
-        action: what is called on the app.
+        action: a wish that `Explorer.do` knows, else what is called on the app.
         label: in the line at the foot; "" keeps it out.
         help: on the help page; one that begins with ``…`` goes on in the row before it.
         group: the help page's heading.
@@ -29,6 +30,11 @@ class Key:
     label: str
     help: str
     group: str
+
+    @property
+    def call(self) -> str:
+        """The action as Textual is given it."""
+        return f"wish({self.action!r})" if self.action.partition("(")[0] in WISHES else self.action
 
 
 TABLE: tuple[Key, ...] = (
@@ -206,7 +212,7 @@ _NAMES = {
 
 def bindings() -> list[BindingType]:
     """The table as Textual's bindings; each has its id, so that a keymap can move it."""
-    return [Binding(key.keys, key.action, key.label or key.help, id=key.id, show=bool(key.label)) for key in TABLE]
+    return [Binding(key.keys, key.call, key.label or key.help, id=key.id, show=bool(key.label)) for key in TABLE]
 
 
 def keymap(user: Mapping[str, str]) -> dict[str, str]:

@@ -44,7 +44,7 @@ def test_what_was_just_seen_idle_counts_for_nothing_sure() -> None:
 
 def test_nothing_is_nothing() -> None:
     assert savings.idle(make.snapshot([]), 1) == Estimate(0, 0, 0)
-    assert savings.holders(make.snapshot([]), 1) == []
+    assert savings.owners_by_name(make.snapshot([]), 1) == []
     ledger = Ledger()
     assert ledger.saving(60, 0, 100) is None
     assert ledger.accessed(0, 100) == ()
@@ -197,7 +197,7 @@ def test_holders_sum_to_everything_and_the_largest_idle_comes_first() -> None:
         [(0, GIB, 0, 99), (GIB, GIB + MIB, 20, 3), (2 * GIB, 4 * GIB, 0, 5), (4 * GIB, 5 * GIB, 3, 0)],
         names=("[heap]", "[heap]", "libc.so.6", "[heap]"),
     )
-    heap, libc = savings.holders(shown, 60)
+    heap, libc = savings.owners_by_name(shown, 60)
     assert (heap.name, heap.regions, heap.bytes, heap.idle, heap.used) == (
         "[heap]",
         3,
@@ -207,21 +207,21 @@ def test_holders_sum_to_everything_and_the_largest_idle_comes_first() -> None:
     )
     assert (libc.name, libc.idle, libc.used, libc.largest) == ("libc.so.6", 0, 0, 2)
     assert heap.largest in (0, 3)
-    assert [one.name for one in savings.holders(shown, 1)] == ["libc.so.6", "[heap]"]
+    assert [one.name for one in savings.owners_by_name(shown, 1)] == ["libc.so.6", "[heap]"]
 
 
 def test_idle_memory_of_names_is_by_the_estimate_where_there_is_one() -> None:
     rows = [(0, GIB, 0, 0), (GIB, 2 * GIB, 9, 0), (2 * GIB, 4 * GIB, 0, 0)]
     made = [make.snapshot(rows, t + 1.0, names=("[heap]", "[heap]", "libc.so.6")) for t in range(90)]
-    libc, heap = savings.holders(made[-1], 60, past(made))
+    libc, heap = savings.owners_by_name(made[-1], 60, past(made))
     assert (libc.name, libc.idle, heap.name, heap.idle) == ("libc.so.6", 2 * GIB, "[heap]", GIB)
-    assert [one.idle for one in savings.holders(made[-1], 60)] == [0, 0]  # each age begins anew
+    assert [one.idle for one in savings.owners_by_name(made[-1], 60)] == [0, 0]  # each age begins anew
 
 
 def test_what_has_no_name_is_held_by_its_target() -> None:
     shown = make.snapshot([(0, GIB, 0, 9), (0, 2 * GIB, 0, 9)], target=[0, 1], targets=(11, 22))
-    assert [one.name for one in savings.holders(shown, 1)] == ["target 22", "target 11"]
-    assert [one.name for one in savings.holders(make.snapshot(ROWS), 1)] == [""]
+    assert [one.name for one in savings.owners_by_name(shown, 1)] == ["target 22", "target 11"]
+    assert [one.name for one in savings.owners_by_name(make.snapshot(ROWS), 1)] == [""]
 
 
 @pytest.mark.parametrize("name", ["steady", "stairs", "zigzag"])
@@ -416,17 +416,17 @@ def test_the_ledger_does_not_take_what_was_not_watched_for_nothing() -> None:
 
 
 def test_owners_of_counted_bytes_are_exact() -> None:
-    heap, data = savings.holders(counted(), 10)
+    heap, data = savings.owners_by_name(counted(), 10)
     assert (heap.name, heap.bytes, heap.idle, heap.used) == ("[heap]", 400 * MIB, 200 * MIB, 80 * MIB)
     assert (data.name, data.bytes, data.idle, data.used) == ("data", 24 * MIB, 12 * MIB, 12 * MIB)
-    assert [one.idle for one in savings.holders(counted(), 60)] == [0, 0]
+    assert [one.idle for one in savings.owners_by_name(counted(), 60)] == [0, 0]
 
 
 def test_owners_by_kind() -> None:
     anonymous, files = savings.by_kind(counted(), 10)
     # half of the file's mapping is idle, so half of what of it is anonymous
-    assert anonymous == savings.Holder("anonymous", 2, 408 * MIB, 204 * MIB, 84 * MIB, 0)
-    assert files == savings.Holder("files", 1, 16 * MIB, 8 * MIB, 8 * MIB, 1)
+    assert anonymous == savings.NamedOwner("anonymous", 2, 408 * MIB, 204 * MIB, 84 * MIB, 0)
+    assert files == savings.NamedOwner("files", 1, 16 * MIB, 8 * MIB, 8 * MIB, 1)
     assert savings.by_kind(make.snapshot(ROWS), 10) == []
 
 
@@ -434,4 +434,4 @@ def test_what_is_not_in_memory_is_not_idle() -> None:
     rows = [(0, GIB, 20, 9), (2 * GIB, 3 * GIB, 0, 59)]
     shown = make.snapshot(rows, resident=ints([GIB, 300 * MIB]))
     assert savings.idle(shown, 60).found == 300 * MIB
-    assert [one.idle for one in savings.holders(shown, 60)] == [300 * MIB]
+    assert [one.idle for one in savings.owners_by_name(shown, 60)] == [300 * MIB]

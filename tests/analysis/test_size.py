@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from damontui.analysis.size import LINE, Row, Size, Sizer
+from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Measured, Snapshot, ints
 from tests import make
 
@@ -88,6 +89,18 @@ def test_the_answer_is_the_shortest_threshold_that_keeps_the_line(load: object) 
     assert answer.seconds == 60.0
     assert answer.back.bytes <= LINE * answer.working_set
     assert not found.rows[0].keeps_the_line
+
+
+def test_what_is_in_doubt_may_keep_the_line() -> None:
+    amount = Amount(1.0, 1.0, 1.0)
+    breaks = Row(10.0, amount, amount, Amount(5.0, 6.0, 7.0), 100.0, 1000.0)
+    doubt = Row(30.0, amount, amount, Amount(1.0, 6.0, 7.0), 100.0, 1000.0)
+    keeps = Row(60.0, amount, amount, Amount(0.0, 2.0, 7.0), 100.0, 1000.0)
+    young = Row(120.0, amount, amount, Amount(0.0, 0.0, 0.0), 100.0, 1000.0)
+    assert [row.keeps_the_line for row in (breaks, doubt, keeps, young)] == [False, False, True, False]
+    assert Size((breaks, doubt, keeps, young), 1.0, 200.0).answer is keeps
+    assert Size((breaks, doubt, young), 1.0, 200.0).answer is doubt
+    assert Size((breaks, young), 1.0, 200.0).answer is None
 
 
 def test_memory_that_is_never_touched_again_may_go_at_once() -> None:

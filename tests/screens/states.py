@@ -10,14 +10,14 @@ from textual.pilot import Pilot
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Description, Event, Snapshot
 from damontui.errors import DamontuiError, SourceError
-from damontui.history import History
 from damontui.sources.active import ActiveSource
-from damontui.tui.app import DamontuiApp, ScreenOptions
+from damontui.tui.app import DamontuiApp
+from damontui.tui.options import ScreenOptions
 from damontui.tui.panes.output import OutputPane
 from tests import make
 from tests.owners import owned
 from tests.screens import captured
-from tests.tui import made, picker
+from tests.tui import fed, made, picker
 
 REASON = (
     "Synthetic memory, since DAMON_STAT cannot be read: only root may. For this machine's real memory run: "
@@ -47,6 +47,7 @@ class State:
     """Fed after the keys."""
     size: tuple[int, int] = (120, 36)
     no_color: bool = False
+    span: float | None = None
     history: int = 0
     """Bytes for the past, where it is to be less than usual."""
     seconds: float = 240.0
@@ -57,29 +58,27 @@ class State:
 
     def app(self) -> DamontuiApp:
         """The app, not fed yet."""
-        app = DamontuiApp(
-            None,
-            description=self.description,
+        return fed.app(
+            self.description,
             clock=lambda: make.WALL + self.seconds,
             options=self.options,
             active=self.active(),
             output=self.output(),
+            history=self.history,
+            span=self.span,
         )
-        if self.history:
-            app.history = History(self.history)
-        return app
 
     async def play(self, pilot: Pilot[int]) -> None:
         """Bring the app into this state."""
         app = pilot.app
         assert isinstance(app, DamontuiApp)
-        make.feed_all(app, self.events())
+        fed.feed_all(app, self.events())
         await pilot.pause()
         if self.keys:
             await pilot.press(*self.keys)
             await app.workers.wait_for_complete()
         for event in self.further():
-            app.feed(event)
+            fed.feed(app, event)
         await pilot.pause()
 
 
@@ -242,13 +241,13 @@ _NEWS = (
         seconds=5.0,
         size=(60, 15),
     ),
-    State("so-far", _long, further=_late_news, seconds=469.0, options=ScreenOptions(span=480.0)),
+    State("so-far", _long, further=_late_news, seconds=469.0, span=480.0),
     State(
         "so-far-no-color",
         _long,
         further=_late_news,
         seconds=469.0,
-        options=ScreenOptions(span=480.0),
+        span=480.0,
         no_color=True,
     ),
     State("measured", made.processes, _MEASURED),
@@ -268,7 +267,7 @@ STATES = (
         "kernel",
         lambda: list(captured.run()[1]),
         description=captured.run()[0],
-        options=ScreenOptions(span=120.0),
+        span=120.0,
         seconds=captured.run()[2] - make.WALL,
     ),
     *_EXPLORED,

@@ -15,7 +15,7 @@ from damontui.damon.snapshot import FRAME_KINDS, Frames, ints
 from damontui.errors import UsageError
 from damontui.history import History
 from damontui.tui import listing as lists
-from damontui.tui.listing import Listing, parse_filter
+from damontui.tui.listing import Listing, moved, order, parse_filter
 from damontui.tui.panes import detail
 from damontui.tui.panes.detail import DetailPane, Track
 from damontui.tui.panes.list import ListPane
@@ -147,9 +147,12 @@ def test_many_regions_scroll_to_the_cursor() -> None:
     lines = drawn(pane, replace(shown, cursor=place), 60, 12)
     assert sum(line.startswith("▶") for line in lines) == 1
     assert pane.regions[pane.top] < 700 < pane.regions[pane.top + 10]
-    assert pane.moved(replace(shown, cursor=place), 1) == 701
-    assert pane.moved(replace(shown, cursor=place), 900) == 999
-    assert pane.moved(shown, 1) == 0
+    by_address = Listing(sort="address")
+    assert pane.regions == order(many, by_address, 60.0)
+    assert moved(many, by_address, pane.regions, place, 1) == 701
+    assert moved(many, by_address, pane.regions, place, 900) == 999
+    assert moved(many, by_address, pane.regions, None, 1) == 0
+    assert moved(many, by_address, [], place, 1) is None
 
 
 # -- the read-out --------------------------------------------------------------------------------------------------

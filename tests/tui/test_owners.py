@@ -6,10 +6,10 @@ import pytest
 
 from damontui.analysis.owners import Ownership, ownership
 from damontui.safe_text import is_shown
-from damontui.tui.app import DamontuiApp
 from damontui.tui.screens.owners import OwnersScreen, View, lines, shown_rows, within
 from tests import make
 from tests.owners import owned
+from tests.tui import fed
 
 
 def found() -> Ownership:
@@ -65,9 +65,9 @@ def test_lines_fit_and_are_safe(mode: str, ascii_only: bool, width: int) -> None
 
 
 async def test_keys_of_the_table() -> None:
-    app = DamontuiApp(None, description=make.description(), clock=lambda: make.WALL + 240.0)
+    app = fed.app(make.description(), clock=lambda: make.WALL + 240.0)
     async with app.run_test(size=(120, 16)) as pilot:
-        make.feed_all(app, owned(make.steady(240)))
+        fed.feed_all(app, owned(make.steady(240)))
         await pilot.press("O")
         screen = app.screen
         assert isinstance(screen, OwnersScreen)
@@ -82,12 +82,12 @@ async def test_keys_of_the_table() -> None:
 
 
 async def test_the_table_follows_what_comes_in() -> None:
-    app = DamontuiApp(None, description=make.description(), clock=lambda: make.WALL + 240.0)
+    app = fed.app(make.description(), clock=lambda: make.WALL + 240.0)
     async with app.run_test(size=(120, 30)) as pilot:
         await pilot.press("O")
         screen = app.screen
         assert isinstance(screen, OwnersScreen)
         assert screen.pane.found is None
-        make.feed_all(app, owned(make.steady(240)))
+        fed.feed_all(app, owned(make.steady(240)))
         app.paint()
         assert screen.pane.found is not None

@@ -188,11 +188,13 @@ def owners_of_a_running_machine(guest: Guest) -> None:
         web_idle_mib={
             one: [round(found[key] / MIB) for key in ("least", "bytes", "most")] for one, found in idle.items()
         },
-        deleted_below=rows["/slice"]["deleted_below"],
     )
     assert at is not None, (watched, sorted(idle))
+    drawn = sum(row["frames"] for row in rows.values())
     for path, size in truth.items():
-        assert within(rows[path], size, MIB), (path, size, rows[path])
+        # an emulated machine is too slow to draw many: of 60 MiB it may meet no frame
+        chance = size / last["total_bytes"] * drawn
+        assert within(rows[path], size, MIB) if path in rows else chance < 7, (path, size, chance)
     assert rows["/web"]["kinds"]["shmem"] >= 0.8 * rows["/web"]["bytes"]  # what the load maps
     # files are read in turn, the largest group first, as the budget allows
     assert max(rows[path]["current"] or 0 for path in ("/web", "/slice/db")) >= 0.95 * min(

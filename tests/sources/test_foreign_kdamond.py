@@ -11,7 +11,7 @@ from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.snapshot import Event, Snapshot, Status
 from damontui.errors import SourceError
 from damontui.sources.damon_stat import DamonStatSource
-from damontui.sources.watch import WatchSource
+from damontui.sources.foreign_kdamond import ForeignKdamond
 from tests.fake_kernel import ADMIN, TRACING, FakeKernel, Stop, capture, replay
 
 
@@ -20,8 +20,8 @@ def kernel(tmp_path: Path) -> FakeKernel:
     return FakeKernel(tmp_path, on=False)
 
 
-def make(kernel: FakeKernel, pid: int = 300) -> WatchSource:
-    return WatchSource(kernel.root, pid, clock=kernel.clock, wall=kernel.wall, pause=kernel.advance)
+def make(kernel: FakeKernel, pid: int = 300) -> ForeignKdamond:
+    return ForeignKdamond(kernel.root, pid, clock=kernel.clock, wall=kernel.wall, pause=kernel.advance)
 
 
 def lines(kernel: FakeKernel, pid: int, *texts: str) -> None:
@@ -29,7 +29,7 @@ def lines(kernel: FakeKernel, pid: int, *texts: str) -> None:
         kernel.feed(f"  kdamond.1-{pid} [000] ..... {kernel.now:.6f}: {text}\n".encode())
 
 
-def events(kernel: FakeKernel, source: WatchSource, seconds: float) -> list[Event]:
+def events(kernel: FakeKernel, source: ForeignKdamond, seconds: float) -> list[Event]:
     stop = Stop(kernel)
     kernel.at(kernel.now + seconds, stop.set)
     with source:
@@ -141,7 +141,7 @@ def test_without_tracefs_it_cannot_be_watched(kernel: FakeKernel) -> None:
 REGION = "damon_aggregated: target_id=0 nr_regions=1 0-4096: 3 7"
 
 
-def found(kernel: FakeKernel, source: WatchSource, seconds: float) -> list[Snapshot]:
+def found(kernel: FakeKernel, source: ForeignKdamond, seconds: float) -> list[Snapshot]:
     return [e for e in events(kernel, source, seconds) if isinstance(e, Snapshot)]
 
 
@@ -272,7 +272,9 @@ def test_both_ways_to_damon_stat_say_the_same(tmp_path: Path, name: str, offset:
         stop = Stop(kernel)
         kernel.at(kernel.now + 55.0, stop.set)
         options = {"clock": kernel.clock, "wall": kernel.wall, "pause": kernel.advance}
-        source = DamonStatSource(kernel.root, **options) if way == "stat" else WatchSource(kernel.root, pid, **options)  # type: ignore[arg-type]
+        source = (
+            DamonStatSource(kernel.root, **options) if way == "stat" else ForeignKdamond(kernel.root, pid, **options)
+        )  # type: ignore[arg-type]
         with source:
             snapshots = [e for e in source.snapshots(stop) if isinstance(e, Snapshot)]
         shown.append([(s.time, s.attrs, s.next_attrs, metrics.bandwidth(s), s.until_tuning) for s in snapshots])

@@ -23,7 +23,7 @@ from damontui.damon.snapshot import Description, Event, Ints, Snapshot, ints
 from damontui.damon.tuning import converted_ages, tuned
 from damontui.errors import SourceError
 from damontui.kernel import damon_sysfs, handback, process_files, procfs
-from damontui.kernel.damon_stat import DamonStat
+from damontui.kernel.damon_stat import StatModule
 from damontui.kernel.damon_sysfs import Kdamond, SysfsTarget
 from damontui.kernel.root import KernelError, Root
 from damontui.kernel.trace_parser import TracedAggregation
@@ -44,7 +44,7 @@ and an aggregation lasts 10 s at most, so that small memory in use is found at o
 times as exactly as with DAMON_STAT's attributes. It costs as many page checks a sampling interval as it has regions."""
 
 
-class KdamondSource(KernelSource):
+class OwnKdamond(KernelSource):
     """One kdamond, from the start of the monitoring to its end.
 
     Args:
@@ -212,8 +212,8 @@ class KdamondSource(KernelSource):
             handback.done(self._root)
         yield self._status("waiting", said)
 
-    def _stat(self) -> DamonStat:
-        return DamonStat(self._root, program=self._program, pause=self._pause)
+    def _stat(self) -> StatModule:
+        return StatModule(self._root, program=self._program, pause=self._pause)
 
     def _start(self, running: ExitStack, targets: tuple[SysfsTarget, ...], tried_regions: bool) -> Kdamond:
         kdamond = Kdamond(
@@ -366,7 +366,7 @@ class KdamondSource(KernelSource):
 class _TunedRun(TracedRun):
     """Tunes the intervals where this kernel cannot."""
 
-    def __init__(self, source: KdamondSource, kdamond: Kdamond) -> None:
+    def __init__(self, source: OwnKdamond, kdamond: Kdamond) -> None:
         attrs, kernel_tunes = kdamond.attrs, kdamond.kernel_tunes
         super().__init__(
             Intervals(attrs, attrs=attrs, sure=True, kernel_tunes=kernel_tunes, clock=source._clock),
@@ -407,7 +407,7 @@ def _identifiers(targets: tuple[SysfsTarget, ...], count: int) -> tuple[int, ...
 
 def physical_memory(
     root: Root, attrs: Attrs, *, ranges: tuple[tuple[int, int], ...] = (), **options: Any
-) -> KdamondSource:
+) -> OwnKdamond:
     """A source of physical memory: all System RAM, holes left out, or ``ranges`` in bytes.
 
     Raises:
@@ -420,7 +420,7 @@ def physical_memory(
         found = [(start & -PAGE_SIZE, end & -PAGE_SIZE) for start, end in ranges or procfs.system_ram(root)]
         return (SysfsTarget(ranges=tuple((start, end) for start, end in found if end > start)),)
 
-    return KdamondSource(
+    return OwnKdamond(
         root,
         "paddr",
         targets,
@@ -438,11 +438,20 @@ class _Processes:
     Args:
         pids: as asked for.
         children: whether theirs are followed.
+        around: the processes that belong to those given, they among them.
     """
 
     def __init__(
-        self, root: Root, pids: tuple[int, ...], *, children: bool, program: str, wall: Callable[[], float]
+        self,
+        root: Root,
+        pids: tuple[int, ...],
+        *,
+        children: bool,
+        around: process_files.Around = process_files.descendants,
+        program: str,
+        wall: Callable[[], float],
     ) -> None:
+        self._around = around
         self._root = root
         self._pids = pids
         self._children = children
@@ -459,7 +468,7 @@ class _Processes:
                 self._known[pid] = identify(self._root, pid, self._program)
         pids = list(self._pids)
         if self._children:
-            pids += [p for p in process_files.descendants(self._root, pids) if p not in pids]
+            pids += [p for p in self._around(self._root, pids) if p not in pids]
         alive = []
         for pid in pids:
             now = process_files.stat(self._root, pid)
@@ -483,7 +492,8 @@ class _Processes:
                 continue
             try:
                 if pid not in self._maps:
-                    mappings = [one for one in process_files.maps(self._root, pid) if one.end <= HIGHEST]
+                    with process_files.ProcessFolder(self._root, pid) as folder:
+                        mappings = [one for one in folder.maps() if one.end <= HIGHEST]
                     stacks = process_files.thread_stacks(self._root, pid)
                     self._maps[pid] = (mappings, process_files.names_of(mappings, stacks))
             except SourceError:
@@ -517,19 +527,21 @@ def processes(
     attrs: Attrs,
     *,
     children: bool = False,
+    around: process_files.Around = process_files.descendants,
+    title: str = "",
     program: str = "damontui",
     wall: Callable[[], float] = time.time,
     **options: Any,
-) -> KdamondSource:
-    """A source of processes' virtual memory, and of their children's where asked for."""
-    watched = _Processes(root, pids, children=children, program=program, wall=wall)
+) -> OwnKdamond:
+    """A source of processes' virtual memory, and of their children's (or who is ``around``) where asked for."""
+    watched = _Processes(root, pids, children=children, around=around, program=program, wall=wall)
     residence = Residence(root, watched.names, clock=options.get("clock", time.monotonic))
-    return KdamondSource(
+    return OwnKdamond(
         root,
         "vaddr",
         watched.targets,
         attrs,
-        title=watched.title(),
+        title=title or watched.title(),
         memory=residence.fill,  # which names what it cuts
         farewell=watched.farewell,
         program=program,

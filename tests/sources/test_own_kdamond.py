@@ -18,7 +18,7 @@ from damontui.kernel import handback, pages
 from damontui.kernel.damon_sysfs import SysfsTarget
 from damontui.sources.composition import Composition
 from damontui.sources.damon_stat import DamonStatSource
-from damontui.sources.kdamond import KdamondSource
+from damontui.sources.own_kdamond import OwnKdamond
 from tests.fake_kernel import PARAMETERS, TRACING, Stop
 from tests.fake_sysfs import ADMIN, FakeSysfs
 
@@ -49,8 +49,8 @@ def make(
     attrs: Attrs = Attrs(),  # noqa: B008 - immutable
     operations: str = "paddr",
     **kwargs: object,
-) -> KdamondSource:
-    return KdamondSource(
+) -> OwnKdamond:
+    return OwnKdamond(
         kernel.root, operations, targets, attrs, target="paddr", title="physical memory",
         clock=kernel.clock, wall=kernel.wall, pause=kernel.advance, program="/opt/damontui", reader=Inline, **kwargs,
     )  # type: ignore[arg-type]  # fmt: skip
@@ -74,7 +74,7 @@ def aggregate(kernel: FakeSysfs, every: float, count: int, regions: str = "4096-
     kernel.on_kdamond = begin
 
 
-def events(source: KdamondSource, kernel: FakeSysfs, seconds: float) -> list[Event]:
+def events(source: OwnKdamond, kernel: FakeSysfs, seconds: float) -> list[Event]:
     stop = Stop(kernel)
     kernel.at(kernel.now + seconds, stop.set)
     with source:
