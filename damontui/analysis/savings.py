@@ -40,7 +40,8 @@ Floats = NDArray[np.float64]
 
 THRESHOLDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 """Seconds."""
-PERCENTILES = (0, 50, 90, 100)
+OVER_TIME = (0, 50, 90, 100)
+"""Percentiles of a number over time that are shown."""
 RULE_OF_THREE = 3.0
 """−ln 0.05, rounded: expected events that would have shown themselves with 95 % confidence."""
 
@@ -219,13 +220,13 @@ class Ledger:
     def _column(self, threshold: float, which: int) -> int:
         return _FIRST + which * len(self.thresholds) + self.thresholds.index(threshold)
 
-    def accessed(self, since: float, until: float, wanted: Sequence[float] = PERCENTILES) -> tuple[float, ...]:
+    def accessed(self, since: float, until: float, wanted: Sequence[float] = OVER_TIME) -> tuple[float, ...]:
         """Percentiles over time of the bytes accessed in an aggregation; () where nothing was watched."""
         rows = self._window(since, until)
         return over_time(rows[:, _ACCESSED], _lengths(rows), wanted)
 
     def used_within(
-        self, threshold: float, since: float, until: float, wanted: Sequence[float] = PERCENTILES
+        self, threshold: float, since: float, until: float, wanted: Sequence[float] = OVER_TIME
     ) -> tuple[float, ...]:
         """Percentiles over time of the working set at a threshold; () where nothing was watched for so long."""
         rows = self._settled(self._window(since, until), threshold)

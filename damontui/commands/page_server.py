@@ -128,20 +128,20 @@ def _sockets(pages: tuple[str, ...]) -> list[str]:
     return ["'self'", *(one.replace("http", "ws", 1) for one in pages if "[" not in one)]
 
 
-def serve(command: str, address: str, port: int, url: str | None, endings: Signals) -> int:
+def serve(command: str, address: str, port: int, url: str | None, signals: Signals) -> int:
     """Serve until a signal comes, which `Signals` raises. Raises `SourceError` where it cannot listen there."""
     page = Page(command, address, port, url)
     try:
-        asyncio.run(_serve(page, endings))
+        asyncio.run(_serve(page, signals))
     except OSError as error:
         why = "it is taken" if error.errno == errno.EADDRINUSE else (error.strerror or str(error)).lower()
         raise SourceError(f"cannot listen on {address} port {port}", why, "choose another one: --listen") from error
-    if endings.signum:
-        raise Ended(endings.signum)
+    if signals.signum:
+        raise Ended(signals.signum)
     return 0
 
 
-async def _serve(page: Page, endings: Signals) -> None:
+async def _serve(page: Page, signals: Signals) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
 
     def leave() -> None:
@@ -152,8 +152,8 @@ async def _serve(page: Page, endings: Signals) -> None:
     await runner.setup()
     try:
         await web.TCPSite(runner, page.host, page.port).start()
-        endings.patience = 3 * _GOODBYE_S
-        endings.polite = leave
+        signals.patience = 3 * _GOODBYE_S
+        signals.polite = leave
         print(f"damontui: open {page.public_url} (Ctrl-C ends it)", file=sys.stderr, flush=True)
         await stop.wait()
     finally:

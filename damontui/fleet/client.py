@@ -8,8 +8,7 @@ import math
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
@@ -27,8 +26,7 @@ _SAID = 200
 """Characters of an engine's own words in a sentence of ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(NamedTuple):
     """One series of an answer: its labels, and its points (one for an instant query)."""
 
     labels: Mapping[str, str]
@@ -199,16 +197,19 @@ def _no_password() -> str:
 
 def _series(one: Any, kind: str) -> Series:
     labels = one["metric"]
-    if not all(isinstance(value, str) for value in labels.values()):
-        raise TypeError("labels are text")
-    points = [one["value"]] if kind == "vector" else one["values"]
-    return Series(labels, tuple((_finite(at), float(value)) for at, value in points))
+    for value in labels.values():
+        if type(value) is not str:
+            raise TypeError("labels are text")
+    if kind == "vector":
+        at, value = one["value"]
+        return Series(labels, ((_finite(at), float(value)),))
+    return Series(labels, tuple((_finite(at), float(value)) for at, value in one["values"]))
 
 
 def _finite(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
         raise ValueError("a time is a number")
-    return float(value)
+    return float(value)  # type: ignore[arg-type]
 
 
 def _http(status: int) -> str:

@@ -206,6 +206,9 @@ def _of_snapshot(snapshot: Snapshot, estimate: Estimate | None) -> list[Metric]:
     if snapshot.watched is not None:
         since = "Seconds for which memory has been monitored without a gap; nothing is idle for longer"
         found.append(_gauge("damon_watched_seconds", since, snapshot.watched))
+    if snapshot.pressure is not None and snapshot.pressure.some is not None:
+        share = "Share of the time in which some task waited for memory (PSI), since the aggregation before"
+        found.append(_gauge("damon_pressure_memory_some_ratio", share, snapshot.pressure.some))
     if not len(snapshot):
         return found
     touched = estimate.bandwidth if estimate is not None else float(usage.bandwidth(snapshot))

@@ -18,7 +18,7 @@ from damontui.files import open_file
 from damontui.kernel import features, handback, procfs
 from damontui.kernel import process_files as files
 from damontui.kernel.cgroupfs import Groups
-from damontui.kernel.damon_stat import DamonStat
+from damontui.kernel.damon_stat import StatModule
 from damontui.kernel.root import Root, number, why
 from damontui.operations import masim
 from damontui.operations.scenes import SCENES
@@ -183,7 +183,7 @@ def _searched(entry: Entry) -> str:
 def _stat(root: Root, found: features.Survey, program: str) -> tuple[Entry, bool]:
     entry = Entry("machine", "stat", "DAMON_STAT")
     obstacle = next((one for one in found.obstacles if one.target == "stat"), None)
-    module = DamonStat(root, program=program, pause=lambda _: None)
+    module = StatModule(root, program=program, pause=lambda _: None)
     try:
         module.check()
         state = module.state()
@@ -218,7 +218,7 @@ def _paddr(root: Root, found: features.Survey, stat_on: bool) -> Entry:
 
 
 def _kdamonds(root: Root, found: features.Survey, program: str) -> list[Entry]:
-    module = DamonStat(root, program=program, pause=lambda _: None)
+    module = StatModule(root, program=program, pause=lambda _: None)
     try:
         own = module.state().pid if module.present() else None
         running = procfs.find_kdamonds(root)

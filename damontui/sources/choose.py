@@ -427,12 +427,12 @@ def _is_process(word: str) -> bool:
 def damon_is_free(root: Root) -> bool:
     """Whether a kdamond could be started now, as far as reading alone tells: root, and nobody else holds DAMON."""
     from damontui.kernel import damon_sysfs
-    from damontui.kernel.damon_stat import DamonStat
+    from damontui.kernel.damon_stat import StatModule
 
     if root.read_only or not root.writable(f"{damon_sysfs.ADMIN}/nr_kdamonds"):
         return False
     try:
-        stat = DamonStat(root)
+        stat = StatModule(root)
         busy = bool(root.read_int(f"{damon_sysfs.ADMIN}/nr_kdamonds")) or (stat.present() and stat.state().on)
         return not busy and not stat.holders()
     except SourceError:

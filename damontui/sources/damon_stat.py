@@ -16,7 +16,7 @@ from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Description, Event, Interim, ModuleValues, Status, ints
 from damontui.errors import SourceError
 from damontui.kernel import handback, procfs
-from damontui.kernel.damon_stat import PARAMETERS, REFRESH_S, DamonStat, ModuleState
+from damontui.kernel.damon_stat import PARAMETERS, REFRESH_S, ModuleState, StatModule
 from damontui.kernel.root import KernelError, Root
 from damontui.kernel.trace_parser import TracedAggregation
 from damontui.sources.between import Between
@@ -64,7 +64,7 @@ class DamonStatSource(KernelSource):
         program = program or _program()
         super().__init__(root, target, "DAMON_STAT", clock=clock, wall=wall, pause=pause, program=program)
         self._reason = reason
-        self._module = DamonStat(root, program=program, pause=pause)
+        self._module = StatModule(root, program=program, pause=pause)
         self._numbers = ModuleNumbers(root, self._module, clock)
         self._between = Between(root, clock, wall)
         self._composition = Composition(root, clock=clock)
@@ -129,7 +129,7 @@ class DamonStatSource(KernelSource):
             if old is not None:
                 handback.take_away_kdamond(self._root, old, self._pause)  # it would hold DAMON
             # another object than the watcher's: this is another thread
-            DamonStat(self._root, program=self._program, pause=self._pause).switch(on)
+            StatModule(self._root, program=self._program, pause=self._pause).switch(on)
             if old is not None:
                 handback.done(self._root)
         except BaseException:

@@ -14,7 +14,7 @@ from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.snapshot import Description, Event, Status
 from damontui.errors import SourceError, UsageError
 from damontui.kernel import damon_sysfs, handback, procfs
-from damontui.kernel.damon_stat import PARAMETERS, DamonStat
+from damontui.kernel.damon_stat import PARAMETERS, StatModule
 from damontui.kernel.root import Root
 from damontui.sources.intervals import LAG_S, Intervals, with_sample
 from damontui.sources.traced import CHECK_S, LONGEST_S, PAUSE_S, KernelSource, Listener, TracedRun
@@ -163,7 +163,7 @@ class ForeignKdamond(KernelSource):
 
     def _damon_stat(self) -> _Told | None:
         root = self._root
-        stat = DamonStat(root, program=self._program, pause=self._pause)
+        stat = StatModule(root, program=self._program, pause=self._pause)
         try:
             if not stat.present() or stat.state().pid != self._pid:
                 return None

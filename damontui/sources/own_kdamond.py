@@ -23,7 +23,7 @@ from damontui.damon.snapshot import Description, Event, Ints, Snapshot, ints
 from damontui.damon.tuning import converted_ages, tuned
 from damontui.errors import SourceError
 from damontui.kernel import damon_sysfs, handback, process_files, procfs
-from damontui.kernel.damon_stat import DamonStat
+from damontui.kernel.damon_stat import StatModule
 from damontui.kernel.damon_sysfs import Kdamond, SysfsTarget
 from damontui.kernel.root import KernelError, Root
 from damontui.kernel.trace_parser import TracedAggregation
@@ -212,8 +212,8 @@ class OwnKdamond(KernelSource):
             handback.done(self._root)
         yield self._status("waiting", said)
 
-    def _stat(self) -> DamonStat:
-        return DamonStat(self._root, program=self._program, pause=self._pause)
+    def _stat(self) -> StatModule:
+        return StatModule(self._root, program=self._program, pause=self._pause)
 
     def _start(self, running: ExitStack, targets: tuple[SysfsTarget, ...], tried_regions: bool) -> Kdamond:
         kdamond = Kdamond(

@@ -20,6 +20,7 @@ from damontui.fleet import client as module
 from damontui.fleet.access import Access, read_access
 from damontui.fleet.client import Client
 from tests.fleet.scripted import NOW, say, served, vector
+from tests.prometheus import need
 
 
 def refused(client: Client, *words: str) -> str:
@@ -266,13 +267,11 @@ def test_files_that_are_not_there(tmp_path: Path) -> None:
 
 def test_a_certificate_that_nobody_vouches_for(tmp_path: Path) -> None:
     """The real thing: TLS on loopback, refused without the CA, taken with it, and with a client's certificate."""
-    import shutil
     import ssl
     import subprocess
     from http.server import HTTPServer
 
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl here")
+    need("openssl")
     key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=engine.test"]
     command += ["-addext", "subjectAltName=DNS:engine.test", "-keyout", str(key), "-out", str(cert)]

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse
 from damontui.analysis.estimate import past
 from damontui.analysis.owners import GROUP, Row
 from damontui.analysis.usage import Amount
-from damontui.damon.snapshot import FRAME_KINDS, Frames, Snapshot, ints
+from damontui.damon.snapshot import FRAME_KINDS, Frames, Pressure, Snapshot, ints
 from damontui.output import metrics
 from damontui.output.metrics import BOUNDS, Reading
 from tests import make
@@ -214,6 +214,15 @@ def test_a_histogram_holds_all_bytes_once() -> None:
     for bound, bytes_ in zip(BOUNDS, found.cumulated, strict=True):
         assert bytes_ == sizes[idle <= bound].sum()
     assert found.weighted == pytest.approx((idle * sizes).sum())
+
+
+def test_pressure_where_it_is_known() -> None:
+    made = reading()
+    assert made.snapshot is not None
+    assert "damon_pressure_memory_some_ratio" not in samples(made)
+    pressed = replace(made, snapshot=replace(made.snapshot, pressure=Pressure(some=0.25)))
+    assert samples(pressed)["damon_pressure_memory_some_ratio"] == 0.25
+    assert check_metrics(metrics.text(pressed)) == ""
 
 
 def test_an_incomplete_snapshot_makes_what_it_can() -> None:

@@ -142,7 +142,7 @@ def test_the_working_set_agrees_with_damos() -> None:
     # damo's average does not weight by time
     assert f"avr:\t{line.values.mean() / 2**20:.3f} MiB" in said
     shown = {int(p): float(v) for p, v in re.findall(r"^ *(\d+) +([\d.]+) MiB", said, re.MULTILINE)}
-    ours = {p: round(v / 2**20, 3) for p, v in zip(results.PERCENTILES, line.percentiles, strict=True)}
+    ours = {p: round(v / 2**20, 3) for p, v in zip(results.LINE_PERCENTILES, line.percentiles, strict=True)}
     assert len(shown) == 5
     assert {p: ours[p] for p in shown} == pytest.approx(shown, abs=0.001)
 

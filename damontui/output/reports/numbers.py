@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from damontui.analysis import heatmap, usage
 from damontui.analysis.heatmap import Axis, Floats, Mode, joined, make_axis, stride_for
-from damontui.damon.metrics import PERCENTILES
+from damontui.damon.metrics import PERCENTILE_COUNT
 from damontui.damon.snapshot import Ints, Snapshot
 from damontui.records.table import Table
 
@@ -221,8 +221,8 @@ def percentiles(table: Table, values: Ints) -> Ints:
     total = np.repeat(totals(table), count)
     reached = (below - base) * 100 // np.maximum(1, total)
     # rising over the whole record, so that one search finds a percentile in every snapshot
-    flat = reached + of * (PERCENTILES + 1)
-    wanted = np.arange(len(table))[:, None] * (PERCENTILES + 1) + np.arange(PERCENTILES)
+    flat = reached + of * (PERCENTILE_COUNT + 1)
+    wanted = np.arange(len(table))[:, None] * (PERCENTILE_COUNT + 1) + np.arange(PERCENTILE_COUNT)
     place = np.searchsorted(flat, wanted.ravel(), side="left").reshape(wanted.shape)
     place = np.minimum(place, (table.offsets[1:] - 1)[:, None])
     found: Ints = values[order][np.maximum(place, 0)] if len(values) else np.zeros(wanted.shape, np.int64)

@@ -22,7 +22,7 @@ from damontui.safe_text import shown
 Idle = Literal["estimate", "kernel"]
 Unit = Literal["bytes", "bytes/s", "seconds", "share"]
 
-PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
+LINE_PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
 """Of values over time."""
 THRESHOLDS = (1, 10, 60, 300, 600, 1800, 3600)
 """Seconds of idle time whose memory is told."""
@@ -88,7 +88,7 @@ class Line:
     mean: float
     """Over time."""
     percentiles: tuple[float, ...]
-    """`PERCENTILES` of the snapshots."""
+    """`LINE_PERCENTILES` of the snapshots."""
     against: float | None = None
     """What it is to be compared with: a goal, a total."""
     against_name: str = ""
@@ -200,7 +200,7 @@ def _line(
     weight = numbers.durations(table)
     ordered = np.sort(values)
     # the rule of damo's distributions: no interpolation
-    chosen = [ordered[min(int(p / 100 * len(ordered)), len(ordered) - 1)] for p in PERCENTILES]
+    chosen = [ordered[min(int(p / 100 * len(ordered)), len(ordered) - 1)] for p in LINE_PERCENTILES]
     return Line(
         name,
         unit,
@@ -228,7 +228,7 @@ def working_set(table: Table, intervals: Intervals, options: Options, known: Kno
     edges = numbers.time_edges(table, options.columns)
     total = float(whole.mean())
     line = _line(table, edges, "working set", "bytes", values, against=total, against_name="all regions, mean")
-    most, needed = float(whole.max()), line.percentiles[PERCENTILES.index(95)]
+    most, needed = float(whole.max()), line.percentiles[LINE_PERCENTILES.index(95)]
     remark = (
         f"95 % of the snapshots needed no more than {units.size(needed)}; all regions hold up to {units.size(most)}: "
         f"{units.size(max(0.0, most - needed))} less would have done{doubt}"
