@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Snapshot, ints
 from damontui.kernel import pages
 from damontui.kernel.cgroupfs import Groups
+from damontui.kernel.readers import READERS
 from damontui.kernel.root import Root
 from damontui.sources import owners
 from damontui.sources.composition import Composition
@@ -84,9 +84,9 @@ def _case(memory: int, slices: int, each: int, looks: int) -> dict[str, Any]:
 
 
 def _measured(root: Root, memory: int, looks: int) -> dict[str, Any]:
-    began = time.thread_time()
+    began = READERS.thread_time()
     walked = len(Groups.find(root).walk().paths)
-    walk = time.thread_time() - began
+    walk = READERS.thread_time() - began
     now = [1000.0]
     snapshot = _snapshot(memory)
     composition = Composition(root, np.random.default_rng(1), clock=lambda: now[0])
@@ -94,14 +94,14 @@ def _measured(root: Root, memory: int, looks: int) -> dict[str, Any]:
     spent = 0.0
     found = snapshot
     for _ in range(looks):
-        before = time.thread_time()
+        before = READERS.thread_time()
         found = composition.of(snapshot)
-        spent += time.thread_time() - before
+        spent += READERS.thread_time() - before
         now[0] += 0.1
     composition.close()
-    before = time.thread_time()
+    before = READERS.thread_time()
     whose = ownership(found)
-    told = time.thread_time() - before
+    told = READERS.thread_time() - before
     assert whose is not None
     assert found.owners is not None
     largest = whose.rows[0]
