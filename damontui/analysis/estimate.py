@@ -256,9 +256,9 @@ class _Solution:
 class Estimator:
     """Takes snapshots, oldest first, and says what is known; memory and cost do not grow with time.
 
-    >>> from damontui.damon.stat import StatModel
+    >>> from damontui.damon.stat import DamonStat
     >>> from damontui.operations.scenes import scene
-    >>> stat, estimator = StatModel(scene("steady", 7), seed=7), Estimator()
+    >>> stat, estimator = DamonStat(scene("steady", 7), seed=7), Estimator()
     >>> for _ in range(80):
     ...     stat.run(1)
     ...     if stat.snapshot is not None:

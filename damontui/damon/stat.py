@@ -14,11 +14,11 @@ _DEFAULT = Attrs()
 _NO_PERCENTILES = (0,) * metrics.PERCENTILE_COUNT
 
 
-class StatModel:
+class DamonStat:
     """The whole address space of an operations set under DAMON_STAT, with the module's parameters as properties.
 
     >>> from damontui.operations.scenes import scene
-    >>> stat = StatModel(scene("steady", 7), seed=7)
+    >>> stat = DamonStat(scene("steady", 7), seed=7)
     >>> stat.memory_idle_ms_percentiles[75]  # no whole aggregation yet
     0
     >>> stat.run(120)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from damontui.damon.attrs import Attrs
-from damontui.damon.stat import StatModel
+from damontui.damon.stat import DamonStat
 from damontui.damon.tuning import tuned
 from damontui.operations.workload import IDLE, Area, Workload, scan
 from tests.damon.reference import CAPTURES, aggregations, refreshes
@@ -59,7 +59,7 @@ def test_the_engine_finds_what_the_kernel_found_on_the_same_load(seed: int) -> N
     ):
         areas.append(Area(name, at, mib << 20, touch))
         at += mib << 20
-    stat = StatModel(Workload(areas, rng=np.random.default_rng(seed), name="as captured"), seed=seed)
+    stat = DamonStat(Workload(areas, rng=np.random.default_rng(seed), name="as captured"), seed=seed)
     stat.run(120.0)
     # the capture ends with aggregations of 6.93 s; whole ones say 342 … 423 MB/s; p0 -55 s, p50 90 s, p70 97 s
     assert 4_500_000 < stat.aggr_interval_us < 9_000_000

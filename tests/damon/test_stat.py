@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from damontui.damon import metrics, stat
-from damontui.damon.stat import StatModel
+from damontui.damon.stat import DamonStat
 from damontui.operations.scenes import scene
 from damontui.operations.workload import IDLE, Area, Workload, poisson
 
@@ -28,7 +28,7 @@ def test_the_documented_example_runs() -> None:
 
 
 def test_zeros_before_the_first_whole_aggregation() -> None:
-    module = StatModel(memory(), seed=1)
+    module = DamonStat(memory(), seed=1)
     assert module.enabled
     module.run(0.099)
     assert (module.estimated_memory_bandwidth, module.memory_idle_ms_percentiles) == (0, ZEROS)
@@ -40,7 +40,7 @@ def test_zeros_before_the_first_whole_aggregation() -> None:
 
 
 def test_values_are_of_the_last_whole_aggregation() -> None:
-    module = StatModel(memory(), seed=1)
+    module = DamonStat(memory(), seed=1)
     module.run(30)
     assert module.snapshot is not None
     assert module.estimated_memory_bandwidth == metrics.bandwidth(module.snapshot) > 0
@@ -51,7 +51,7 @@ def test_values_are_of_the_last_whole_aggregation() -> None:
 
 
 def test_time_in_pieces_is_time_in_one() -> None:
-    pieces, whole = StatModel(memory(), seed=2), StatModel(memory(), seed=2)
+    pieces, whole = DamonStat(memory(), seed=2), DamonStat(memory(), seed=2)
     for _ in range(40):
         pieces.run(0.25)
     whole.run(10)
@@ -60,7 +60,7 @@ def test_time_in_pieces_is_time_in_one() -> None:
 
 
 def test_off_keeps_the_values_and_on_starts_afresh() -> None:
-    module = StatModel(memory(), seed=3)
+    module = DamonStat(memory(), seed=3)
     module.run(20)
     shown = (module.estimated_memory_bandwidth, module.memory_idle_ms_percentiles, module.aggr_interval_us)
     time = module.snapshot.time if module.snapshot else -1.0
@@ -79,7 +79,7 @@ def test_off_keeps_the_values_and_on_starts_afresh() -> None:
 
 
 def test_turning_it_on_twice_changes_nothing() -> None:
-    module = StatModel(memory(), seed=3)
+    module = DamonStat(memory(), seed=3)
     module.run(1)
     before = module.snapshot
     module.enabled = True
@@ -87,14 +87,14 @@ def test_turning_it_on_twice_changes_nothing() -> None:
 
 
 def test_off_from_the_start() -> None:
-    module = StatModel(memory(), seed=3, enabled=False)
+    module = DamonStat(memory(), seed=3, enabled=False)
     module.run(10)
     assert (module.enabled, module.estimated_memory_bandwidth, module.snapshot) == (False, 0, None)
 
 
 def test_same_seed_same_values() -> None:
     def bandwidths(seed: int) -> list[int]:
-        module = StatModel(scene("steady", 1), rng=np.random.default_rng(seed))
+        module = DamonStat(scene("steady", 1), rng=np.random.default_rng(seed))
         result = []
         for _ in range(5):
             module.run(5)

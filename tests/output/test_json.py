@@ -15,7 +15,7 @@ from damontui.analysis.estimate import Estimator
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Frames, Measured, ModuleValues, Snapshot, Truth, ints
-from damontui.damon.stat import StatModel
+from damontui.damon.stat import DamonStat
 from damontui.errors import UsageError
 from damontui.operations.scenes import scene
 from damontui.output.json import dump, snapshot_object, snapshot_of
@@ -231,7 +231,7 @@ def test_damaged_objects_are_refused_in_one_sentence(data: st.DataObject) -> Non
 
 
 def test_the_estimate_follows_from_all_snapshots_so_far() -> None:
-    stat, estimator = StatModel(scene("steady", 3), seed=3), Estimator()
+    stat, estimator = DamonStat(scene("steady", 3), seed=3), Estimator()
     snapshot = None
     while snapshot is None or snapshot.time < 100.0:
         stat.run(stat.aggr_interval_us / 1e6)
