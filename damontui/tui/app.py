@@ -79,6 +79,8 @@ class DamontuiApp(App[int]):
     CSS_PATH = "app.tcss"
     TITLE = "damontui"
     ENABLE_COMMAND_PALETTE = True
+    LEFT_OUT: frozenset[str] = frozenset()
+    """Actions that this front end does not have."""
     # Textual declares these two as instance attributes
     HORIZONTAL_BREAKPOINTS = [(0, "-tiny"), (40, "-narrow"), (100, "-wide"), (170, "-vast")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-flat"), (8, "-short"), (20, "-medium"), (30, "-tall"), (48, "-tower")]  # noqa: RUF012
@@ -130,7 +132,7 @@ class DamontuiApp(App[int]):
         if self.output is not None:
             yield self.output
         yield Scrubber(id="scrubber")
-        yield KeyLine(self.keymap_in_force, id="keys")
+        yield KeyLine(self.keymap_in_force, without=self.LEFT_OUT, id="keys")
 
     def refresh_css(self, animate: bool = True) -> None:
         """Parse the stylesheet again, unless it is the start's and made of the right colours already (0.03 s)."""

@@ -14,8 +14,6 @@ from damontui.sources.base import Source
 from damontui.tui.app import DamontuiApp
 
 LOCKED = "it is served to a browser for looking only"
-_LEFT_OUT = frozenset({"record", "shot", "target", "switch", "take", "suspend_process", "command_palette"})
-"""Actions of the live monitor."""
 
 
 class LookedAt:
@@ -59,7 +57,9 @@ class ServedApp(DamontuiApp):
 
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = False
+    LEFT_OUT = frozenset({"record", "shot", "target", "switch", "take", "suspend_process", "command_palette"})
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Nothing that is left out can be done, by whatever key."""
-        return False if action in _LEFT_OUT else super().check_action(action, parameters)
+        name = str(parameters[0]).partition("(")[0] if action == "wish" and parameters else action
+        return False if name in self.LEFT_OUT else super().check_action(action, parameters)

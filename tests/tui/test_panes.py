@@ -11,13 +11,17 @@ from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.snapshot import Truth
 from damontui.errors import SourceError, UsageError
 from damontui.tui.draw import Pane, fit
+from damontui.tui.options import ScreenOptions
 from damontui.tui.panes.bandwidth import BandwidthPane
 from damontui.tui.panes.idle import IdlePane
 from damontui.tui.panes.intervals import IntervalsPane
+from damontui.tui.panes.keyline import KeyLine
 from damontui.tui.panes.notice import messages, wrapped
 from damontui.tui.panes.title import TitleBar, moment
+from damontui.tui.served import ServedApp
 from tests import make
 from tests.make import GIB
+from tests.tui import fed
 from tests.tui.frames import drawn, frame, text
 
 NO_GOAL = Attrs(sample_us=50_000, aggr_us=1_000_000, goal=None)
@@ -353,3 +357,16 @@ def test_a_notice_goes_when_what_it_says_is_no_longer_so() -> None:
     on = [make.snapshot(ROWS, module=make.module_values())]
     assert any("an earlier run" in text for text, _ in messages(frame(off, description=left)))
     assert not any("an earlier run" in text for text, _ in messages(frame(on, description=left)))
+
+
+async def test_the_line_of_keys_leaves_out_what_a_browser_may_not_do() -> None:
+    app = ServedApp(fed.session(make.description()), options=ScreenOptions(clocks=False))
+    async with app.run_test(size=(120, 36)):
+        fed.feed_all(app, make.steady(5))
+        text = app.query_one(KeyLine).text()
+        assert "pause" in text
+        assert "switch" not in text
+        assert "target" not in text
+        assert app.check_action("wish", ("record",)) is False
+        assert app.check_action("switch", ()) is False
+        assert app.check_action("pause", ()) is not False

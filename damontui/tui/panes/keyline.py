@@ -13,11 +13,19 @@ from damontui.tui.keys import TABLE, Key, keys_of
 
 
 class KeyLine(Pane):
-    """Keys and what they do now."""
+    """Keys and what they do now.
 
-    def __init__(self, keymap: Mapping[str, str], *, id: str | None = None) -> None:
+    Args:
+        keymap: keys that were changed, by name.
+        without: actions that cannot be done here.
+        id: of the widget.
+    """
+
+    def __init__(
+        self, keymap: Mapping[str, str], *, without: frozenset[str] = frozenset(), id: str | None = None
+    ) -> None:
         super().__init__(id=id)
-        self._keymap = keymap
+        self._keymap, self._without = keymap, without
         self._spots: list[tuple[int, int, str]] = []
         self._drawn: tuple[object, list[Line]] = (None, [])
 
@@ -32,7 +40,11 @@ class KeyLine(Pane):
         parts: list[Span] = []
         spots: list[tuple[int, int, str]] = []
         taken = 0
-        shown = [replace(key, label=_label(key, frame)) for key in TABLE if key.label]
+        shown = [
+            replace(key, label=_label(key, frame))
+            for key in TABLE
+            if key.label and key.action.partition("(")[0] not in self._without
+        ]
         if frame.record:  # it has no switch
             shown = [key for key in shown if key.id != "switch"]
         if frame.description.target == "run":  # another target would end the command
