@@ -36,6 +36,7 @@ from damontui.safe_text import shown
 from damontui.session.mailbox import Mailbox, Snapshots
 from damontui.sources.active import ActiveSource
 from damontui.sources.base import Source, Taking
+from damontui.sources.several import several_of
 from damontui.tui import keys
 from damontui.tui.draw import ShownFilter
 from damontui.tui.explore import Exploring
@@ -51,6 +52,7 @@ from damontui.tui.panes.output import OutputPane
 from damontui.tui.panes.scrubber import Scrubber
 from damontui.tui.panes.title import TitleBar
 from damontui.tui.screens.help import HelpScreen
+from damontui.tui.screens.several import SeveralScreen
 from damontui.tui.themes import DARK, THEMES
 
 if TYPE_CHECKING:
@@ -216,6 +218,8 @@ class DamontuiApp(Exploring):
         self._by_others = False
         self._lost: Snapshot | None = None
         self._offer = ""
+        self._back: tuple[str, Callable[[], None]] | None = None
+        """The process that was opened from a table of several, and the way back to that."""
         self._put_away: tuple[DamontuiError | None, str, str] = (None, "", "")
         self._mail: Mailbox[Monitor | None] = Mailbox()
         self._trial: _Trial | None = None
@@ -270,6 +274,7 @@ class DamontuiApp(Exploring):
             self._player = self.set_interval(0.1, self._play_on, pause=True)
             if self.description.reason and self.active is not None and self.active.exchangeable:
                 self.call_after_refresh(self.action_target)  # nobody came for the scene: what is real, in front of it
+            self.call_after_refresh(self.action_several)
             if self.output is not None:
                 self.set_interval(0.25, self._follow_command)
         self.paint()
@@ -488,6 +493,43 @@ class DamontuiApp(Exploring):
             return
         self._run(partial(self.active.leave, message.answer), "leave")  # it came after the picker was closed
 
+    def action_several(self) -> None:
+        """The table of several processes, where several are watched."""
+        table = several_of(self.monitor.source) if self.monitor is not None else None
+        if table is not None and self.output is None and len(self.screen_stack) == 1:
+            self.push_screen(SeveralScreen(table, self.frame()), self._chosen)
+
+    def _chosen(self, pid: int | None) -> None:
+        """One of several processes is to be opened; `escape` comes back to all of them."""
+        if pid is not None and self.active is not None and self.active.exchangeable and not self._switching:
+            word = self.description.target
+            self._back = str(pid), partial(self._open_instead, word, children="," not in word)
+            self._open_instead(str(pid), children=False)
+
+    def _open_instead(self, word: str, **changes: object) -> None:
+        assert self.active is not None
+        opening, self._switching = partial(self.active.open, word, **changes), True
+
+        def enter() -> None:
+            answer: Source | DamontuiError
+            try:
+                answer = opening()
+            except DamontuiError as error:
+                answer = error
+            except Exception as error:  # a fault of ours, in the source: said, and the screen lives on
+                answer = SourceError(f"cannot watch {word}", f"{type(error).__name__}: {error}")
+            self.call_later(self._opened, answer)
+
+        self._run(enter, "open")
+
+    def _opened(self, answer: Source | DamontuiError) -> None:
+        self._switching = False
+        if isinstance(answer, DamontuiError):
+            self.notice = answer
+            self.paint()
+        else:
+            self._picked(answer)
+
     def _picked(self, source: Source | None) -> None:
         """Try a source that was opened. Until it has said something the one in force stays, and goes on if it can."""
         if source is None:
@@ -543,6 +585,9 @@ class DamontuiApp(Exploring):
         self.look_anew(self.options.span)
         self.enabled = self._reads_enabled()
         self._run(partial(self._leave, before, monitor.source), "switch")
+        if several_of(monitor.source) is not None:
+            self._back = None
+            self.call_after_refresh(self.action_several)
 
     def _leave(self, before: Monitor | None, source: Source) -> None:
         assert self.active is not None
@@ -646,6 +691,9 @@ class DamontuiApp(Exploring):
         for pane in self._panes():
             pane.show(frame)
         self.show_extra(frame)
+        for above in self.screen_stack[1:]:
+            if isinstance(above, SeveralScreen):
+                above.follow(frame)
         if self.output is not None:
             self.output.show(frame)
 
@@ -760,8 +808,13 @@ class DamontuiApp(Exploring):
 
     def action_restore(self) -> None:
         """All panes, no message; then what else is open goes, one after the other."""
-        if self.only is None and self.notice is None and not self._said() and self.put_away():
-            return
+        if self.only is None and self.notice is None and not self._said():
+            if self.put_away():
+                return
+            if self._back is not None and self._back[0] == self.description.target and not self._switching:
+                self._back[1]()
+                return
+            self.action_several()
         if self.notice is not None or self._said():
             self._put_away = (self.notice, self.description.reason, self.description.notice)
         self.notice = None
