@@ -158,9 +158,10 @@ class SeveralScreen(ModalScreen[int | None]):
 
     def follow(self, frame: Frame) -> None:
         """There is a new frame."""
-        pane = self.query_one(SeveralPane)
-        pane.show(frame)
-        pane.follow()
+        self._frame = frame
+        for pane in self.query(SeveralPane):  # none yet where it has only just been pushed
+            pane.show(frame)
+            pane.follow()
 
     def action_move(self, lines: int) -> None:
         """Up and down."""
