@@ -19,8 +19,8 @@ from damontui.tui.frame import Frame
 
 _KEPT = (0, 1, 2, 8, 3, 4, 5, 6, 7)
 """Columns in the order in which they find room: in use, idle, in memory, pause, the kinds, swapped, huge."""
-_WIDTH = 11
-_LEAST_NAME = 16
+_WIDTH = 10
+_LEAST_NAME = 14
 _STYLES = ("use", "idle", "value")
 _HINTS = (("↑↓", "move"), ("enter", "open it"), ("esc", "all of them as one picture"))
 
