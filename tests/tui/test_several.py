@@ -13,13 +13,14 @@ from damontui.damon.snapshot import Description, Event
 from damontui.operations.counted import One
 from damontui.operations.process import HoldsUp
 from damontui.sources.base import Source
+from damontui.tui.screens.picker import PickerScreen
 from damontui.tui.screens.question import QuestionScreen
 from damontui.tui.screens.several import SeveralPane, SeveralScreen
 from tests import make
 from tests.sources.test_several import Machine
 from tests.tui import picker
 from tests.tui.picker import Scripted
-from tests.tui.test_picker import app_on, opened, until
+from tests.tui.test_picker import app_on, until
 
 
 class Many(Scripted):
@@ -117,7 +118,8 @@ async def test_a_long_pause_is_asked_for(tmp_path: Path, key: str, opens: bool) 
     with picker.active(Scripted("stat", log), choose) as active:
         app = app_on(active)
         async with app.run_test(size=(120, 36)) as pilot:
-            await opened(pilot)
+            await pilot.press("t")
+            await until(pilot, lambda: isinstance(app.screen, PickerScreen) and app.screen.pane.entries is not None)
             await pilot.press(*"2211", "enter")
             await until(pilot, lambda: isinstance(app.screen, QuestionScreen))
             await pilot.press(key)
