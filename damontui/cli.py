@@ -92,12 +92,12 @@ def _run(words: list[str]) -> int:
     if "--version" in words[:1]:
         print(f"damontui {__version__}")
         return 0
-    from damontui.commands.call import Call, program
-    from damontui.commands.endings import Endings
+    from damontui.commands.context import Context, program
     from damontui.commands.logs import logging_to
+    from damontui.commands.signals import Signals
 
     name, rest = split(words)
     parsed = parser_of(name).parse_args(rest)
-    with logging_to(parsed.log, os.environ, screen=name in ("", "run")), Endings() as endings:
-        status: int = module_of(name).run(Call(parsed, os.environ, program(), endings))
+    with logging_to(parsed.log, os.environ, screen=name in ("", "run")), Signals() as signals:
+        status: int = module_of(name).run(Context(parsed, os.environ, program(), signals))
     return status

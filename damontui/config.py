@@ -56,8 +56,8 @@ class Settings(Options):
     mode: str = setting(
         "rate",
         "mode",
-        "what the heatmap's colour means: rate, temperature or idle",
-        one_of("rate", "temperature", "idle"),
+        "what the heatmap's colour means: rate, temperature, idle or estimate",
+        one_of("rate", "temperature", "idle", "estimate"),
         table=SCREEN,
         metavar="MODE",
     )

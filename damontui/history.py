@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.analysis import counted
+from damontui.analysis.owners import without_frames
 from damontui.damon.attrs import Attrs
 from damontui.damon.fields import joined as joined_fields
 from damontui.damon.snapshot import Ints, Snapshot, ints
@@ -264,7 +265,7 @@ def packed(entry: _Entry, tables: Tables) -> _Entry:
     """The entry in less memory."""
     if isinstance(entry.data, Packed):
         return entry
-    data = pack(entry.data, tables)
+    data = pack(without_frames(entry.data), tables)
     return _Entry(entry.time, entry.began, entry.count, data, cost(data))
 
 

@@ -56,24 +56,22 @@ class Monitor:
             for event in self.source.snapshots(self._stop):
                 if isinstance(event, Snapshot):
                     _log.debug("%s: a snapshot of %d regions at %.3f s", word, len(event), event.time)
-                    self._keep(event)
-                elif not isinstance(event, Interim):  # which is no history
-                    self.status = event
+                elif not isinstance(event, Interim):
                     _log.info("%s is %s: %s", word, event.state, event.text)
-                self._hand_on(event)
+                self.hear(event)
                 if self._stop.is_set():
                     break
         except DamontuiError as error:
             self.error = error
             _log.warning("monitoring %s ended: %s", word, error)
-            self._hand_on(error)
+            self.hear(error)
         except Exception as error:  # a fault of ours: shown in its pane, and the monitor can be started again
             self.error = SourceError(
                 "monitoring stopped", f"{type(error).__name__}: {error}", "press e to start afresh"
             )
             self.error.__cause__ = error
             _log.exception("monitoring %s ended with a fault of this program", word)
-            self._hand_on(self.error)
+            self.hear(self.error)
         finally:
             _log.info("monitoring %s is over", word)
             self._idle.set()
@@ -101,6 +99,11 @@ class Monitor:
             self.history.clear()  # its clock began anew (a record from its beginning): there is no past to it
         self.history.append(snapshot)
 
-    def _hand_on(self, event: Event | DamontuiError) -> None:
+    def hear(self, event: Event | DamontuiError) -> None:
+        """Keep what the source said, and hand it on; what `run` does with each event."""
+        if isinstance(event, Snapshot):
+            self._keep(event)
+        elif isinstance(event, Status):
+            self.status = event
         for listener in tuple(self._listeners):
             listener(event)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.damon.fields import Field, fields_of
-from damontui.damon.snapshot import BESIDE, Ints, Snapshot, ints
+from damontui.damon.snapshot import OPTIONAL, Ints, Snapshot, ints
 
 _PAGE = 4096
 _NONE = ints([])
@@ -80,7 +80,7 @@ class Packed:
 
 
 _REGIONS = ("start", "end", "nr_accesses", "age", "target", "names")
-_BESIDE = tuple(field for field in BESIDE if field.has_arrays)
+_BESIDE = tuple(field for field in OPTIONAL if field.has_arrays)
 
 
 class Tables:
@@ -304,7 +304,7 @@ def cost(data: Snapshot | Packed) -> int:
 def _held(value: object) -> int:
     """Bytes that the fields of a dataclass hold beside the object itself, numbers of their own left out."""
     total = 0
-    for field in BESIDE if isinstance(value, Snapshot) else fields_of(type(value)):
+    for field in OPTIONAL if isinstance(value, Snapshot) else fields_of(type(value)):
         inner = getattr(value, field.name)
         if inner is None or not (field.many or field.has_arrays or field.parts):
             continue

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,11 @@ class FakeSource:
         step = 0
         while not stop.wait(0.1):
             step += 1
-            yield snapshot(step)
+            one = snapshot(step)
+            if self.behaviour in ("watched", "ahead"):  # for an hour, by a clock that is right, or an hour ahead
+                wall = time.time() + (3600 if self.behaviour == "ahead" else 0)
+                one = replace(one, watched=3600.0, wall=wall)
+            yield one
             note(f"gave {step}")
 
 

@@ -21,6 +21,7 @@ from damontui.damon.snapshot import (
     Truth,
     ints,
 )
+from damontui.records.table import Table
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -210,15 +211,6 @@ def status(state: str, text: str = "", time: float = 0.0) -> Status:
     return Status(state, text, time, WALL + time)  # type: ignore[arg-type]
 
 
-def feed_all(app: object, events: Iterable[object]) -> None:
-    """Hand each event to the app's history at once, and only the last to its panes."""
-    events = list(events)
-    for event in events[:-1]:
-        if isinstance(event, Snapshot):
-            app.history.append(event)  # type: ignore[attr-defined]
-    app.feed(events[-1])  # type: ignore[attr-defined]
-
-
 PARTS = (
     "kernel",
     "code",
@@ -253,3 +245,14 @@ def haystack(count: int = 120) -> list[Snapshot]:
         ]
         out.append(snapshot(rows, float(step + 1)))
     return out
+
+
+def same_records(one: Table, other: Table) -> bool:
+    """Whether two tables hold the same regions, counts, ages, times, intervals and targets."""
+    arrays = ("offsets", "start", "end", "nr_accesses", "age", "target")
+    return (
+        all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays)
+        and [one.ns(i) for i in range(len(one))] == [other.ns(i) for i in range(len(other))]
+        and [one.conditions[i] for i in one.condition_of.tolist()]
+        == [other.conditions[i] for i in other.condition_of.tolist()]
+    )

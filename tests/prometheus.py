@@ -22,7 +22,9 @@ PACKAGES = {
     "systemd-analyze": "systemd",
     "prometheus-node-exporter": "prometheus-node-exporter",
     "chromium": "chromium",
+    "openssl": "openssl",
 }
+"""Debian's package of a program that is not in its package 'prometheus'."""
 
 
 def need(program: str) -> str:

@@ -361,7 +361,7 @@ def test_a_locale_without_the_characters_is_no_error() -> None:
         assert done.returncode == (2 if "nonsense…" in words else 0)
 
 
-# -- endings ----------
+# -- signals ----------
 
 SIGNALS = [
     (signal.SIGINT, 130),

@@ -18,9 +18,11 @@ from damontui.history import History
 from damontui.monitor import Monitor
 from damontui.records.own import RecordWriter
 from damontui.safe_text import is_shown, shown
+from damontui.session.session import Session
 from damontui.sources.active import ActiveSource
 from damontui.sources.choose import Options, choose
-from damontui.tui.app import DamontuiApp, ScreenOptions
+from damontui.tui.app import DamontuiApp
+from damontui.tui.options import ScreenOptions
 from tests.fake_kernel import FakeKernel
 
 HOSTILE = "E\x1b]0;pwned\x07V\x9b31mI\u202el\x1b[2J\u200b\ufeff\u061c\u2060$\\frac{a$[bold]\x7f"
@@ -157,7 +159,7 @@ def test_a_kernel_that_chose_its_words(tmp_path: Path, capsys: pytest.CaptureFix
 async def _screen(record: Path, size: tuple[int, int], folder: Path) -> tuple[str, str, str]:
     with ActiveSource(choose(str(record), Options(speed=float("inf"))), lambda word: choose(word, Options())) as active:
         app = DamontuiApp(
-            Monitor(active.source, History()), options=ScreenOptions(screenshots=str(folder)), active=active
+            Session(Monitor(active.source, History()), active=active), options=ScreenOptions(screenshots=str(folder))
         )
         copied: list[str] = []
         shown_lines = ""

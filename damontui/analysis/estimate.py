@@ -23,11 +23,12 @@ window the decision is final: the fixed lag. Until then later snapshots still ta
 
 The interval. The same decisions are made with a stricter and with a more lenient pair of thresholds (`_DECISIONS`);
 the times of last touch that follow bound the idle time from above and below. When in its aggregation a touch came is
-not known, so the bounds are one aggregation wider above and `_EARLY` below. From the lower end is taken what idle
-memory may hide: where ``m`` looks found nothing, at most the share ``3 / m`` of pages was in use, with 95 %
-confidence (the rule of three). The thresholds were set so that on the scenes and seeds that were tuned on the
-interval of all memory holds the truth in 95 of 100 moments; they are not derived from a likelihood (``python -m
-tests.bench accuracy`` says how often it does on others).
+not known, so the bounds are one aggregation wider above and `_EARLY` below. What has just begun or ceased inside of a
+region may not have been seen yet, so both ends are `_GRAIN` of a region of mean size further apart: with more regions
+the interval is narrower. From the lower end is taken what idle memory may hide: where ``m`` looks found nothing, at
+most the share ``3 / m`` of pages was in use, with 95 % confidence (the rule of three). The thresholds were set so
+that on the scenes and seeds that were tuned on the interval of all memory holds the truth in 95 of 100 moments; they
+are not derived from a likelihood (``python -m tests.bench accuracy`` says how often it does on others).
 
 What is assumed: that samples fall evenly on a region's pages; that rates last for a few aggregations; that a piece is
 touched all over, if seldom. What cannot be seen: accesses in a part of a region that was joined and rounded down to a
@@ -49,6 +50,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.analysis import frames
+from damontui.damon.attrs import Attrs
 from damontui.damon.metrics import percentiles_of
 from damontui.damon.snapshot import Ints, Snapshot
 from damontui.errors import UsageError
@@ -76,7 +78,7 @@ _EARLY = 3
 """Aggregations by which a last touch may have been missed where it was seldom looked at."""
 _GRAIN = 0.4
 """Parts of a region of mean size that the interval is wider for, at each end (see above)."""
-_RULE_OF_THREE = 3.0
+RULE_OF_THREE = 3.0
 """−ln 0.05, rounded: looks at a share of pages that would have found it with 95 % confidence."""
 _SIMILAR_RATE, _SIMILAR_IDLE = 1.5, 0.03
 _AT_ONCE = 24_576
@@ -166,7 +168,7 @@ class Estimate:
 
     def idle_at(self, seconds: Sequence[float]) -> Floats:
         """`idle` at each of ``seconds``: least, found and most, shape ``(3, len(seconds))``."""
-        hidden = _RULE_OF_THREE * self.aggregation_s / (self.looks * np.maximum(self.least_s, self.aggregation_s))
+        hidden = RULE_OF_THREE * self.aggregation_s / (self.looks * np.maximum(self.least_s, self.aggregation_s))
         sure = self.bytes * (1.0 - np.minimum(1.0, hidden))
         wanted = np.asarray(seconds, np.float64)[:, None] - 1e-9
         pairs = ((self.least_s, sure), (self.idle_s, self.bytes), (self.most_s, self.bytes))
@@ -294,7 +296,7 @@ class Estimator:
         self._region = np.empty((0, 0), np.int64)  # of each piece in each column, -1: none; (columns, pieces)
         self._columns: list[_Column] = []
         self._targets: tuple[int, ...] = ()
-        self._since = self._until = -np.inf
+        self._since = self._until = self._final_until = -np.inf
         self._gap = True
         self._solution: _Solution | None = None
 
@@ -306,6 +308,19 @@ class Estimator:
         """Another that knows the same and goes its own way; it tells ``final`` what it finds final, or nobody."""
         other = copy(self)
         other._state, other._columns, other._final = self._state.copy(), list(self._columns), final
+        return other
+
+    def settled(self) -> Self:
+        """Another that knows what is final here, to go on from: the aggregations of the window are to be added again.
+
+        It is small, since it holds neither snapshots nor what was worked out of them.
+        """
+        other = copy(self)
+        other._state, other._columns, other._final, other._solution = self._state.copy(), [], None, None
+        other._region = self._region[:0]
+        if self._columns:
+            other._until = self._final_until
+            other._gap = not np.isfinite(self._final_until)  # what was lost in the window comes again as well
         return other
 
     @property
@@ -526,6 +541,7 @@ class Estimator:
             self._state[_LOOKED] += solution.looked_s[index]
             self._state[_FELL] += solution.fell[index]
             _note(self._state, solution.touched[:, index], column)
+        self._final_until = self._columns[columns - 1].time
         del self._columns[:columns]
         self._region = self._region[columns:]
         self._solution = _Solution(
@@ -625,7 +641,9 @@ def _seen(found: Estimate, snapshot: Snapshot) -> Estimate:
             left = np.maximum(left - held * share, 0.0)
     ends = (None if one is None else Interval(one.least, one.bytes, one.most) for one in (unseen.free, unseen.kernel))
     free, kernel = ends
-    return replace(found, bytes=np.maximum(found.bytes - gone, 0.0), free=free, kernel=kernel)
+    left = np.maximum(found.bytes - gone, 0.0)
+    grain = found.grain * float(left.sum()) / max(found.total_bytes, 1.0)  # of what is free nothing is in doubt
+    return replace(found, bytes=left, free=free, kernel=kernel, grain=grain)
 
 
 def _region_of(found: Estimate, snapshot: Snapshot) -> Ints:
@@ -640,6 +658,46 @@ def _region_of(found: Estimate, snapshot: Snapshot) -> Ints:
             chosen = regions[np.maximum(at, 0)]
             region[mine] = np.where((at >= 0) & (found.start[mine] < snapshot.end[chosen]), chosen, -1)
     return region
+
+
+_UNSURE = 0.9
+"""An uncertainty from which on nothing is shown of a piece."""
+_MILLISECOND = Attrs(sample_us=1_000, aggr_us=1_000, goal=None)
+
+
+def as_snapshot(found: Estimate, snapshot: Snapshot, began: float) -> Snapshot:
+    """An estimate in the form of a snapshot, to be drawn as one: pieces are regions, and their ages milliseconds.
+
+    Left out are pieces of which nothing is known, and those that are mostly free or the kernel's own. Rates are not
+    told: ``nr_accesses`` is 1 where a piece was touched in the last aggregation.
+
+    Args:
+        found: of the snapshot's moment.
+        snapshot: what it is of.
+        began: from when on it stands for what was.
+    """
+    held = found.bytes / np.maximum(found.end - found.start, 1)
+    full = np.ones(len(held), np.bool_) if snapshot.resident is not None else held >= 0.5
+    # of what was touched lately the bounds are an aggregation or two apart, which is nothing
+    sure = (found.uncertainty < _UNSURE) | (found.most_s <= 3.0 * found.aggregation_s)
+    keep = full & (found.bytes > 0) & sure
+    used = (found.idle_s <= 0)[keep]
+    milliseconds = np.where(used, found.used_s[keep], found.idle_s[keep]) * 1000
+    return replace(
+        snapshot,
+        began=began,
+        start=found.start[keep],
+        end=found.end[keep],
+        nr_accesses=used.astype(np.int64),
+        age=np.maximum(np.rint(milliseconds).astype(np.int64) - 1, 0),
+        target=found.target[keep],
+        targets=found.targets,
+        attrs=_MILLISECOND,
+        next_attrs=_MILLISECOND,
+        resident=np.rint(found.bytes[keep]).astype(np.int64),
+        names=(),
+        frames=None,
+    )
 
 
 def past(snapshots: Sequence[Snapshot], pieces: int = PIECES) -> Estimate:

@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from damontui.analysis import counted, usage
+from damontui.analysis import counted, frames, usage
 from damontui.damon import metrics
 from damontui.damon.attrs import PAGE_SIZE
 from damontui.damon.snapshot import Ints, Snapshot
@@ -412,15 +412,19 @@ def hotter(snapshot: Snapshot, place: Place | None, step: int = 1) -> Place | No
 # --- one snapshot on the axis ---------------------------------------------------------------------------------------
 
 
-def values_of(snapshot: Snapshot, mode: Mode) -> Floats:
+def values_of(snapshot: Snapshot, mode: Mode | Literal["free"]) -> Floats:
     """What the colour means, of each region: the larger, the hotter.
 
     ``rate``: share of samples with an access, or share of bytes touched where they were counted, 0…1. ``idle``: seconds
     in use, negative: seconds idle (`usage.idle_ms_by_region`). ``temperature``: as
-    `damontui.damon.metrics.temperatures`, of that rate and that time.
+    `damontui.damon.metrics.temperatures`, of that rate and that time. ``free``: the share that is free memory or a hole
+    of it, 0 where that is not known.
     """
     if mode == "rate":
         return usage.rates(snapshot)
+    if mode == "free":
+        shares: Floats = np.nan_to_num(frames.free_share(snapshot))
+        return shares
     if mode == "idle":
         return usage.idle_ms_by_region(snapshot) / -1000.0
     if snapshot.measured is None:
@@ -453,7 +457,9 @@ def unplaced(snapshot: Snapshot, axis: Axis) -> Bools:
     return np.cumsum(steps)[: len(axis)] > 0
 
 
-def binned(snapshot: Snapshot, axis: Axis, mode: Mode, *, hottest: bool = False) -> tuple[Floats, Floats]:
+def binned(
+    snapshot: Snapshot, axis: Axis, mode: Mode | Literal["free"], *, hottest: bool = False
+) -> tuple[Floats, Floats]:
     """``(values, weights)`` of each row, both of shape ``(rows,)``.
 
     The value is the mean of what the row covers, weighted by bytes of memory, or the hottest of it; the weight is how
@@ -563,12 +569,10 @@ class Raster:
     """Snapshots put on the axis so far: what work was done."""
     _sum: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     _weight: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    _free: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    _looked: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     _time: Floats = field(default_factory=lambda: np.zeros(0))
     _partial: Bools = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
-
-    def index_of(self, time: float) -> int:
-        """The column that a moment is in."""
-        return floor(time / self.column)
 
     def update(self, past: Past, first: int, stop: int) -> int:
         """Make columns ``[first, stop)`` hold what ``past`` says; the first column that may have changed.
@@ -598,6 +602,15 @@ class Raster:
         self.until = newest
         return changed
 
+    def forget(self, since: float) -> None:
+        """Columns from that moment on are made anew at the next `update`: what is known of them has changed."""
+        if since >= self.until or floor(since / self.column) >= self.stop:
+            return
+        first = max(self.first, floor(since / self.column))
+        for array in (self._sum, self._weight, self._free, self._looked, self._time, self._partial):
+            array[first - self.first :] = 0
+        self.until = first * self.column
+
     def _fill(self, past: Past, low: int, high: int) -> None:
         """Columns that came into view, from the snapshots that the others have already."""
         for snapshot in past.walk(low * self.column, high * self.column, _PER_COLUMN * (high - low)):
@@ -609,13 +622,16 @@ class Raster:
         count, rows = stop - first, len(self.axis)
         low, high = max(first, self.first), min(stop, self.stop)
         total, weight = np.zeros((count, rows)), np.zeros((count, rows))
+        free, looked = np.zeros((count, rows)), np.zeros((count, rows))
         time, partial = np.zeros(count), np.zeros(count, dtype=np.bool_)
         if low < high:
             new, old = slice(low - first, high - first), slice(low - self.first, high - self.first)
             total[new], weight[new] = self._sum[old], self._weight[old]
+            free[new], looked[new] = self._free[old], self._looked[old]
             time[new], partial[new] = self._time[old], self._partial[old]
         self.first, self.stop = first, stop
         self._sum, self._weight, self._time, self._partial = total, weight, time, partial
+        self._free, self._looked = free, looked
 
     def _add(self, snapshot: Snapshot, first: int, stop: int) -> int:
         """Add a snapshot to columns ``[first, stop)``; the first that it touches, ``stop`` if none."""
@@ -625,6 +641,7 @@ class Raster:
         if low >= high:
             return stop
         values, weights = binned(snapshot, self.axis, self.mode, hottest=self.hottest)
+        free, looked = binned(snapshot, self.axis, "free") if snapshot.frames is not None else (0.0, 0.0)
         self.binned += 1
         for k in range(low, high):
             overlap = min(snapshot.time, (k + 1) * self.column) - max(began, k * self.column)
@@ -639,6 +656,8 @@ class Raster:
             else:
                 self._sum[at] += values * weights * overlap
                 self._weight[at] += weights * overlap
+            self._free[at] += free * looked * overlap
+            self._looked[at] += looked * overlap
             self._time[at] += overlap
             self._partial[at] |= not snapshot.complete
         return low
@@ -652,6 +671,12 @@ class Raster:
         total = self._sum[part]
         np.divide(total, 1.0 if self.hottest else weight, out=out, where=there)
         return out
+
+    def free(self, first: int, stop: int) -> Bools:
+        """Cells of which most is free memory, shape ``(stop - first, rows)``; not where that is not known."""
+        part = slice(first - self.first, stop - self.first)
+        most: Bools = (self._looked[part] > 0) & (self._free[part] > 0.5 * self._looked[part])
+        return most
 
     def covered(self, first: int, stop: int) -> Floats:
         """Seconds of each column that snapshots cover, shape ``(stop - first,)``."""

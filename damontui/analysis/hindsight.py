@@ -2,9 +2,10 @@
 
 `damontui.analysis.estimate` takes snapshots one after the other and corrects its newest moments as later ones arrive.
 To say what is known of a moment long ago, all of that would have to be done again up to there. So the estimator is
-copied every so often (a *mark*), and a moment is reached from the nearest mark before it, over the snapshots that the
-history still has, and `LAG` aggregations beyond. There are at most `MARKS` of them: every other one is dropped when
-they are too many, so that memory is bounded, and a moment is the more work the longer the history is.
+kept every so often as far as its decisions are final (a *mark*), and a moment is reached from the nearest mark before
+it, over the snapshots that the history still has, and `LAG` aggregations beyond. There are at most `MARKS` of them:
+every other one is dropped when they are too many, so that memory is bounded, and a moment is the more work the longer
+the history is.
 """
 
 from __future__ import annotations
@@ -17,14 +18,12 @@ from typing import Protocol
 from damontui.analysis.estimate import LAG, PIECES, Estimate, Estimator, Final
 from damontui.damon.snapshot import Snapshot
 
-MARKS = 64
-"""Most copies of the estimator: about 0.1 MB each on an ordinary map, 1 MB at the most pieces."""
+MARKS = 32
+"""Most copies of the estimator: about 10 KB each on an ordinary map, 0.4 MB at the most pieces."""
 _STRIDE = 64
 """Snapshots from one mark to the next, at first."""
 _BATCH = 8
 """Decisions that become final at once: less work."""
-_CHUNK = 128
-"""Snapshots that are asked of a history at once."""
 
 
 class Past(Protocol):
@@ -43,8 +42,8 @@ class Entries(Past, Protocol):
     def after(self, time: float) -> float | None:
         """When the first entry that ended after ``time`` ended; None where there is none."""
 
-    def resolution_at(self, time: float) -> float:
-        """Seconds that the entry kept for ``time`` stands for; 0 where there is none."""
+    def walk(self, since: float, until: float, most: int | None = None) -> Iterator[Snapshot]:
+        """The snapshots of `between` one by one."""
 
 
 class Hindsight:
@@ -74,7 +73,7 @@ class Hindsight:
     def _begin(self) -> None:
         self._epoch, self._generation = self._past.epoch, -1
         self._estimator = Estimator(self._pieces, batch=_BATCH, final=self._final)
-        self._marks: list[Estimator] = [self._estimator.copy()]
+        self._marks: list[Estimator] = [self._estimator.settled()]
         self._counted = -math.inf
         self._since_mark = 0
         self._stride = _STRIDE
@@ -131,7 +130,7 @@ class Hindsight:
         self._since_mark += 1
         if self._since_mark >= self._stride:
             self._since_mark = 0
-            self._marks.append(self._estimator.copy())
+            self._marks.append(self._estimator.settled())
             if len(self._marks) > MARKS:
                 del self._marks[1::2]
                 self._stride *= 2
@@ -203,15 +202,8 @@ class _Reach:
 
 
 def _following(past: Entries, since: float) -> Iterator[Snapshot]:
-    """All snapshots that ended after a moment, oldest first, few of them unpacked at a time."""
-    while (first := past.after(since)) is not None:
-        found = past.between(since, first + _CHUNK * max(past.resolution_at(first), 1e-3))
-        for snapshot in found:
-            if snapshot.time > since:
-                yield snapshot
-        if not found or found[-1].time <= since:
-            return
-        since = found[-1].time
+    """All snapshots that ended after a moment, oldest first, one unpacked at a time."""
+    return (snapshot for snapshot in past.walk(since, math.inf) if snapshot.time > since)
 
 
 def hindsight(snapshots: Sequence[Snapshot], moment: float) -> Estimate | None:

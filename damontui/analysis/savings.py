@@ -24,13 +24,14 @@ The working set at T is all other memory: what was used within T (`damontui.anal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from damontui.analysis import estimate, usage
+from damontui.analysis import estimate, timeline, usage
 from damontui.analysis.hindsight import Entries, Hindsight, Past
 from damontui.damon import metrics
 from damontui.damon.snapshot import KINDS, Snapshot, Truth
@@ -39,7 +40,8 @@ Floats = NDArray[np.float64]
 
 THRESHOLDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 """Seconds."""
-PERCENTILES = (0, 50, 90, 100)
+OVER_TIME = (0, 50, 90, 100)
+"""Percentiles of a number over time that are shown."""
 RULE_OF_THREE = 3.0
 """−ln 0.05, rounded: expected events that would have shown themselves with 95 % confidence."""
 
@@ -218,13 +220,13 @@ class Ledger:
     def _column(self, threshold: float, which: int) -> int:
         return _FIRST + which * len(self.thresholds) + self.thresholds.index(threshold)
 
-    def accessed(self, since: float, until: float, wanted: Sequence[float] = PERCENTILES) -> tuple[float, ...]:
+    def accessed(self, since: float, until: float, wanted: Sequence[float] = OVER_TIME) -> tuple[float, ...]:
         """Percentiles over time of the bytes accessed in an aggregation; () where nothing was watched."""
         rows = self._window(since, until)
         return over_time(rows[:, _ACCESSED], _lengths(rows), wanted)
 
     def used_within(
-        self, threshold: float, since: float, until: float, wanted: Sequence[float] = PERCENTILES
+        self, threshold: float, since: float, until: float, wanted: Sequence[float] = OVER_TIME
     ) -> tuple[float, ...]:
         """Percentiles over time of the working set at a threshold; () where nothing was watched for so long."""
         rows = self._settled(self._window(since, until), threshold)
@@ -254,26 +256,16 @@ class Ledger:
         """
         if columns <= 0:
             return []
-        slot = span / columns
-        stop = int(np.ceil(until / slot - 1e-9))
-        edges = np.arange(stop - columns, stop + 1) * slot
         rows = self._held()
         rows = rows[: int(np.searchsorted(rows[:, _ENDED], until, side="right"))]
-        out = np.full(columns, np.nan)
-        if len(rows):
-            index = np.searchsorted(rows[:, _ENDED], edges, side="right")
-            shares = rows[:, self._column(threshold, 1)] / np.maximum(rows[:, _TOTAL], 1.0)
-            summed = np.concatenate(([0.0], np.cumsum(np.nan_to_num(shares))))
-            known = np.concatenate(([0], np.cumsum(~np.isnan(shares))))
-            number = known[index[1:]] - known[index[:-1]]
-            filled = number > 0
-            out[filled] = (summed[index[1:]] - summed[index[:-1]])[filled] / number[filled]
-            following = np.minimum(index[1:], len(rows) - 1)
-            covered = (index[1:] == index[:-1]) & (index[1:] < len(rows)) & (rows[following, _BEGAN] < edges[1:])
-            out[covered] = shares[following][covered]
-        return out.tolist()
+        shares = rows[:, self._column(threshold, 1)] / np.maximum(rows[:, _TOTAL], 1.0)
+        edges = timeline.slots(until, span, columns)
+        found: list[float] = timeline.means(rows[:, _BEGAN], rows[:, _ENDED], shares, edges).tolist()
+        return found
 
 
+PIECES_KEPT = 400_000
+"""Pieces of past moments that are kept to be drawn: 20 MB."""
 EVERY = 1.0
 """Seconds from one row of a `Learned` to the next at least."""
 
@@ -293,6 +285,9 @@ class Learned(Ledger):
         self.past = past
         self.hindsight = Hindsight(past, final=self._final, forget=self._forget)
         self._open: tuple[float, Floats] = (-np.inf, self._rows)
+        self._drawn: deque[Snapshot] = deque()
+        self._pieces = 0
+        self._provisional: tuple[float, list[Snapshot]] = (-np.inf, [])
 
     def learn(self, most: int | None = None, *, skip: bool = False) -> bool:
         """See `Hindsight.learn`."""
@@ -317,19 +312,45 @@ class Learned(Ledger):
         return self.hindsight.about(moment)
 
     def _forget(self) -> None:
-        self._count = 0
+        self._count = self._pieces = 0
+        self._drawn.clear()
 
     def _final(self, snapshot: Snapshot, about: Callable[[], estimate.Estimate]) -> None:
         last = float(self._rows[self._count - 1, _ENDED]) if self._count else -np.inf
         if snapshot.time >= last + EVERY - 1e-9:
-            self._append(self._row(snapshot, about, last))
+            known = None if snapshot.measured is not None else about()
+            self._append(self._row(snapshot, known, last))
+            if known is not None:
+                self._drawn.append(_picture(known, snapshot, last))
+                self._pieces += len(self._drawn[-1])
+                while self._pieces > PIECES_KEPT and len(self._drawn) > 1:
+                    self._pieces -= len(self._drawn.popleft())
 
-    def _row(self, snapshot: Snapshot, about: Callable[[], estimate.Estimate], last: float) -> list[float]:
-        if snapshot.measured is not None:
+    @property
+    def settled(self) -> float:
+        """Up to which moment what is drawn does not change any more, source's clock."""
+        return self._drawn[-1].time if self._drawn else -np.inf
+
+    def walk(self, since: float, until: float, most: int | None = None) -> Iterator[Snapshot]:
+        """What is known of memory at moments of a time, to be drawn (`estimate.as_snapshot`), as `History.walk`."""
+        if self._provisional[0] != self.hindsight.until:
+            last, made = self.settled, []
+            for snapshot, about in self.hindsight.window():
+                if snapshot.time >= last + EVERY - 1e-9:
+                    made.append(_picture(about(), snapshot, last))
+                    last = snapshot.time
+            self._provisional = (self.hindsight.until, made)
+        found = [one for one in (*self._drawn, *self._provisional[1]) if one.time > since and one.began < until]
+        if most is not None and len(found) > most:
+            step = -(-len(found) // most)
+            found = found[(len(found) - 1) % step :: step]
+        return iter(found)
+
+    def _row(self, snapshot: Snapshot, known: estimate.Estimate | None, last: float) -> list[float]:
+        if known is None:
             found, total, watched = _idle_rows(snapshot, self.thresholds), snapshot.total_bytes, usage.watched(snapshot)
             used, length, held = float(usage.in_use(snapshot).sum()), snapshot.time - snapshot.began, float(total)
         else:
-            known = about()
             reached = [known.reaches(one) for one in self.thresholds]
             found = np.where(reached, known.idle_at(self.thresholds), np.nan)
             held, watched, length = known.total_bytes, known.watched_s, known.watched_s
@@ -345,13 +366,18 @@ class Learned(Ledger):
             rows = []
             for snapshot, about in self.hindsight.window():
                 if snapshot.time >= last + EVERY - 1e-9:
-                    rows.append(self._row(snapshot, about, last))
+                    rows.append(self._row(snapshot, about(), last))
                     last = snapshot.time
             self._open = (self.hindsight.until, np.reshape(rows, (len(rows), self._rows.shape[1])))
         return np.concatenate((settled, self._open[1]))
 
     def _settled(self, rows: Floats, threshold: float) -> Floats:
         return rows[~np.isnan(rows[:, self._column(threshold, 1)])]
+
+
+def _picture(known: estimate.Estimate, snapshot: Snapshot, last: float) -> Snapshot:
+    """It stands for the time since the moment before, as far as memory was watched."""
+    return estimate.as_snapshot(known, snapshot, max(last, known.time - max(known.watched_s, 1e-9)))
 
 
 def _lengths(rows: Floats) -> Floats:
@@ -373,7 +399,7 @@ def over_time(values: Floats, lengths: Floats, wanted: Sequence[float]) -> tuple
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class NamedOwner:
     """All memory of one name."""
 
     name: str
@@ -387,8 +413,15 @@ class Holder:
     """Index of its largest region."""
 
 
-def holders(snapshot: Snapshot, seconds: float) -> list[Holder]:
-    """Memory by what is mapped there, most idle memory first; where nothing is named, by target."""
+def owners_by_name(snapshot: Snapshot, seconds: float, known: estimate.Estimate | None = None) -> list[NamedOwner]:
+    """Memory by what is mapped there, most idle memory first; where nothing is named, by target.
+
+    Args:
+        snapshot: of the moment.
+        seconds: the threshold.
+        known: the estimate of that moment, by which idle memory is then told; without one, the kernel's rule. Counted
+            bytes need none.
+    """
     if not len(snapshot):
         return []
     if snapshot.names:
@@ -402,17 +435,19 @@ def holders(snapshot: Snapshot, seconds: float) -> list[Holder]:
     order = np.lexsort((-memory, code))
     first = order[np.searchsorted(code[order], np.arange(count), side="left")]
     cold, used = usage.idle_by_region(snapshot, seconds), usage.in_use(snapshot)
+    if known is not None and snapshot.measured is None:
+        cold = known.within(snapshot, known.bytes * (known.idle_s >= seconds - 1e-9))
     # float64 is exact up to 8 PiB
     totals = (np.rint(np.bincount(code, column, count)).astype(np.int64).tolist() for column in (memory, cold, used))
     rows = zip(table, np.bincount(code).tolist(), *totals, first.tolist(), strict=True)
-    return sorted((Holder(*row) for row in rows), key=lambda one: (-one.idle, -one.bytes, one.name))
+    return sorted((NamedOwner(*row) for row in rows), key=lambda one: (-one.idle, -one.bytes, one.name))
 
 
 KIND_WORDS = {"anon": "anonymous", "file": "files", "shmem": "shared"}
 """The kinds of a process's memory in words."""
 
 
-def by_kind(snapshot: Snapshot, seconds: float) -> list[Holder]:
+def by_kind(snapshot: Snapshot, seconds: float) -> list[NamedOwner]:
     """Memory by kind, most idle memory first; [] where kinds are not known.
 
     ``regions`` are the mappings that have some of it, ``largest`` is the one that has most. A mapping of two kinds
@@ -428,5 +463,5 @@ def by_kind(snapshot: Snapshot, seconds: float) -> list[Holder]:
         held = measured.kinds[:, at]
         if held.any():
             amounts = (int(held.sum()), round(float((held * cold).sum())), round(float((held * used).sum())))
-            found.append(Holder(KIND_WORDS[kind], int((held > 0).sum()), *amounts, int(held.argmax())))
+            found.append(NamedOwner(KIND_WORDS[kind], int((held > 0).sum()), *amounts, int(held.argmax())))
     return sorted(found, key=lambda one: (-one.idle, -one.bytes, one.name))

@@ -151,10 +151,10 @@ def idle_percentiles(snapshot: Snapshot) -> tuple[int, ...]:
         return metrics.idle_percentiles(snapshot)
     total = snapshot.total_bytes
     if total == 0:
-        return (0,) * metrics.PERCENTILES
+        return (0,) * metrics.PERCENTILE_COUNT
     curve = measured.used.sum(axis=0) / total
     # as the kernel's: percentile p is the idle time of the byte at which p % of memory is reached
-    place = np.searchsorted(curve, np.arange(metrics.PERCENTILES) / 100 - 1e-12, side="left")
+    place = np.searchsorted(curve, np.arange(metrics.PERCENTILE_COUNT) / 100 - 1e-12, side="left")
     times = np.round(np.array((0.0, *measured.seconds[1:], measured.seconds[-1])) * 1000).astype(np.int64)
     return tuple(times[np.minimum(place, len(measured.seconds))].tolist())
 

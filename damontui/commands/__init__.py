@@ -1,1 +1,1 @@
-"""One module a command of the command line. Each has ``arguments(parser)`` and ``run(call) -> exit status``."""
+"""One module a command of the command line. Each has ``arguments(parser)`` and ``run(context) -> exit status``."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from damontui.commands.call import Call, Parser
+from damontui.commands.context import Context, Parser
 from damontui.commands.declared import PREAMBLE, whole
 from damontui.declare import one_of
 
@@ -26,10 +26,10 @@ def arguments(parser: Parser) -> None:
     )
 
 
-def run(call: Call) -> int:
+def run(context: Context) -> int:
     """Print it."""
     import shtab
 
-    shell = call.words.shell
+    shell = context.words.shell
     print(shtab.complete(whole(), shell=shell, preamble=PREAMBLE[shell]))
     return 0

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
 
-from damontui.commands.call import Call, Parser, add_settings
+from damontui.commands.context import Context, Parser, add_settings
 from damontui.commands.progress import Progress
 from damontui.config import one_of
 from damontui.errors import SourceError, UsageError
@@ -54,15 +54,15 @@ def arguments(parser: Parser) -> None:
     add_settings(parser.add_argument_group("reading"), "memory")
 
 
-def run(call: Call) -> int:
+def run(context: Context) -> int:
     """Read, write, and say what was left out."""
-    words = call.words
+    words = context.words
     kind = words.to or files.FORMATS.get(Path(words.output).suffix.lower())
     if kind is None:
         raise UsageError(
             f"--to: the name {words.output!r} says no format; write --to and one of: {', '.join(WRITABLE)}"
         )
-    attrs = call.options.attrs() if call.options.insisted else None
+    attrs = context.options.attrs() if context.options.insisted else None
     output = Path(words.output)
     if words.output != STANDARD:
         refuse_there(output, force=words.force, source=words.input)
@@ -77,7 +77,7 @@ def run(call: Call) -> int:
             source = _from_standard_input(folder) if words.input == STANDARD else source
             output = folder / "out" if words.output == STANDARD else output
         progress.show(f"reading {words.input} …")
-        table = files.read(source, attrs=attrs, memory=call.settings.memory or MEMORY)
+        table = files.read(source, attrs=attrs, memory=context.settings.memory or MEMORY)
         progress.show(f"writing {words.output}: {len(table):,} snapshots, {len(table.start):,} regions …")
         left = files.write(table, output, cast(files.Format, kind), force=words.force)
         if words.output == STANDARD:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from damontui.commands.call import Parser, add_general, add_screen
+from damontui.commands.context import Parser, add_general, add_screen
 from damontui.commands.table import COMMANDS, parser_of
 from damontui.sources.choose import KINDS
 

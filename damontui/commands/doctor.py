@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from damontui.commands.call import Call, Parser, add_settings
+from damontui.commands.context import Context, Parser, add_settings
 from damontui.errors import SourceError
 
 PATIENCE = 60.0
@@ -26,27 +26,27 @@ def arguments(parser: Parser) -> None:
     add_settings(parser, "read_only")
 
 
-def _give_back(call: Call) -> int:
+def _give_back(context: Context) -> int:
     from damontui.kernel import handback
 
-    root = call.options.root()
-    found = handback.give_back(root, program=call.program)
-    if call.words.json:
+    root = context.options.root()
+    found = handback.give_back(root, program=context.program)
+    if context.words.json:
         print(json.dumps({"schema": 1, "given_back": found}))
     else:
         print("\n".join(found) or "nothing is left of a run that was killed")
     return 0
 
 
-def _paranoid(call: Call) -> int:
+def _paranoid(context: Context) -> int:
     from damontui import config
     from damontui.kernel.root import Root
     from damontui.output import permissions
 
-    file = call.words.config or config.find(call.environ)
-    root = Root(call.words.rootfs, read_only=call.settings.read_only)
-    found = permissions.paranoid(root, call.environ, [str(file)] if file else [])
-    print(json.dumps(found) if call.words.json else permissions.text(found))
+    file = context.words.config or config.find(context.environ)
+    root = Root(context.words.rootfs, read_only=context.settings.read_only)
+    found = permissions.paranoid(root, context.environ, [str(file)] if file else [])
+    print(json.dumps(found) if context.words.json else permissions.text(found))
     return 0
 
 
@@ -55,21 +55,21 @@ def _too_late() -> SourceError:
     return SourceError("cannot look at this machine", why, "see which files hang: damontui --log FILE doctor")
 
 
-def run(call: Call) -> int:
+def run(context: Context) -> int:
     """Print the findings; finding an obstacle is no failure."""
-    call.endings.limit(PATIENCE, _too_late)
-    if call.words.give_back:
-        return _give_back(call)
-    if call.words.paranoid:
-        return _paranoid(call)
+    context.signals.limit(PATIENCE, _too_late)
+    if context.words.give_back:
+        return _give_back(context)
+    if context.words.paranoid:
+        return _paranoid(context)
     from damontui.kernel.features import survey
     from damontui.kernel.root import Root
     from damontui.output.doctor import doctor_object, report, terminal
     from damontui.sources.choose import KINDS
 
-    found = survey(Root(call.words.rootfs, read_only=call.settings.read_only), program=call.program)
-    screen = terminal(call.environ, is_terminal=sys.stdout is not None and sys.stdout.isatty())
-    if call.words.json:
+    found = survey(Root(context.words.rootfs, read_only=context.settings.read_only), program=context.program)
+    screen = terminal(context.environ, is_terminal=sys.stdout is not None and sys.stdout.isatty())
+    if context.words.json:
         print(json.dumps(doctor_object(found, screen, tuple(kind.form for kind in KINDS))))
     else:
         print(report(found, screen))

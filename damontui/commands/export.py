@@ -9,11 +9,12 @@ from contextlib import ExitStack
 from importlib import resources
 from pathlib import Path
 
-from damontui.commands.call import Call, Parser, add_target
-from damontui.config import parse_seconds
+from damontui.commands.context import Context, Parser, add_target
+from damontui.config import parse_count, parse_seconds
 from damontui.errors import SourceError, UsageError
 
 DEFAULT = "127.0.0.1:19317"
+MOST_GROUPS = 200
 
 EXAMPLES = f"""\
 examples:
@@ -46,9 +47,23 @@ def arguments(parser: Parser) -> None:
         help="seconds between two writings of that file (10)",
     )
     group.add_argument(
+        "--cgroups",
+        metavar="N",
+        type=_some_groups,
+        default=0,
+        help="also the N largest control groups, five series each (none; 20 is much)",
+    )
+    group.add_argument(
         "--unit", action="store_true", help="print a unit for systemd that starts this very program, and end"
     )
     group.add_argument("--force", action="store_true", help="replace a file of that name that is none of ours")
+
+
+def _some_groups(text: str) -> int:
+    count = parse_count(text, "--cgroups")
+    if count > MOST_GROUPS:
+        raise UsageError(f"--cgroups: {count:,} are more series than a host should have; at most {MOST_GROUPS}")
+    return count
 
 
 def need_library() -> None:
@@ -59,16 +74,17 @@ def need_library() -> None:
         )
 
 
-def run(call: Call) -> int:
+def run(context: Context) -> int:
     """Export until a signal comes or the target ends."""
-    if call.words.unit:
-        print(unit(call.program), end="")
+    if context.words.unit:
+        print(unit(context.program), end="")
         return 0
     need_library()
-    from damontui.commands.scrape import Exporter, Newest, Server, TextFile, is_loopback, parse_address
+    from damontui.commands.listening import is_loopback, parse_address
+    from damontui.commands.scrape import Exporter, Newest, Server, TextFile
     from damontui.output.metrics import Reading
 
-    words, newest = call.words, Newest()
+    words, newest = context.words, Newest()
     address = parse_address(words.listen or DEFAULT) if words.listen or not words.textfile else None
     file = None
     if words.textfile:
@@ -78,7 +94,7 @@ def run(call: Call) -> int:
         if address is not None:
             server = Server(*address, newest)
             stack.callback(server.server_close)
-        source = stack.enter_context(call.open(word(call)))
+        source = stack.enter_context(context.open(word(context)))
         if file is not None:
             stack.enter_context(file)
         about = source.describe()
@@ -101,7 +117,7 @@ def run(call: Call) -> int:
             nonlocal failed
             newest.reading = reading
             if file is not None:
-                call.endings.defer()  # a signal must not come between a file and its name
+                context.signals.defer()  # a signal must not come between a file and its name
                 try:
                     file.take(reading)
                     failed = False
@@ -109,9 +125,9 @@ def run(call: Call) -> int:
                     if not failed:
                         _say(f"{error}; tried again")
                     failed = True
-                call.endings.resume()
+                context.signals.resume()
 
-        last = Exporter(source, publish, _say).run(threading.Event())
+        last = Exporter(source, publish, _say, groups=words.cgroups).run(threading.Event())
         _say(last.text if last is not None and last.text else f"{about.title} ended")
     return 0
 
@@ -123,13 +139,13 @@ def unit(program: str) -> str:
     return text.replace("/usr/bin/damontui", program.replace("%", "%%").replace("$", "$$"), 1)
 
 
-def word(call: Call) -> str:
+def word(context: Context) -> str:
     """The target's word: DAMON_STAT where none was named, here or in the settings. Raises `UsageError`."""
-    if call.words.target is None and call.words.process is None and call.settings.target == "auto":
+    if context.words.target is None and context.words.process is None and context.settings.target == "auto":
         return "stat"
-    if call.words.target == "-":
+    if context.words.target == "-":
         raise UsageError("-: a record that comes through a pipe is not exported; run damontui export where it is made")
-    return call.target
+    return context.target
 
 
 def _say(sentence: str) -> None:

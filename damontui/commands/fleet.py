@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from importlib import resources
 
-from damontui.commands.call import Call, Parser
+from damontui.commands.context import Context, Parser
 from damontui.config import parse_seconds
-from damontui.errors import SourceError
+from damontui.errors import SourceError, UsageError
 
 EXAMPLES = """\
 examples:
   damontui fleet http://localhost:9090                       the live screen
   damontui fleet http://localhost:9090 --once                one look at it as text
   damontui fleet http://localhost:9090 --json                one JSON object, for scripts
+  damontui fleet --rules                                     recording and alerting rules; --board for Grafana
   damontui fleet https://prometheus.example --http-config access.yml --by rack --match 'dc="a"'
 
 What must run on the hosts, and what the states mean: damontui help fleet"""
@@ -21,7 +23,7 @@ What must run on the hosts, and what the states mean: damontui help fleet"""
 
 def arguments(parser: Parser) -> None:
     """The options of ``fleet``."""
-    parser.add_argument("url", metavar="URL", help="of Prometheus, or of what else speaks PromQL")
+    parser.add_argument("url", metavar="URL", nargs="?", help="of Prometheus, or of what else speaks PromQL")
     group = parser.add_argument_group("what is looked at")
     group.add_argument("--match", metavar="MATCHERS", default="", help='only these hosts: rack="a", dc=~"eu.*"')
     group.add_argument("--by", metavar="LABEL", default="", help="percentiles for each value of a label, too")
@@ -56,6 +58,8 @@ def arguments(parser: Parser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument("--once", action="store_true", help="one look as text, without a screen")
     group.add_argument("--json", action="store_true", help="one look as one JSON object")
+    group.add_argument("--rules", action="store_true", help="print recording and alerting rules for Prometheus")
+    group.add_argument("--board", action="store_true", help="print a board for Grafana (JSON)")
 
 
 def need_libraries() -> None:
@@ -72,14 +76,24 @@ def _there(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def run(call: Call) -> int:
+def template(name: str) -> str:
+    """A file for the engine or for Grafana that comes with the program."""
+    return resources.files("damontui").joinpath("prometheus", name).read_text("utf-8")
+
+
+def run(context: Context) -> int:
     """Show the fleet until the user ends it, or once."""
+    words = context.words
+    if words.rules or words.board:
+        print(template("grafana.json" if words.board else "damontui.rules.yml"), end="")
+        return 0
+    if words.url is None:
+        raise UsageError("a URL is missing: of Prometheus, such as http://localhost:9090; see: damontui fleet --help")
     need_libraries()
     from damontui.fleet.access import read_access
     from damontui.fleet.ask import Wish, ask
     from damontui.fleet.client import Client
 
-    words = call.words
     wish = Wish(words.idle, words.rule, words.match, words.by)
     access = read_access(words.http_config) if words.http_config else None
     client = Client(words.url, access, timeout=words.timeout)
@@ -92,10 +106,10 @@ def run(call: Call) -> int:
             return 0
         from damontui.commands.live import need_terminal
 
-        need_terminal(call.environ, "damontui fleet --once prints without a screen")
+        need_terminal(context.environ, "damontui fleet --once prints without a screen")
         from damontui.commands.fleet_screen import show
 
-        return show(call, client, wish)
+        return show(context, client, wish)
     finally:
         client.close()
         sys.stdout.flush()

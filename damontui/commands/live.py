@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 
-from damontui.commands.call import Call, Parser, add_screen, add_target
+from damontui.commands.context import Context, Parser, add_screen, add_target
 from damontui.commands.terminal import keyboard_beside_input
 from damontui.errors import SourceError, UsageError
 
@@ -29,22 +29,22 @@ def need_terminal(environ: Mapping[str, str], other: str = "damontui snapshot pr
         raise UsageError(f"the live monitor needs a terminal that can move its cursor, and TERM is dumb; {other}")
 
 
-def run(call: Call) -> int:
+def run(context: Context) -> int:
     """Open the screen; sources are entered and left outside of it, whatever happens to the screen."""
-    stream = keyboard_beside_input() if call.settings.target == "-" else None
-    need_terminal(call.environ)
-    call.options  # noqa: B018 - wrong settings are said before the screen opens
+    stream = keyboard_beside_input() if context.settings.target == "-" else None
+    need_terminal(context.environ)
+    context.options  # noqa: B018 - wrong settings are said before the screen opens
     from damontui.commands.screen import show
 
     try:
-        with call.hold(stream) as active:
-            return show(call, active)
+        with context.hold(stream) as active:
+            return show(context, active)
     except SourceError as error:
         from damontui.commands.ask import may_hold_up
         from damontui.operations.process import HoldsUp
 
         if not isinstance(error, HoldsUp) or not may_hold_up(error):
             raise
-        call.allow_pause(error.needed)
-    with call.hold(stream) as active:
-        return show(call, active)
+        context.allow_pause(error.needed)
+    with context.hold(stream) as active:
+        return show(context, active)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from importlib import resources
 
-from damontui.commands.call import Call, Parser
+from damontui.commands.context import Context, Parser
 from damontui.commands.table import COMMANDS, parser_of
 from damontui.config import SETTINGS
 from damontui.errors import UsageError
@@ -100,9 +100,9 @@ _SIGNS = {
 _TABLES: dict[str, Callable[[], list[tuple[str, str]]]] = {"targets": _targets, "settings": _settings, "keys": _keys}
 
 
-def run(call: Call) -> int:
+def run(context: Context) -> int:
     """Print a topic, or the list of them."""
-    word, texts = call.words.topic, topics()
+    word, texts = context.words.topic, topics()
     if word is None:
         width = max(map(len, (*texts, *COMMANDS))) + 2
         print("damontui help TOPIC:\n")

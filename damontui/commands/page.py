@@ -8,7 +8,7 @@ import textwrap
 from typing import TextIO
 
 from damontui import __version__
-from damontui.commands.call import Parser
+from damontui.commands.context import Parser
 from damontui.commands.table import COMMANDS, EXAMPLES, LIVE, parser_of
 from damontui.config import SETTINGS
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from damontui import units
-from damontui.commands.call import Call, Parser, add_target
+from damontui.commands.context import Context, Parser, add_target
 from damontui.commands.progress import Progress
 from damontui.config import parse_seconds
 from damontui.damon.snapshot import Description, Interim, Snapshot, Status
@@ -55,34 +55,34 @@ def arguments(parser: Parser) -> None:
     group.add_argument("--force", action="store_true", help="overwrite a file that is there")
 
 
-def run(call: Call) -> int:
+def run(context: Context) -> int:
     """Record until the time is over, the target ends or a signal comes."""
-    path = Path(call.words.output)
+    path = Path(context.words.output)
     overwrites = False
-    if call.words.output != STDOUT:
-        overwrites = refuse_there(path, force=call.words.force, source=call.target)
+    if context.words.output != STDOUT:
+        overwrites = refuse_there(path, force=context.words.force, source=context.target)
         refuse_unwritable(path)
     elif sys.stdout is None or sys.stdout.isatty():
         raise UsageError("-o -: standard output is a terminal, and a record is no text; write it into a pipe or a file")
-    with call.open() as source, _Recording(path, source.describe(), overwrites) as recording:
+    with context.open() as source, _Recording(path, source.describe(), overwrites) as recording:
         if source.describe().reason:
             print(f"damontui: {source.describe().reason}", file=sys.stderr)
         limit: float | None = None
         for event in source.snapshots(threading.Event()):
             if isinstance(event, Interim):
                 continue
-            if limit is None and call.words.seconds is not None:
-                limit = (event.began if isinstance(event, Snapshot) else event.time) + call.words.seconds
+            if limit is None and context.words.seconds is not None:
+                limit = (event.began if isinstance(event, Snapshot) else event.time) + context.words.seconds
             if isinstance(event, Snapshot):
                 # a signal must not cut a snapshot in two
-                call.endings.defer()
+                context.signals.defer()
                 if not recording.count and source.describe().notice:
                     print(f"damontui: {source.describe().notice}", file=sys.stderr)
                 recording.append(event)
-                call.endings.resume()
+                context.signals.resume()
                 if limit is not None and event.time >= limit - 1e-9:
                     break
-            elif not recording.goes_on(event, call.program):
+            elif not recording.goes_on(event, context.program):
                 break
         if not recording.count:
             raise SourceError("nothing was recorded", "the target ended without a snapshot")

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from damontui import units
-from damontui.commands.call import Call, Parser, add_settings, add_target
-from damontui.commands.endings import Ended
+from damontui.commands.context import Context, Parser, add_settings, add_target
 from damontui.commands.progress import Progress
+from damontui.commands.signals import Ended
 from damontui.config import one_of, parse_count, parse_seconds
 from damontui.damon.snapshot import Interim, Snapshot
 from damontui.errors import SourceError, UsageError
@@ -110,13 +110,13 @@ def _positive(words: str, name: str) -> int:
     return count
 
 
-def run(call: Call) -> int:
+def run(context: Context) -> int:
     """Read or measure, select, compute, show."""
-    words = call.words
+    words = context.words
     form = words.format or _form_of(words.output)
     output = Path(words.output) if words.output not in (None, "-") else None
     if output is not None:
-        refuse_there(output, force=words.force, source=call.target)
+        refuse_there(output, force=words.force, source=context.target)
     if form in PICTURES:
         from damontui.output.reports import pictures
 
@@ -126,12 +126,12 @@ def run(call: Call) -> int:
     progress = Progress()
     status = 0
     try:
-        if _is_record(call.target):
-            table = _read(call, progress)
+        if _is_record(context.target):
+            table = _read(context, progress)
         else:
-            table, status = _measure(call, progress)
+            table, status = _measure(context, progress)
         progress.show(f"computing on {len(table):,} snapshots, {len(table.start):,} regions …")
-        data = _made(call, table, form, progress)
+        data = _made(context, table, form, progress)
     finally:
         progress.clear()
     _put(data, output, force=words.force)
@@ -147,13 +147,15 @@ def _is_record(word: str) -> bool:
     return os.path.isfile(word) and not word.endswith(".cfg")
 
 
-def _read(call: Call, progress: Progress) -> Table:
-    if call.words.seconds is not None or call.words.count is not None:
+def _read(context: Context, progress: Progress) -> Table:
+    if context.words.seconds is not None or context.words.count is not None:
         raise UsageError("--for, --count: a record is reported whole; choose a part with --time")
-    path = Path(call.target)
+    path = Path(context.target)
     progress.show(f"reading {path} ({units.size(path.stat().st_size)}) …")
     table = files.read(
-        path, attrs=call.options.attrs() if call.options.insisted else None, memory=call.settings.memory or MEMORY
+        path,
+        attrs=context.options.attrs() if context.options.insisted else None,
+        memory=context.settings.memory or MEMORY,
     )
     if not len(table):
         raise SourceError(f"nothing to report of {path}", "it holds no snapshot")
@@ -162,14 +164,14 @@ def _read(call: Call, progress: Progress) -> Table:
     return table
 
 
-def _measure(call: Call, progress: Progress) -> tuple[Table, int]:
+def _measure(context: Context, progress: Progress) -> tuple[Table, int]:
     """What a target shows in the time asked for, and the exit status: Ctrl-C ends the measuring, not the report."""
-    wanted, seconds = call.words.count, call.words.seconds
-    if wanted is None and seconds is None and call.target != "-":  # a stream has an end
+    wanted, seconds = context.words.count, context.words.seconds
+    if wanted is None and seconds is None and context.target != "-":  # a stream has an end
         wanted = _COUNT
     found: list[Snapshot] = []
     status = 0
-    with call.open() as source:
+    with context.open() as source:
         description = source.describe()
         if description.reason:
             progress.clear()
@@ -213,8 +215,8 @@ def _rule(wanted: results.Idle | None, filters: select.Filters, intervals: numbe
     return wanted or "estimate"
 
 
-def _made(call: Call, table: Table, form: str, progress: Progress) -> bytes:
-    words = call.words
+def _made(context: Context, table: Table, form: str, progress: Progress) -> bytes:
+    words = context.words
     filters = select.Filters(words.address, words.size, words.rate, words.age, words.time, words.only_target)
     intervals = numbers.intervals_of(table)
     options = results.Options(
@@ -239,7 +241,7 @@ def _made(call: Call, table: Table, form: str, progress: Progress) -> bytes:
         )
         idle = "estimate" if known is not None else "kernel"
     table, intervals = select.select(table, intervals, filters)
-    look = _look(call, plain=words.output is not None)
+    look = _look(context, plain=words.output is not None)
     if form == "text":
         options = replace(options, columns=look.columns, rows=look.rows, fold_rows=look.fold_rows)
     elif form in PICTURES:
@@ -264,12 +266,12 @@ def _made(call: Call, table: Table, form: str, progress: Progress) -> bytes:
     return pictures.report(head, result, form, ramps)
 
 
-def _look(call: Call, *, plain: bool) -> text.Look:
+def _look(context: Context, *, plain: bool) -> text.Look:
     """What the terminal can show; a file or a pipe gets no colour."""
     from damontui.tui.palette import glyphs, ramp
 
-    environ = call.environ
-    ascii_only = bool(call.settings.ascii) or "utf" not in (sys.stdout.encoding or "ascii").lower()
+    environ = context.environ
+    ascii_only = bool(context.settings.ascii) or "utf" not in (sys.stdout.encoding or "ascii").lower()
     size = shutil.get_terminal_size((80, 24))
     depth = 0
     if sys.stdout.isatty() and not plain and not ascii_only and not environ.get("NO_COLOR"):
@@ -278,7 +280,7 @@ def _look(call: Call, *, plain: bool) -> text.Look:
         elif "256color" in environ.get("TERM", ""):
             depth = 256
     kinds: tuple[text.Kind, ...] = ("heat", "signed")
-    dark = "light" not in str(call.settings.theme)
+    dark = "light" not in str(context.settings.theme)
     return text.Look(
         glyphs={kind: glyphs(kind, ascii_only=ascii_only) for kind in kinds},
         colours={kind: [_sgr(*c, depth) for c in ramp(kind, dark=dark, colours=depth)] for kind in kinds}

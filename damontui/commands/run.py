@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from damontui.commands.call import MONITORING_SETTINGS, Call, Parser, add_screen, add_settings
-from damontui.commands.endings import Ended, held
+from damontui.commands.context import MONITORING_SETTINGS, Context, Parser, add_screen, add_settings
 from damontui.commands.live import need_terminal
+from damontui.commands.signals import Ended, entered
 from damontui.commands.terminal import keyboard_beside_input
 from damontui.damon.snapshot import Event, Snapshot
 from damontui.errors import SourceError, UsageError
@@ -57,51 +57,51 @@ def arguments(parser: Parser) -> None:
     add_screen(parser)
 
 
-def run(call: Call) -> int:
+def run(context: Context) -> int:
     """Start the command, and return its exit status."""
-    words = call.words
+    words = context.words
     if not words.command:
         raise UsageError("run: the command is missing; write it after --: damontui run -- COMMAND")
     if os.path.realpath(words.rootfs) != "/":
         raise UsageError(f"--rootfs: {words.rootfs!r}: a command started here is seen in this machine's own /proc only")
     given = None if words.json else keyboard_beside_input()
-    screen = not words.json and _has_terminal(call)
+    screen = not words.json and _has_terminal(context)
     size = shutil.get_terminal_size()
     source = launch(
         words.command,
-        call.options.attrs(DEFAULTS),
+        context.options.attrs(DEFAULTS),
         log=words.output,
         output="keep" if screen else "stderr",
         screen=screen,
         given=given,
         size=(max(20, size.columns - 4), 24),
-        budget=BUDGET if call.options.budget is None else call.options.budget,
-        max_pause=MAX_PAUSE if call.options.max_pause_us is None else call.options.max_pause_us / 1e6,
-        window=WINDOW if call.options.window_us is None else call.options.window_us / 1e6,
+        budget=BUDGET if context.options.budget is None else context.options.budget,
+        max_pause=MAX_PAUSE if context.options.max_pause_us is None else context.options.max_pause_us / 1e6,
+        window=WINDOW if context.options.window_us is None else context.options.window_us / 1e6,
         children=not words.no_children,
-        program=call.program,
-        enabled=call.options.enabled,
+        program=context.program,
+        enabled=context.options.enabled,
     )
-    return _on_screen(call, source) if screen else _headless(call, source)
+    return _on_screen(context, source) if screen else _headless(context, source)
 
 
-def _has_terminal(call: Call) -> bool:
+def _has_terminal(context: Context) -> bool:
     try:
-        need_terminal(call.environ)
+        need_terminal(context.environ)
     except UsageError:
         return False
     return True
 
 
-def _on_screen(call: Call, source: LaunchSource) -> int:
+def _on_screen(context: Context, source: LaunchSource) -> int:
     from damontui.commands.screen import show
     from damontui.tui.panes.output import OutputPane
 
     launched = source.launched
-    output = OutputPane(launched, log=call.words.output or "", id="output")
+    output = OutputPane(launched, log=context.words.output or "", id="output")
     try:
-        with _passing_on(launched), held(ActiveSource(source), call.endings) as active:
-            show(call, active, output=output, passed_on=launched.send, close=call.words.close)
+        with _passing_on(launched), entered(ActiveSource(source), context.signals) as active:
+            show(context, active, output=output, passed_on=launched.send, close=context.words.close)
     except Ended:
         if launched.poll() is None:
             raise
@@ -127,9 +127,9 @@ def _passing_on(launched: Launched) -> Iterator[None]:
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
-def _headless(call: Call, source: LaunchSource) -> int:
-    shown = _Shown(json=call.words.json)
-    with held(source, call.endings):
+def _headless(context: Context, source: LaunchSource) -> int:
+    shown = _Shown(json=context.words.json)
+    with entered(source, context.signals):
         status = run_headless(source, shown.event, shown.failed, shown.stop)
         shown.end(source)
     return status

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 import socket
@@ -18,6 +17,7 @@ from typing import Any
 
 from damontui import files
 from damontui.analysis.estimate import Estimator
+from damontui.analysis.owners import GROUP, Row, ownership
 from damontui.damon.snapshot import Interim, Snapshot, Status
 from damontui.errors import SourceError, UsageError
 from damontui.output import metrics
@@ -29,6 +29,8 @@ _log = logging.getLogger(__name__)
 
 EVERY_S = 1.0
 """Snapshots may come ten times a second; a reading of them is made once a second."""
+GROUPS_S = 10.0
+"""Between two looks at whose memory it is, where control groups are told of."""
 RETRY_S = 5.0
 """Between two tries where the source failed."""
 AGAIN_S = 60.0
@@ -46,6 +48,7 @@ class Exporter:
         source: entered.
         publish: gets each new reading, in the thread that calls `run`.
         say: gets one sentence where the source fails, once for each kind of failure.
+        groups: how many control groups to tell of at most.
         clock: seconds, monotonic.
         cpu: CPU seconds of this process.
     """
@@ -56,10 +59,13 @@ class Exporter:
         publish: Callable[[Reading], None],
         say: Callable[[str], None],
         *,
+        groups: int = 0,
         clock: Callable[[], float] = time.monotonic,
         cpu: Callable[[], float] = time.process_time,
     ) -> None:
         self._source = source
+        self._groups = groups
+        self._grouped = float("-inf")
         self._publish = publish
         self._say = say
         self._clock = clock
@@ -108,7 +114,7 @@ class Exporter:
         elif event.state in ("off", "gone", "ended"):
             self._estimator = Estimator()
             self._without = float("inf")
-            self._reading = replace(self._reading, enabled=False, snapshot=None, estimate=None, module=None)
+            self._reading = replace(self._reading, enabled=False, snapshot=None, estimate=None, module=None, groups=())
             self._send()
         elif event.state == "on":
             self._reading = replace(self._reading, enabled=True)
@@ -132,10 +138,19 @@ class Exporter:
             last_wall=snapshot.wall,
             lost=self._reading.lost + snapshot.lost,
         )
+        # what else was said meanwhile must not hold up the only aggregation of the next minutes
         if self._clock() - self._published >= EVERY_S or not regions:
+            self._published = self._clock()
             known = regions and snapshot.measured is None and snapshot.complete and len(self._estimator) > 0
             self._reading = replace(self._reading, estimate=self._estimator.estimate() if known else None)
+            if self._groups and self._clock() - self._grouped >= GROUPS_S:
+                self._grouped = self._clock()
+                self._reading = replace(self._reading, groups=self._largest(snapshot))
             self._send()
+
+    def _largest(self, snapshot: Snapshot) -> tuple[Row, ...]:
+        found = ownership(snapshot, self._reading.estimate, metrics.THRESHOLDS)
+        return () if found is None else tuple(row for row in found.rows if row.what == GROUP)[: self._groups]
 
     def _fail(self, error: SourceError) -> None:
         sentence = str(error)
@@ -155,41 +170,11 @@ class Exporter:
             return False
 
     def _send(self) -> None:
-        self._published = self._clock()
         self._reading = replace(self._reading, kdamond_cpu=self._source.overhead(), own_cpu=self._cpu())
         self._publish(self._reading)
 
 
 # -- over HTTP
-
-
-def parse_address(text: str, name: str = "--listen") -> tuple[str, int]:
-    """``PORT`` (of loopback), ``ADDRESS:PORT`` or ``[ADDRESS]:PORT``: the address and the port. Raises `UsageError`.
-
-    Addresses are numbers or ``localhost``; all of the machine's own are ``0.0.0.0`` and ``[::]``, never left out.
-    """
-    host, colon, port = text.rpartition(":")
-    if colon and not host:
-        raise UsageError(
-            f"{name}: {text!r} names no address; write 127.0.0.1{text}, or 0.0.0.0{text} for all addresses"
-        )
-    if not (port.isascii() and port.isdigit() and 0 <= int(port[:6]) < 65536):
-        raise UsageError(f"{name}: {text!r} has no port of 0 … 65535; write ADDRESS:PORT, such as 127.0.0.1:19317")
-    if not colon or host == "localhost":
-        return "127.0.0.1", int(port)
-    bracketed = host.startswith("[") and host.endswith("]")
-    try:
-        address = ipaddress.ip_address(host[1:-1] if bracketed else host)
-    except ValueError:
-        raise UsageError(f"{name}: {host!r} is no address in numbers; write one such as 127.0.0.1 or [::1]") from None
-    if (address.version == 6) != bracketed:
-        raise UsageError(f"{name}: {text!r}: brackets stand around an IPv6 address, and around no other")
-    return str(address), int(port)
-
-
-def is_loopback(address: str) -> bool:
-    """Whether only this machine reaches the address."""
-    return ipaddress.ip_address(address).is_loopback
 
 
 class Newest:

@@ -10,12 +10,14 @@ import termios
 from collections.abc import Callable
 from typing import Any
 
-from damontui.commands.call import Call
-from damontui.commands.endings import Ended, Endings
+from damontui.commands.context import Context
+from damontui.commands.signals import Ended, Signals
 from damontui.history import BUDGET, History
 from damontui.monitor import Monitor
+from damontui.session.session import Session
 from damontui.sources.active import ActiveSource
-from damontui.tui.app import DamontuiApp, ScreenOptions
+from damontui.tui.app import DamontuiApp
+from damontui.tui.options import ScreenOptions
 from damontui.tui.panes.output import OutputPane
 
 # back from the alternate screen, cursor on, mouse reports, bracketed paste, in-band resizes and kitty keys off
@@ -23,7 +25,7 @@ _RESTORE = "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b
 
 
 def show(
-    call: Call,
+    context: Context,
     active: ActiveSource,
     *,
     output: OutputPane | None = None,
@@ -43,36 +45,36 @@ def show(
         Ended: where a signal ended it.
         Exception: what the screen died of; the terminal is restored by then.
     """
-    history = History(call.settings.history or BUDGET)
-    app = DamontuiApp(Monitor(active.source, history), options=options(call), active=active, output=output)
+    history = History(context.settings.history or BUDGET)
+    span = context.settings.span_us
+    session = Session(Monitor(active.source, history), active=active, span=None if span is None else span / 1e6)
+    app = DamontuiApp(session, options=options(context), output=output)
     app.closes = close
     # the command line says in one line what happened, and shows where with --debug
     app._print_error_renderables = lambda: None  # type: ignore[method-assign]
     before = _terminal()
     try:
-        asyncio.run(_session(app, call.endings, passed_on))
+        asyncio.run(_session(app, context.signals, passed_on))
     except _Abandoned:
         pass  # a source that does not come back: it is left all the same, and its thread ends with the process
     except BaseException:
         _restore(before)
         raise
-    if call.endings.signum:
-        raise Ended(call.endings.signum)
+    if context.signals.signum:
+        raise Ended(context.signals.signum)
     if app._exception is not None:
         raise app._exception
     return app.return_value or 0
 
 
-def options(call: Call) -> ScreenOptions:
+def options(context: Context) -> ScreenOptions:
     """What of the settings concerns the screen."""
-    settings = call.settings
+    settings = context.settings
     values: dict[str, Any] = {"keymap": dict(settings.keys), "ascii": settings.ascii, "mode": settings.mode}
     if settings.theme is not None:
         values["theme"] = settings.theme
     if settings.screenshots is not None:
         values["screenshots"] = os.path.expanduser(settings.screenshots)
-    if settings.span_us is not None:
-        values["span"] = settings.span_us / 1e6
     return ScreenOptions(**values)
 
 
@@ -80,17 +82,17 @@ class _Abandoned(SystemExit):
     """The screen is closed, but its threads do not end."""
 
 
-async def _session(app: DamontuiApp, endings: Endings, passed_on: Callable[[int], None]) -> None:
+async def _session(app: DamontuiApp, signals: Signals, passed_on: Callable[[int], None]) -> None:
     loop = asyncio.get_running_loop()
 
     def leave() -> None:
         # runs in the signal handler: only the loop's own wake-up is safe there
-        loop.call_soon_threadsafe(app.end, 128 + endings.signum)
-        passed_on(endings.signum)
+        loop.call_soon_threadsafe(app.end, 128 + signals.signum)
+        passed_on(signals.signum)
 
-    endings.polite = leave
+    signals.polite = leave
     await app.run_async()
-    endings.limit(endings.patience, _Abandoned)
+    signals.limit(signals.patience, _Abandoned)
 
 
 def _terminal() -> list[Any] | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from damontui import units
-from damontui.commands.call import Call, Parser, add_target
+from damontui.commands.context import Context, Parser, add_target
 from damontui.commands.progress import Progress
 from damontui.config import parse_count, parse_seconds
 from damontui.damon import metrics
@@ -63,18 +63,18 @@ def arguments(parser: Parser) -> None:
     )
 
 
-def run(call: Call) -> int:
+def run(context: Context) -> int:
     """Print ``--count`` snapshots."""
-    words = call.words
-    call.endings.limit(words.timeout, lambda: _time_up(words.timeout, ""))  # entering a source reads files, too
-    with call.open() as source:
+    words = context.words
+    context.signals.limit(words.timeout, lambda: _time_up(words.timeout, ""))  # entering a source reads files, too
+    with context.open() as source:
         description = source.describe()
         if description.reason and not words.json:
             print(f"damontui: {description.reason}", file=sys.stderr)
         if not words.now and isinstance(source, Leading):
             source.lead = SETTLED_S
         estimator = _estimator()
-        _Counting(call, source, _printer(source, estimator, as_json=words.json), estimator).run()
+        _Counting(context, source, _printer(source, estimator, as_json=words.json), estimator).run()
     return 0
 
 
@@ -142,18 +142,18 @@ class _Counting:
 
     def __init__(
         self,
-        call: Call,
+        context: Context,
         source: Source,
         show: Callable[[Snapshot | Interim], None],
         estimator: Estimator | None = None,
     ) -> None:
-        self._call = call
+        self._context = context
         self._source = source
         self._show = show
         self._estimator = estimator
-        self._wanted: int = call.words.count
-        self._timeout: float = call.words.timeout
-        self._now: bool = call.words.now
+        self._wanted: int = context.words.count
+        self._timeout: float = context.words.timeout
+        self._now: bool = context.words.now
         description = source.describe()
         self._is_record = description.origin == "record" or description.target == "-"
         self._seen = 0
@@ -164,7 +164,7 @@ class _Counting:
 
     def run(self) -> None:
         """Raises `SourceError` where the source has none to give."""
-        self._call.endings.limit(self._timeout, self._too_late)
+        self._context.signals.limit(self._timeout, self._too_late)
         try:
             for event in self._source.snapshots(self._waiting):
                 if isinstance(event, Status):
@@ -177,14 +177,14 @@ class _Counting:
                     self._hand_out(event)
                     if self._seen == self._wanted:
                         return
-                    self._call.endings.limit(self._timeout, self._too_late)
+                    self._context.signals.limit(self._timeout, self._too_late)
         except SourceError:
             if not self._late or not self._gave_the_young():
                 raise
             return
         finally:
             self._waiting.progress.clear()
-            self._call.endings.limit(0, self._too_late)
+            self._context.signals.limit(0, self._too_late)
         if not self._seen and not self._gave_the_young():
             raise SourceError("no snapshot came", "the source ended", "try the live monitor: damontui")
 
@@ -223,7 +223,7 @@ class _Counting:
         self._gave_the_young()
         if self._seen and (status.state == "ended" or self._seen == self._wanted):
             return True
-        raise _refusal(status, self._source.describe(), self._call.program)
+        raise _refusal(status, self._source.describe(), self._context.program)
 
     def _too_late(self) -> SourceError:
         self._late = True

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from damontui import __version__
 
 if TYPE_CHECKING:
-    from damontui.commands.call import Parser
+    from damontui.commands.context import Parser
 
 
 class Command(NamedTuple):
@@ -27,7 +27,9 @@ COMMANDS: dict[str, Command] = {
     "record": Command("record", "[TARGET] -o FILE|- [--for TIME]", "keep what is seen"),
     "report": Command("report", "TARGET|FILE|- [--style S]", "what a record shows: text, JSON, pictures"),
     "export": Command("export", "[TARGET] [--listen A:P] [--textfile F]", "numbers for Prometheus, as long as it runs"),
+    "size": Command("size", "[TARGET] [--for TIME] [--json]", "how small could it be, and what that would cost"),
     "fleet": Command("fleet", "URL [--once] [--json]", "many machines, by what Prometheus has scraped"),
+    "serve": Command("serve", "[TARGET] [--listen A:P]", "the live monitor in a browser"),
     "convert": Command("convert", "IN OUT [--to FORMAT]", "between record formats"),
     "doctor": Command(
         "doctor", "[--json] [--give-back]", "what this machine can do, what is in the way, and the remedy"
@@ -50,7 +52,7 @@ environment: DAMONTUI_ENABLED, DAMONTUI_READ_ONLY and so on, one for each settin
 
 def parser_of(name: str) -> Parser:
     """The parser of a command, "" for the live monitor: from it come its help, completions and the man page."""
-    from damontui.commands.call import Parser, add_general
+    from damontui.commands.context import Parser, add_general
 
     command, module = COMMANDS[name] if name else LIVE, module_of(name)
     parser = Parser(

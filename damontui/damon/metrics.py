@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from damontui.damon.attrs import BASIS_POINTS
 from damontui.damon.snapshot import Ints, Snapshot
 
-PERCENTILES = 101
+PERCENTILE_COUNT = 101
+"""From 0 to 100."""
 
 
 def bandwidth(snapshot: Snapshot) -> int:
@@ -48,11 +49,11 @@ def percentiles_of(idle: Ints, sizes: Ints) -> tuple[int, ...]:
     """
     total = int(sizes.sum())
     if total == 0:
-        return (0,) * PERCENTILES
+        return (0,) * PERCENTILE_COUNT
     order = np.argsort(idle, kind="stable")
     # accumulated * 100 stays below 2^63 up to 83 PiB
     reached = np.cumsum(sizes[order]) * 100 // total
-    first = np.searchsorted(reached, np.arange(PERCENTILES), side="left")
+    first = np.searchsorted(reached, np.arange(PERCENTILE_COUNT), side="left")
     return tuple(idle[order][np.minimum(first, len(order) - 1)].tolist())
 
 

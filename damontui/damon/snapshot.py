@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -113,6 +114,169 @@ class Frames:
         return int(self.counts.sum())
 
 
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A control group, and what the kernel counts for it and those below it: bytes, None where it does not tell."""
+
+    path: str
+    """Below where the hierarchy is mounted: ``/`` for the uppermost, ``/system.slice/nginx.service``."""
+    current: int | None = None
+    """``memory.current``."""
+    max: int | None = None
+    """``memory.max``; None also where there is no limit, as in the next one."""
+    high: int | None = None
+    """``memory.high``."""
+    swap: int | None = None
+    """``memory.swap.current``."""
+    inactive_file: int | None = None
+    """``inactive_file`` of ``memory.stat``, which the kubelet subtracts from ``memory.current``."""
+    dying: int = 0
+    """Deleted groups below it whose memory lingers; the kernel charges it to the closest group that is there."""
+    gone: bool = False
+    """Whether it was deleted since its frames were looked at."""
+
+    @property
+    def working_set(self) -> int | None:
+        """What the kubelet calls the working set: ``memory.current`` without ``inactive_file``, 0 at least."""
+        if self.current is None or self.inactive_file is None:
+            return None
+        return max(0, self.current - self.inactive_file)
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A range of physical addresses with a name (``node 0 Normal``), bytes."""
+
+    start: int
+    end: int
+    name: str
+
+
+UNCHARGED, UNSEEN, OTHERS = -1, -2, -3
+"""What stands for a group in `Owners.group`: charged to none; to one that cannot be seen; to one of the small ones."""
+GROUP_FILES = ("current", "max", "high", "swap", "inactive_file", "dying", "gone")
+"""What `Owners.files` has of each group: as of `Group`, with -1 for None."""
+ZONE_ENDS = ("start", "end")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Owners:
+    """To whom randomly chosen page frames are charged, drawn evenly over all of physical memory.
+
+    An entry says of ``count`` frames, drawn from between two addresses, what they held and to whom they are charged.
+    As they are drawn, that range is one frame; in a record it is the region. Arrays are int64 and read-only; those of
+    entries have shape ``(entries,)``. `owners_of` makes one from groups and zones.
+    """
+
+    paths: Annotated[tuple[str, ...], Fact(axes=("groups",))]
+    """Of the groups that have frames among the drawn ones."""
+    files: Annotated[Ints, Fact(axes=("groups", GROUP_FILES), signed=True)]
+    """What the kernel counts for each of them, shape ``(groups, 7)``: `GROUP_FILES`."""
+    start: Annotated[Ints, Fact(axes=("entries",))]
+    end: Annotated[Ints, Fact(axes=("entries",))]
+    kind: Annotated[Ints, Fact(axes=("entries",))]
+    """Index into `FRAME_KINDS`."""
+    group: Annotated[Ints, Fact(axes=("entries",), signed=True)]
+    """Index into ``paths``, or one of `UNCHARGED`, `UNSEEN` and `OTHERS`."""
+    count: Annotated[Ints, Fact(axes=("entries",))]
+    """Frames, at least 1."""
+    zone_names: Annotated[tuple[str, ...], Fact(axes=("zones",))]
+    """Of the NUMA nodes' zones, rising by address; empty where the kernel does not tell."""
+    zone_ends: Annotated[Ints, Fact(axes=("zones", ZONE_ENDS))]
+    """Where each of them begins and ends, bytes, shape ``(zones, 2)``."""
+    others: int = 0
+    """How many groups `OTHERS` stands for."""
+    note: str = ""
+    """What is not known, one sentence; "" where it is whole."""
+    cpu: float = 0.0
+    """Share of one CPU that all of this took lately."""
+
+    def __post_init__(self) -> None:
+        seal(self)
+
+    @property
+    def drawn(self) -> int:
+        """How many frames were looked at."""
+        return int(self.count.sum())
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The groups, as `Owners.group` counts them."""
+        found = []
+        for path, row in zip(self.paths, self.files.tolist(), strict=True):
+            current, limit, high, swap, inactive = (None if value < 0 else value for value in row[:5])
+            found.append(Group(path, current, limit, high, swap, inactive, max(0, row[5]), row[6] > 0))
+        return tuple(found)
+
+    @property
+    def zones(self) -> tuple[Zone, ...]:
+        """The zones, rising."""
+        return tuple(
+            Zone(start, end, name) for (start, end), name in zip(self.zone_ends.tolist(), self.zone_names, strict=True)
+        )
+
+
+def owners_of(
+    groups: Sequence[Group],
+    start: Ints,
+    end: Ints,
+    kind: Ints,
+    group: Ints,
+    count: Ints,
+    *,
+    zones: Sequence[Zone] = (),
+    others: int = 0,
+    note: str = "",
+    cpu: float = 0.0,
+) -> Owners:
+    """`Owners` of these groups; the rest as its fields."""
+    rows = [
+        [-1 if value is None else int(value) for value in (getattr(one, name) for name in GROUP_FILES)]
+        for one in groups
+    ]
+    ends = [[zone.start, zone.end] for zone in zones]
+    return Owners(
+        tuple(one.path for one in groups),
+        ints(rows).reshape(len(groups), len(GROUP_FILES)),
+        start,
+        end,
+        kind,
+        group,
+        count,
+        tuple(zone.name for zone in zones),
+        ints(ends).reshape(len(zones), 2),
+        others,
+        note,
+        cpu,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """How hard memory was pressed since the snapshot before, of the machine or a control group; None: not told."""
+
+    some: Annotated[float | None, Fact("some", digits=6, past="mean")] = None
+    """Share of the time in which some task waited for memory, 0 … 1 (PSI)."""
+    full: Annotated[float | None, Fact("full", digits=6, past="mean")] = None
+    """Share of the time in which all tasks that were not idle waited for it."""
+    refault_anon: Annotated[float | None, Fact("refault_anon_bytes_per_s", digits=0, past="mean")] = None
+    """Bytes a second that were read back from swap soon after they had been taken away."""
+    refault_file: Annotated[float | None, Fact("refault_file_bytes_per_s", digits=0, past="mean")] = None
+    """The same of page cache."""
+    swap_in: Annotated[float | None, Fact("swap_in_bytes_per_s", digits=0, past="mean")] = None
+    swap_out: Annotated[float | None, Fact("swap_out_bytes_per_s", digits=0, past="mean")] = None
+    swapped: Annotated[int | None, Fact("swapped_bytes", unit="bytes")] = None
+    """Bytes that are in swap."""
+    compressed: Annotated[int | None, Fact("compressed_bytes", unit="bytes")] = None
+    """Bytes that zswap and zram take in memory."""
+    over_high: Annotated[int | None, Fact("over_high", past="sum")] = None
+    """How often a group was held back at its ``memory.high``."""
+    at_max: Annotated[int | None, Fact("at_max", past="sum")] = None
+    """How often it was about to go over its ``memory.max``."""
+    killed: Annotated[int | None, Fact("oom_killed", past="sum")] = None
+    """Processes that were killed for want of memory."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
     """The regions of one whole aggregation.
@@ -166,6 +330,10 @@ class Snapshot:
     """What was touched, in bytes, where the source counts instead of sampling (a process through /proc)."""
     frames: Annotated[Frames | None, Fact(past="default")] = None
     """What page frames held, of physical memory; None where it cannot be had."""
+    owners: Annotated[Owners | None, Fact(past="default")] = None
+    """To whom page frames are charged, of physical memory; None where it cannot be had."""
+    pressure: Annotated[Pressure | None, Fact("pressure")] = None
+    """How hard memory was pressed; None where that was not looked at."""
     free: Annotated[int | None, Fact("free_bytes", unit="bytes")] = None
     """Bytes that the kernel says are free (``MemFree``), of physical memory; None where unknown."""
     watched: Annotated[float | None, Fact("watched_s", unit="s", digits=6)] = None
@@ -195,7 +363,7 @@ class Snapshot:
         return int(self.memory.sum())
 
 
-BESIDE: tuple[Field, ...] = tuple(one for one in fields_of(Snapshot) if not one.given and one.name != "targets")
+OPTIONAL: tuple[Field, ...] = tuple(one for one in fields_of(Snapshot) if not one.given and one.name != "targets")
 """What a snapshot may hold beside its regions, times, attributes and targets: a field with a default."""
 
 State = Literal["waiting", "on", "off", "gone", "ended"]

@@ -11,7 +11,7 @@ from damontui.damon.operations import Operations
 from damontui.damon.snapshot import Snapshot
 
 _DEFAULT = Attrs()
-_NO_PERCENTILES = (0,) * metrics.PERCENTILES
+_NO_PERCENTILES = (0,) * metrics.PERCENTILE_COUNT
 
 
 class DamonStat:

@@ -291,9 +291,9 @@ def _key(series: Series) -> tuple[str, str]:
 
 
 def _gone(engine: Engine, wish: Wish, at: float, known: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Hosts that were there a quarter of an hour or an hour ago and are not now, with their group."""
+    """Hosts that were there some minutes or an hour ago and are not now, with their group."""
     name = wish.of("damon_enabled")
-    query = " or ".join(f"({name} offset {ago} unless {_ON} {name})" for ago in ("15m", "1h"))
+    query = " or ".join(f"({name} offset {ago} unless {_ON} {name})" for ago in ("2m", "15m", "1h"))
     found = {_key(one): one.labels.get(wish.by, "") if wish.by else "" for one in engine.instant(query, at)}
     return {key: group for key, group in found.items() if key not in known}
 

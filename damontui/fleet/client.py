@@ -8,8 +8,7 @@ import math
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import urllib3
@@ -27,8 +26,7 @@ _SAID = 200
 """Characters of an engine's own words in a sentence of ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(NamedTuple):
     """One series of an answer: its labels, and its points (one for an instant query)."""
 
     labels: Mapping[str, str]
@@ -187,6 +185,7 @@ def _context(access: Access) -> ssl.SSLContext:
         names = [name for name in (access.ca_file, access.cert_file, access.key_file) if name]
         raise SourceError(f"cannot use {' and '.join(names)}", f"no certificate or key: {_short(error)}") from error
     if access.insecure:
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)  # it was asked for
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
@@ -198,16 +197,19 @@ def _no_password() -> str:
 
 def _series(one: Any, kind: str) -> Series:
     labels = one["metric"]
-    if not all(isinstance(value, str) for value in labels.values()):
-        raise TypeError("labels are text")
-    points = [one["value"]] if kind == "vector" else one["values"]
-    return Series(labels, tuple((_finite(at), float(value)) for at, value in points))
+    for value in labels.values():
+        if type(value) is not str:
+            raise TypeError("labels are text")
+    if kind == "vector":
+        at, value = one["value"]
+        return Series(labels, ((_finite(at), float(value)),))
+    return Series(labels, tuple((_finite(at), float(value)) for at, value in one["values"]))
 
 
 def _finite(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if type(value) not in (int, float) or not math.isfinite(value):  # type: ignore[arg-type]
         raise ValueError("a time is a number")
-    return float(value)
+    return float(value)  # type: ignore[arg-type]
 
 
 def _http(status: int) -> str:
@@ -227,7 +229,8 @@ def _reason(error: Exception) -> str:
     """The last cause in an error of urllib3's, in its own words: the rest repeats the address."""
     if isinstance(error, TimeoutError):
         return _short(error)
-    if isinstance(error, urllib3.exceptions.TimeoutError):
+    connected = not isinstance(error, urllib3.exceptions.NewConnectionError)  # which is one of time to urllib3
+    if connected and isinstance(error, urllib3.exceptions.TimeoutError):
         return "no answer in time"
     if isinstance(error, urllib3.exceptions.SSLError):
         return f"its certificate is not taken: {_short(error)}"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from damontui.damon.metrics import PERCENTILES
+from damontui.damon.metrics import PERCENTILE_COUNT
 from damontui.damon.snapshot import ModuleValues
 from damontui.errors import SourceError
 from damontui.kernel import procfs
@@ -36,7 +36,7 @@ class ModuleState:
     """``enabled`` says Y, but no kdamond runs: before 7.2 a start that failed looks so."""
 
 
-class DamonStat:
+class StatModule:
     """The module below a root folder. Nothing is kept between calls but the PID that was last found.
 
     Args:
@@ -222,9 +222,9 @@ class DamonStat:
             values = tuple(map(int, text.split(",")))
         except ValueError:
             values = ()
-        if len(values) != PERCENTILES:
+        if len(values) != PERCENTILE_COUNT:
             raise SourceError(
-                "cannot read DAMON_STAT", f"{self._root.path(name)} holds no {PERCENTILES} numbers: {text[:40]!r}"
+                "cannot read DAMON_STAT", f"{self._root.path(name)} holds no {PERCENTILE_COUNT} numbers: {text[:40]!r}"
             )
         return values
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from damontui.errors import SourceError
 from damontui.kernel import handback, procfs
-from damontui.kernel.damon_stat import MODULE, PARAMETERS, DamonStat
+from damontui.kernel.damon_stat import MODULE, PARAMETERS, StatModule
 from damontui.kernel.root import KernelError, Root
 
 ADMIN = "sys/kernel/mm/damon/admin"
@@ -193,7 +193,7 @@ def _files(root: Root, tracefs: str) -> tuple[KernelFile, ...]:
 
 def _holders(root: Root, program: str) -> tuple[str, ...]:
     held = []
-    stat = DamonStat(root, program=program, pause=lambda _: None)
+    stat = StatModule(root, program=program, pause=lambda _: None)
     try:
         state = stat.state() if stat.present() else None
         if state is not None and state.on:
@@ -324,7 +324,7 @@ class _Obstacles:
 
     def _switched_off(self) -> None:
         root = self._root
-        stat = DamonStat(root, program=self._program, pause=lambda _: None)
+        stat = StatModule(root, program=self._program, pause=lambda _: None)
         try:
             on = stat.state().on
             others = stat.holders()

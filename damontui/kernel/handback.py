@@ -17,7 +17,7 @@ from pathlib import Path
 from damontui.errors import SourceError
 from damontui.files import whole
 from damontui.kernel import damon_sysfs, procfs, tracefs
-from damontui.kernel.damon_stat import DamonStat
+from damontui.kernel.damon_stat import StatModule
 from damontui.kernel.root import Root
 
 NOTE = "run/damontui.json"
@@ -171,7 +171,7 @@ def give_back(root: Root, *, program: str = "damontui", pause: Callable[[float],
             done_so_far.append(f"the kdamond (PID {taken.kdamond}) is taken away")
             note(root, replace(taken, kdamond=-1))
         if left.stat:
-            DamonStat(root, program=program, pause=pause).switch(True)
+            StatModule(root, program=program, pause=pause).switch(True)
             done_so_far.append("DAMON_STAT is switched on")
         done(root)
     if left.traces:
@@ -181,7 +181,7 @@ def give_back(root: Root, *, program: str = "damontui", pause: Callable[[float],
 
 
 def _stat_is_off(root: Root) -> bool:
-    stat = DamonStat(root, pause=lambda _: None)
+    stat = StatModule(root, pause=lambda _: None)
     try:
         return stat.present() and not stat.state().on
     except SourceError:

@@ -1,8 +1,10 @@
-"""What page frames hold: randomly chosen frames of ``/proc/kpageflags`` within a budget of CPU time.
+"""What page frames hold and who is charged for them: randomly chosen frames, within a budget of CPU time.
 
-``Documentation/admin-guide/mm/pagemap.rst`` and ``include/uapi/linux/kernel-page-flags.h``: eight bytes of flags a
-frame, at its number times eight. The file does not tell its size; reading beyond the last frame gives nothing. Only
-root may open it, and only where the kernel has CONFIG_PROC_PAGE_MONITOR. Reading changes nothing.
+``Documentation/admin-guide/mm/pagemap.rst`` and ``include/uapi/linux/kernel-page-flags.h``: ``/proc/kpageflags`` has
+eight bytes of flags a frame, at its number times eight; ``/proc/kpagecgroup`` the inode number of the memory cgroup
+that the frame is charged to, 0 for none. The files do not tell their size; reading beyond the last frame gives nothing.
+Only root may open them, and only where the kernel has CONFIG_PROC_PAGE_MONITOR (and CONFIG_MEMCG). Reading changes
+nothing.
 
 DAMON's physical operations see only pages on an LRU list: free memory, slab, page tables and the kernel's own always
 look idle to it. This tells them apart.
@@ -29,8 +31,9 @@ from damontui.kernel.readers import READERS
 from damontui.kernel.root import KernelError, Root
 
 FLAGS = "proc/kpageflags"
+GROUPS = "proc/kpagecgroup"
 BUDGET = 0.002
-"""Share of one CPU that drawing frames may take; counting up what was drawn comes to that, once a snapshot."""
+"""Share of one CPU that drawing frames may take, and counting up what was drawn."""
 
 LRU, SLAB, BUDDY, ANON, SWAPBACKED, HUGE, UNEVICTABLE, NOPAGE, THP, OFFLINE, PGTABLE = (
     5, 7, 10, 12, 14, 17, 18, 20, 22, 23, 26,
@@ -41,6 +44,8 @@ _FIRST = 64
 _LEAST, _MOST = 16, 4_096
 """Frames of one look."""
 _KEPT = 16_384
+_COUNTING = 0.5
+"""Part of the budget that counting up may take: where it would take more, fewer frames are kept."""
 _FRESH_S = 30.0
 """A frame's kind is taken to hold for so long: what is older is forgotten, where enough is left."""
 _ENOUGH = 512
@@ -75,20 +80,28 @@ def kinds_of(flags: NDArray[np.uint64]) -> NDArray[np.uint8]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawn:
-    """Frames that were looked at; every array has shape ``(frames,)``."""
+class Drawn:
+    """Frames that were looked at, the oldest first; every array has shape ``(frames,)``."""
 
     address: Ints
+    """Bytes, of the frame's first one."""
     kind: NDArray[np.uint8]
+    """Index into `FRAME_KINDS`."""
     unevictable: NDArray[np.bool_]
     huge: NDArray[np.bool_]
     time: NDArray[np.float64]
+    """When it was looked at, seconds of the sampler's clock."""
+    group: NDArray[np.uint64]
+    """Inode number of the memory cgroup that it is charged to; 0 for none, and where groups are not asked for."""
 
-    def __getitem__(self, which: slice) -> _Drawn:
-        return _Drawn(*(getattr(self, name)[which] for name in self.__slots__))
+    def __len__(self) -> int:
+        return len(self.address)
 
-    def __add__(self, other: _Drawn) -> _Drawn:
-        return _Drawn(*(np.concatenate((getattr(self, name), getattr(other, name))) for name in self.__slots__))
+    def __getitem__(self, which: slice) -> Drawn:
+        return Drawn(*(getattr(self, name)[which] for name in self.__slots__))
+
+    def __add__(self, other: Drawn) -> Drawn:
+        return Drawn(*(np.concatenate((getattr(self, name), getattr(other, name))) for name in self.__slots__))
 
 
 class FrameSampler:
@@ -100,6 +113,7 @@ class FrameSampler:
         budget: share of one CPU.
         clock: seconds, monotonic.
         cpu_clock: CPU seconds of the calling thread.
+        groups: whether to ask for each frame which memory cgroup it is charged to, where that can be had.
     """
 
     def __init__(
@@ -110,21 +124,32 @@ class FrameSampler:
         budget: float = BUDGET,
         clock: Callable[[], float] = time.monotonic,
         cpu_clock: Callable[[], float] = READERS.thread_time,
+        groups: bool = False,
     ) -> None:
+        self.no_groups = "" if groups else "it was not asked for"
+        """Why it is not known to whom frames are charged, one sentence; "" where it is, or was not tried yet."""
         self._root = root
         self._rng = rng
         self._budget = budget
         self._clock = clock
         self._cpu_clock = cpu_clock
-        self._file = -1
-        self._cost = 0.0  # CPU seconds of one frame, a mean
-        self._spent = 0.0  # on drawing
-        self._took = 0.0  # on all of it
+        self._file = self._groups_file = -1
+        self._ask = groups
+        self._cost = 0.0  # CPU seconds of drawing one frame, a mean
+        self._drawing = 0.0  # CPU seconds of drawing
+        self._kept = _KEPT
+        self._counting = 0.0  # share of one CPU that counting took lately
+        self._took = 0.0  # CPU seconds of all of it
         self._began: float | None = None
         self._looked = 0.0
         self._share = 0.0
         nothing = np.zeros(0, np.bool_)
-        self._drawn = _Drawn(ints([]), np.zeros(0, np.uint8), nothing, nothing, np.zeros(0))
+        self._drawn = Drawn(ints([]), np.zeros(0, np.uint8), nothing, nothing, np.zeros(0), np.zeros(0, np.uint64))
+
+    @property
+    def drawn(self) -> Drawn:
+        """The frames that are fresh enough."""
+        return self._drawn
 
     def __enter__(self) -> Self:
         """Open the file. Raises `SourceError` with the reason where frames cannot be had."""
@@ -136,7 +161,25 @@ class FrameSampler:
             self.__exit__(None, None, None)
             remedy = "run it as root" if error.errno in (errno.EACCES, errno.EPERM) and os.geteuid() else ""
             raise KernelError(f"cannot read {path}", error, remedy) from error
+        if self._ask:
+            self._open_groups()
         return self
+
+    def _open_groups(self) -> None:
+        try:
+            self._groups_file = self._root.open(GROUPS)
+            os.pread(self._groups_file, 8, 0)
+        except OSError as error:
+            self._without_groups(error)
+
+    def _without_groups(self, error: OSError) -> None:
+        self.no_groups = str(KernelError(f"cannot read {self._root.path(GROUPS)}", error))
+        self._close_groups()
+
+    def _close_groups(self) -> None:
+        if self._groups_file >= 0:
+            os.close(self._groups_file)
+            self._groups_file = -1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -144,6 +187,7 @@ class FrameSampler:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+        self._close_groups()
 
     def look(self, snapshot: Snapshot) -> Frames | None:
         """Draw as many frames as the budget allows by now; what all that are fresh enough say of the regions.
@@ -153,17 +197,31 @@ class FrameSampler:
         if self._file < 0 or not len(snapshot):
             return None
         now, before = self._clock(), self._cpu_clock()
+        passed = now - self._looked if self._began is not None else 0.0
         count = self._allowed(now)
+        drawn = before
         if count:
             self._draw(snapshot, count, now)
-            spent = max(self._cpu_clock() - before, 1e-9)
-            self._spent += spent
-            each = spent / count
+            drawn = self._cpu_clock()
+            self._drawing += drawn - before
+            each = max(drawn - before, 1e-9) / count
             self._cost = each if not self._cost else self._cost + (each - self._cost) / 4
         self._forget(now)
         found = self._counted(snapshot)
-        self._took += self._cpu_clock() - before
+        after = self._cpu_clock()
+        self._took += after - before
+        if passed > 0:
+            self._keep_fewer((after - drawn) / passed)
         return found
+
+    def _keep_fewer(self, share: float) -> None:
+        """Keep as many frames as can be counted up each time, by what that took of one CPU this time."""
+        self._counting += (share - self._counting) / 8
+        allowed = self._budget * _COUNTING
+        if self._counting > allowed:
+            self._kept = max(_ENOUGH, int(self._kept * 0.95))
+        elif self._counting < allowed * 0.8:
+            self._kept = min(_KEPT, int(self._kept * 1.05) + 1)
 
     def _allowed(self, now: float) -> int:
         """How many frames may be looked at now."""
@@ -171,7 +229,9 @@ class FrameSampler:
             self._began = self._looked = now
             return _FIRST
         self._share = self._took / max(now - self._began, 1.0)
-        room = self._budget * max(now - self._began, 1.0) - self._spent
+        room = self._budget * max(now - self._began, 1.0) - self._took
+        # where even few frames cost more than their part to count, some are drawn all the same
+        room = max(room, self._budget * (1 - _COUNTING) * max(now - self._began, 1.0) - self._drawing)
         self._looked = now
         count = int(room / self._cost) if self._cost else _FIRST
         return 0 if count < _LEAST else min(count, _MOST)
@@ -193,8 +253,24 @@ class FrameSampler:
                 flags[at] = unpack(found)[0] if len(found) == 8 else hole
         except OSError as error:
             raise KernelError(f"cannot read {self._root.path(FLAGS)}", error) from error
-        fresh = _Drawn(address, kinds_of(flags), _has(flags, UNEVICTABLE), _has(flags, THP), np.full(count, now))
-        self._drawn = (self._drawn + fresh)[-_KEPT:]
+        kinds, groups = kinds_of(flags), self._charged(address)
+        fresh = Drawn(address, kinds, _has(flags, UNEVICTABLE), _has(flags, THP), np.full(count, now), groups)
+        self._drawn = (self._drawn + fresh)[-self._kept :]
+
+    def _charged(self, address: Ints) -> NDArray[np.uint64]:
+        """The group of each frame; from where reading fails on, 0, and `no_groups` says why."""
+        groups = np.zeros(len(address), np.uint64)
+        file, pread, unpack = self._groups_file, os.pread, _NUMBER.unpack
+        if file < 0:
+            return groups
+        try:
+            for at, place in enumerate((address // PAGE_SIZE * 8).tolist()):
+                found = pread(file, 8, place)
+                if len(found) == 8:
+                    groups[at] = unpack(found)[0]
+        except OSError as error:
+            self._without_groups(error)
+        return groups
 
     def _forget(self, now: float) -> None:
         drawn = self._drawn

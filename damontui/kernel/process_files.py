@@ -10,7 +10,7 @@ import errno
 import os
 import pwd
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -170,11 +170,15 @@ class ProcessFolder:
             raise KernelError(f"cannot write {self.path(name)}", error) from error
 
     def clear_refs(self) -> None:
-        """Clear the accessed bits of all its pages, in a read-only session too (`clear_refs`). Raises `KernelError`."""
+        """Clear the accessed bits of all its pages. Raises `KernelError`.
+
+        Done in a read-only session too: read-only means that nothing below /sys is written (the command line says so),
+        and this changes nothing that the process could notice.
+        """
         self.write("clear_refs", "1")
 
     def smaps(self) -> Smaps:
-        """See `smaps`. Raises `SourceError`."""
+        """What is mapped and how much of it was referenced; empty for one without memory. Raises `SourceError`."""
         return parse_smaps(self.read("smaps", step=_SMAPS_STEP), self.path("smaps"))
 
     def resident(self) -> int:
@@ -185,11 +189,11 @@ class ProcessFolder:
             raise _garbled(self.path("statm"), "its second number is missing") from None
 
     def rollup(self) -> Rollup:
-        """See `rollup`. Raises `SourceError`."""
+        """Sums over all mappings (Linux 4.14). Raises `SourceError`."""
         return parse_rollup(self.read("smaps_rollup"), self.path("smaps_rollup"))
 
     def maps(self) -> tuple[Mapping, ...]:
-        """See `maps`. Raises `SourceError`."""
+        """What is mapped, without walking page tables. Raises `SourceError`."""
         return tuple(_mapping(line) for line in self.read("maps").splitlines() if line)
 
     def stat(self) -> Stat | None:
@@ -217,21 +221,6 @@ class ProcessFolder:
         self.close()
 
 
-def clear_refs(root: Root, pid: int) -> None:
-    """Clear the accessed bits of all pages of a process. Raises `KernelError`.
-
-    Done in a read-only session too: read-only means that nothing below /sys is written (the command line says so), and
-    this changes nothing that the process could notice.
-    """
-    root.write(f"proc/{pid}/clear_refs", "1")
-
-
-def smaps(root: Root, pid: int) -> Smaps:
-    """What is mapped and how much of it was referenced; empty for a process without memory. Raises `SourceError`."""
-    name = f"proc/{pid}/smaps"
-    return parse_smaps(read(root, name), os.path.join(root.folder, name))
-
-
 def parse_smaps(text: bytes, path: str = "smaps") -> Smaps:
     """``smaps``, or ``smaps_rollup``. Raises `SourceError` naming ``path`` where it is neither.
 
@@ -254,17 +243,6 @@ def parse_smaps(text: bytes, path: str = "smaps") -> Smaps:
     if not headers:
         raise _garbled(path, "it holds no mapping")
     return Smaps(headers, bodies, ints(rss), ints(referenced))
-
-
-def maps(root: Root, pid: int) -> tuple[Mapping, ...]:
-    """What is mapped, without walking page tables. Raises `SourceError`."""
-    return tuple(_mapping(line) for line in read(root, f"proc/{pid}/maps").splitlines() if line)
-
-
-def rollup(root: Root, pid: int) -> Rollup:
-    """Sums over all mappings (Linux 4.14). Raises `SourceError`."""
-    name = f"proc/{pid}/smaps_rollup"
-    return parse_rollup(read(root, name), str(root.path(name)))
 
 
 def parse_rollup(text: bytes, path: str = "smaps_rollup") -> Rollup:
@@ -340,6 +318,10 @@ def children(root: Root, pid: int) -> list[int]:
         except (SourceError, ValueError):
             continue
     return sorted(found) if listed else _children_by_parent(root, pid)
+
+
+Around = Callable[[Root, Sequence[int]], list[int]]
+"""From processes to all that belong to them, they among them."""
 
 
 def descendants(root: Root, pids: Sequence[int]) -> list[int]:

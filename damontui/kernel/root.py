@@ -419,28 +419,25 @@ class Root:
 
     def make_folder(self, name: str) -> None:
         """Make a folder (a trace instance). Raises `KernelError`; `SourceError` where read-only."""
-        if self.read_only:
-            self.refuse_write(name)
-        try:
-            folder, last = self._parent(name)
-            try:
-                self.refuse_foreign(folder)
-                os.mkdir(last, dir_fd=folder)
-            finally:
-                os.close(folder)
-        except OSError as error:
-            raise KernelError(f"cannot make {self.path(name)}", error) from error
+        self._change_folder("make", name, os.mkdir)
 
     def remove_folder(self, name: str) -> None:
         """Remove a folder. Raises `KernelError`; `SourceError` where read-only."""
+        self._change_folder("remove", name, os.rmdir)
+
+    def _change_folder(self, verb: str, name: str, change: Callable[..., None]) -> None:
         if self.read_only:
             self.refuse_write(name)
-        try:
+
+        def ask() -> None:
             folder, last = self._parent(name)
             try:
                 self.refuse_foreign(folder)
-                os.rmdir(last, dir_fd=folder)
+                change(last, dir_fd=folder)
             finally:
                 os.close(folder)
+
+        try:
+            READERS.ask(ask, WRITING, "answered")
         except OSError as error:
-            raise KernelError(f"cannot remove {self.path(name)}", error) from error
+            raise KernelError(f"cannot {verb} {self.path(name)}", error) from error

@@ -260,13 +260,6 @@ class TraceParser:
         whole = self.feed(b"\n") if self._tail else []
         return whole + self.flush()
 
-    def reset(self) -> None:
-        """Forget every kdamond and what was begun (monitoring starts afresh)."""
-        self._tail = b""
-        self._kdamonds.clear()
-        self._out.clear()
-        self._lost = 0
-
     def _take(self) -> list[TracedAggregation]:
         # the kdamonds hold this very list, so it is emptied, not replaced
         out = self._out[:]

@@ -360,6 +360,7 @@ class Processes:
         window: the longest time of interest, seconds.
         max_pause: seconds that clearing may hold a process up, as far as can be predicted.
         children: whether children are followed as they come and go.
+        around: the processes that belong to those given, they among them; their children, where it is not said.
         clock: seconds, monotonic.
         cpu_clock: CPU seconds of this thread.
         program: how to start this program, for remedies to copy.
@@ -376,11 +377,13 @@ class Processes:
         window: float = 120.0,
         max_pause: float = 0.02,
         children: bool = False,
+        around: files.Around = files.descendants,
         clock: Callable[[], float] = time.monotonic,
         cpu_clock: Callable[[], float] = READERS.thread_time,
         program: str = "damontui",
     ) -> None:
         self._root = root
+        self._around = around
         self._window = window
         self._max_pause = max_pause
         self._children = children
@@ -489,7 +492,7 @@ class Processes:
 
     def _follow_children(self) -> None:
         known = [*self._roots, *(pid for pid in self.watched if pid not in self._roots)]
-        around = files.descendants(self._root, known)
+        around = self._around(self._root, known)
         self._refused = {pid: one for pid, one in self._refused.items() if pid in around}
         for pid in around:
             stat = files.stat(self._root, pid)

@@ -29,6 +29,7 @@ from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.fields import REGIONS, Field, fields_of, lists
 from damontui.damon.snapshot import FRAME_KINDS, KINDS, Frames, Ints, Measured, Snapshot, ints
 from damontui.errors import UsageError
+from damontui.output.owners import owners_object
 from damontui.records.fields import value_of, values_of
 
 SCHEMA = 1
@@ -69,6 +70,7 @@ def snapshot_object(
         "longest_pause_ms": None if measured is None else round(measured.longest_pause * 1000, 3),
         "memory": _memory(snapshot, threshold, estimator),
         "estimate": _estimate(snapshot, estimator) if known else None,
+        **_owners(snapshot, estimator),
         "regions": _regions(snapshot),
     }
     if snapshot.frames is not None:
@@ -89,7 +91,7 @@ _ORDER = (
     "intervals", "next_intervals", "update_us", "aggr_samples", "goal", "until_tuning_aggrs", "min_regions",
     "max_regions", "observed_access_bp", "bandwidth_bytes_per_s", "idle_ms_percentiles", "total_bytes", "mapped_bytes",
     "free_bytes", "working_set_bytes", "watched_s", "longest_pause_ms", "memory", "estimate", "regions", "overhead_cpu",
-    "measured", "kernel", "truth",
+    "measured", "kernel", "truth", "owners", "zones",
 )  # fmt: skip
 """In which order people have seen the keys so far; others follow."""
 
@@ -179,6 +181,12 @@ def _estimate(snapshot: Snapshot, estimator: Estimator | None) -> dict[str, Any]
         "watched_s": round(usage.watched(snapshot), 6),
         "total_bytes": snapshot.total_bytes,
     }
+
+
+def _owners(snapshot: Snapshot, estimator: Estimator | None) -> dict[str, Any]:
+    """Whose memory it is, where that was looked at."""
+    known = estimator is not None and snapshot.owners is not None and len(estimator) > 0
+    return owners_object(snapshot, estimator.estimate() if known and estimator is not None else None)
 
 
 def _estimated(found: Estimate) -> dict[str, Any]:

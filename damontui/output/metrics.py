@@ -31,6 +31,7 @@ from prometheus_client.registry import Collector
 from damontui import __version__
 from damontui.analysis import frames, usage
 from damontui.analysis.estimate import Estimate, Floats
+from damontui.analysis.owners import Row
 from damontui.damon import metrics
 from damontui.damon.snapshot import Description, Ints, ModuleValues, Snapshot
 from damontui.safe_text import shown
@@ -71,6 +72,8 @@ class Reading:
     """CPU seconds of the observer since the start."""
     own_cpu: float = 0.0
     """CPU seconds of this process."""
+    groups: tuple[Row, ...] = ()
+    """Control groups to tell of, the largest first, each with what is charged to itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,41 @@ def families(reading: Reading, *, open_metrics: bool) -> list[Metric]:
         found.append(_histograms(histograms, open_metrics=open_metrics))
     if reading.snapshot is not None:
         found += _of_snapshot(reading.snapshot, reading.estimate)
+    if reading.groups:
+        found += _groups(reading.groups)
     return found
+
+
+def _groups(rows: Sequence[Row]) -> list[Metric]:
+    """Five samples a control group. Paths that are alike once they are short and safe are one group, with its sums."""
+    whole: dict[str, float] = {}
+    kinds: dict[tuple[str, str], float] = {}
+    idle: dict[tuple[str, str], float] = {}
+    for row in rows:
+        path = _label(row.path)
+        whole[path] = whole.get(path, 0.0) + row.bytes.bytes
+        for kind in ("anon", "file"):
+            kinds[path, kind] = kinds.get((path, kind), 0.0) + row.kinds.get(kind, 0.0)
+        for seconds, amount in row.idle:
+            key = path, f"{seconds:g}"
+            idle[key] = idle.get(key, 0.0) + amount.bytes
+    sizes = GaugeMetricFamily(
+        "damon_cgroup_memory_bytes", "Bytes charged to a control group itself, estimated", labels=["cgroup"]
+    )
+    parts = GaugeMetricFamily(
+        "damon_cgroup_memory_kind_bytes", "The same by what they hold, anonymous and file", labels=["cgroup", "kind"]
+    )
+    rests = GaugeMetricFamily(
+        "damon_cgroup_memory_idle_bytes",
+        "What of it was not touched for at least the threshold (s)",
+        labels=["cgroup", "threshold"],
+    )
+    for path, held in whole.items():
+        sizes.add_metric([path], held)
+    for family, found in ((parts, kinds), (rests, idle)):
+        for labels, held in found.items():
+            family.add_metric([*labels], held)
+    return [sizes, parts, rests]
 
 
 def _of_snapshot(snapshot: Snapshot, estimate: Estimate | None) -> list[Metric]:
@@ -169,6 +206,9 @@ def _of_snapshot(snapshot: Snapshot, estimate: Estimate | None) -> list[Metric]:
     if snapshot.watched is not None:
         since = "Seconds for which memory has been monitored without a gap; nothing is idle for longer"
         found.append(_gauge("damon_watched_seconds", since, snapshot.watched))
+    if snapshot.pressure is not None and snapshot.pressure.some is not None:
+        share = "Share of the time in which some task waited for memory (PSI), since the aggregation before"
+        found.append(_gauge("damon_pressure_memory_some_ratio", share, snapshot.pressure.some))
     if not len(snapshot):
         return found
     touched = estimate.bandwidth if estimate is not None else float(usage.bandwidth(snapshot))

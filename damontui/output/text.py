@@ -17,7 +17,8 @@ from damontui.analysis.headline import THRESHOLD, Headline, headline
 from damontui.analysis.savings import by_kind
 from damontui.analysis.usage import Amount
 from damontui.damon import metrics
-from damontui.damon.snapshot import Description, Measured, Snapshot
+from damontui.damon.snapshot import Description, Measured, Pressure, Snapshot
+from damontui.output.owners import owners_table
 from damontui.safe_text import shown
 
 ROWS = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100)
@@ -61,6 +62,8 @@ def summary(
         if estimate is not None and (rows := _estimated(snapshot, estimate)):
             lines += ["", *rows]
         if said is not None and (rows := _composition(snapshot, said.within, estimate)):
+            lines += ["", *rows]
+        if rows := owners_table(snapshot, estimate, threshold):
             lines += ["", *rows]
         lines += ["", "by the kernel's rule, which begins anew where regions are joined:"]
         lines += [*_idle(snapshot), "", *_regions(snapshot)]
@@ -121,11 +124,35 @@ def _facts(snapshot: Snapshot, *, cost: bool) -> list[str]:
     lines = _sampled(snapshot) if snapshot.measured is None else _counted(snapshot, snapshot.measured)
     if snapshot.module is not None:
         lines += _module(snapshot)
+    if snapshot.pressure is not None:
+        lines += textwrap.wrap(pressure_words(snapshot.pressure), WIDTH, subsequent_indent=" " * 15)
     if snapshot.cpu is not None and cost:
         lines.append(f"overhead       {units.share(snapshot.cpu)} of one CPU")
     if snapshot.late:
         lines.append(f"late           {snapshot.late} sampling deadlines missed")
     return lines
+
+
+def pressure_words(pressure: Pressure) -> str:
+    """``pressure       some 0.3 %, full 0 % of the time; read back 1.2 MB/s; swapped 60 MiB``: what is known of it."""
+    parts = []
+    stalls = (("some", pressure.some), ("full", pressure.full))
+    if stalled := [f"{name} {units.share(part)}" for name, part in stalls if part is not None]:
+        parts.append(f"{', '.join(stalled)} of the time")
+    known = [one for one in (pressure.refault_anon, pressure.refault_file) if one is not None]
+    if known:
+        parts.append(f"read back {units.bandwidth(sum(known))}")
+    if pressure.swap_in is not None and pressure.swap_out is not None:
+        parts.append(f"swap in {units.bandwidth(pressure.swap_in)}, out {units.bandwidth(pressure.swap_out)}")
+    if pressure.swapped:
+        parts.append(f"swapped {units.size(pressure.swapped)}")
+    if pressure.compressed:
+        parts.append(f"compressed in {units.size(pressure.compressed)}")
+    if pressure.over_high:
+        parts.append(f"held back at memory.high {pressure.over_high} times")
+    if pressure.killed:
+        parts.append(f"{pressure.killed} killed for want of memory")
+    return f"pressure       {'; '.join(parts) or 'not known'}"
 
 
 def _counted(snapshot: Snapshot, measured: Measured) -> list[str]:

@@ -23,7 +23,7 @@ from damontui.errors import DamontuiError, SourceError, UsageError
 from damontui.files import open_file, read_small
 from damontui.kernel.trace_parser import TracedAggregation, TraceParser
 from damontui.records.sound import MEMORY, Budget, sound
-from damontui.records.table import Beside, Table
+from damontui.records.table import Conditions, Table
 from damontui.units import parse_duration
 
 MOST = 8 << 30
@@ -284,8 +284,8 @@ class _Reader:
 
 def _assemble(path: Path, attrs: Attrs, known: bool, wholes: list[_Whole], rows: Ints, notes: tuple[str, ...]) -> Table:
     """The table of snapshots whose parts are slices of ``rows``, shape ``(regions, 4)``."""
-    beside: dict[Beside, int] = {}
-    beside_of: list[int] = []
+    beside: dict[Conditions, int] = {}
+    condition_of: list[int] = []
     counts: list[int] = []
     parts: list[_Part] = []
     places: list[int] = []
@@ -298,8 +298,8 @@ def _assemble(path: Path, attrs: Attrs, known: bool, wholes: list[_Whole], rows:
         ids = tuple([part.target for part in whole.parts])
         if last is None or last[0] is not now or last[1] != ids:  # a key is dear to hash
             last = (now, ids)
-            number_of = beside.setdefault(Beside(now, now, ids), len(beside))
-        beside_of.append(number_of)
+            number_of = beside.setdefault(Conditions(now, now, ids), len(beside))
+        condition_of.append(number_of)
         parts += whole.parts
         places += range(len(whole.parts))
         counts.append(sum([part.count for part in whole.parts]))
@@ -327,7 +327,7 @@ def _assemble(path: Path, attrs: Attrs, known: bool, wholes: list[_Whole], rows:
         np.ascontiguousarray(gathered[:, 3]),
         targets,
         list(beside),
-        np.array(beside_of, np.int64),
+        np.array(condition_of, np.int64),
         nanoseconds=times,
         intervals_known=known,
         notes=notes,
@@ -383,13 +383,13 @@ def _sidecar(path: Path) -> tuple[Attrs, bool]:
 def _traced(path: Path, found: list[TracedAggregation], attrs: Attrs, known: bool, notes: tuple[str, ...]) -> Table:
     spans = np.diff([a.time_ns for a in found])
     mean = int(spans.mean()) if len(spans) else attrs.aggr_us * 1000
-    beside: dict[Beside, int] = {}
-    beside_of = []
+    beside: dict[Conditions, int] = {}
+    condition_of = []
     extra: dict[int, dict[str, object]] = {}
     for index, a in enumerate(found):
         now = _tuned(attrs, a.sample_us)
-        key = Beside(now, _tuned(attrs, a.next_sample_us), a.targets)
-        beside_of.append(beside.setdefault(key, len(beside)))
+        key = Conditions(now, _tuned(attrs, a.next_sample_us), a.targets)
+        condition_of.append(beside.setdefault(key, len(beside)))
         if not a.complete:
             extra[index] = {"complete": False, "lost": a.lost}
     ends = np.array([a.time_ns for a in found], np.int64)
@@ -408,7 +408,7 @@ def _traced(path: Path, found: list[TracedAggregation], attrs: Attrs, known: boo
         np.concatenate([a.age for a in found]),
         np.concatenate([a.target for a in found]),
         list(beside),
-        np.array(beside_of, np.int64),
+        np.array(condition_of, np.int64),
         extra,
         nanoseconds=np.stack([began, ends], axis=1),
         intervals_known=known,
@@ -446,13 +446,15 @@ def write_json(table: Table, stream: BinaryIO, *, compress: bool) -> list[str]:
         data = text.encode()
         stream.write(packer.compress(data) if compress else data)
 
-    targets = sorted({target for beside in table.beside for target in beside.targets})
+    targets = sorted({target for beside in table.conditions for target in beside.targets})
     put("[\n")
     for number_of, target in enumerate(targets):
         head: dict[str, object] = {
             "kdamond_idx": 0,
             "context_idx": 0,
-            "intervals": _intervals_text(table.beside[0].attrs) if table.beside and table.intervals_known else None,
+            "intervals": _intervals_text(table.conditions[0].attrs)
+            if table.conditions and table.intervals_known
+            else None,
             "scheme_idx": None,
             "target_id": target,
             "scheme_filters": [],
@@ -490,7 +492,7 @@ def _intervals_text(attrs: Attrs) -> dict[str, object]:
 
 def _snapshot_text(table: Table, index: int, target: int) -> str:
     low, high = int(table.offsets[index]), int(table.offsets[index + 1])
-    beside = table.beside[int(table.beside_of[index])]
+    beside = table.conditions[int(table.condition_of[index])]
     if target not in beside.targets:
         return ""
     chosen = slice(low, high)
@@ -503,7 +505,7 @@ def _snapshot_text(table: Table, index: int, target: int) -> str:
         _REGION_TEXT % (f"{a:,}", f"{b:,}", n, g) for a, b, n, g in zip(start, end, nr_accesses, age, strict=True)
     )
     began, ended = table.ns(index)
-    tuned = f'"{beside.attrs.sample_us}"' if table.intervals_known and len(table.beside) > 1 else "null"
+    tuned = f'"{beside.attrs.sample_us}"' if table.intervals_known and len(table.conditions) > 1 else "null"
     return (
         f'            {{\n                "start_time": "{began}",\n                "end_time": "{ended}",\n'
         f'                "regions": [' + ("\n" + regions + "\n                ],\n" if regions else "],\n") +
@@ -516,7 +518,7 @@ def write_trace(table: Table, stream: BinaryIO) -> list[str]:
     """Write a table as ``perf script`` shows it; returns what could not be kept, one sentence each."""
     for index in range(len(table)):
         low, high = int(table.offsets[index]), int(table.offsets[index + 1])
-        beside = table.beside[int(table.beside_of[index])]
+        beside = table.conditions[int(table.condition_of[index])]
         ended = table.ns(index)[1]
         head = f"kdamond.x xxxx xxxx {ended // 10**9}.{ended // 1000 % 10**6:06d}: damon:"
         lines = []
@@ -575,6 +577,8 @@ _LEFT_OUT = {
     "resident": "how much of each region is in memory",
     "measured": "counted bytes (each region becomes a share of samples)",
     "frames": "what page frames held",
+    "owners": "whose memory it is",
+    "pressure": "how hard memory was pressed",
     "free": "how much memory was free",
     "watched": "how long memory had been watched",
 }
@@ -589,6 +593,6 @@ def _left_out(table: Table, *, names_tuning: bool) -> list[str]:
         for name, text in _LEFT_OUT.items()
         if name in fields
     ]
-    if not names_tuning and any(b.next_attrs != b.attrs for b in table.beside):
+    if not names_tuning and any(b.next_attrs != b.attrs for b in table.conditions):
         left.append("an age after a tuning step is kept, but not that its unit has already changed")
     return left

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from damontui.damon.fields import Field, fields_of, lists
+from damontui.damon.fields import REGIONS, Field, fields_of, lists
 from damontui.records.sound import listed, real, table_of_fields, truth_value, whole, words
 
 LARGEST = 1 << 62
@@ -107,6 +107,9 @@ def _one(field: Field, given: object) -> object:
 
 
 def _array(field: Field, given: object, sizes: Sizes) -> NDArray[Any]:
+    (axis, *more) = field.fact.axes
+    if not more and isinstance(axis, str) and axis != REGIONS:
+        sizes.setdefault(axis, len(listed(given)))  # the first of an object's arrays along an axis says how long it is
     lengths = [len(axis) if isinstance(axis, tuple) else sizes.get(axis) for axis in field.fact.axes]
     shape = [length for length in reversed(lengths) if length is not None]
     if len(shape) < len(lengths):

@@ -8,15 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from damontui.damon.attrs import Attrs
 from damontui.errors import SourceError
 from damontui.files import open_file, refuse_there, whole
 from damontui.records import damo
 from damontui.records.own import MAGIC, Record, RecordWriter
 from damontui.records.sound import MEMORY
-from damontui.records.table import Beside, Table
+from damontui.records.table import Conditions, Table
 
 Format = Literal["damontui", "json", "json-compressed", "trace", "perf"]
 
@@ -79,10 +77,10 @@ def read(path: str | Path, *, attrs: Attrs | None = None, memory: int = MEMORY) 
 
 def with_attrs(table: Table, attrs: Attrs) -> Table:
     """The same record with the intervals that the file could not tell."""
-    beside = [Beside(attrs, attrs, b.targets) for b in table.beside]
+    beside = [Conditions(attrs, attrs, b.targets) for b in table.conditions]
     notes = tuple(n for n in table.notes if "no intervals" not in n)
     description = replace(table.description, attrs=attrs)
-    return replace(table, description=description, beside=beside, intervals_known=True, notes=notes)
+    return replace(table, description=description, conditions=beside, intervals_known=True, notes=notes)
 
 
 def _read_perf(path: Path, memory: int) -> Table:
@@ -129,15 +127,5 @@ def write(table: Table, path: str | Path, kind: Format, *, force: bool = False) 
             left = damo.write_json(table, file, compress=kind == "json-compressed")
     if beside is not None:
         with whole(beside, force=force) as file:
-            file.write(damo.sidecar_text(table.beside[int(table.beside_of[0])].attrs).encode())
+            file.write(damo.sidecar_text(table.conditions[int(table.condition_of[0])].attrs).encode())
     return left
-
-
-def same(one: Table, other: Table) -> bool:
-    """Whether two tables hold the same regions, counts, ages, times, intervals and targets."""
-    arrays = ("offsets", "start", "end", "nr_accesses", "age", "target")
-    return (
-        all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays)
-        and [one.ns(i) for i in range(len(one))] == [other.ns(i) for i in range(len(other))]
-        and [one.beside[i] for i in one.beside_of.tolist()] == [other.beside[i] for i in other.beside_of.tolist()]
-    )

@@ -23,14 +23,15 @@ from typing import Any, Self
 
 import numpy as np
 
+from damontui.analysis.owners import without_frames
 from damontui.damon.attrs import Attrs
 from damontui.damon.fields import REGIONS, arrays_of
-from damontui.damon.snapshot import BESIDE, Description, Snapshot
+from damontui.damon.snapshot import OPTIONAL, Description, Snapshot
 from damontui.errors import DamontuiError, SourceError
 from damontui.files import begin, open_file
 from damontui.records.fields import plain, value_of
 from damontui.records.sound import MEMORY, Budget, attrs_of, description_of, listed, sound, whole
-from damontui.records.table import Beside, Table, extra_of, json_text
+from damontui.records.table import Conditions, Table, extra_of, json_text
 
 VERSION = 1
 MAGIC = b"\x1f\x8b\x08\x04"
@@ -42,9 +43,11 @@ _MEMBER = struct.Struct("<4sIBBH2sHId")  # gzip's fixed head, then the extra fie
 _HEAD = struct.Struct("<8sddd4qq")  # mark, time, began, wall; sample, aggr, next sample, next aggr; regions
 _MARK = b"snapshot"
 _COLUMNS = 5
-_BESIDE = {field.name: field for field in BESIDE}
+_BESIDE = {field.name: field for field in OPTIONAL}
 _DEFLATE_MOST = 1032
 """Bytes that one packed byte can stand for (zlib's own figure)."""
+_KEPT = 1 << 20
+"""Bytes of a file that are read before its pages are let go."""
 _PLACE_COST = 200
 """Bytes that the place of a snapshot takes."""
 _SNAPSHOT_COST = 1_000
@@ -148,7 +151,7 @@ class RecordWriter:
         """
         if nanoseconds == (round(snapshot.began * 1e9), round(snapshot.time * 1e9)):
             nanoseconds = None
-        payload = _payload(snapshot, self.description.attrs, nanoseconds)
+        payload = _payload(without_frames(snapshot), self.description.attrs, nanoseconds)
         self._write(_member(payload, snapshot.time, self._level))
         self.count += 1
 
@@ -210,6 +213,7 @@ class Record:
         self._places: list[_Place] = []
         self._file = open_file(self.path)
         self._scanned = 0
+        self._touched = 0
         self._data: mmap.mmap | bytes = b""
         self._map()
         first = self._next()
@@ -249,6 +253,7 @@ class Record:
             self._index.take(_PLACE_COST)
             self._places.append(place)
             self.times.append(_MEMBER.unpack_from(self._data, place.offset)[8])
+        self._let_go()
         return len(self._places) - before
 
     @property
@@ -264,10 +269,19 @@ class Record:
     def table(self, low: int = 0, high: int | None = None) -> Table:
         """Snapshots ``low:high`` as a table; damaged ones are left out and counted in ``notes``."""
         places = self._places[low:high]
+        self._touched += sum(place.length for place in places)
+        if self._touched > _KEPT:
+            self._let_go()
         budget = Budget(self.path, self._memory)
         for place in places:
             budget.take(_SNAPSHOT_COST + _TABLE_COST * self._unpacked_size(place))
         return sound(_Builder(self).build(places, budget))
+
+    def _let_go(self) -> None:
+        """Hold no pages of the file any longer: what was read of a record of hours would count as our memory."""
+        self._touched = 0
+        if isinstance(self._data, mmap.mmap):
+            self._data.madvise(mmap.MADV_DONTNEED)
 
     def _map(self) -> None:
         size = os.fstat(self._file.fileno()).st_size
@@ -327,9 +341,9 @@ class _Builder:
     def build(self, places: list[_Place], budget: Budget) -> Table:
         heads: list[tuple[Any, ...]] = []
         chunks: list[bytes] = []
-        known: dict[Beside, int] = {}
+        known: dict[Conditions, int] = {}
         intervals: dict[tuple[int, ...], int] = {}
-        beside_of: list[int] = []
+        condition_of: list[int] = []
         extra: dict[int, dict[str, object]] = {}
         fine: dict[int, tuple[int, int]] = {}
         damaged = 0
@@ -355,17 +369,17 @@ class _Builder:
                 else:
                     times = head[4:8]
                     if (seen := intervals.get(times)) is None:
-                        seen = known.setdefault(Beside(*_pair(times, self.usual)), len(known))
+                        seen = known.setdefault(Conditions(*_pair(times, self.usual)), len(known))
                         intervals[times] = seen
                     number = seen
             except (ValueError, TypeError, KeyError, AttributeError, OverflowError, DamontuiError):
                 damaged += 1
                 continue
-            beside_of.append(number)
+            condition_of.append(number)
             heads.append(head)
             chunks.append(payload[_HEAD.size : arrays_end])
         self.record.damaged = damaged
-        table = self._table(heads, chunks, list(known), beside_of, extra, damaged)
+        table = self._table(heads, chunks, list(known), condition_of, extra, damaged)
         if fine:
             table.nanoseconds = np.array([fine.get(i) or table.ns(i) for i in range(len(table))], np.int64)
         return table
@@ -374,8 +388,8 @@ class _Builder:
         self,
         heads: list[tuple[Any, ...]],
         chunks: list[bytes],
-        beside: list[Beside],
-        beside_of: list[int],
+        beside: list[Conditions],
+        condition_of: list[int],
         extra: dict[int, dict[str, object]],
         damaged: int,
     ) -> Table:
@@ -409,7 +423,7 @@ class _Builder:
             age,
             target,
             beside,
-            np.array(beside_of, np.int64),
+            np.array(condition_of, np.int64),
             extra,
             notes=notes,
         )
@@ -427,7 +441,7 @@ def _with_intervals(usual: Attrs, sample: int, aggr: int) -> Attrs:
     return dataclasses.replace(usual, sample_us=sample, aggr_us=aggr)
 
 
-def _beside(rest: bytes, head: tuple[Any, ...], usual: Attrs) -> tuple[Beside, dict[str, object]]:
+def _beside(rest: bytes, head: tuple[Any, ...], usual: Attrs) -> tuple[Conditions, dict[str, object]]:
     fields = _object(rest)
     named = {name: attrs_of(fields.pop(name)) for name in ("attrs", "next_attrs") if name in fields}
     sample, aggr, next_sample, next_aggr = head[4:8]
@@ -444,7 +458,7 @@ def _beside(rest: bytes, head: tuple[Any, ...], usual: Attrs) -> tuple[Beside, d
             more[name] = value_of(_BESIDE[name], value, sizes)
     if "measured" in more and "resident" not in more:
         raise ValueError("counted bytes of memory whose bytes are not told")
-    return Beside(attrs, after, targets), more
+    return Conditions(attrs, after, targets), more
 
 
 def _object(text: bytes) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from damontui import units
 from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.snapshot import Description, Origin
 from damontui.errors import SourceError
-from damontui.records.table import Beside, Table
+from damontui.records.table import Conditions, Table
 
 MEMORY = 512 << 20
 """Bytes of memory that reading a record may take, where nobody says otherwise."""
@@ -71,7 +71,7 @@ def sound(table: Table) -> Table:
     kept = np.flatnonzero(good)
     counts = np.diff(table.offsets)
     rows = np.repeat(good, counts)
-    used, beside_of = np.unique(table.beside_of[kept], return_inverse=True)
+    used, condition_of = np.unique(table.condition_of[kept], return_inverse=True)
     places = {int(old): new for new, old in enumerate(kept.tolist())}
     words = "1 snapshot that is none was" if left_out == 1 else f"{left_out:,} snapshots that are none were"
     return replace(
@@ -85,8 +85,8 @@ def sound(table: Table) -> Table:
         nr_accesses=table.nr_accesses[rows],
         age=table.age[rows],
         target=table.target[rows],
-        beside=[table.beside[number] for number in used.tolist()],
-        beside_of=beside_of.reshape(-1),
+        conditions=[table.conditions[number] for number in used.tolist()],
+        condition_of=condition_of.reshape(-1),
         extra={places[old]: extra for old, extra in table.extra.items() if old in places},
         nanoseconds=None if table.nanoseconds is None else table.nanoseconds[kept],
         notes=(*table.notes, f"{words} left out"),
@@ -98,21 +98,23 @@ def _good(table: Table) -> NDArray[np.bool_]:
     with np.errstate(invalid="ignore", over="ignore"):
         good = (np.abs(table.time) <= LONGEST_TIME) & (np.abs(table.began) <= LONGEST_TIME)
         good &= (table.wall >= 0) & (table.wall <= LATEST_WALL) & (table.began <= table.time)
-        good &= np.array([_plausible(beside) for beside in table.beside], dtype=bool)[table.beside_of]
+        good &= np.array([_plausible(beside) for beside in table.conditions], dtype=bool)[table.condition_of]
     counts = np.diff(table.offsets)
     if not len(table.start):
         return good
     with np.errstate(over="ignore"):
         size = table.end - table.start
     bad = (table.start < 0) | (size < 0) | (table.nr_accesses < 0) | (table.age < 0)
-    targets = np.array([len(beside.targets) for beside in table.beside], dtype=np.int64)[table.beside_of]
+    targets = np.array([len(beside.targets) for beside in table.conditions], dtype=np.int64)[table.condition_of]
     bad |= (table.target < 0) | (table.target >= np.repeat(targets, counts))
     # sorted by target, then address: what is drawn, and where a cursor is, is found by searching
     bad[1:] |= ((table.target[1:] == table.target[:-1]) & (table.start[1:] < table.end[:-1]) & _inside(table)) | (
         (table.target[1:] < table.target[:-1]) & _inside(table)
     )
     # what is computed from them later is computed in whole numbers of 64 bits
-    after = np.array([beside.next_attrs.aggr_us for beside in table.beside], dtype=np.float64)[table.beside_of]
+    # an interval that is none is as long as no other: it may have more digits than a float holds
+    lengths = [min(one.next_attrs.aggr_us, _LARGEST) for one in table.conditions]
+    after = np.array(lengths, dtype=np.float64)[table.condition_of]
     bad |= table.age.astype(np.float64) * np.repeat(after, counts) >= _LARGEST
     bad |= size.astype(np.float64) * table.nr_accesses >= _LARGEST
     whole = np.zeros(len(counts))
@@ -132,7 +134,7 @@ def _inside(table: Table) -> NDArray[np.bool_]:
     return inside[1:]
 
 
-def _plausible(beside: Beside) -> bool:
+def _plausible(beside: Conditions) -> bool:
     return all(
         attrs.aggr_us <= LONGEST_US and attrs.update_us <= LONGEST_US and attrs.max_regions <= LONGEST_US
         for attrs in (beside.attrs, beside.next_attrs)

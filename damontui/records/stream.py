@@ -25,7 +25,7 @@ class RecordStream(Record):
         self.damaged = 0
         self.times = []
         self._places = []
-        self._scanned = 0
+        self._scanned = self._touched = 0
         self._data = b""
         self._memory = 2 * MOST
         self._known: Description | None = None

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import BESIDE, Description, Ints, Snapshot
+from damontui.damon.snapshot import OPTIONAL, Description, Ints, Snapshot
 from damontui.safe_text import escaped
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """What a snapshot holds beside its regions, times and counters; shared by all snapshots that agree on it."""
+class Conditions:
+    """Under what regions were counted; shared by all snapshots that agree on it."""
 
     attrs: Attrs
     next_attrs: Attrs
@@ -41,9 +41,9 @@ class Table:
     nr_accesses: Ints
     age: Ints
     target: Ints
-    beside: list[Beside]
+    conditions: list[Conditions]
     """Every combination of attributes and targets that occurs."""
-    beside_of: Ints
+    condition_of: Ints
     """Which of them each snapshot has."""
     extra: dict[int, dict[str, object]] = field(default_factory=dict)
     """Other fields of `Snapshot`, by snapshot, where they are not the default."""
@@ -60,7 +60,7 @@ class Table:
     def snapshot(self, index: int) -> Snapshot:
         """Snapshot ``index``; its arrays are views of this table's."""
         low, high = int(self.offsets[index]), int(self.offsets[index + 1])
-        beside = self.beside[int(self.beside_of[index])]
+        beside = self.conditions[int(self.condition_of[index])]
         made = Snapshot(
             time=float(self.time[index]),
             began=float(self.began[index]),
@@ -100,8 +100,8 @@ def table_of(description: Description, snapshots: Sequence[Snapshot], notes: tup
         arrays = [getattr(s, name) for s in snapshots]
         return np.concatenate(arrays) if arrays else np.empty(0, np.int64)
 
-    known: dict[Beside, int] = {}
-    beside_of = [known.setdefault(Beside(s.attrs, s.next_attrs, s.targets), len(known)) for s in snapshots]
+    known: dict[Conditions, int] = {}
+    condition_of = [known.setdefault(Conditions(s.attrs, s.next_attrs, s.targets), len(known)) for s in snapshots]
     return Table(
         description,
         np.array([s.time for s in snapshots], np.float64),
@@ -114,15 +114,15 @@ def table_of(description: Description, snapshots: Sequence[Snapshot], notes: tup
         column("age"),
         column("target"),
         list(known),
-        np.array(beside_of, np.int64),
+        np.array(condition_of, np.int64),
         {i: extra for i, s in enumerate(snapshots) if (extra := extra_of(s))},
         notes=notes,
     )
 
 
 def extra_of(snapshot: Snapshot) -> dict[str, object]:
-    """What a snapshot holds beside (`BESIDE`) that differs from the default."""
-    values = {field.name: (getattr(snapshot, field.name), field.default) for field in BESIDE}
+    """The optional fields of a snapshot that differ from their defaults."""
+    values = {field.name: (getattr(snapshot, field.name), field.default) for field in OPTIONAL}
     # an array is compared by what it is, not by its numbers
     return {n: v for n, (v, usual) in values.items() if v is not usual and (isinstance(v, np.ndarray) or v != usual)}
 

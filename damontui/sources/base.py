@@ -60,7 +60,7 @@ class Leading(Protocol):
 
 
 @runtime_checkable
-class Taking(Protocol):
+class TakesDamonStat(Protocol):
     """A source that may switch DAMON_STAT off for the time being, where the user says so."""
 
     take: bool

@@ -12,28 +12,33 @@ from pathlib import Path
 from typing import Literal
 
 from damontui import units
+from damontui.analysis.owners import name_of
 from damontui.errors import SourceError, UsageError
 from damontui.files import open_file
 from damontui.kernel import features, handback, procfs
 from damontui.kernel import process_files as files
-from damontui.kernel.damon_stat import DamonStat
+from damontui.kernel.cgroupfs import Groups
+from damontui.kernel.damon_stat import StatModule
 from damontui.kernel.root import Root, number, why
 from damontui.operations import masim
 from damontui.operations.scenes import SCENES
 from damontui.records.own import MAGIC
-from damontui.sources.choose import damon_is_free
+from damontui.sources.choose import CGROUP, damon_is_free
 
-Section = Literal["real", "machine", "kdamonds", "processes", "scenes", "files"]
+Section = Literal["real", "machine", "kdamonds", "groups", "processes", "scenes", "files"]
 SECTIONS: dict[Section, str] = {
     "real": "Real memory that can be watched here, now",
     "machine": "This machine's memory",
     "kdamonds": "Kdamonds of others, only watched",
+    "groups": "Control groups",
     "processes": "Processes",
     "scenes": "Synthetic memory",
     "files": "Records and masim configurations in this folder",
 }
 """In the order in which they are shown."""
 
+MOST_GROUPS = 1_000
+"""Control groups whose size is asked for: those of the upper levels."""
 MOST_FILES = 1_000
 """Files of a folder that are looked into: the newest."""
 
@@ -96,6 +101,7 @@ def catalog(root: Root, *, folder: str | Path = ".", program: str = "damontui") 
         stat,
         paddr,
         *_kdamonds(root, found, program),
+        *_groups(root),
         *processes,
         *_scenes(),
         *_files(Path(folder)),
@@ -177,7 +183,7 @@ def _searched(entry: Entry) -> str:
 def _stat(root: Root, found: features.Survey, program: str) -> tuple[Entry, bool]:
     entry = Entry("machine", "stat", "DAMON_STAT")
     obstacle = next((one for one in found.obstacles if one.target == "stat"), None)
-    module = DamonStat(root, program=program, pause=lambda _: None)
+    module = StatModule(root, program=program, pause=lambda _: None)
     try:
         module.check()
         state = module.state()
@@ -212,7 +218,7 @@ def _paddr(root: Root, found: features.Survey, stat_on: bool) -> Entry:
 
 
 def _kdamonds(root: Root, found: features.Survey, program: str) -> list[Entry]:
-    module = DamonStat(root, program=program, pause=lambda _: None)
+    module = StatModule(root, program=program, pause=lambda _: None)
     try:
         own = module.state().pid if module.present() else None
         running = procfs.find_kdamonds(root)
@@ -292,6 +298,21 @@ def _user(uid: int, users: dict[int, str]) -> str:
 
 
 # -- what needs no kernel
+
+
+def _groups(root: Root) -> list[Entry]:
+    """Those with memory, the largest first; none where there is no hierarchy of version 2."""
+    try:
+        groups = Groups.find(root)
+        paths = [path for path in groups.walk(MOST_GROUPS).paths.values() if path != "/"]
+    except SourceError:
+        return []
+    sizes = {path: size for path in paths if (size := groups.number(path, "memory.current"))}
+    found = []
+    for path, size in sorted(sizes.items(), key=lambda pair: (-pair[1], pair[0])):
+        said = f"{units.size(size)}, {files.printable(path)}"
+        found.append(Entry("groups", f"{CGROUP}{path}", files.printable(name_of(path)), said))
+    return found
 
 
 def _scenes() -> list[Entry]:

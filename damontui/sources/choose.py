@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from damontui import units
 from damontui.damon.attrs import Attrs, IntervalsGoal
@@ -31,8 +32,12 @@ from damontui.kernel.root import Root
 from damontui.sources.base import Source
 from damontui.sources.names import is_name, pids_of
 
+if TYPE_CHECKING:
+    from damontui.kernel.process_files import Around
+
 _log = logging.getLogger(__name__)
 
+CGROUP = "cgroup:"
 STAT = "sys/module/damon_stat/parameters"
 ADMIN = "sys/kernel/mm/damon/admin"
 DEFAULT_SCENE = "steady"
@@ -402,7 +407,7 @@ def _masim(word: str, options: Options) -> Source:
 
 
 def _paddr(word: str, options: Options) -> Source:
-    from damontui.sources.kdamond import OWN, physical_memory
+    from damontui.sources.own_kdamond import OWN, physical_memory
 
     return physical_memory(
         options.root(),
@@ -422,48 +427,58 @@ def _is_process(word: str) -> bool:
 def damon_is_free(root: Root) -> bool:
     """Whether a kdamond could be started now, as far as reading alone tells: root, and nobody else holds DAMON."""
     from damontui.kernel import damon_sysfs
-    from damontui.kernel.damon_stat import DamonStat
+    from damontui.kernel.damon_stat import StatModule
 
     if root.read_only or not root.writable(f"{damon_sysfs.ADMIN}/nr_kdamonds"):
         return False
     try:
-        stat = DamonStat(root)
+        stat = StatModule(root)
         busy = bool(root.read_int(f"{damon_sysfs.ADMIN}/nr_kdamonds")) or (stat.present() and stat.state().on)
         return not busy and not stat.holders()
     except SourceError:
         return False
 
 
-def _process(word: str, options: Options) -> Source:
+def _cgroup(word: str, options: Options) -> Source:
+    from damontui.sources.cgroup import GroupOfProcesses
+
+    group = GroupOfProcesses(options.root(), word.removeprefix(CGROUP))
+    everybody = replace(options, children=True)
+    return _process(",".join(map(str, group.pids)), everybody, word=word, around=group.around, title=group.title)
+
+
+def _process(pids: str, options: Options, *, word: str = "", around: Around | None = None, title: str = "") -> Source:
+    from damontui.kernel.process_files import descendants
     from damontui.sources.process import BUDGET, DEFAULTS, MAX_PAUSE, WINDOW, ProcessSource, parse_pids
 
-    root, pids = options.root(), parse_pids(word)
+    root, numbers = options.root(), parse_pids(pids)
+    more: dict[str, Any] = {"around": around or descendants, "title": title, "target": word or pids}
     if options.via == "damon" or (options.via is None and (options.take or damon_is_free(root))):
-        from damontui.sources.kdamond import OWN, processes
+        from damontui.sources.own_kdamond import OWN, processes
 
         # new mappings and children are looked for once a second, not once a minute
         base = replace(OWN, update_us=1_000_000)
         return processes(
             root,
-            pids,
+            numbers,
             options.attrs(base),
             children=options.children,
-            target=word,
             take=options.take,
             program=options.program,
             enabled=options.enabled,
+            **more,
         )
     return ProcessSource(
         root,
-        pids,
+        numbers,
         options.attrs(DEFAULTS),
         budget=BUDGET if options.budget is None else options.budget,
         max_pause=MAX_PAUSE if options.max_pause_us is None else options.max_pause_us / 1e6,
         window=WINDOW if options.window_us is None else options.window_us / 1e6,
         children=options.children,
-        target=word,
         program=options.program,
         enabled=options.enabled,
+        **more,
     )
 
 
@@ -472,13 +487,13 @@ def _name(word: str, options: Options) -> Source:
 
 
 def _kdamond(word: str, options: Options) -> Source:
-    from damontui.sources.watch import WatchSource
+    from damontui.sources.foreign_kdamond import ForeignKdamond
 
     number = word.partition(":")[2]
     if not number.isascii() or not number.isdigit():
         raise UsageError(f"target: {word!r} names no kdamond; write kdamond: and its PID, such as kdamond:123")
     _has_no_switch_of_ours(options, "somebody else's kdamond is only watched")
-    return WatchSource(options.root(), int(number), target=word, program=options.program)
+    return ForeignKdamond(options.root(), int(number), target=word, program=options.program)
 
 
 def _stream(word: str, options: Options) -> Source:
@@ -508,6 +523,12 @@ KINDS: list[Kind] = [
     Kind("stat", "the kernel's DAMON_STAT", lambda word: word == "stat", _stat),
     Kind("paddr", "physical memory, by an own kdamond", lambda word: word == "paddr", _paddr),
     Kind("PID[,PID…]", "processes: by an own kdamond where one may be started, else /proc", _is_process, _process),
+    Kind(
+        f"{CGROUP}PATH",
+        "a control group's processes, as they come and go: its path, a unit's name, part of a container's id",
+        lambda word: word.startswith(CGROUP),
+        _cgroup,
+    ),
     Kind("kdamond:PID", "somebody else's kdamond, only watched", lambda word: word.startswith("kdamond:"), _kdamond),
     Kind("demo[:SCENE]", "synthetic memory", lambda word: word == "demo" or word.startswith("demo:"), _demo),
     Kind("FILE.cfg", "a masim configuration, simulated", lambda word: word.endswith(".cfg"), _masim),

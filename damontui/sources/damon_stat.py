@@ -13,23 +13,19 @@ from types import TracebackType
 from typing import Self
 
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Description, Event, Interim, ModuleValues, Snapshot, State, Status, ints
+from damontui.damon.snapshot import Description, Event, Interim, ModuleValues, Status, ints
 from damontui.errors import SourceError
 from damontui.kernel import handback, procfs
-from damontui.kernel.damon_stat import PARAMETERS, REFRESH_S, DamonStat, ModuleState
+from damontui.kernel.damon_stat import PARAMETERS, REFRESH_S, ModuleState, StatModule
 from damontui.kernel.root import KernelError, Root
-from damontui.kernel.tracefs import Trace, TracedAggregation
+from damontui.kernel.trace_parser import TracedAggregation
 from damontui.sources.between import Between
 from damontui.sources.composition import Composition
-from damontui.sources.cost import KdamondCost
 from damontui.sources.intervals import LAG_S, Intervals, with_sample
 from damontui.sources.module_numbers import ModuleNumbers
-from damontui.sources.traced import Listener, TracedRun
+from damontui.sources.traced import CHECK_S, LONGEST_S, PAUSE_S, KernelSource, Listener, TracedRun
 
-_PAUSE_S = 0.1  # between two looks at an empty trace; a stop ends it at once
-_CHECK_S = 0.5  # between two looks at the switch
 _STRAYS = 64
-_LONGEST_S = 200.0  # 20 samples of at most 10 s
 _UNKNOWN = ModuleState(on=False, pid=-2)  # not looked at yet
 _GONE = ModuleState(on=False, pid=-3)
 _GUESSED = "the intervals are an estimate until the next tuning step, since"
@@ -41,7 +37,7 @@ FINER = (
 )
 
 
-class DamonStatSource:
+class DamonStatSource(KernelSource):
     """DAMON_STAT, watched and switched.
 
     Args:
@@ -65,28 +61,21 @@ class DamonStatSource:
         program: str = "",
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._root = root
-        self._target = target
-        self._clock = clock
-        self._wall = wall
+        program = program or _program()
+        super().__init__(root, target, "DAMON_STAT", clock=clock, wall=wall, pause=pause, program=program)
         self._reason = reason
-        self._pause = pause
-        self._program = program or _program()
-        self._module = DamonStat(root, program=self._program, pause=pause)
-        self._cost = KdamondCost(root, clock)
+        self._module = StatModule(root, program=program, pause=pause)
         self._numbers = ModuleNumbers(root, self._module, clock)
         self._between = Between(root, clock, wall)
         self._composition = Composition(root, clock=clock)
         self._entered = False
-        self._trace: Trace | None = None
-        self._without = ""
         self._description: Description | None = None
         self._look = False  # set by the switch's thread: look at the switch now
         self._asked: bool | None = None
 
     def __enter__(self) -> Self:
         self._module.check()
-        self._open_trace()
+        self._try_trace()
         self._composition.open()
         self._entered = True
         return self
@@ -113,13 +102,10 @@ class DamonStatSource:
             limits.append(FINER.format(self._program))
             if self._composition.reason:
                 limits.append(self._composition.reason)
-            self._description = Description(
-                target=self._target,
-                title="DAMON_STAT",
-                origin="kernel",
-                attrs=with_sample(Attrs(), self._numbers.told_sample_us() or Attrs().sample_us),
-                host=procfs.hostname(root),
-                kernel=procfs.kernel_release(root),
+            elif self._composition.no_owners:
+                limits.append(self._composition.no_owners)
+            self._description = self._about(
+                with_sample(Attrs(), self._numbers.told_sample_us() or Attrs().sample_us),
                 reason=self._reason,
                 notice=self._left_off(),
                 locked=locked,
@@ -143,7 +129,7 @@ class DamonStatSource:
             if old is not None:
                 handback.take_away_kdamond(self._root, old, self._pause)  # it would hold DAMON
             # another object than the watcher's: this is another thread
-            DamonStat(self._root, program=self._program, pause=self._pause).switch(on)
+            StatModule(self._root, program=self._program, pause=self._pause).switch(on)
             if old is not None:
                 handback.done(self._root)
         except BaseException:
@@ -152,10 +138,6 @@ class DamonStatSource:
         finally:
             self._look = True
 
-    def overhead(self) -> float:
-        """CPU seconds of the kdamond since we watch it."""
-        return self._cost.seconds()
-
     def snapshots(self, stop: threading.Event) -> Iterator[Event]:
         """See `Source`: follows the switch, whoever turns it; never ends by itself.
 
@@ -163,16 +145,16 @@ class DamonStatSource:
             SourceError: where the module's files stop to make sense, or the trace instance is taken away.
         """
         if self._trace is None and self._entered:
-            self._open_trace()  # tracefs may have been mounted since
+            self._try_trace()  # tracefs may have been mounted since
         listener = Listener(self._read, self._clock, targets=1)
         listener.forget(stop)
         state = _UNKNOWN
-        run: _Run | None = None
+        run: _StatRun | None = None
         strays: list[TracedAggregation] = []
         checked = float("-inf")
         while not stop.is_set():
             now = self._clock()
-            if self._look or now - checked >= _CHECK_S:
+            if self._look or now - checked >= CHECK_S:
                 self._look = False
                 checked = now
                 before, state = state, self._state()
@@ -201,7 +183,7 @@ class DamonStatSource:
                         yield event
                         self._between.restart()  # it takes the place of the news, which go on to be what is known
             if listener.quiet:
-                stop.wait(_PAUSE_S)
+                stop.wait(PAUSE_S)
 
     # The switch
 
@@ -237,7 +219,7 @@ class DamonStatSource:
             return ""
         return f"DAMON_STAT is off: {handback.KILLED}; {handback.remedy(self._program)}"
 
-    def _start(self, state: ModuleState, seen_off: bool) -> _Run:
+    def _start(self, state: ModuleState, seen_off: bool) -> _StatRun:
         age = procfs.age(self._root, state.pid) if state.pid is not None else None
         # younger than its first aggregation: none of them can have been missed
         fresh = seen_off or (age is not None and age < 0.8 * Attrs().aggr_us / 1e6)
@@ -247,14 +229,14 @@ class DamonStatSource:
         if self._trace is not None and state.pid is not None:
             self._trace.only(state.pid)
         now = self._clock()
-        return _Run(self, state.pid, fresh, now - age if age is not None else now if fresh else None)
+        return _StatRun(self, state.pid, fresh, now - age if age is not None else now if fresh else None)
 
     def _rest(self) -> None:
         self._cost.follow(None)
         if self._trace is not None:
             self._trace.only(None)  # the next kdamond's PID is not known yet
 
-    def _waiting(self, run: _Run) -> Status:
+    def _waiting(self, run: _StatRun) -> Status:
         now = self._clock()
         sample_us = Attrs().sample_us if run.whole else self._numbers.told_sample_us()
         if self._trace is None:
@@ -264,59 +246,27 @@ class DamonStatSource:
             # the file is the former run's; three aggregations to a step that doubles at most are longer than the next
             seconds = max(Attrs().aggr_us / 1e6, age)
         elif sample_us is None:
-            return self._status("waiting", f"first aggregation, at most {_LONGEST_S:.0f} s", now + _LONGEST_S)
+            return self._status("waiting", f"first aggregation, at most {LONGEST_S:.0f} s", now + LONGEST_S)
         else:
             seconds = with_sample(Attrs(), sample_us).aggr_us / 1e6
         run.expected = now + seconds
-        return self._status("waiting", f"first aggregation, at most {seconds:.3g} s", run.expected)
-
-    def _status(self, state: State, text: str, due: float | None = None) -> Status:
-        return Status(state=state, text=text, time=self._clock(), wall=self._wall(), due=due)
+        return self._first(seconds)
 
     # The regions
 
-    def _open_trace(self) -> None:
-        trace = Trace(self._root, pause=self._pause)
-        try:
-            trace.__enter__()
-        except SourceError as error:
-            self._without = str(error)
-            return
-        self._trace = trace
-        self._without = ""
-
-    def _close_trace(self) -> None:
-        trace, self._trace = self._trace, None
-        if trace is not None:
-            trace.close()
-
-    def _read(self) -> bytes:
-        if self._trace is None:
-            return b""
-        try:
-            return self._trace.read()
-        except SourceError:
-            self._close_trace()  # so that watching again makes a new one
-            raise
-
-    def _found(self, run: _Run, traced: TracedAggregation) -> Iterator[Event]:
+    def _found(self, run: _StatRun, traced: TracedAggregation) -> Iterator[Event]:
         """The events that a traced aggregation makes: itself, held back while its intervals are unknown."""
         # what is new now was counted in the aggregation that just ended
         run.module = self._numbers.read(now=run.last is None or _long(run))
         self._between.pass_over(run.module)
-        lost = ""
-        if not traced.complete and (run.whole or run.began is not None):
-            lost = f"{traced.lost} events lost" if traced.lost else "events lost"
-            if self._trace is not None and self._trace.enlarge():
-                lost += f", so the trace buffer was enlarged to {self._trace.buffer_kb} KiB a CPU"
-        found = run.take(traced, lost)
+        found = self._taken(run, traced)
         yield from (self._composition.of(one) for one in found)
         if not found and run.holding:
             yield self._status("waiting", f"one more aggregation, since {self._numbers.untold('its intervals')}")
 
     # The module's own numbers
 
-    def _news(self, run: _Run) -> Iterator[Interim]:
+    def _news(self, run: _StatRun) -> Iterator[Interim]:
         """What is known while an aggregation is under way, where that is news."""
         if self._trace is not None and run.last is not None and not _long(run):
             return  # whole aggregations come as often as the module computes
@@ -331,7 +281,7 @@ class DamonStatSource:
         if news is not None:
             yield news
 
-    def _numbers_alone(self, run: _Run) -> Iterator[Event]:
+    def _numbers_alone(self, run: _StatRun) -> Iterator[Event]:
         """Without a trace: the module's numbers where they changed, and every 5 s."""
         now = self._clock()
         values = self._numbers.read()
@@ -343,30 +293,15 @@ class DamonStatSource:
             return
         sample_us = (values.aggr_interval_us or 0) // Attrs().aggr_samples or Attrs().sample_us
         attrs = with_sample(Attrs(), sample_us)
-        nothing = ints([])
         began = run.last if run.last is not None else now - attrs.aggr_us / 1e6
-        run.shown = values
+        run.shown = run.module = values
         run.last = now
-        yield Snapshot(
-            time=now,
-            began=began,
-            wall=self._wall(),
-            attrs=attrs,
-            start=nothing,
-            end=nothing,
-            nr_accesses=nothing,
-            age=nothing,
-            target=nothing,
-            origin="kernel",
-            next_attrs=attrs,
-            module=values,
-            cpu=self._cost.share(),
-            note="; ".join(text for text in (f"no regions: {self._without}", self._numbers.trouble) if text),
-            watched=run.watched(now),
-        )
+        none = ints([])
+        notes = (f"no regions: {self._without}", self._numbers.trouble)
+        yield run.made(now, began, attrs, (none, none, none, none, none), notes)
 
 
-class _Run(TracedRun):
+class _StatRun(TracedRun):
     """DAMON_STAT from one switching on to the next: its kdamond and what is known of its intervals."""
 
     def __init__(self, source: DamonStatSource, pid: int | None, fresh: bool, born: float | None) -> None:

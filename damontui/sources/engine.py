@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from types import TracebackType
 from typing import Self
 
 import numpy as np
@@ -19,20 +17,12 @@ from damontui.damon.context import Context
 from damontui.damon.operations import BatchOperations, Operations
 from damontui.damon.snapshot import Description, Event, Origin, Snapshot, State, Status
 from damontui.kernel.readers import READERS
+from damontui.sources.live import Live, until_stopped
 
 MakeOperations = Callable[[np.random.Generator], Operations]
 
-_SLICE = 0.1
-"""Seconds waited at a time: a stop ends the wait at once, the switch within this."""
-_RECENT = 10.0
-"""Seconds over which the CPU share is averaged."""
 
-
-def _wait(stop: threading.Event, seconds: float) -> None:
-    stop.wait(seconds)
-
-
-class EngineSource:
+class EngineSource(Live):
     """Runs a context over an operations set; a `Source`.
 
     Where the operations set is a model (`BatchOperations`), time is the model's, from 0 on, ``speed`` seconds of it to
@@ -77,22 +67,14 @@ class EngineSource:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         cpu_clock: Callable[[], float] = READERS.thread_time,
-        wait: Callable[[threading.Event, float], object] = _wait,
+        wait: Callable[[threading.Event, float], object] = until_stopped,
     ) -> None:
+        super().__init__(enabled=enabled, clock=clock, wall=wall, cpu_clock=cpu_clock, wait=wait)
         self.lead = 0.0
         self._make = make_operations
         self._attrs = attrs
         self._seed = seed
         self._speed = speed
-        self._enabled = enabled
-        self._starts = 0  # grows with every turn of the switch, so that the iteration under way can tell
-        self._clock = clock
-        self._wall = wall
-        self._cpu_clock = cpu_clock
-        self._wait = wait
-        self._cpu = 0.0
-        self._mark = 0.0  # the reading of the CPU clock up to which self._cpu counts
-        self._spent: deque[tuple[float, float]] = deque()
         self._now = 0.0
         self._rested: float | None = None  # since when a model stands still, by our clock
         self._description = Description(
@@ -110,30 +92,6 @@ class EngineSource:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
-    def describe(self) -> Description:
-        """What this is and where."""
-        return self._description
-
-    @property
-    def enabled(self) -> bool:
-        """Whether monitoring is switched on."""
-        return self._enabled
-
-    @enabled.setter
-    def enabled(self, on: bool) -> None:
-        if on != self._enabled:
-            self._enabled = on
-            self._starts += 1
-
-    def overhead(self) -> float:
-        """CPU seconds that the engine's thread took so far, without what the consumer of its events did."""
-        return self._cpu
-
     def snapshots(self, stop: threading.Event) -> Iterator[Event]:
         """See `Source`. Ends within 0.1 s of the switch going off, at once when ``stop`` is set."""
         events = self._events(stop)
@@ -144,7 +102,7 @@ class EngineSource:
             except StopIteration:
                 return
             finally:
-                self._count_cpu()
+                self._charge()
             yield event
 
     # -- what a live source may want to know or do
@@ -164,15 +122,6 @@ class EngineSource:
         return "gone", "no target is left"
 
     # -- the loop
-
-    def _events(self, stop: threading.Event) -> Iterator[Event]:
-        while self._enabled and not stop.is_set():
-            start = self._starts
-            yield from self._start(stop, start)
-            if start == self._starts:
-                return  # stopped, or nothing left to watch
-        if not self._enabled:
-            yield Status("off", "switched off", self._now, self._wall())
 
     def _start(self, stop: threading.Event, start: int) -> Iterator[Event]:
         of_memory, of_context = (np.random.default_rng(part) for part in np.random.SeedSequence(self._seed).spawn(2))
@@ -263,27 +212,10 @@ class EngineSource:
         state, text = self.gone(operations)
         return Status(state, text, self._now, self._wall())
 
-    def _wait_until(self, due: float, stop: threading.Event, start: int) -> bool:
-        """Wait until the clock says ``due``; False where monitoring ends or starts afresh before that."""
-        while True:
-            if stop.is_set() or self._starts != start:
-                return False
-            left = due - self._clock()
-            if left <= 0:
-                return True
-            self._wait(stop, min(left, _SLICE))
-
-    def _count_cpu(self) -> None:
-        now = self._cpu_clock()
-        self._cpu += now - self._mark
-        self._mark = now
+    def _time(self) -> float:
+        return self._now
 
     def _share(self) -> float | None:
         """CPU share over the last seconds, None at first."""
-        self._count_cpu()
-        now, spent = self._clock(), self._spent
-        spent.append((now, self._cpu))
-        while len(spent) > 2 and now - spent[1][0] >= _RECENT:
-            spent.popleft()
-        elapsed = now - spent[0][0]
-        return (self._cpu - spent[0][1]) / elapsed if elapsed > 0 else None
+        self._charge()
+        return super()._share()

@@ -8,7 +8,7 @@ from dataclasses import replace
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import ModuleValues
 from damontui.errors import SourceError
-from damontui.kernel.damon_stat import PARAMETERS, REFRESH_S, DamonStat
+from damontui.kernel.damon_stat import PARAMETERS, REFRESH_S, StatModule
 from damontui.kernel.root import Root
 
 _VALUES_S = 1.0  # the module computes its numbers every 5 s
@@ -23,7 +23,7 @@ class ModuleNumbers:
         clock: seconds, monotonic.
     """
 
-    def __init__(self, root: Root, module: DamonStat, clock: Callable[[], float]) -> None:
+    def __init__(self, root: Root, module: StatModule, clock: Callable[[], float]) -> None:
         self.trouble = ""
         """Why numbers are missing that this kernel has, "" where none are."""
         self._root = root

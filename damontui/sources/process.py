@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from damontui import units
@@ -27,6 +25,7 @@ from damontui.kernel.root import Root
 from damontui.kernel.watch_lock import WatchLock
 from damontui.operations.counted import Moment, One, snapshots
 from damontui.operations.process import LIMITS, Processes, identify
+from damontui.sources.live import Live, until_stopped
 
 BUDGET = 0.02
 """Share of one CPU that observing may take."""
@@ -38,10 +37,6 @@ WINDOW = 120.0
 DEFAULTS = Attrs(sample_us=50_000, aggr_us=1_000_000, update_us=1_000_000, goal=None)
 """A snapshot a second; its sampling interval only says how fine ``nr_accesses`` is, in steps of 5 %."""
 
-_SLICE = 0.1
-"""Seconds waited at a time: a stop ends the wait at once, the switch within this."""
-_RECENT = 10.0
-"""Seconds over which the CPU share is averaged."""
 _BANK_S = 1.0
 """CPU time that was not needed is kept for this long: a whole second at the budget's share."""
 _FIXED_S = 0.003
@@ -129,11 +124,7 @@ class Cost:
         self.seconds += (seconds - self.seconds) / weight
 
 
-def _wait(stop: threading.Event, seconds: float) -> None:
-    stop.wait(seconds)
-
-
-class ProcessSource:
+class ProcessSource(Live):
     """One or several processes without DAMON and, for one's own, without root; a `Source`.
 
     Args:
@@ -144,6 +135,8 @@ class ProcessSource:
         max_pause: seconds that clearing the accessed bits may hold a process up, as far as can be predicted.
         window: the longest time that the working set is told for, seconds.
         children: whether children are followed as they come and go.
+        around: the processes that belong to those given, they among them; their children, where it is not said.
+        title: for the title bar; who the processes are, where left out.
         target: the word on the command line that leads here; the PIDs where left out.
         program: how to start this program, for remedies to copy.
         enabled: the switch at the start.
@@ -166,6 +159,8 @@ class ProcessSource:
         max_pause: float = MAX_PAUSE,
         window: float = WINDOW,
         children: bool = False,
+        around: files.Around = files.descendants,
+        title: str = "",
         target: str = "",
         program: str = "damontui",
         enabled: bool = True,
@@ -174,8 +169,9 @@ class ProcessSource:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         cpu_clock: Callable[[], float] = READERS.thread_time,
-        wait: Callable[[threading.Event, float], object] = _wait,
+        wait: Callable[[threading.Event, float], object] = until_stopped,
     ) -> None:
+        super().__init__(enabled=enabled, clock=clock, wall=wall, cpu_clock=cpu_clock, wait=wait)
         self._root = root
         self._pids = tuple(pids)
         self._who: tuple[files.Stat, ...] = ()
@@ -185,18 +181,14 @@ class ProcessSource:
         self._max_pause = max_pause
         self._window = window
         self._children = children
+        self._around = around
+        self._called = title
         self._program = program
-        self._enabled = enabled
-        self._starts = 0  # grows with every turn of the switch, so that the iteration under way can tell
         if locks is None and root.folder == Path("/"):
             locks = watch_lock.folder()
         self._locks = locks
-        self._clock, self._wall, self._cpu_clock, self._wait = clock, wall, cpu_clock, wait
         self.each: tuple[One, ...] = ()
         """The processes that the last snapshot is of, each with its own; may be read from any thread."""
-        self._cpu = 0.0
-        self._mark = 0.0
-        self._spent: deque[tuple[float, float]] = deque()
         self._description = Description(
             target=target or ",".join(map(str, self._pids)),
             title=self._title(),
@@ -215,44 +207,14 @@ class ProcessSource:
         self._description = replace(self._description, title=self._title())
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
-    def describe(self) -> Description:
-        """What this is and where."""
-        return self._description
-
-    @property
-    def enabled(self) -> bool:
-        """Whether monitoring is switched on."""
-        return self._enabled
-
-    @enabled.setter
-    def enabled(self, on: bool) -> None:
-        if on != self._enabled:
-            self._enabled = on
-            self._starts += 1
-
     @property
     def several(self) -> bool:
         """Whether more than one process was asked for, by their numbers or with children."""
         return self._children or len(self._pids) > 1
 
-    def overhead(self) -> float:
-        """CPU seconds that observing took so far."""
-        return self._cpu
-
     def snapshots(self, stop: threading.Event) -> Iterator[Event]:
         """See `Source`. Ends within 0.1 s of the switch going off, at once when ``stop`` is set."""
-        while self._enabled and not stop.is_set():
-            start = self._starts
-            yield from self._start(stop, start)
-            if start == self._starts:
-                return  # stopped, or nothing left to watch
-        if not self._enabled:
-            yield self._status("off", "switched off")
+        yield from self._events(stop)
 
     # -- what a subclass may want to know or do
 
@@ -411,6 +373,7 @@ class ProcessSource:
             window=self._window,
             max_pause=self._max_pause,
             children=self._children,
+            around=self._around,
             clock=self._clock,
             cpu_clock=self._cpu_clock,
             program=self._program,
@@ -419,35 +382,16 @@ class ProcessSource:
     def _status(self, state: State, text: str, due: float | None = None) -> Status:
         return Status(state, text, self._clock(), self._wall(), due)
 
-    def _wait_until(self, due: float, stop: threading.Event, start: int) -> bool:
-        """Wait until the clock says ``due``; False where monitoring ends or starts afresh before that."""
-        while True:
-            if stop.is_set() or self._starts != start:
-                return False
-            left = due - self._clock()
-            if left <= 0:
-                return True
-            self._wait(stop, min(left, _SLICE))
-
     def _settle(self, budget: Budget) -> float:
         """Charge what this thread has computed since it was asked last; CPU seconds."""
-        now = self._cpu_clock()
-        spent, self._mark = now - self._mark, now
-        self._cpu += spent
+        spent = self._charge()
         budget.pass_to(self._clock())
         budget.spend(spent)
         return spent
 
-    def _share(self) -> float | None:
-        """CPU share over the last seconds, None at first."""
-        now, spent = self._clock(), self._spent
-        spent.append((now, self._cpu))
-        while len(spent) > 2 and now - spent[1][0] >= _RECENT:
-            spent.popleft()
-        elapsed = now - spent[0][0]
-        return (self._cpu - spent[0][1]) / elapsed if elapsed > 0 else None
-
     def _title(self) -> str:
+        if self._called:
+            return self._called
         found = {who.pid: who for who in self._who}
         parts = []
         for pid in self._pids:
@@ -455,20 +399,3 @@ class ProcessSource:
             parts.append(f"{pid} ({who.comm})" if who is not None else str(pid))
         word = "process" if len(parts) == 1 else "processes"
         return f"{word} {', '.join(parts)}" + (" with children" if self._children else "")
-
-
-def available(root: Root, pid: int) -> str:
-    """Why that process cannot be watched this way, in one clause; "" where it can (nothing is cleared to find out)."""
-    who = files.stat(root, pid)
-    if who is None:
-        return "no such process"
-    if who.kernel_thread:
-        return "a thread of the kernel"
-    if who.ended:
-        return "a zombie"
-    if not root.exists(f"proc/{pid}/clear_refs"):
-        return "no clear_refs (CONFIG_PROC_PAGE_MONITOR)"
-    # smaps lets anybody open it as far as its mode goes; clear_refs is its owner's
-    if not root.writable(f"proc/{pid}/clear_refs"):
-        return f"belongs to {files.owner(root, pid) or 'another user'}"
-    return ""

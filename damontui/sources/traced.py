@@ -1,16 +1,27 @@
-"""From the trace of a kdamond to snapshots."""
+"""A kdamond as a source: what is the same whoever runs it, and the way from its trace to snapshots."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Ints, ModuleValues, Snapshot
+from damontui.damon.snapshot import Description, Ints, ModuleValues, Snapshot, State, Status
+from damontui.errors import SourceError
+from damontui.kernel import procfs
+from damontui.kernel.root import Root
 from damontui.kernel.trace_parser import TracedAggregation, TraceParser
+from damontui.kernel.tracefs import Trace
 from damontui.sources.cost import KdamondCost
 from damontui.sources.intervals import Intervals
 
+PAUSE_S = 0.1
+"""Between two looks at an empty trace; a stop ends it at once."""
+CHECK_S = 0.5
+"""Between two looks at whether the kdamond still runs."""
+LONGEST_S = 200.0
+"""20 samples of at most 10 s, as DAMON_STAT's longest aggregation."""
 _SILENCE_S = 0.5
 """An aggregation is printed in one go: begun and not gone on with for so long, it has lost its last lines."""
 
@@ -46,6 +57,107 @@ class Listener:
             self._heard = now
             return self._parser.feed(data)
         return self._parser.flush() if self._parser.pending and now - self._heard >= _SILENCE_S else []
+
+
+Regions = tuple[Ints, Ints, Ints, Ints, Ints]
+
+
+class KernelSource:
+    """What all kdamonds have in common, whoever runs them: a trace, a cost, clocks and words.
+
+    A source derives from it and is a policy: who starts and switches the kdamond, and whose intervals are in force.
+
+    Args:
+        root: where the kernel is.
+        target: the word on the command line that led here.
+        title: for the title bar.
+        clock: CLOCK_MONOTONIC in seconds, the trace's clock.
+        wall: seconds since 1970.
+        pause: waits that many seconds.
+        program: this program's command with its full path, for remedies.
+    """
+
+    def __init__(
+        self,
+        root: Root,
+        target: str,
+        title: str,
+        *,
+        clock: Callable[[], float],
+        wall: Callable[[], float],
+        pause: Callable[[float], None],
+        program: str,
+    ) -> None:
+        self._root = root
+        self._target = target
+        self._title = title
+        self._clock = clock
+        self._wall = wall
+        self._pause = pause
+        self._program = program
+        self._cost = KdamondCost(root, clock)
+        self._trace: Trace | None = None
+        self._without = ""
+        """Why there is no trace."""
+
+    def overhead(self) -> float:
+        """CPU seconds of the kdamond since it is watched."""
+        return self._cost.seconds()
+
+    def _about(self, attrs: Attrs, **more: Any) -> Description:
+        """The description, with what is the same of all."""
+        root = self._root
+        host, release = procfs.hostname(root), procfs.kernel_release(root)
+        return Description(self._target, self._title, "kernel", attrs, host=host, kernel=release, **more)
+
+    def _status(self, state: State, text: str, due: float | None = None) -> Status:
+        return Status(state=state, text=text, time=self._clock(), wall=self._wall(), due=due)
+
+    def _first(self, seconds: float) -> Status:
+        """The first aggregation is waited for, ``seconds`` at most."""
+        return self._status("waiting", f"first aggregation, at most {seconds:.3g} s", self._clock() + seconds)
+
+    # The trace
+
+    def _open_trace(self, pid: int | None = None) -> None:
+        """Open it, of one kdamond or of all. Raises `SourceError` where tracefs cannot be used."""
+        trace = Trace(self._root, pid=pid, pause=self._pause)
+        trace.__enter__()
+        self._trace = trace
+
+    def _try_trace(self) -> None:
+        """The same; where it cannot be used, that is known, and there is no trace."""
+        self._without = ""
+        try:
+            self._open_trace()
+        except SourceError as error:
+            self._without = str(error)
+
+    def _close_trace(self) -> None:
+        trace, self._trace = self._trace, None
+        if trace is not None:
+            trace.close()
+
+    def _read(self) -> bytes:
+        """What came through the trace; b"" where there is none. Raises `SourceError`, and has then let go of it."""
+        if self._trace is None:
+            return b""
+        try:
+            return self._trace.read()
+        except SourceError:
+            self._close_trace()  # so that watching again makes a new one
+            raise
+
+    def _taken(self, run: TracedRun, traced: TracedAggregation) -> list[Snapshot]:
+        """The snapshots of an aggregation; where events of it were lost, the buffer is enlarged, and that is said."""
+        lost = ""
+        if not traced.complete and (run.whole or run.began is not None):
+            lost = f"{traced.lost} events lost" if traced.lost else "events lost"
+            if self._trace is not None and self._trace.enlarge():
+                lost += f", so the trace buffer was enlarged to {self._trace.buffer_kb} KiB a CPU"
+            else:
+                lost += ", so regions are missing"
+        return run.take(traced, lost)
 
 
 Namer = Callable[[Ints, Ints, Ints], tuple[str, ...]]
@@ -120,12 +232,12 @@ class TracedRun:
         """Seconds for which the kdamond had watched at ``now``; None where its start is not known."""
         return None if self.born is None else max(0.0, now - self.born)
 
-    def take(self, traced: TracedAggregation, lost: str = "") -> list[Snapshot]:
+    def take(self, traced: TracedAggregation, lost: str) -> list[Snapshot]:
         """The snapshots that a traced aggregation makes: none while its intervals are not known, and then both.
 
         Args:
             traced: the next aggregation.
-            lost: what to say where it is not complete; a sentence of ours where empty.
+            lost: what to say where it is not complete.
         """
         first = self.last is None and self._held is None
         self.began = traced.time
@@ -167,28 +279,49 @@ class TracedRun:
         if traced.complete:
             self.total = int((traced.end - traced.start).sum())
             lost = ""
-        elif not lost:
-            lost = f"{traced.lost} events lost, so regions are missing"
-        return Snapshot(
-            time=traced.time,
-            began=began,
-            wall=self._wall() - (self._clock() - traced.time),
-            attrs=attrs,
-            start=traced.start,
-            end=traced.end,
-            nr_accesses=traced.nr_accesses,
-            age=age,
-            target=traced.target,
-            origin="kernel",
+        return self.made(
+            traced.time,
+            began,
+            attrs,
+            (traced.start, traced.end, traced.nr_accesses, age, traced.target),
+            (lost, *self.notes()),
             next_attrs=following,
             targets=self._identifiers(traced),
-            names=self._names(traced.start, traced.end, traced.target) if self._names is not None else (),
             complete=traced.complete,
             lost=traced.lost,
             until_tuning=until_tuning,
             tuned_here=self.tuned_here,
+        )
+
+    def made(
+        self, time: float, began: float, attrs: Attrs, regions: Regions, notes: Iterable[str], **more: Any
+    ) -> Snapshot:
+        """A snapshot of this kdamond.
+
+        Args:
+            time: when the aggregation ended, seconds of the trace's clock.
+            began: when it began.
+            attrs: in force while it was counted, and from then on where ``more`` says nothing else.
+            regions: start, end, nr_accesses, age and target, each int64 of shape ``(regions,)``.
+            notes: what to say beside it; empty ones are left out.
+            more: further fields.
+        """
+        start, end, nr_accesses, age, target = regions
+        return Snapshot(
+            **{"next_attrs": attrs} | more,
+            time=time,
+            began=began,
+            wall=self._wall() - (self._clock() - time),
+            attrs=attrs,
+            start=start,
+            end=end,
+            nr_accesses=nr_accesses,
+            age=age,
+            target=target,
+            origin="kernel",
+            names=self._names(start, end, target) if self._names is not None else (),
             module=self.module,
             cpu=self._cost.share(),
-            note="; ".join(text for text in (lost, *self.notes()) if text),
-            watched=self.watched(traced.time),
+            note="; ".join(text for text in notes if text),
+            watched=self.watched(time),
         )

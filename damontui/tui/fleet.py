@@ -118,6 +118,7 @@ class FleetApp(App[int]):
         self.questions = questions
         self.clock = clock
         self.seen = Seen(url, every=every, by=wish.by, ascii=ascii)
+        self.pane = FleetPane()
         self._came = clock()
         self._asked_trend: tuple[Wish, float] | None = None
         self.status = 0
@@ -127,7 +128,7 @@ class FleetApp(App[int]):
         return [*super().get_line_filters(), ShownFilter()]
 
     def compose(self) -> ComposeResult:
-        yield FleetPane()
+        yield self.pane
 
     def on_mount(self) -> None:
         if self.questions is not None:
@@ -210,8 +211,7 @@ class FleetApp(App[int]):
         self._show()
 
     def _show(self) -> None:
-        for pane in self.query(FleetPane):
-            pane.look(self.seen)
+        self.pane.look(self.seen)
 
     def _chosen_name(self) -> str:
         picture, seen = self.seen.picture, self.seen
@@ -318,7 +318,7 @@ class FleetApp(App[int]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While a filter is typed, keys are its letters."""
-        return self.seen.typing is None or action == "leave_now"
+        return self.seen.typing is None
 
     def on_key(self, event: events.Key) -> None:
         typing = self.seen.typing

@@ -113,9 +113,8 @@ def _notice(seen: Seen) -> Line:
         return ((f"  {seen.error}{kept}", "error"),)
     if seen.picture is None:
         return ()
-    if seen.picture.notes:
-        return ((f"  {'; '.join(seen.picture.notes)}", "warn"),)
-    return ((f"  {states_words(seen.picture)}", "label"),)
+    notes = "".join(f" · {one}" for one in seen.picture.notes)
+    return ((f"  {states_words(seen.picture)}", "label"), (notes, "warn"))
 
 
 def _percentiles(seen: Seen, picture: Picture, width: int, height: int) -> list[Line]:

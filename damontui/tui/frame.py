@@ -13,8 +13,8 @@ from damontui.errors import DamontuiError
 from damontui.history import History
 from damontui.tui.listing import Listing
 
-Mode = Literal["rate", "temperature", "idle"]
-"""What the heatmap's colour means."""
+Mode = Literal["rate", "temperature", "idle", "estimate"]
+"""What the heatmap's colour means; ``estimate`` is idle time as estimated, address by address."""
 
 WORTH_WAITING = 2.0
 """Seconds: of an aggregation that is shorter nobody asks when it is due."""
@@ -92,10 +92,17 @@ class Frame:
     """What is known of the aggregation under way, where the view is live; None where nothing is."""
     playing: bool = False
     """A record is being played: ``now`` moves on by itself."""
+    savings: bool = False
+    """What could be saved stands in the place of the idle times."""
     offer: str = ""
     """The first real memory that can be watched here: ``process 77, python3, 1.8 GiB``; "" where none is known."""
     recording: str = ""
     """How long and how much has been recorded; "" where nothing is."""
+
+    @property
+    def told_by(self) -> Estimate | None:
+        """The estimate, where idle memory is told by it; None where by the kernel's rule."""
+        return None if self.by_rule else self.estimate
 
     @property
     def record(self) -> bool:

@@ -10,13 +10,13 @@ from damontui.tui import palette
 from damontui.tui.palette import LEVELS, RGB
 
 # what a cell holds beside the levels 0 … LEVELS - 1
-GAP, EMPTY, PENDING, OFF = 250, 251, 252, 253
+GAP, EMPTY, PENDING, OFF, FREE = 250, 251, 252, 253, 254
 # a level plus one of these: where in the memory, or in the aggregation, it belongs is not known
 SOMEWHERE, SO_FAR = 64, 128
 TEXTURES = {SOMEWHERE: ("≈", "~"), SO_FAR: ("┊", "|")}
 """What is drawn over such a level, and in ASCII: somewhere in here; found so far by the aggregation under way."""
-_MARKS = {GAP: "· ", EMPTY: " ", PENDING: "┊ ", OFF: "× "}
-_ASCII_MARKS = {GAP: "' ", EMPTY: " ", PENDING: "| ", OFF: "x "}
+_MARKS = {GAP: "· ", EMPTY: " ", PENDING: "┊ ", OFF: "× ", FREE: "   ·"}
+_ASCII_MARKS = {GAP: "' ", EMPTY: " ", PENDING: "| ", OFF: "x ", FREE: "   ."}
 
 _MOST_RUNS = 10_000
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from textual.binding import Binding, BindingType
 
 from damontui.errors import UsageError
+from damontui.tui.explore import WISHES
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Key:
     Attributes:
         id: its name in a user's keymap.
         keys: default keys, comma separated, as Textual names them.
-        action: what is called on the app.
+        action: a wish that `Explorer.do` knows, else what is called on the app.
         label: in the line at the foot; "" keeps it out.
         help: on the help page; one that begins with ``…`` goes on in the row before it.
         group: the help page's heading.
@@ -29,6 +30,11 @@ class Key:
     label: str
     help: str
     group: str
+
+    @property
+    def call(self) -> str:
+        """The action as Textual is given it."""
+        return f"wish({self.action!r})" if self.action.partition("(")[0] in WISHES else self.action
 
 
 TABLE: tuple[Key, ...] = (
@@ -70,13 +76,14 @@ TABLE: tuple[Key, ...] = (
     Key("copy", "y", "copy", "", "copy what is under the cursor as text", "Memory"),
     Key("list", "l", "list", "list", "list the regions", "Memory"),
     Key("holders", "o", "holders", "", "who holds it: memory by name, the most idle first", "Memory"),
+    Key("owners", "O", "owners", "", "whose it is: control groups, by kind and idle time", "Memory"),
     Key("sort", "s", "sort", "", "sort the list by the next column", "Memory"),
     Key("reverse", "S", "reverse", "", "… , the other way round", "Memory"),
     Key("filter", "backslash", "filter", "", "list only some, such as heap, size>64M, idle>1m", "Memory"),
     Key("savings", "v", "savings", "savings", "what could be saved, or the idle times", "Savings"),
     Key("threshold_longer", "greater_than_sign", "threshold(1)", "", "idle counts after a longer time", "Savings"),
     Key("threshold_shorter", "less_than_sign", "threshold(-1)", "", "… , a shorter one", "Savings"),
-    Key("colour", "c", "colour", "colour", "what the colour means: access rate, temperature, idle age", "View"),
+    Key("colour", "c", "colour", "colour", "what the colour means: rate, temperature, idle age, estimate", "View"),
     Key("percentiles", "p,a", "percentiles", "percentiles", "11 idle time percentiles, or all 101", "View"),
     Key("rule", "K", "rule", "", "idle times as estimated, or by the kernel's own rule", "View"),
     Key("regions", "1", "maximise('regions')", "", "regions alone (again: all panes)", "Panes"),
@@ -139,6 +146,7 @@ VERBS: Mapping[str, str] = {
     "copy": "Copy what is under the cursor",
     "list": "List the regions",
     "holders": "List who holds memory",
+    "owners": "Show whose memory it is",
     "sort": "Sort the list by the next column",
     "reverse": "Reverse the list",
     "filter": "Filter the list",
@@ -206,7 +214,7 @@ _NAMES = {
 
 def bindings() -> list[BindingType]:
     """The table as Textual's bindings; each has its id, so that a keymap can move it."""
-    return [Binding(key.keys, key.action, key.label or key.help, id=key.id, show=bool(key.label)) for key in TABLE]
+    return [Binding(key.keys, key.call, key.label or key.help, id=key.id, show=bool(key.label)) for key in TABLE]
 
 
 def keymap(user: Mapping[str, str]) -> dict[str, str]:

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from damontui import units
 from damontui.analysis import savings
-from damontui.analysis.savings import Holder
+from damontui.analysis.estimate import Estimate
+from damontui.analysis.heatmap import Place, region_at
+from damontui.analysis.savings import NamedOwner
 from damontui.damon import metrics
 from damontui.damon.snapshot import Ints, Snapshot
 from damontui.errors import UsageError
@@ -137,11 +139,41 @@ def rows(snapshot: Snapshot, listing: Listing) -> Ints:
     return index[order[::-1] if listing.reverse else order]
 
 
-def holders(snapshot: Snapshot, listing: Listing, threshold: float) -> list[Holder]:
-    """The names listed, in their order."""
-    found = [one for one in savings.holders(snapshot, threshold) if listing.filter.fits(one.name)]
+def holders(snapshot: Snapshot, listing: Listing, threshold: float, known: Estimate | None = None) -> list[NamedOwner]:
+    """The names listed, in their order; what of theirs is idle by the estimate of that moment, where there is one."""
+    found = [one for one in savings.owners_by_name(snapshot, threshold, known) if listing.filter.fits(one.name)]
     if listing.holder_sort == "name":
         found.sort(key=lambda one: one.name.lower())
     else:
         found.sort(key=lambda one: -int(getattr(one, listing.holder_sort)))
     return found[::-1] if listing.reverse else found
+
+
+def order(snapshot: Snapshot, listing: Listing, threshold: float, known: Estimate | None = None) -> list[int]:
+    """Of each row listed its region, or the largest of its name."""
+    if listing.grouped:
+        return [one.largest for one in holders(snapshot, listing, threshold, known)]
+    return [int(region) for region in rows(snapshot, listing)]
+
+
+def selected(snapshot: Snapshot, listing: Listing, order: list[int], cursor: Place | None) -> int | None:
+    """The row that the cursor is in; None where it is in none."""
+    region = None if cursor is None else region_at(snapshot, cursor)
+    if region is None:
+        return None
+    if listing.grouped:
+        if not snapshot.names:
+            same = [row for row, one in enumerate(order) if snapshot.target[one] == snapshot.target[region]]
+            return same[0] if same else None
+        name = snapshot.names[region]
+        return next((row for row, one in enumerate(order) if snapshot.names[one] == name), None)
+    return order.index(region) if region in order else None
+
+
+def moved(snapshot: Snapshot, listing: Listing, order: list[int], cursor: Place | None, by: int) -> int | None:
+    """The region some rows further down; the first where the cursor is in none, None where nothing is listed."""
+    if not order:
+        return None
+    here = selected(snapshot, listing, order, cursor)
+    row = 0 if here is None else max(0, min(here + by, len(order) - 1))
+    return order[row]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from damontui.analysis import timeline
 from damontui.damon.snapshot import Snapshot
 from damontui.history import History
 
@@ -108,23 +109,9 @@ class Series:
         """
         if columns <= 0:
             return []
-        slot = span / columns
-        last = np.floor(until / slot)
-        if last * slot >= until:  # a slot is (begin, end]
-            last -= 1
-        edges = (last - columns + 1 + np.arange(columns + 1)) * slot
         rows = self._rows[: self._count]
         rows = rows[: int(np.searchsorted(rows[:, 1], until, side="right"))]
-        index = np.searchsorted(rows[:, 1], edges, side="right")
-        out = np.full(columns, np.nan)
-        if not len(rows):
-            return out.tolist()
-        total = np.concatenate(([0.0], np.cumsum(np.nan_to_num(rows[:, 2]))))
-        known = np.concatenate(([0], np.cumsum(~np.isnan(rows[:, 2]))))
-        number = known[index[1:]] - known[index[:-1]]
-        filled = number > 0
-        out[filled] = (total[index[1:]] - total[index[:-1]])[filled] / number[filled]
-        following = np.minimum(index[1:], len(rows) - 1)
-        covered = ~filled & (index[1:] < len(rows)) & (rows[following, 0] < edges[1:])
-        out[covered] = rows[following, 2][covered]
-        return out.tolist()
+        found: list[float] = timeline.means(
+            rows[:, 0], rows[:, 1], rows[:, 2], timeline.slots(until, span, columns)
+        ).tolist()
+        return found

@@ -312,9 +312,9 @@ def test_columns_added_one_by_one_are_those_drawn_at_once(data: st.DataObject) -
     for one in made:
         past.snapshots.append(one)
         if data.draw(st.booleans()):
-            stop = raster.index_of(one.time) + 1 - data.draw(st.sampled_from([0, 0, 0, 3, 9]))
+            stop = math.floor(one.time / raster.column) + 1 - data.draw(st.sampled_from([0, 0, 0, 3, 9]))
             raster.update(past, stop - 8, stop)
-    stop = raster.index_of(time) + 1
+    stop = math.floor(time / raster.column) + 1
     raster.update(past, stop - 8, stop)
     whole = Raster(axis, 0.75, hottest=hottest)
     whole.update(past, stop - 8, stop)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from damontui.analysis.estimate import LAG, Estimate, past, smoothed
+from damontui.analysis.estimate import LAG, Estimate, Estimator, past, smoothed
 from damontui.analysis.hindsight import MARKS, Hindsight, hindsight
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Snapshot
@@ -137,3 +138,20 @@ def test_smoothing_says_of_every_moment_what_hindsight_does(burst: list[Snapshot
     seldom = [estimate.time for _, estimate in smoothed(burst, every=7.0)]
     assert (np.diff(seldom) >= 7.0).all()
     assert list(smoothed([replace(burst[0], complete=False, lost=1)])) == []
+
+
+def test_a_mark_is_small_and_goes_on_over_a_gap_as_if_nothing_was_left_out(burst: list[Snapshot]) -> None:
+    snapshots = [replace(one, lost=3) if index == 100 else one for index, one in enumerate(burst)]
+    for many in (90, 105, 130):
+        estimator = Estimator()
+        for one in snapshots[:many]:
+            estimator.add(one)
+        mark = estimator.settled()
+        assert mark.until < estimator.until
+        # right after the gap there is hardly a window that could be left out
+        assert len(pickle.dumps(mark)) < (1.0 if many == 105 else 0.3) * len(pickle.dumps(estimator))
+        for one in snapshots:
+            mark.add(one)  # what it knows already it leaves out
+        whole = past(snapshots)
+        assert mark.estimate().watched_s == whole.watched_s
+        assert mark.estimate().idle(10).found == pytest.approx(whole.idle(10).found, abs=0.02 * whole.total_bytes)

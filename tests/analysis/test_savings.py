@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from damontui.analysis import savings
-from damontui.analysis.savings import THRESHOLDS, Estimate, Ledger
+from damontui.analysis import heatmap, savings
+from damontui.analysis.estimate import as_snapshot, past
+from damontui.analysis.savings import THRESHOLDS, Estimate, Learned, Ledger
 from damontui.damon import metrics
-from damontui.damon.snapshot import Measured, Snapshot, Truth, ints
+from damontui.damon.attrs import Attrs
+from damontui.damon.snapshot import FRAME_KINDS, Frames, Measured, Snapshot, Truth, ints
 from damontui.history import History
+from damontui.operations.scenes import scene
 from damontui.sources.choose import Options, choose
 from tests import make
+from tests.bench.accuracy import moments
 from tests.make import GIB, MIB
 
+FAST = Attrs(20_000, 400_000)
 ROWS = [(0, GIB, 20, 9), (GIB, 2 * GIB, 5, 0), (2 * GIB, 4 * GIB, 0, 59), (4 * GIB, 5 * GIB, 0, 5)]
 
 
@@ -37,7 +44,7 @@ def test_what_was_just_seen_idle_counts_for_nothing_sure() -> None:
 
 def test_nothing_is_nothing() -> None:
     assert savings.idle(make.snapshot([]), 1) == Estimate(0, 0, 0)
-    assert savings.holders(make.snapshot([]), 1) == []
+    assert savings.owners_by_name(make.snapshot([]), 1) == []
     ledger = Ledger()
     assert ledger.saving(60, 0, 100) is None
     assert ledger.accessed(0, 100) == ()
@@ -82,8 +89,6 @@ def test_the_true_share_comes_from_the_percentiles(seconds: float, share: float)
 
 
 def test_percentiles_over_time_are_weighted_by_how_long_a_value_held() -> None:
-    import numpy as np
-
     values, lengths = np.array([5.0, 1.0, 3.0]), np.array([1.0, 8.0, 1.0])
     assert savings.over_time(values, lengths, (0, 50, 80, 90, 100)) == (1, 1, 1, 3, 5)
 
@@ -192,7 +197,7 @@ def test_holders_sum_to_everything_and_the_largest_idle_comes_first() -> None:
         [(0, GIB, 0, 99), (GIB, GIB + MIB, 20, 3), (2 * GIB, 4 * GIB, 0, 5), (4 * GIB, 5 * GIB, 3, 0)],
         names=("[heap]", "[heap]", "libc.so.6", "[heap]"),
     )
-    heap, libc = savings.holders(shown, 60)
+    heap, libc = savings.owners_by_name(shown, 60)
     assert (heap.name, heap.regions, heap.bytes, heap.idle, heap.used) == (
         "[heap]",
         3,
@@ -202,13 +207,21 @@ def test_holders_sum_to_everything_and_the_largest_idle_comes_first() -> None:
     )
     assert (libc.name, libc.idle, libc.used, libc.largest) == ("libc.so.6", 0, 0, 2)
     assert heap.largest in (0, 3)
-    assert [one.name for one in savings.holders(shown, 1)] == ["libc.so.6", "[heap]"]
+    assert [one.name for one in savings.owners_by_name(shown, 1)] == ["libc.so.6", "[heap]"]
+
+
+def test_idle_memory_of_names_is_by_the_estimate_where_there_is_one() -> None:
+    rows = [(0, GIB, 0, 0), (GIB, 2 * GIB, 9, 0), (2 * GIB, 4 * GIB, 0, 0)]
+    made = [make.snapshot(rows, t + 1.0, names=("[heap]", "[heap]", "libc.so.6")) for t in range(90)]
+    libc, heap = savings.owners_by_name(made[-1], 60, past(made))
+    assert (libc.name, libc.idle, heap.name, heap.idle) == ("libc.so.6", 2 * GIB, "[heap]", GIB)
+    assert [one.idle for one in savings.owners_by_name(made[-1], 60)] == [0, 0]  # each age begins anew
 
 
 def test_what_has_no_name_is_held_by_its_target() -> None:
     shown = make.snapshot([(0, GIB, 0, 9), (0, 2 * GIB, 0, 9)], target=[0, 1], targets=(11, 22))
-    assert [one.name for one in savings.holders(shown, 1)] == ["target 22", "target 11"]
-    assert [one.name for one in savings.holders(make.snapshot(ROWS), 1)] == [""]
+    assert [one.name for one in savings.owners_by_name(shown, 1)] == ["target 22", "target 11"]
+    assert [one.name for one in savings.owners_by_name(make.snapshot(ROWS), 1)] == [""]
 
 
 @pytest.mark.parametrize("name", ["steady", "stairs", "zigzag"])
@@ -229,6 +242,138 @@ def test_the_truth_of_synthetic_memory_is_within_the_bar(name: str) -> None:
                 break
     assert len(inside) > 100
     assert sum(inside) / len(inside) >= 0.95
+
+
+@pytest.mark.parametrize("name", ["steady", "server"])
+def test_the_estimates_ledger_is_nearer_to_the_truth_and_its_bar_is_narrower(name: str) -> None:
+    run = list(moments(scene(name, 5), 5, Attrs(), 150.0))
+    history = kept([one.snapshot for one in run])
+    learned, rule = Learned(history), Ledger()
+    learned.update(history)
+    rule.update(history)
+    assert len(learned) <= 150
+    ours, kernels = (one.saving(60, 100, 150, percentile=50) for one in (learned, rule))
+    assert ours is not None
+    assert kernels is not None
+    late = [one for one in run if one.snapshot.time > 100]
+    true = sorted(one.share(60) * ours.total for one in late)[len(late) // 2]
+    assert abs(ours.saved - true) < 0.5 * abs(kernels.saved - true)
+    assert ours.least - 0.01 * ours.total <= true <= ours.most + 0.01 * ours.total
+    assert ours.most - ours.least < 0.6 * (kernels.most - kernels.least)
+    assert learned.saving(300, 100, 150) is None
+    assert learned.used_within(300, 100, 150) == ()
+    shares = learned.idle_columns(60, 150, 150, 15)
+    assert all(math.isnan(one) for one in shares[:5])  # not watched for a minute yet
+    assert shares[-1] == pytest.approx(true / ours.total, abs=0.06)
+
+
+def test_a_ledger_that_goes_on_is_as_one_that_begins_late() -> None:
+    made = [one.snapshot for one in moments(scene("burst", 5), 5, Attrs(), 60.0)]
+    history = History()
+    grown = Learned(history)
+    for one in made:
+        history.append(one)
+        grown.update(history)
+    late = Learned(history)
+    late.update(history)
+    for threshold in (1, 10, 30):
+        one, other = grown.saving(threshold, 20, 60), late.saving(threshold, 20, 60)
+        assert one is not None
+        assert other is not None
+        assert one == other
+    history.clear()
+    grown.update(history)
+    assert len(grown) == 0
+    assert grown.saving(1, 0, 60) is None
+
+
+def test_the_newest_moment_is_asked_for_once_a_second_and_a_flood_is_a_gap() -> None:
+    made = [make.snapshot([(0, GIB, t % 3, 0), (GIB, 2 * GIB, 0, 0)], 0.4 * (t + 1), attrs=FAST) for t in range(200)]
+    history = kept(made[:100])
+    learned = Learned(history)
+    first = learned.about(None, 1_000)
+    assert first is not None
+    assert first.watched_s == pytest.approx(40)
+    history.append(made[100])
+    assert learned.about(None, 1_000) is first
+    for one in made[101:]:
+        history.append(one)
+    after = learned.about(None, 20)
+    assert after is not None
+    assert after.time == made[-1].time
+    assert after.watched_s == pytest.approx(8, abs=0.41)
+    then = learned.about(made[50].time, 20)
+    assert then is not None
+    assert then.time == made[50].time
+
+
+def test_what_is_known_of_the_past_can_be_drawn_and_is_corrected() -> None:
+    made = [one.snapshot for one in moments(scene("steady", 5), 5, Attrs(), 60.0)]
+    history = kept(made[: len(made) // 2])
+    learned = Learned(history)
+    learned.update(history)
+    assert learned.settled < history.last.time  # type: ignore[union-attr]
+    found = list(learned.walk(-math.inf, math.inf))
+    assert [one.time for one in found] == sorted({one.time for one in found})
+    assert found[-1].time >= made[len(made) // 2 - 1].time - 1
+    assert all(b.began >= a.time - 1e-9 for a, b in itertools.pairwise(found))
+    axis = heatmap.make_axis(heatmap.extent(made[-1], heatmap.stride_for(1)), 48, stride=heatmap.stride_for(1))
+    raster = heatmap.Raster(axis, 2.0, "idle")
+    raster.update(learned, 0, 40)
+    for one in made[len(made) // 2 :]:
+        history.append(one)
+    before = learned.settled
+    learned.update(history)
+    raster.forget(before)
+    raster.update(learned, 0, 40)
+    fresh = heatmap.Raster(axis, 2.0, "idle")
+    fresh.update(learned, 0, 40)
+    # what was drawn while it could still be corrected is as if it was drawn now
+    kept_, anew = raster.values(0, 29), fresh.values(0, 29)
+    assert np.array_equal(np.isnan(kept_), np.isnan(anew))
+    assert np.nanmax(np.abs(kept_ - anew)) < 3.0
+    assert np.nanmin(anew[-1]) < -40
+    assert np.nanmax(anew[-1]) > -20
+    history.clear()
+    learned.update(history)
+    assert list(learned.walk(-math.inf, math.inf)) == []
+
+
+def test_pictures_of_the_past_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(savings, "PIECES_KEPT", 100)
+    history = kept(make.steady(200))
+    learned = Learned(history)
+    learned.update(history)
+    assert sum(len(one) for one in learned.walk(-math.inf, learned.settled)) <= 100
+    assert len(list(learned.walk(-math.inf, math.inf, 3))) <= 3
+
+
+def test_what_is_free_or_not_known_is_not_drawn() -> None:
+    counts = np.zeros((2, len(FRAME_KINDS)), np.int64)
+    counts[0, FRAME_KINDS.index("free")] = 900
+    counts[1, FRAME_KINDS.index("anon")] = 100
+    frames = Frames(counts, ints([0, 0]), ints([0, 0]))
+    rows = [(0, 9 * GIB, 0, 0), (9 * GIB, 10 * GIB, 9, 0)]
+    made = [make.snapshot(rows, t + 1.0, frames=frames) for t in range(20)]
+    drawn = as_snapshot(past(made), made[-1], 19.0)
+    assert drawn.start.tolist() == [9 * GIB]
+    assert heatmap.values_of(drawn, "idle").tolist() == pytest.approx([20.0])
+    assert (drawn.time, drawn.began) == (20.0, 19.0)
+    seen = [replace(one, frames=None) for one in made]
+    both = as_snapshot(past(seen), seen[-1], 19.0)
+    assert heatmap.values_of(both, "idle").tolist() == pytest.approx([-20.0, 20.0])
+
+
+def test_idle_for_longer_than_it_was_watched_is_not_known() -> None:
+    shown = make.snapshot([(0, GIB, 0, 4), (GIB, 2 * GIB, 9, 4)], 5.0, watched=5.0)
+    known = past([replace(shown, time=t + 1.0, began=float(t)) for t in range(5)])
+    assert savings.known_idle(shown, 60, known) is None
+    assert savings.known_idle(shown, 60) is None
+    found = savings.known_idle(shown, 5, known)
+    assert found is not None
+    assert found.found == GIB
+    assert savings.known_idle(shown, 5) == savings.idle(shown, 5)
+    assert savings.known_idle(counted(), 60) is None
 
 
 # --- counted bytes --------------------------------------------------------------------------------------------------
@@ -271,17 +416,17 @@ def test_the_ledger_does_not_take_what_was_not_watched_for_nothing() -> None:
 
 
 def test_owners_of_counted_bytes_are_exact() -> None:
-    heap, data = savings.holders(counted(), 10)
+    heap, data = savings.owners_by_name(counted(), 10)
     assert (heap.name, heap.bytes, heap.idle, heap.used) == ("[heap]", 400 * MIB, 200 * MIB, 80 * MIB)
     assert (data.name, data.bytes, data.idle, data.used) == ("data", 24 * MIB, 12 * MIB, 12 * MIB)
-    assert [one.idle for one in savings.holders(counted(), 60)] == [0, 0]
+    assert [one.idle for one in savings.owners_by_name(counted(), 60)] == [0, 0]
 
 
 def test_owners_by_kind() -> None:
     anonymous, files = savings.by_kind(counted(), 10)
     # half of the file's mapping is idle, so half of what of it is anonymous
-    assert anonymous == savings.Holder("anonymous", 2, 408 * MIB, 204 * MIB, 84 * MIB, 0)
-    assert files == savings.Holder("files", 1, 16 * MIB, 8 * MIB, 8 * MIB, 1)
+    assert anonymous == savings.NamedOwner("anonymous", 2, 408 * MIB, 204 * MIB, 84 * MIB, 0)
+    assert files == savings.NamedOwner("files", 1, 16 * MIB, 8 * MIB, 8 * MIB, 1)
     assert savings.by_kind(make.snapshot(ROWS), 10) == []
 
 
@@ -289,4 +434,4 @@ def test_what_is_not_in_memory_is_not_idle() -> None:
     rows = [(0, GIB, 20, 9), (2 * GIB, 3 * GIB, 0, 59)]
     shown = make.snapshot(rows, resident=ints([GIB, 300 * MIB]))
     assert savings.idle(shown, 60).found == 300 * MIB
-    assert [one.idle for one in savings.holders(shown, 60)] == [300 * MIB]
+    assert [one.idle for one in savings.owners_by_name(shown, 60)] == [300 * MIB]

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-BENCHES = ("engine", "screen", "trace", "update", "records", "process", "accuracy", "export", "fleet")
+BENCHES = ("engine", "screen", "trace", "update", "records", "process", "accuracy", "owners", "export", "fleet")
 # below made-up trees writing is allowed, never on the machine itself
 os.environ.update(DAMONTUI_MADE_UP_KERNEL="1", DAMONTUI_READ_ONLY="1")
 

@@ -168,6 +168,7 @@ def _feed(rate: float, past: int) -> None:
     from damontui.damon.attrs import Attrs
     from damontui.damon.snapshot import Description, Event, Status
     from damontui.monitor import Monitor
+    from damontui.session.session import Session
     from damontui.tui.app import DamontuiApp
     from tests import make
 
@@ -227,7 +228,7 @@ def _feed(rate: float, past: int) -> None:
         def overhead(self) -> float:
             return 0.0
 
-    DamontuiApp(Monitor(Feeder())).run()
+    DamontuiApp(Session(Monitor(Feeder()))).run()
 
 
 def _empty() -> None:

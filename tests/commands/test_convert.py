@@ -11,6 +11,7 @@ import pytest
 
 from damontui import cli
 from damontui.records import files
+from tests import make
 
 DATA = Path(__file__).parents[1] / "data" / "damo-vaddr"
 
@@ -35,7 +36,7 @@ def test_there_and_back_through_every_format(damon: Path, tmp_path: Path, capsys
         assert convert(capsys, one, other) == (0, "")
         assert other.stat().st_mode & 0o777 == 0o600
     assert [files.sniff(path) for path in chain[1:]] == ["damontui", "json", "json-compressed", "damontui"]
-    assert files.same(files.read(damon), files.read(chain[-1]))
+    assert make.same_records(files.read(damon), files.read(chain[-1]))
     assert convert(capsys, damon, tmp_path / "e.trace") == (0, "")
     assert (tmp_path / "e.trace.kdamonds").exists()
     assert convert(capsys, tmp_path / "e.trace", tmp_path / "f.json")[0] == 0
@@ -144,7 +145,7 @@ def test_intervals_for_a_record_that_has_none(damon: Path, tmp_path: Path, capsy
     assert status == 0
     assert "--sample and --aggr" in said
     assert convert(capsys, old, tmp_path / "with.json", "--sample", "20ms", "--aggr", "400ms") == (0, "")
-    assert files.read(tmp_path / "with.json").beside[0].attrs.aggr_us == 400_000
+    assert files.read(tmp_path / "with.json").conditions[0].attrs.aggr_us == 400_000
 
 
 @pytest.mark.parametrize("words", [["nothing.data", "out.json"], ["README", "out.json"]])

@@ -22,8 +22,9 @@ import pytest
 from damontui import cli
 from damontui.commands import scrape
 from damontui.commands.export import unit
-from damontui.commands.scrape import Exporter, Newest, Server, TextFile, is_loopback, parse_address
-from damontui.damon.snapshot import Snapshot
+from damontui.commands.listening import is_loopback, parse_address
+from damontui.commands.scrape import Exporter, Newest, Server, TextFile
+from damontui.damon.snapshot import Description, Snapshot
 from damontui.errors import SourceError, UsageError
 from damontui.output import metrics
 from damontui.output.metrics import Reading
@@ -143,6 +144,30 @@ def test_a_source_that_fails_is_counted_said_once_and_tried_again(tmp_path: Path
     assert "tried again every 5 s" in said[0]
     assert readings[-1].errors >= 4
     assert readings[-1].enabled
+
+
+def test_the_largest_control_groups(tmp_path: Path) -> None:
+    from tests.analysis.test_owners import machine
+
+    snapshot = replace(machine(), wall=make.WALL)
+
+    class One:
+        enabled = True
+
+        def describe(self) -> Description:
+            return make.description()
+
+        def overhead(self) -> float:
+            return 0.0
+
+        def snapshots(self, stop: threading.Event) -> Iterator[Snapshot]:
+            yield snapshot
+
+    readings: list[Reading] = []
+    for groups in (0, 1):
+        Exporter(One(), readings.append, lambda _: None, groups=groups).run(threading.Event())  # type: ignore[arg-type]
+        assert len(readings[-1].groups) == groups
+    assert b"damon_cgroup_memory_bytes{" in metrics.text(readings[-1])
 
 
 # -- who asks
@@ -377,6 +402,7 @@ def test_the_library_is_missing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         (["--textfile", "/nonexistent/a.prom"], "no such file or directory"),
         (["--textfile", "a.txt"], ".prom"),
         (["-", "--listen", "0"], "through a pipe"),
+        (["--cgroups", "5000"], "at most 200"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

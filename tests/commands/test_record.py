@@ -13,6 +13,7 @@ import pytest
 from damontui import cli
 from damontui.records import files
 from damontui.records.own import Record
+from tests import make
 from tests.test_cli import FAKE, SIGNALS, TIMEOUT, in_terminal, run, wait_for
 
 FAST = ["demo", "--seed", "1", "--speed", "max"]
@@ -147,7 +148,7 @@ def test_the_end_of_the_target_is_the_end(tmp_path: Path) -> None:
     assert run("record", *FAST, "--for", "3s", "-o", str(path)).returncode == 0
     done = run("record", str(path), "--speed", "max", "-o", str(again))
     assert done.returncode == 0
-    assert files.same(files.read(path), files.read(again))
+    assert make.same_records(files.read(path), files.read(again))
 
 
 def test_progress_on_a_terminal(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from damontui.analysis import counted
 from damontui.damon.fields import REGIONS, Fact, Field, arrays_of, fields_of, joined, lists, seal
-from damontui.damon.snapshot import BESIDE, Ints, Snapshot, ints
+from damontui.damon.snapshot import OPTIONAL, Ints, Snapshot, ints
 from damontui.packing import Tables, _Apart, _Together
 from damontui.records.damo import _LEFT_OUT
 from damontui.records.fields import plain, value_of
@@ -175,8 +175,8 @@ def test_each_field_of_a_snapshot_can_be_carried() -> None:
     """A key in JSON names one field only, and damo's formats have a place for each, or say that they have not."""
     keys = [field.fact.key for field in fields_of(Snapshot) if field.fact.key]
     assert len(keys) == len(set(keys))
-    assert {field.name for field in BESIDE} == set(_LEFT_OUT) | {"lost", "until_tuning", "tuned_here"}
+    assert {field.name for field in OPTIONAL} == set(_LEFT_OUT) | {"lost", "until_tuning", "tuned_here"}
     whole: Any = make.snapshot([(0, 4096, 1, 1)])
     assert all(
-        getattr(whole, field.name) == field.default for field in BESIDE if field.name not in ("until_tuning", "cpu")
+        getattr(whole, field.name) == field.default for field in OPTIONAL if field.name not in ("until_tuning", "cpu")
     )

@@ -331,14 +331,16 @@ async def _on_screen(path: Path, keys: list[str], folder: Path) -> str:
     from damontui.errors import DamontuiError
     from damontui.history import History
     from damontui.monitor import Monitor
+    from damontui.session.session import Session
     from damontui.sources.active import ActiveSource
     from damontui.sources.choose import Options, choose
-    from damontui.tui.app import DamontuiApp, ScreenOptions
+    from damontui.tui.app import DamontuiApp
+    from damontui.tui.options import ScreenOptions
 
     try:
         with ActiveSource(choose(str(path), Options(speed=float("inf")))) as active:
             options = ScreenOptions(screenshots=str(folder / "shots"))
-            app = DamontuiApp(Monitor(active.source, History()), options=options, active=active)
+            app = DamontuiApp(Session(Monitor(active.source, History()), active=active), options=options)
             async with app.run_test(size=(100, 30)) as pilot:
                 await pilot.pause()
                 for key in keys:

@@ -19,8 +19,8 @@ from damontui.kernel.damon_sysfs import SysfsTarget
 from damontui.kernel.features import survey
 from damontui.output.doctor import doctor_object, report, terminal
 from damontui.sources.catalog import catalog
-from damontui.sources.kdamond import KdamondSource
-from damontui.sources.watch import WatchSource
+from damontui.sources.foreign_kdamond import ForeignKdamond
+from damontui.sources.own_kdamond import OwnKdamond
 from tests.fake_kernel import ADMIN, PARAMETERS, TRACING, Stop
 from tests.fake_sysfs import FakeSysfs
 
@@ -30,7 +30,7 @@ KILLED = 77_777
 
 def run(kernel: FakeSysfs) -> Iterator[object]:
     """A run that has taken DAMON_STAT, as far as its first event."""
-    source = KdamondSource(
+    source = OwnKdamond(
         kernel.root,
         "paddr",
         lambda: (SysfsTarget(ranges=((4096, 65536),)),),
@@ -172,7 +172,7 @@ def test_damon_stat_that_somebody_switched_on_is_no_debt(kernel: FakeSysfs) -> N
 
 
 def test_watched_it_is_said_whose_it_is(kernel: FakeSysfs) -> None:
-    source = WatchSource(
+    source = ForeignKdamond(
         kernel.root,
         kdamond(kernel),
         program="/opt/damontui",

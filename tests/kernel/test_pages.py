@@ -139,3 +139,31 @@ def test_without_the_file_it_is_one_sentence(tmp_path: Path) -> None:
 
 def test_free_memory_is_the_kernels_number(tmp_path: Path) -> None:
     assert procfs.free_bytes(tree(tmp_path, [])) == 12 * 1024
+
+
+def grouped(folder: Path, frames: list[int], groups: list[int]) -> Root:
+    root = tree(folder, frames)
+    (folder / "proc/kpagecgroup").write_bytes(np.array(groups, np.uint64).tobytes())
+    return root
+
+
+def test_each_frame_has_the_group_that_it_is_charged_to(tmp_path: Path) -> None:
+    root = grouped(tmp_path, [ANON] * 600 + [FREE] * 100 + [FILE] * 300, [7] * 600 + [0] * 100 + [9] * 300)
+    snapshot = make.snapshot([(0, 1000 * PAGE, 1, 0)])
+    with FrameSampler(root, np.random.default_rng(1), budget=1.0, groups=True) as frames:
+        for _ in range(5):
+            frames.look(snapshot)
+        drawn = frames.drawn
+        assert frames.no_groups == ""
+    assert len(drawn) > 64
+    expected = np.select([drawn.address < 600 * PAGE, drawn.address < 700 * PAGE], [7, 0], 9)
+    assert drawn.group.tolist() == expected.tolist()
+
+
+def test_without_the_groups_frames_are_drawn_all_the_same(tmp_path: Path) -> None:
+    root = tree(tmp_path, [ANON] * 100)
+    snapshot = make.snapshot([(0, 100 * PAGE, 1, 0)])
+    with FrameSampler(root, np.random.default_rng(1), groups=True) as frames:
+        assert frames.look(snapshot) is not None
+        assert "kpagecgroup: there is no such file" in frames.no_groups
+        assert not frames.drawn.group.any()

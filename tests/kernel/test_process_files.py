@@ -24,9 +24,10 @@ HERE = Root("/")
 
 
 def test_own_smaps_and_maps_agree() -> None:
-    found = files.smaps(HERE, os.getpid())
+    with ProcessFolder(HERE, os.getpid()) as folder:
+        found, maps = folder.smaps(), folder.maps()
     mappings = found.mappings()
-    assert [(m.start, m.end) for m in files.maps(HERE, os.getpid())][:3] == [(m.start, m.end) for m in mappings][:3]
+    assert [(m.start, m.end) for m in maps][:3] == [(m.start, m.end) for m in mappings][:3]
     names = files.names_of(mappings)
     assert "[stack]" in names
     assert "[heap]" in names
@@ -39,7 +40,8 @@ def test_own_smaps_and_maps_agree() -> None:
 
 
 def test_rollup_is_the_sum() -> None:
-    sums = files.rollup(HERE, os.getpid())
+    with ProcessFolder(HERE, os.getpid()) as folder:
+        sums = folder.rollup()
     assert sums.rss >= sums.referenced > 1 << 20
     assert sums.rss >= sums.pss > 0
     parsed = files.parse_smaps(files.read(HERE, f"proc/{os.getpid()}/smaps_rollup"))
@@ -168,17 +170,19 @@ def test_descendants_by_either_way(tmp_path: Path) -> None:
 
 def test_clear_refs_is_written_in_a_read_only_session_too(tmp_path: Path) -> None:
     process = FakeProcess(tmp_path, 10)
-    files.clear_refs(Root(tmp_path, read_only=True), 10)
+    with ProcessFolder(Root(tmp_path, read_only=True), 10) as folder:
+        folder.clear_refs()
     assert (tmp_path / "proc/10/clear_refs").read_text() == "1"
     (tmp_path / "proc/10/clear_refs").unlink()
-    with pytest.raises(KernelError) as caught:
-        files.clear_refs(process.root, 10)
+    with ProcessFolder(process.root, 10) as folder, pytest.raises(KernelError) as caught:
+        folder.clear_refs()
     assert caught.value.errno == errno.ENOENT
     assert not (tmp_path / "proc/10/clear_refs").exists()
 
 
 def test_arrays_are_bytes_in_int64() -> None:
-    found = files.smaps(HERE, os.getpid())
+    with ProcessFolder(HERE, os.getpid()) as folder:
+        found = folder.smaps()
     assert found.rss.dtype == found.referenced.dtype == np.int64
 
 

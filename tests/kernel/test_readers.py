@@ -150,6 +150,8 @@ def test_every_way_to_a_file_has_a_deadline(tree: Path, hanging: Hanging, monkey
         "fstat": (lambda: below.stat("proc/77/smaps"), lambda: below.write("proc/77/smaps", "1")),
         "write": (lambda: below.write("proc/77/smaps", "1"), lambda: process.write("smaps", "1")),
         "readlink": (lambda: below.link("proc/self"),),
+        "mkdir": (lambda: below.make_folder("proc/78"),),
+        "rmdir": (lambda: below.remove_folder("proc/77"),),
     }
     for call, attempts in ways.items():
         with monkeypatch.context() as changed:

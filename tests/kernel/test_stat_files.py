@@ -12,7 +12,7 @@ import pytest
 
 from damontui.errors import SourceError
 from damontui.kernel import procfs
-from damontui.kernel.damon_stat import DamonStat, ModuleState
+from damontui.kernel.damon_stat import ModuleState, StatModule
 from damontui.kernel.root import KernelError, Root
 from damontui.kernel.tracefs import Trace, find_tracefs
 from tests.fake_kernel import ADMIN, FLAVOURS, PARAMETERS, TRACING, FakeKernel
@@ -20,8 +20,8 @@ from tests.fake_kernel import ADMIN, FLAVOURS, PARAMETERS, TRACING, FakeKernel
 OURS = f"damontui-{os.getpid()}"
 
 
-def module(kernel: FakeKernel) -> DamonStat:
-    return DamonStat(kernel.root, program="/opt/damontui", pause=kernel.advance)
+def module(kernel: FakeKernel) -> StatModule:
+    return StatModule(kernel.root, program="/opt/damontui", pause=kernel.advance)
 
 
 def enabled(kernel: FakeKernel) -> str:

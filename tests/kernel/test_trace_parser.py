@@ -216,14 +216,6 @@ def test_endlessly_many_kdamonds_take_no_memory() -> None:
     assert len(found + parser.close()) == 5000
 
 
-def test_reset_forgets() -> None:
-    parser = TraceParser(targets=1)
-    parser.feed((tune(1, 77) + block(1, A).splitlines(True)[0] + "half").encode())
-    parser.reset()
-    (traced,) = parser.feed(block(2, B).encode())
-    assert (traced.sample_us, traced.next_sample_us, traced.complete) == (None, None, True)
-
-
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, len(STEADY)), max_size=12))
 def test_where_the_text_is_cut_makes_no_difference(cuts: list[int]) -> None:

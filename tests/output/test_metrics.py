@@ -10,7 +10,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse
 
 from damontui.analysis.estimate import past
-from damontui.damon.snapshot import FRAME_KINDS, Frames, Snapshot, ints
+from damontui.analysis.owners import GROUP, Row
+from damontui.analysis.usage import Amount
+from damontui.damon.snapshot import FRAME_KINDS, Frames, Pressure, Snapshot, ints
 from damontui.output import metrics
 from damontui.output.metrics import BOUNDS, Reading
 from tests import make
@@ -214,7 +216,38 @@ def test_a_histogram_holds_all_bytes_once() -> None:
     assert found.weighted == pytest.approx((idle * sizes).sum())
 
 
+def test_pressure_where_it_is_known() -> None:
+    made = reading()
+    assert made.snapshot is not None
+    assert "damon_pressure_memory_some_ratio" not in samples(made)
+    pressed = replace(made, snapshot=replace(made.snapshot, pressure=Pressure(some=0.25)))
+    assert samples(pressed)["damon_pressure_memory_some_ratio"] == 0.25
+    assert check_metrics(metrics.text(pressed)) == ""
+
+
 def test_an_incomplete_snapshot_makes_what_it_can() -> None:
     partial: Snapshot = replace(make.snapshot([(0, MIB, 1, 1)], 5.0), complete=False, lost=7)
     found = samples(reading(snapshot=partial, estimate=None))
     assert found["damon_regions"] == 1
+
+
+def row(path: str, size: float) -> Row:
+    return Row(
+        GROUP, path, 10, Amount(0, size, 2 * size), {"anon": size / 2, "file": size / 4}, ((60.0, Amount(0, 3, 9)),)
+    )
+
+
+def test_control_groups_are_five_samples_each_with_safe_and_single_names() -> None:
+    long = "/" + "x" * 400
+    made = reading(
+        groups=(row("/a", 100.0), row("/evil\x1b[31m\n", 50.0), row(f"{long}1", 20.0), row(f"{long}2", 10.0))
+    )
+    found = {name: value for name, value in samples(made).items() if "cgroup" in name}
+    assert found["damon_cgroup_memory_bytes{cgroup=/a}"] == 100
+    assert found["damon_cgroup_memory_kind_bytes{cgroup=/a,kind=file}"] == 25
+    assert found["damon_cgroup_memory_idle_bytes{cgroup=/a,threshold=60}"] == 3
+    assert len([name for name in found if "=/a" in name]) == 4  # and 300 s where it was watched for so long
+    # two that are alike once they are short are one, since no name may come twice
+    assert sum(value for name, value in found.items() if "memory_bytes{cgroup=/xxx" in name) == 30
+    assert check_metrics(metrics.text(made)) == ""
+    assert b"\x1b" not in metrics.text(made)

@@ -76,9 +76,12 @@ def test_a_part_of_a_record_is_estimated_from_all_of_it(record: Table) -> None:
 def test_the_working_set_is_what_was_touched(steady: list[Moment], record: Table) -> None:
     found, _ = made(record, "wss")
     assert isinstance(found, Series)
-    true = float(np.mean([one.snapshot.truth.working_set_bytes for one in steady if one.snapshot.truth]))
-    kernels = float(np.mean([metrics.working_set(one.snapshot) for one in steady]))
-    assert abs(found.lines[0].mean - true) < abs(kernels - true)
+    # how far off each aggregation is: the kernel's rule errs to both sides, and its mean may be right by chance
+    true = np.array([one.snapshot.truth.working_set_bytes for one in steady if one.snapshot.truth])
+    kernels = np.array([metrics.working_set(one.snapshot) for one in steady])
+    ours = found.lines[0].values
+    assert len(ours) == len(true) == len(kernels)
+    assert np.abs(ours - true).mean() < 0.8 * np.abs(kernels - true).mean()
     assert "bytes touched within an aggregation" in found.remarks[0]
 
 

@@ -6,9 +6,10 @@ import math
 from dataclasses import replace
 
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Description, ModuleValues, Truth, ints
-from damontui.output.text import idle_words, summary
-from tests.make import GIB, MIB, process, snapshot
+from damontui.damon.snapshot import Description, ModuleValues, Pressure, Truth, ints
+from damontui.output.json import snapshot_object
+from damontui.output.text import idle_words, pressure_words, summary
+from tests.make import GIB, MIB, description, process, snapshot
 
 STAT = Description("stat", "DAMON_STAT", "kernel", Attrs(), host="lab", kernel="Linux 7.2")
 ROWS = [(0, GIB, 0, 119), (GIB, GIB + 64 * MIB, 20, 11), (GIB + 64 * MIB, 2 * GIB, 0, 2)]
@@ -151,3 +152,29 @@ def test_what_the_source_cannot_tell_stands_at_the_end() -> None:
     end = text.partition("\nwhat this cannot tell:\n")[2]
     assert " ".join(end.split()) == f"{limit} Pages that were never touched count as idle."
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_pressure_is_one_line_of_what_is_known() -> None:
+    pressed = Pressure(0.25, 0.0, 1e6, 5e5, 2e6, 0.0, 64 << 20, 20 << 20, 3, 0, 1)
+    assert pressure_words(pressed) == (
+        "pressure       some 25 %, full 0 % of the time; read back 1.5 MB/s; swap in 2 MB/s, out 0 B/s; "
+        "swapped 64.0 MiB; compressed in 20.0 MiB; held back at memory.high 3 times; 1 killed for want of memory"
+    )
+    assert pressure_words(Pressure(some=0.0)) == "pressure       some 0 % of the time"
+    assert pressure_words(Pressure()) == "pressure       not known"
+    one = replace(snapshot([(0, 1 << 30, 1, 1)]), pressure=pressed)
+    lines = summary(one, description()).splitlines()
+    assert any(line.startswith("pressure       some 25 %") for line in lines)
+    assert snapshot_object(one, "stat")["pressure"] == {
+        "some": 0.25,
+        "full": 0.0,
+        "refault_anon_bytes_per_s": 1_000_000,
+        "refault_file_bytes_per_s": 500_000,
+        "swap_in_bytes_per_s": 2_000_000,
+        "swap_out_bytes_per_s": 0,
+        "swapped_bytes": 64 << 20,
+        "compressed_bytes": 20 << 20,
+        "over_high": 3,
+        "at_max": 0,
+        "oom_killed": 1,
+    }

@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 def test_the_three_formats_hold_the_same(folder: Path) -> None:
     plain, packed, text = (files.read(folder / n) for n in ("damon.json", "damon.data", "damon.perf_script"))
     assert (len(plain), len(plain.start)) == (38, 2179)
-    assert files.same(plain, packed)
+    assert make.same_records(plain, packed)
     assert plain.description.attrs == Attrs(update_us=1_000_000, goal=IntervalsGoal())
     for name in ("offsets", "start", "end", "nr_accesses", "age", "target"):
         assert np.array_equal(getattr(plain, name), getattr(text, name))
@@ -63,7 +63,7 @@ def test_a_conversion_keeps_everything(kind: files.Format, folder: Path) -> None
     record = files.read(folder / "damon.data")
     assert files.write(record, folder / "out", kind) == []
     back = files.read(folder / "out")
-    assert files.same(record, back)
+    assert make.same_records(record, back)
     with pytest.raises(SourceError, match="--force"):
         files.write(record, folder / "out", kind)
 
@@ -118,7 +118,7 @@ def test_old_records_have_no_intervals(tmp_path: Path) -> None:
     assert metrics.bandwidth(given_attrs.snapshot(0)) == 4096 * 3 * 10
     out = tmp_path / "out"
     files.write(record, out, "json")
-    assert files.same(files.read(out), record)
+    assert make.same_records(files.read(out), record)
 
 
 def test_the_container_and_its_misspelling(folder: Path) -> None:
@@ -145,7 +145,7 @@ def test_several_targets_and_kdamonds(folder: Path) -> None:
     assert first.target.tolist() == [0] * 52 + [1] * 52
     assert record.notes == ("kdamond 1, context 0, scheme None of the file is not shown",)
     files.write(record, folder / "out", "json")
-    assert files.same(files.read(folder / "out"), record)
+    assert make.same_records(files.read(folder / "out"), record)
     files.write(record, folder / "out.trace", "trace")
     assert np.array_equal(files.read(folder / "out.trace").start, record.start)
 
@@ -226,7 +226,7 @@ def test_any_cut_of_the_text_reads_the_same(folder: Path, monkeypatch: pytest.Mo
     for size in (7, 100, 1013, 4096):
         monkeypatch.setattr(damo, "_CHUNK", size)
         for name in ("damon.json", "damon.data"):
-            assert files.same(files.read(folder / name), record)
+            assert make.same_records(files.read(folder / name), record)
 
 
 def test_text_without_white_space_or_with_tabs(folder: Path) -> None:
@@ -235,7 +235,7 @@ def test_text_without_white_space_or_with_tabs(folder: Path) -> None:
     for number, layout in enumerate(({"separators": (",", ":")}, {"indent": "\t"}, {"indent": 1})):
         path = folder / f"layout{number}"
         path.write_text(json.dumps(records, **layout))  # type: ignore[arg-type]
-        assert files.same(files.read(path), record)
+        assert make.same_records(files.read(path), record)
 
 
 def test_text_in_another_layout_is_not_searched_over_and_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

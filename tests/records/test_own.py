@@ -317,3 +317,24 @@ def test_a_record_of_an_earlier_version_and_its_json_are_the_same_still() -> Non
         assert same_but_for_more(json.loads(dump(snapshot_of(old), "stat")), old)
     assert found[1].frames is not None
     assert found[1].frames.counts.tolist() == [list(range(9)), list(range(9, 18)), list(range(18, 27))]
+
+
+def test_what_was_read_of_a_long_record_is_no_memory_of_ours(tmp_path: Path) -> None:
+    """A mapped file counts as resident where it was read: 24 hours of a record would look like a leak."""
+    path = tmp_path / "long"
+    rng = np.random.default_rng(1)
+    with RecordWriter(path, ABOUT, level=1) as writer:
+        for one in make(60, regions=3000):
+            writer.append(dataclasses.replace(one, nr_accesses=rng.integers(0, 1 << 30, 3000)))
+        size = writer.bytes
+    assert size > 600_000
+
+    def resident() -> int:
+        text = Path("/proc/self/smaps").read_text()
+        _, _, mine = text.partition(str(path))
+        return int(mine.partition("Rss:")[2].split()[0]) << 10
+
+    with Record(path) as record:
+        assert resident() == 0  # although all of it was looked through
+        assert len(list(record.table())) == 60
+        assert resident() <= own._KEPT + (size // 60 + (1 << 16))

@@ -90,9 +90,9 @@ def test_what_belongs_to_the_rest_stays_with_it() -> None:
 
 def test_what_only_the_bad_had_is_forgotten() -> None:
     found = sound.sound(table(snapshot(1, time=math.nan, targets=(5, 6)), snapshot(2, targets=(7,))))
-    assert [beside.targets for beside in found.beside] == [(0,), (7,)]
+    assert [beside.targets for beside in found.conditions] == [(0,), (7,)]
     assert [one.targets for one in found] == [(0,), (7,), (0,)]
-    assert len(sound.sound(table_of(ABOUT, [snapshot(0, time=math.nan)])).beside) == 0
+    assert len(sound.sound(table_of(ABOUT, [snapshot(0, time=math.nan)])).conditions) == 0
 
 
 def record(path: Path, change: Callable[[dict[str, Any]], None], **more: Any) -> Path:
@@ -199,3 +199,12 @@ def test_a_sidecar_of_infinities_is_none(tmp_path: Path) -> None:
         (tmp_path / "a.trace.kdamonds").write_text(text)
         assert not files.read(tmp_path / "a.trace").intervals_known
     assert np.isfinite(files.read(tmp_path / "a.trace").time).all()
+
+
+def test_an_interval_of_hundreds_of_digits_is_none() -> None:
+    """As a line of a trace can say that the intervals were tuned to it."""
+    few = [snapshot(1), snapshot(2)]
+    endless = Attrs(sample_us=10**400, aggr_us=10**400, goal=None)
+    found = sound.sound(table_of(ABOUT, [few[0], replace(few[1], next_attrs=endless)]))
+    assert found.time.tolist() == [few[0].time]
+    assert found.notes == ("1 snapshot that is none was left out",)

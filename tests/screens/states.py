@@ -10,13 +10,14 @@ from textual.pilot import Pilot
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Description, Event, Snapshot
 from damontui.errors import DamontuiError, SourceError
-from damontui.history import History
 from damontui.sources.active import ActiveSource
-from damontui.tui.app import DamontuiApp, ScreenOptions
+from damontui.tui.app import DamontuiApp
+from damontui.tui.options import ScreenOptions
 from damontui.tui.panes.output import OutputPane
 from tests import make
+from tests.owners import owned
 from tests.screens import captured
-from tests.tui import made, picker
+from tests.tui import fed, made, picker
 
 REASON = (
     "Synthetic memory, since DAMON_STAT cannot be read: only root may. For this machine's real memory run: "
@@ -46,6 +47,7 @@ class State:
     """Fed after the keys."""
     size: tuple[int, int] = (120, 36)
     no_color: bool = False
+    span: float | None = None
     history: int = 0
     """Bytes for the past, where it is to be less than usual."""
     seconds: float = 240.0
@@ -56,34 +58,36 @@ class State:
 
     def app(self) -> DamontuiApp:
         """The app, not fed yet."""
-        app = DamontuiApp(
-            None,
-            description=self.description,
+        return fed.app(
+            self.description,
             clock=lambda: make.WALL + self.seconds,
             options=self.options,
             active=self.active(),
             output=self.output(),
+            history=self.history,
+            span=self.span,
         )
-        if self.history:
-            app.history = History(self.history)
-        return app
 
     async def play(self, pilot: Pilot[int]) -> None:
         """Bring the app into this state."""
         app = pilot.app
         assert isinstance(app, DamontuiApp)
-        make.feed_all(app, self.events())
+        fed.feed_all(app, self.events())
         await pilot.pause()
         if self.keys:
             await pilot.press(*self.keys)
             await app.workers.wait_for_complete()
         for event in self.further():
-            app.feed(event)
+            fed.feed(app, event)
         await pilot.pause()
 
 
 def _kernel() -> list[Snapshot]:
     return make.steady(module=make.module_values())
+
+
+def _owned() -> list[Snapshot]:
+    return owned(_kernel())
 
 
 def _recorded() -> list[Snapshot]:
@@ -237,13 +241,13 @@ _NEWS = (
         seconds=5.0,
         size=(60, 15),
     ),
-    State("so-far", _long, further=_late_news, seconds=469.0, options=ScreenOptions(span=480.0)),
+    State("so-far", _long, further=_late_news, seconds=469.0, span=480.0),
     State(
         "so-far-no-color",
         _long,
         further=_late_news,
         seconds=469.0,
-        options=ScreenOptions(span=480.0),
+        span=480.0,
         no_color=True,
     ),
     State("measured", made.processes, _MEASURED),
@@ -263,7 +267,7 @@ STATES = (
         "kernel",
         lambda: list(captured.run()[1]),
         description=captured.run()[0],
-        options=ScreenOptions(span=120.0),
+        span=120.0,
         seconds=captured.run()[2] - make.WALL,
     ),
     *_EXPLORED,
@@ -296,6 +300,13 @@ STATES = (
     State("no-color", _kernel, no_color=True),
     State("ascii", _kernel, options=ScreenOptions(ascii=True)),
     State("wide", _kernel, size=(200, 50)),
+    State("owners", _owned, keys=("O",)),
+    State("owners-tree", _owned, keys=("O", "tab")),
+    State("owners-zones-80x24", _owned, keys=("O", "tab", "tab"), size=(80, 24)),
+    State("owners-filter", _owned, keys=("O", "ctrl+s", *"system")),
+    State("owners-60x15", _owned, keys=("O", "down", "down"), size=(60, 15)),
+    State("owners-ascii", _owned, keys=("O", "<", "<"), options=ScreenOptions(ascii=True)),
+    State("owners-unknown", _kernel, keys=("O",)),
     State("picker", _kernel, keys=("t",), active=_target),
     State("picker-unavailable", _kernel, keys=("t", "down"), active=_target),
     State("picker-tree-filter", _kernel, keys=("t", "ctrl+t", *"postgres"), active=_target),

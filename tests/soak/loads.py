@@ -17,10 +17,11 @@ from damontui.damon.snapshot import Snapshot
 from damontui.history import History
 from damontui.monitor import Monitor
 from damontui.records.own import RecordWriter
+from damontui.session.session import Session
 from damontui.sources.active import ActiveSource
 from damontui.sources.choose import Options, choose
 from damontui.sources.damon_stat import DamonStatSource
-from damontui.tui.app import DamontuiApp, ScreenOptions
+from damontui.tui.app import DamontuiApp
 from tests.fake_kernel import FakeKernel, Stop, replay
 
 BUDGET = 8 << 20
@@ -35,7 +36,7 @@ def screen(until: float) -> None:
     async def session() -> None:
         source = choose("demo:server", Options(speed=60.0, seed=1))
         with ActiveSource(source) as active:
-            app = DamontuiApp(Monitor(active.source, History(BUDGET)), options=ScreenOptions(), active=active)
+            app = DamontuiApp(Session(Monitor(active.source, History(BUDGET)), active=active))
             async with app.run_test(size=(120, 36)) as pilot:
                 for key in itertools.cycle(_KEYS):
                     if time.monotonic() > until:

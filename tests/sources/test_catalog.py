@@ -15,6 +15,7 @@ from damontui.kernel.root import Root
 from damontui.operations.scenes import SCENES
 from damontui.sources.catalog import SECTIONS, Entry, Process, as_tree, catalog, matching, offers
 from damontui.sources.choose import Options, choose
+from tests.fake_cgroups import FakeCgroups
 from tests.fake_process import FakeProcess
 from tests.output.test_doctor import tree
 
@@ -231,6 +232,7 @@ def test_every_word_is_a_target(tmp_path: Path) -> None:
 def test_sections_come_in_order_and_the_same_each_time(tmp_path: Path) -> None:
     root = tree(tmp_path, "7.2", {f"{MODULE}/kdamond_pid": "5\n"})
     process(tmp_path, 10, "one", pages=9)
+    FakeCgroups(tmp_path).add("/web", 1 << 20)
     entries = catalog(root, folder=DATA / "masim")
     assert list(dict.fromkeys(entry.section for entry in entries)) == list(SECTIONS)
     assert entries == catalog(root, folder=DATA / "masim")

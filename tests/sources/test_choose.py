@@ -14,7 +14,7 @@ from damontui.errors import SourceError, UsageError
 from damontui.sources.choose import KINDS, Options, auto_reason, choose
 from damontui.sources.damon_stat import DamonStatSource
 from damontui.sources.engine import EngineSource
-from damontui.sources.kdamond import KdamondSource
+from damontui.sources.own_kdamond import OwnKdamond
 from damontui.sources.process import ProcessSource
 from damontui.sources.replay import ReplaySource
 from tests.output.test_doctor import tree as made_up
@@ -115,7 +115,7 @@ def test_words(tmp_path: Path) -> None:
 
 def test_paddr_and_processes(tmp_path: Path) -> None:
     source = choose("paddr", options(tmp_path))
-    assert isinstance(source, KdamondSource)
+    assert isinstance(source, OwnKdamond)
     assert source.describe().target == "paddr"
     source = choose("12,34", options(tmp_path))
     assert isinstance(source, ProcessSource)
@@ -176,7 +176,7 @@ def test_what_is_not_said_follows_what_is(given: dict[str, int], wanted: Attrs) 
 
 
 def test_a_kdamond_of_ours_looks_closer_unless_it_is_told_the_kernels() -> None:
-    from damontui.sources.kdamond import OWN
+    from damontui.sources.own_kdamond import OWN
 
     ours = Options().attrs(OWN)
     assert (ours.min_regions, ours.max_regions) == (100, 1_000)

@@ -20,7 +20,7 @@ from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Event, Snapshot, Status
 from damontui.errors import SourceError, UsageError
 from damontui.kernel.root import Root
-from damontui.sources.process import DEFAULTS, Budget, ProcessSource, available, parse_pids
+from damontui.sources.process import DEFAULTS, Budget, ProcessSource, parse_pids
 from tests.fake_process import Area, FakeProcess
 from tests.scripted_process import Part, Scripted, always, never
 
@@ -239,22 +239,6 @@ def test_words_that_are_no_process(word: str) -> None:
 def test_words_that_are_processes() -> None:
     assert parse_pids("1234") == (1234,)
     assert parse_pids("1,2,1") == (1, 2)
-
-
-def test_what_the_picker_says(tmp_path: Path) -> None:
-    root = FakeProcess(tmp_path, 12, [Area(HEAP, MIB)]).root
-    FakeProcess(tmp_path, 2, kernel=True)
-    FakeProcess(tmp_path, 9, state="Z")
-    old = FakeProcess(tmp_path, 14)
-    (old.folder / "clear_refs").unlink()
-    assert [available(root, pid) for pid in (12, 2, 9, 14, 77)] == [
-        "",
-        "a thread of the kernel",
-        "a zombie",
-        "no clear_refs (CONFIG_PROC_PAGE_MONITOR)",
-        "no such process",
-    ]
-    assert FakeProcess(tmp_path, 12).cleared is False
 
 
 # -- a real process

@@ -13,7 +13,7 @@ from damontui.analysis import heatmap, savings
 from damontui.damon.snapshot import Ints, Snapshot, ints
 from damontui.kernel.root import Root
 from damontui.sources import residence
-from damontui.sources.kdamond import _Processes
+from damontui.sources.own_kdamond import _Processes
 from damontui.sources.residence import Residence
 from tests import make
 from tests.fake_process import Area, FakeProcess

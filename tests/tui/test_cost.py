@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Callable
 
 import pytest
@@ -12,10 +13,13 @@ from damontui.analysis.estimate import Estimate, past
 from damontui.damon.snapshot import Snapshot
 from damontui.history import History
 from damontui.tui.app import DamontuiApp
+from damontui.tui.options import ScreenOptions
 from damontui.tui.panes.idle import IdlePane
 from damontui.tui.panes.keyline import KeyLine
 from damontui.tui.series import Series
+from damontui.tui.stage import Stage
 from tests import make
+from tests.tui import fed
 from tests.tui.frames import frame
 
 
@@ -33,18 +37,54 @@ def counted(patch: pytest.MonkeyPatch, kind: type, name: str) -> list[object]:
 
 
 async def test_a_frame_that_is_as_the_one_before_repaints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    app = DamontuiApp(None, description=make.description(), clock=lambda: make.WALL + 60.0)
+    app = fed.app(make.description(), clock=lambda: make.WALL + 60.0)
     async with app.run_test(size=(120, 36)) as pilot:
         for snapshot in make.steady(60):
-            app.feed(snapshot)
+            fed.feed(app, snapshot)
         await pilot.press("n")
         app.paint()
         await pilot.pause()
         refreshed = counted(monkeypatch, Widget, "refresh")
         app.paint()
         assert refreshed == []
-        app.feed(make.steady(61)[60])
+        fed.feed(app, make.steady(61)[60])
         assert refreshed != []
+
+
+async def test_the_clock_goes_on_by_itself_only_where_nothing_else_painted(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = fed.app(make.description(), clock=lambda: make.WALL + 60.0)
+    async with app.run_test(size=(120, 36)):
+        fed.feed_all(app, make.steady(5))
+        counted_on = counted(monkeypatch, Stage, "count_on")
+        app._painted = math.inf  # this very moment, or later
+        app._tick()
+        assert counted_on == []
+        app._painted = -math.inf
+        app._tick()
+        assert len(counted_on) == 1
+        fed.feed(app, make.status("off", "switched off", 5.0))
+        app._painted = -math.inf
+        app._tick()
+        assert len(counted_on) == 1, "nothing counts on where nothing is monitored"
+
+
+async def test_the_clock_of_a_record_goes_only_while_there_is_a_use_of_it() -> None:
+    of = fed.session(make.description("record", speed=60.0), clock=lambda: make.WALL)
+    app = DamontuiApp(of, options=ScreenOptions())
+    async with app.run_test(size=(120, 36)):
+        fed.feed_all(app, make.steady(240))
+        assert app._wound, "not all of it has been gone through"
+        while of.busy:
+            app._play_on()
+        assert not app._wound
+        app.action_wish("pause")
+        assert app._wound
+        app.action_wish("live")
+        assert not app._wound
+    live = DamontuiApp(fed.session(make.description()), options=ScreenOptions())
+    async with live.run_test(size=(120, 36)):
+        fed.feed_all(live, make.steady(5))
+        assert not live._wound
 
 
 def test_the_foot_line_is_made_once() -> None:

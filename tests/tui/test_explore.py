@@ -16,10 +16,11 @@ from textual.widgets import Static
 from damontui.damon import metrics
 from damontui.damon.snapshot import Snapshot
 from damontui.errors import SourceError
-from damontui.history import History
+from damontui.monitor import Monitor
 from damontui.tui.app import DamontuiApp
 from damontui.tui.heatmap.widget import RegionsPane
 from damontui.tui.ink import EMPTY
+from damontui.tui.listing import Listing, selected
 from damontui.tui.panes.bandwidth import BandwidthPane
 from damontui.tui.panes.detail import DetailPane
 from damontui.tui.panes.idle import IdlePane
@@ -33,17 +34,16 @@ from damontui.tui.panes.title import TitleBar, clock, moment
 from damontui.units import bandwidth, duration, size
 from tests import make
 from tests.make import GIB
+from tests.tui import fed
 
 
 @asynccontextmanager
 async def running(
     snapshots: Iterable[Snapshot] | None = None, size: tuple[int, int] = (120, 36), history: int = 0
 ) -> AsyncIterator[tuple[DamontuiApp, Pilot[int]]]:
-    app = DamontuiApp(None, description=make.description(), clock=lambda: make.WALL + 240.0)
-    if history:
-        app.history = History(history)
+    app = fed.app(make.description(), clock=lambda: make.WALL + 240.0, history=history)
     async with app.run_test(size=size) as pilot:
-        make.feed_all(app, make.steady(240) if snapshots is None else list(snapshots))
+        fed.feed_all(app, make.steady(240) if snapshots is None else list(snapshots))
         await pilot.pause()
         yield app, pilot
 
@@ -65,8 +65,8 @@ async def test_all_panes_show_the_moment_and_collecting_goes_on() -> None:
     made = make.steady(300)
     async with running(made[:240]) as (app, pilot):
         await pilot.press(*["left"] * 20)
-        assert app.view is not None
-        shown = app.history.at(app.view)
+        assert app.session.viewport.moment is not None
+        shown = app.session.history.at(app.session.viewport.moment)
         assert shown is not None
         assert 100 < shown.time < 170
         attrs = shown.next_attrs
@@ -79,11 +79,11 @@ async def test_all_panes_show_the_moment_and_collecting_goes_on() -> None:
         assert f"coldest 25 %: untouched for {duration(p75 / 1000)}" in app.query_one(IdlePane).text()
         before = [app.query_one(kind).text() for kind in (RegionsPane, IntervalsPane, BandwidthPane, IdlePane)]
         for one in made[240:]:
-            app.feed(one)
+            fed.feed(app, one)
         assert [app.query_one(kind).text() for kind in (RegionsPane, IntervalsPane, BandwidthPane, IdlePane)] == before
-        assert len(app.history) == 300
+        assert len(app.session.history) == 300
         await pilot.press("end")
-        assert app.view is None
+        assert app.session.viewport.moment is None
         assert app.query_one(BandwidthPane).text().startswith(bandwidth(metrics.bandwidth(made[-1])))
 
 
@@ -102,7 +102,7 @@ async def test_the_bandwidths_past_ends_at_the_moment() -> None:
     async with running(spike) as (app, pilot):
         assert "peak 21.5 GB/s" in app.query_one(BandwidthPane).text()
         await pilot.press("g", *"-1:00", "enter")
-        assert app.view == 180
+        assert app.session.viewport.moment == 180
         assert "peak 1.07 GB/s" in app.query_one(BandwidthPane).text()
 
 
@@ -147,21 +147,21 @@ async def test_a_wrong_time_is_a_sentence_and_can_be_mended() -> None:
     async with running() as (app, pilot):
         await pilot.press("g", *"99:99", "enter")
         assert "there is no 99:99" in str(app.screen.query_one("#hint").render())
-        assert app.view is None
+        assert app.session.viewport.moment is None
         await pilot.press(*["backspace"] * 5, *"-2m", "enter")
-        assert app.view == 120
+        assert app.session.viewport.moment == 120
         await pilot.press("g", *"-1m", "escape")
-        assert app.view == 120
+        assert app.session.viewport.moment == 120
         assert "no 99" not in title(app)
 
 
 async def test_no_time_to_go_to_before_the_first_snapshot() -> None:
-    app = DamontuiApp(None, description=make.description(), clock=lambda: make.WALL)
+    app = fed.app(make.description(), clock=lambda: make.WALL)
     async with app.run_test() as pilot:
         await pilot.press(
             "slash", "left", "right", "home", "end", "shift+left", "up", "n", "z", "enter", "y", "0", "f", "m"
         )
-        assert app.view is None
+        assert app.session.viewport.moment is None
         assert len(app.screen_stack) == 1
         await pilot.press("l", "down", "o", "v", "less_than_sign", "s")
         assert "WAITING" in title(app)
@@ -172,27 +172,27 @@ async def test_a_click_and_a_drag_on_the_heatmap_go_there() -> None:
         pane = app.query_one(RegionsPane)
         middle = pane.grid.layout.gutter + pane.grid.layout.columns // 2
         await pilot.click(RegionsPane, offset=(middle + 1, 10))
-        assert app.view is not None
-        assert 115 <= app.view <= 130
-        assert app.look.point is not None
-        address = app.look.point[1]
+        assert app.session.viewport.moment is not None
+        assert 115 <= app.session.viewport.moment <= 130
+        assert app.session.viewport.point is not None
+        address = app.session.viewport.point[1]
         await pilot._post_mouse_events([MouseDown], pane, (middle + 1, 10), button=1)
         await pilot._post_mouse_events([MouseMove], pane, (middle - 9, 14), button=1)
-        dragged = app.view
+        dragged = app.session.viewport.moment
         assert dragged < 100
-        assert app.look.point[1] < address
+        assert app.session.viewport.point[1] < address
         await pilot._post_mouse_events([MouseUp], pane, (middle - 9, 14), button=1)
         await pilot._post_mouse_events([MouseMove], pane, (middle, 10))
-        assert app.view == dragged
+        assert app.session.viewport.moment == dragged
 
 
 async def test_a_click_at_the_right_edge_stays_live() -> None:
     async with running() as (app, pilot):
         pane = app.query_one(RegionsPane)
         await pilot.click(RegionsPane, offset=(pane.grid.layout.width, 10))
-        assert app.view is None
-        assert app.look.point is not None
-        app.feed(make.steady(241)[240])
+        assert app.session.viewport.moment is None
+        assert app.session.viewport.point is not None
+        fed.feed(app, make.steady(241)[240])
         assert "● LIVE" in title(app)
         assert app.query_one(DetailPane).frame is not None
         assert app.query_one(DetailPane).frame.now == 241  # type: ignore[union-attr]
@@ -202,10 +202,10 @@ async def test_what_is_kept_coarser_says_so_where_it_is_shown() -> None:
     async with running(make.steady(3600), history=100_000) as (app, pilot):
         pane = app.query_one(RegionsPane)
         await pilot.press(*["plus"] * 3)
-        kept = app.history.resolution_at(3600 - 1800 + 1)
+        kept = app.session.history.resolution_at(3600 - 1800 + 1)
         assert f"one picture in {duration(kept)} at the left" in str(pane.border_subtitle)
         await pilot.press("home")
-        assert f"mean of {duration(app.history.resolution_at(1.0))} shown" in str(pane.border_subtitle)
+        assert f"mean of {duration(app.session.history.resolution_at(1.0))} shown" in str(pane.border_subtitle)
         await pilot.press("end", *["minus"] * 9)
         assert "one picture" not in str(pane.border_subtitle)
 
@@ -215,10 +215,10 @@ async def recorded(
     snapshots: Iterable[Snapshot] | None = None, size: tuple[int, int] = (120, 36), **changes: object
 ) -> AsyncIterator[tuple[DamontuiApp, Pilot[int]]]:
     """A record of four minutes that was read."""
-    app = DamontuiApp(None, description=make.description("record", **changes), clock=lambda: make.WALL + 1e6)
+    app = fed.app(make.description("record", **changes), clock=lambda: make.WALL + 1e6)
     async with app.run_test(size=size) as pilot:
-        make.feed_all(app, make.steady(240, origin="record") if snapshots is None else list(snapshots))
-        app.feed(make.status("ended", "the end of it", 240.0))
+        fed.feed_all(app, make.steady(240, origin="record") if snapshots is None else list(snapshots))
+        fed.feed(app, make.status("ended", "the end of it", 240.0))
         await pilot.pause()
         yield app, pilot
 
@@ -226,7 +226,7 @@ async def recorded(
 async def test_a_record_opens_whole_at_its_newest_moment() -> None:
     async with recorded() as (app, _):
         pane = app.query_one(RegionsPane)
-        assert app.span == 240  # no more and no less than there is
+        assert app.session.span == 240  # no more and no less than there is
         assert "4 min" in str(pane.border_subtitle)
         assert (pane.picture.codes != EMPTY).any(axis=0).all()
         assert f" RECORD  {moment(make.WALL + 240)}" in title(app)
@@ -245,14 +245,16 @@ async def test_keys_go_where_the_record_goes() -> None:
         await pilot.press("shift+right")
         assert f" RECORD  {moment(make.WALL + 25)}" in title(app)
         await pilot.press("right")
-        assert app.view == pytest.approx(25 + app.span / app.query_one(RegionsPane).grid.layout.columns)
+        assert app.session.viewport.moment == pytest.approx(
+            25 + app.session.span / app.query_one(RegionsPane).grid.layout.columns
+        )
         await pilot.press("g", *"00:02:00", "enter")
         assert f" RECORD  {moment(make.WALL + 120)}" in title(app)
         await pilot.press("end")
         assert f" RECORD  {moment(make.WALL + 240)}" in title(app)
         await pilot.press("right")
         assert f" RECORD  {moment(make.WALL + 240)}" in title(app)
-        assert app.span == 240
+        assert app.session.span == 240
 
 
 async def test_space_plays_and_pauses_a_record() -> None:
@@ -260,34 +262,34 @@ async def test_space_plays_and_pauses_a_record() -> None:
         await pilot.press("space")
         assert f" RECORD  {moment(make.WALL + 1)}  ▶ ×1" in title(app)
         assert "pause" in app.query_one(KeyLine).text()
-        app.advance(9.0)
+        fed.advance(app, 9.0)
         assert f" RECORD  {moment(make.WALL + 10)}  ▶ ×1" in title(app)
         await pilot.press("right_square_bracket", "right_square_bracket", "right_square_bracket")
-        app.advance(5.0)
+        fed.advance(app, 5.0)
         assert f" RECORD  {moment(make.WALL + 60)}  ▶ ×10" in title(app)
         await pilot.press("space")
-        app.advance(5.0)
+        fed.advance(app, 5.0)
         assert f" RECORD  {moment(make.WALL + 60)}" in title(app)
         assert "▶" not in title(app)
         assert "PAUSED" not in title(app)
         await pilot.press("space")  # on from there
-        app.advance(17.0)
+        fed.advance(app, 17.0)
         assert f" RECORD  {moment(make.WALL + 230)}  ▶" in title(app)
-        app.advance(17.0)
+        fed.advance(app, 17.0)
         assert f" RECORD  {moment(make.WALL + 240)}" in title(app)
-        assert not app.playing
+        assert not app.session.playing
 
 
 async def test_a_record_plays_at_many_paces() -> None:
     async with recorded(speed=math.inf) as (app, pilot):
-        assert app.pace == 3600
+        assert app.session.pace == 3600
         await pilot.press(*["left_square_bracket"] * 20)
-        assert app.pace == 0.25
+        assert app.session.pace == 0.25
         await pilot.press(*["right_square_bracket"] * 20)
-        assert app.pace == 3600
+        assert app.session.pace == 3600
         await pilot.press("space")
-        app.advance(0.01)
-        assert app.view == pytest.approx(37)
+        fed.advance(app, 0.01)
+        assert app.session.viewport.moment == pytest.approx(37)
 
 
 async def test_the_scrubber_shows_and_seeks() -> None:
@@ -298,13 +300,13 @@ async def test_the_scrubber_shows_and_seeks() -> None:
         await pilot.click(Scrubber, offset=(10, 0))
         assert f" RECORD  {moment(make.WALL + 1)}" in title(app)
         await pilot.click(Scrubber, offset=(59, 0))
-        assert app.view == pytest.approx(240 * 49 / 99)
+        assert app.session.viewport.moment == pytest.approx(240 * 49 / 99)
         assert scrubber.text()[59] == "●"
         await pilot.press(*["minus"] * 3)
-        assert app.span == 30
+        assert app.session.span == 30
         assert scrubber.text().count("━") == pytest.approx(99 / 8, abs=2)
         await pilot.click(Scrubber, offset=(109, 0))
-        assert app.view is None
+        assert app.session.viewport.moment is None
 
 
 async def test_what_is_live_has_no_scrubber() -> None:
@@ -313,28 +315,28 @@ async def test_what_is_live_has_no_scrubber() -> None:
 
 
 async def test_a_record_that_is_still_written_goes_on() -> None:
-    app = DamontuiApp(None, description=make.description("record"), clock=lambda: make.WALL)
+    app = fed.app(make.description("record"), clock=lambda: make.WALL)
     made = make.steady(90, origin="record")
     async with app.run_test(size=(120, 36)) as pilot:
         assert " RECORD  READING…" in title(app)
-        make.feed_all(app, made[:60])
-        assert app.span == 60
-        make.feed_all(app, made[60:])
-        assert app.span == 90
+        fed.feed_all(app, made[:60])
+        assert app.session.span == 60
+        fed.feed_all(app, made[60:])
+        assert app.session.span == 90
         assert moment(make.WALL + 90) in title(app)
         await pilot.press("home")
-        app.feed(make.steady(91, origin="record")[-1])
+        fed.feed(app, make.steady(91, origin="record")[-1])
         assert moment(make.WALL + 1) in title(app)
 
 
 async def test_an_empty_record_says_so() -> None:
-    app = DamontuiApp(None, description=make.description("record"), clock=lambda: make.WALL)
+    app = fed.app(make.description("record"), clock=lambda: make.WALL)
     async with app.run_test(size=(120, 36)) as pilot:
-        app.feed(make.status("ended", "a.damontui holds no snapshot"))
+        fed.feed(app, make.status("ended", "a.damontui holds no snapshot"))
         await pilot.press("space", "home", "end", "right")
         assert " RECORD  EMPTY" in title(app)
         assert "holds no snapshot" in app.query_one(Notice).text()
-        assert not app.playing
+        assert not app.session.playing
 
 
 async def test_what_happens_now_has_one_pace() -> None:
@@ -365,8 +367,10 @@ async def test_the_list_has_a_first_and_a_last_row() -> None:
         await pilot.press("end")
         assert chosen(pane) == last
         assert len({first, second, last}) == 3
-        assert pane.selected(app.frame()) == len(pane.regions) - 1
-        assert app.view is None
+        shown = app.frame()
+        assert shown.snapshot is not None
+        assert selected(shown.snapshot, Listing(), pane.regions, shown.cursor) == len(pane.regions) - 1
+        assert app.session.viewport.moment is None
 
 
 # -- space ---------------------------------------------------------------------------------------------------------
@@ -415,18 +419,18 @@ async def test_zooming_and_the_whole() -> None:
     async with running() as (app, pilot):
         pane = app.query_one(RegionsPane)
         await pilot.press("n", "z", "z", "z")
-        assert app.look.lo is not None
+        assert app.session.viewport.lo is not None
         assert pane.grid.axis is not None
-        assert pane.grid.axis.shown_bytes <= app.history.last.total_bytes // 60  # type: ignore[union-attr]
-        low = app.look.lo
+        assert pane.grid.axis.shown_bytes <= app.session.history.last.total_bytes // 60  # type: ignore[union-attr]
+        low = app.session.viewport.lo
         await pilot.press(*["down"] * 60)
-        assert app.look.lo < low
+        assert app.session.viewport.lo < low
         await pilot.press("Z", "0")
-        assert app.look.lo is None
+        assert app.session.viewport.lo is None
         await pilot._post_mouse_events([MouseScrollUp], pane, (40, 10))
-        assert app.look.lo is not None
+        assert app.session.viewport.lo is not None
         await pilot._post_mouse_events([MouseScrollDown], pane, (40, 10))
-        assert app.look.lo is None
+        assert app.session.viewport.lo is None
 
 
 async def test_the_cursor_starts_in_the_picture_and_escape_takes_it_away() -> None:
@@ -451,8 +455,8 @@ async def test_hotter_and_colder_go_through_what_is_used() -> None:
         seen = []
         for key in ("n", "n", "n", "N", "N"):
             await pilot.press(key)
-            assert app.look.point is not None
-            seen.append(app.look.point[1])
+            assert app.session.viewport.point is not None
+            seen.append(app.session.viewport.point[1])
         assert seen == [GIB, 0, GIB, 0, GIB]
 
 
@@ -460,7 +464,7 @@ async def test_nothing_hot_is_said() -> None:
     async with running([make.snapshot([(0, GIB, 0, 1)], 1.0)]) as (app, pilot):
         await pilot.press("n")
         assert "nothing was accessed at this moment" in app.query_one(Notice).text()
-        assert isinstance(app.notice, SourceError)
+        assert isinstance(app.session.notice, SourceError)
 
 
 async def test_y_copies_the_read_out_and_says_so() -> None:
@@ -483,6 +487,7 @@ async def test_names_stand_beside_the_heatmap_where_there_is_room() -> None:
         assert names[-1] == "kernel"
         assert "hot core" in names
         await pilot.resize_terminal(60, 24)
+        await pilot.pause()
         assert "hot core" not in app.query_one(RegionsPane).text()
 
 
@@ -494,14 +499,14 @@ async def test_the_list_moves_the_cursor_and_follows_it() -> None:
         await pilot.press("l", "down")
         pane = app.query_one(ListPane)
         assert chosen(pane).endswith("hot core")
-        assert app.look.point == (0, 0x50100000)
+        assert app.session.viewport.point == (0, 0x50100000)
         await pilot.press("down", "down", "up")
-        assert app.look.point == (0, 0x56100000)
+        assert app.session.viewport.point == (0, 0x56100000)
         await pilot.press("n")
-        assert app.look.point == (0, 0x50100000)
+        assert app.session.viewport.point == (0, 0x50100000)
         assert chosen(pane).startswith("▶50100000")
         await pilot.click(ListPane, offset=(10, 6))
-        assert app.look.point[1] not in (0x50100000, 0x56100000)
+        assert app.session.viewport.point[1] not in (0x50100000, 0x56100000)
         await pilot.press("l")
         assert not pane.display
 
@@ -510,14 +515,14 @@ async def test_the_list_is_sorted_and_filtered() -> None:
     async with running(make.named(make.steady(60))) as (app, pilot):
         await pilot.press("l", "s")
         pane = app.query_one(ListPane)
-        snapshot = app.history.last
+        snapshot = app.session.history.last
         assert snapshot is not None
         sizes = [int(snapshot.sizes[region]) for region in pane.regions]
         assert sizes == sorted(sizes, reverse=True)
         await pilot.press("S")
         assert [int(snapshot.sizes[region]) for region in pane.regions] == sizes[::-1] or sizes[0] == sizes[-1]
         await pilot.click(ListPane, offset=(5, 1))
-        assert app.listing.sort == "address"
+        assert app.explorer.listing.sort == "address"
         await pilot.press("backslash", *"scanned", "enter")
         assert len(pane.regions) == 8
         assert f"8 regions of {len(snapshot)}" in pane.text()
@@ -540,9 +545,9 @@ async def test_who_holds_memory_by_name() -> None:
         assert "idle ≥ 10 min" in str(pane.border_title)
         assert pane.text().splitlines()[1].split()[3:5] == ["0", "B"]
         await pilot.press("down")
-        assert app.look.point is not None
+        assert app.session.viewport.point is not None
         await pilot.press("escape")
-        assert not app.list_open
+        assert not app.explorer.list_open
 
 
 async def test_memory_without_names_says_where_names_come_from() -> None:
@@ -558,7 +563,7 @@ async def test_a_list_is_drawn_only_while_it_is_open() -> None:
         drawn: list[str] = []
         app.query_one(ListPane).redraw = lambda: drawn.append("list")  # type: ignore[method-assign]
         app.query_one(SavingsPane).redraw = lambda: drawn.append("savings")  # type: ignore[method-assign]
-        app.feed(make.steady(241)[240])
+        fed.feed(app, make.steady(241)[240])
         assert drawn == []
         assert (app.query_one(ListPane).lines, app.query_one(SavingsPane).lines) == before
 
@@ -581,7 +586,7 @@ async def test_savings_stand_in_the_place_of_the_idle_times(terminal: tuple[int,
         assert f"▶ ≥ 1 min {size(estimate.idle(60).found)}" in text
         await pilot.press("K")
         by_rule = " ".join(pane.text().split())
-        idle = metrics.idle_at_least(app.history.last, 60_000)  # type: ignore[arg-type]
+        idle = metrics.idle_at_least(app.session.history.last, 60_000)  # type: ignore[arg-type]
         assert f"▶ ≥ 1 min {size(idle)}" in by_rule
         assert "1.56 GiB smaller, 52 %." in by_rule
         await pilot.press("K")
@@ -594,10 +599,10 @@ async def test_savings_stand_in_the_place_of_the_idle_times(terminal: tuple[int,
 async def test_the_threshold_moves_and_stops_at_its_ends() -> None:
     async with running() as (app, pilot):
         await pilot.press("v", *["less_than_sign"] * 20)
-        assert app.threshold == 1
+        assert app.explorer.threshold == 1
         assert "▶ ≥ 1 s" in app.query_one(SavingsPane).text()
         await pilot.press(*["greater_than_sign"] * 20)
-        assert app.threshold == 3600
+        assert app.explorer.threshold == 3600
         text = " ".join(app.query_one(SavingsPane).text().split())
         assert "▶ ≥ 1 h not known yet" in text
         assert "Watched for less than 1 h: what could be saved is not known yet." in text
@@ -618,8 +623,14 @@ async def test_savings_of_another_moment_are_those_of_then() -> None:
 async def test_another_target_is_looked_at_anew() -> None:
     async with running() as (app, pilot):
         await pilot.press("n", "z", "left", "f", "minus")
-        app.look_anew()
-        assert (app.look.point, app.look.lo, app.view, app.look.fold, app.span) == (None, None, None, True, 120)
+        app.session.adopt(Monitor(fed.Silent()))
+        assert (
+            app.session.viewport.point,
+            app.session.viewport.lo,
+            app.session.viewport.moment,
+            app.session.viewport.fold,
+            app.session.span,
+        ) == (None, None, None, True, 120)
 
 
 async def test_truth_stands_beside_the_estimate_of_synthetic_memory() -> None:

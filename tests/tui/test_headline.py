@@ -9,12 +9,11 @@ from rich.style import Style
 
 from damontui.damon.snapshot import Status
 from damontui.errors import SourceError
-from damontui.tui.app import DamontuiApp
 from damontui.tui.ink import SO_FAR, SOMEWHERE, Ink
 from damontui.tui.palette import RGB
 from damontui.tui.panes.headline import Headline
 from tests import make
-from tests.tui import made
+from tests.tui import fed, made
 from tests.tui.frames import drawn, frame
 
 
@@ -113,9 +112,9 @@ def test_without_regions_it_is_the_modules_own() -> None:
 
 @pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 15), (40, 10)])
 async def test_it_is_the_line_below_the_title_at_every_size(size: tuple[int, int]) -> None:
-    app = DamontuiApp(None, description=make.description(), clock=lambda: make.WALL + 60.0)
+    app = fed.app(make.description(), clock=lambda: make.WALL + 60.0)
     async with app.run_test(size=size) as pilot:
-        make.feed_all(app, make.steady(60))
+        fed.feed_all(app, make.steady(60))
         await pilot.pause()
         pane = app.query_one(Headline)
         assert (pane.region.y, pane.region.height) == (1, 1)

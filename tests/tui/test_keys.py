@@ -14,8 +14,9 @@ from textual.pilot import Pilot
 from damontui.damon.snapshot import Status
 from damontui.errors import SourceError, UsageError
 from damontui.tui import keys
-from damontui.tui.app import DamontuiApp, ScreenOptions
+from damontui.tui.app import DamontuiApp
 from damontui.tui.heatmap.widget import RegionsPane
+from damontui.tui.options import ScreenOptions
 from damontui.tui.panes.bandwidth import BandwidthPane
 from damontui.tui.panes.idle import IdlePane
 from damontui.tui.panes.keyline import KeyLine
@@ -23,17 +24,16 @@ from damontui.tui.panes.notice import Notice
 from damontui.tui.panes.title import TitleBar
 from damontui.tui.screens.help import HelpScreen, HelpText, help_text
 from tests import make
+from tests.tui import fed
 
 
 @asynccontextmanager
 async def running(
     options: ScreenOptions | None = None, size: tuple[int, int] = (120, 36), **description: object
 ) -> AsyncIterator[tuple[DamontuiApp, Pilot[int]]]:
-    app = DamontuiApp(
-        None, description=make.description(**description), clock=lambda: make.WALL + 60.0, options=options
-    )
+    app = fed.app(make.description(**description), clock=lambda: make.WALL + 60.0, options=options)
     async with app.run_test(size=size) as pilot:
-        make.feed_all(app, make.steady(60))
+        fed.feed_all(app, make.steady(60))
         await pilot.pause()
         yield app, pilot
 
@@ -45,30 +45,30 @@ def title(app: DamontuiApp) -> str:
 async def test_e_switches_off_and_on_afresh() -> None:
     async with running() as (app, pilot):
         await pilot.press("e")
-        assert not app.enabled
+        assert not app.session.enabled
         assert "○ OFF" in title(app)
         assert "off since" in title(app)
         assert app.query_one(BandwidthPane).has_class("-dim")
         assert "GB/s" in app.query_one(BandwidthPane).text()
         await pilot.press("e")
-        assert app.enabled
-        assert len(app.history) == 0
-        assert "WAITING" in title(app)
-        assert "Waiting for the first aggregation" in app.query_one(BandwidthPane).text()
+        assert app.session.enabled
+        assert "● LIVE" in title(app)
+        assert len(app.session.history) == 60, "the past stays"
+        assert not app.query_one(BandwidthPane).has_class("-dim")
 
 
 async def test_the_switch_can_be_clicked() -> None:
     async with running() as (app, pilot):
         await pilot.click(TitleBar, offset=(112, 0))
-        assert not app.enabled
+        assert not app.session.enabled
         await pilot.click(TitleBar, offset=(20, 0))
-        assert not app.enabled
+        assert not app.session.enabled
 
 
 async def test_a_locked_switch_says_why() -> None:
     async with running(locked="this session is read-only") as (app, pilot):
         await pilot.press("e")
-        assert app.enabled
+        assert app.session.enabled
         assert "read-only" in app.query_one(Notice).text()
         await pilot.press("escape")
         assert not app.query_one(Notice).display
@@ -79,9 +79,9 @@ async def test_space_freezes_the_view_while_collecting_goes_on() -> None:
         await pilot.press("space")
         before = app.query_one(IdlePane).text()
         for snapshot in make.steady(75)[60:]:
-            app.feed(snapshot)
+            fed.feed(app, snapshot)
         assert "PAUSED −00:15 · 15 new" in title(app)
-        assert len(app.history) == 75
+        assert len(app.session.history) == 75
         assert app.query_one(IdlePane).text() == before
         assert app.query_one("#body").has_class("-frozen")
         await pilot.press("space")
@@ -91,37 +91,45 @@ async def test_space_freezes_the_view_while_collecting_goes_on() -> None:
 
 
 async def test_space_before_the_first_snapshot_freezes_nothing() -> None:
-    app = DamontuiApp(None, description=make.description(), clock=lambda: make.WALL)
+    app = fed.app(make.description(), clock=lambda: make.WALL)
     async with app.run_test() as pilot:
         await pilot.press("space")
-        assert app.view is None
+        assert app.session.viewport.moment is None
         assert "WAITING" in title(app)
 
 
 async def test_plus_and_minus_change_the_span() -> None:
     async with running() as (app, pilot):
-        assert app.span == 60  # what there is
+        assert app.session.span == 60  # what there is
         await pilot.press("plus")
-        assert app.span == 240  # what it would grow to
+        assert app.session.span == 240  # what it would grow to
         await pilot.press("plus")
-        assert app.span == 480
+        assert app.session.span == 480
         assert "8 min" in str(app.query_one(RegionsPane).border_subtitle)
         await pilot.press("minus", "minus")
-        assert app.span == 120
+        assert app.session.span == 120
         await pilot.press(*["minus"] * 30)
-        assert app.span == 5
+        assert app.session.span == 5
         await pilot.press(*["plus"] * 30)
-        assert app.span == 86400
+        assert app.session.span == 86400
 
 
 async def test_c_goes_through_what_the_colour_means() -> None:
     async with running() as (app, pilot):
         seen = []
-        for _ in range(4):
-            seen.append(app.mode)
+        for _ in range(5):
+            seen.append(app.explorer.mode)
             await pilot.press("c")
-        assert seen == ["rate", "temperature", "idle", "rate"]
-        assert "temperature" in str(app.query_one(RegionsPane).border_title)
+        assert seen == ["rate", "temperature", "idle", "estimate", "rate"]
+        pane = app.query_one(RegionsPane)
+        assert "temperature" in str(pane.border_title)
+        await pilot.press("c")
+        by_region = pane.text()
+        await pilot.press("c")
+        assert "idle time, estimated" in str(pane.border_title)
+        assert pane.text().splitlines()[-1] == by_region.splitlines()[-1]  # the same scale
+        # nothing is idle for longer than it was watched, where the kernel's ages were older
+        assert pane.text() != by_region
 
 
 @pytest.mark.parametrize("key", ["p", "a"])
@@ -159,7 +167,7 @@ async def test_digits_show_one_pane_alone(key: str, only: str, size: tuple[int, 
         await pilot.pause()
         assert app.query_one("#regions").size.area
         await pilot.press(key, "escape")
-        assert app.only is None
+        assert app.stage.only is None
 
 
 @pytest.mark.parametrize("key", ["question_mark", "f1"])
@@ -168,8 +176,8 @@ async def test_help_opens_scrolls_and_closes(key: str) -> None:
         await pilot.press(key)
         assert isinstance(app.screen, HelpScreen)
         await pilot.press("down", "pagedown", "pageup")
-        app.feed(make.steady(61)[60])
-        assert len(app.history) == 61
+        fed.feed(app, make.steady(61)[60])
+        assert len(app.session.history) == 61
         await pilot.press("escape")
         assert not isinstance(app.screen, HelpScreen)
 
@@ -179,7 +187,7 @@ async def test_q_leaves_with_0_and_with_1_where_an_error_stands() -> None:
         await pilot.press("q")
     assert app.return_value == 0
     async with running() as (app, pilot):
-        app.feed(SourceError("cannot read", "it is gone"))
+        fed.feed(app, SourceError("cannot read", "it is gone"))
         await pilot.press("q")
     assert app.return_value == 1
 
@@ -209,7 +217,7 @@ async def test_keys_at_the_foot_can_be_clicked_and_say_what_they_do_now() -> Non
         line = app.query_one(KeyLine)
         assert line.text().startswith(" e switch off")
         await pilot.click(KeyLine, offset=(3, 0))
-        assert not app.enabled
+        assert not app.session.enabled
         assert line.text().startswith(" e switch on")
         await pilot.press("space")
         assert "space back to live" in line.text()
@@ -221,7 +229,7 @@ async def test_every_command_of_the_palette_is_an_action_of_the_app() -> None:
         assert "Switch monitoring off or on (e)" in titles
         assert "Change the theme" in titles
         for key in keys.TABLE:
-            assert hasattr(app, "action_" + key.action.split("(")[0])
+            assert hasattr(app, "action_" + key.call.split("(")[0])
 
 
 async def test_ctrl_c_leaves_as_a_signal_would() -> None:
@@ -234,9 +242,9 @@ async def test_ctrl_c_leaves_as_a_signal_would() -> None:
 async def test_a_users_keymap_moves_keys_everywhere() -> None:
     async with running(ScreenOptions(keymap={"switch": "x", "quit": "ctrl+q,q"})) as (app, pilot):
         await pilot.press("e")
-        assert app.enabled
+        assert app.session.enabled
         await pilot.press("x")
-        assert not app.enabled
+        assert not app.session.enabled
         assert " x switch on" in app.query_one(KeyLine).text()
         assert "  x " in help_text(app.keymap_in_force).plain
 
@@ -254,7 +262,7 @@ def test_a_keymap_that_cannot_be_is_one_sentence(user: dict[str, str], sentence:
     with pytest.raises(UsageError, match=sentence):
         keys.keymap(user)
     with pytest.raises(UsageError):
-        DamontuiApp(None, options=ScreenOptions(keymap=user))
+        fed.app(options=ScreenOptions(keymap=user))
 
 
 def test_keys_may_be_written_as_characters() -> None:
@@ -268,7 +276,7 @@ def test_keys_may_be_written_as_characters() -> None:
 
 def test_an_unknown_theme_is_one_sentence() -> None:
     with pytest.raises(UsageError, match=r"no 'pink'; known are .*damontui-dark"):
-        DamontuiApp(None, options=ScreenOptions(theme="pink"))
+        fed.app(options=ScreenOptions(theme="pink"))
 
 
 def test_help_has_every_key_and_how_to_read_a_percentile() -> None:
@@ -309,12 +317,12 @@ async def test_help_breaks_its_lines_below_the_words_where_the_box_ends(size: tu
 async def test_lost_events_are_said_as_long_as_their_column_is_seen() -> None:
     async with running() as (app, pilot):
         notice = app.query_one(Notice)
-        app.feed(make.snapshot(make.steady_rows(60), 61.0, complete=False, lost=12))
+        fed.feed(app, make.snapshot(make.steady_rows(60), 61.0, complete=False, lost=12))
         await pilot.pause()
         assert "12 events lost, this column is partial" in notice.text()
-        app.feed(make.steady(62)[61])
+        fed.feed(app, make.steady(62)[61])
         assert "12 events lost, the column at" in notice.text()
-        app.feed(make.steady(400)[399])
+        fed.feed(app, make.steady(400)[399])
         assert not notice.display
 
 
@@ -335,11 +343,11 @@ async def test_what_escape_put_away_comes_back_by_a_key() -> None:
 
 async def test_after_a_commands_end_its_time_of_end_stays() -> None:
     async with running(target="run") as (app, pilot):
-        app.feed(make.status("gone", "make has ended at 00:01:00", 60.0))
+        fed.feed(app, make.status("gone", "make has ended at 00:01:00", 60.0))
         await pilot.press("e")
         assert "make has ended at 00:01:00" in app.query_one(Notice).text()
         assert "the command has ended" in app.query_one(Notice).text()
-        assert len(app.history) == 60
+        assert len(app.session.history) == 60
 
 
 async def test_the_palette_has_verbs_with_their_keys() -> None:
@@ -368,13 +376,13 @@ async def test_another_theme_colours_everything_anew() -> None:
 
 async def test_status_off_by_somebody_else_is_followed() -> None:
     async with running() as (app, pilot):
-        app.feed(Status("off", "switched off by another program", 60.0, make.WALL + 60.0))
+        fed.feed(app, Status("off", "switched off by another program", 60.0, make.WALL + 60.0))
         await pilot.pause()
         assert "by another program" in app.query_one(Notice).text()
-        assert not app.enabled
+        assert not app.session.enabled
         assert "off since" in title(app)
-        app.feed(make.steady(61)[60])
-        assert app.enabled
+        fed.feed(app, make.steady(61)[60])
+        assert app.session.enabled
         assert "LIVE" in title(app)
 
 

@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from damontui.damon.snapshot import Description, Event
 from damontui.errors import SourceError
 from damontui.monitor import Monitor
+from damontui.session.session import Session
 from damontui.tui.app import Arrived, DamontuiApp
 from damontui.tui.panes.bandwidth import BandwidthPane
 from damontui.tui.panes.notice import Notice
@@ -85,7 +86,7 @@ async def until(pilot: Pilot[int], condition: Callable[[], bool]) -> None:
 
 
 def app_of(source: Scripted) -> DamontuiApp:
-    return DamontuiApp(Monitor(source), clock=lambda: make.WALL + 60.0)
+    return DamontuiApp(Session(Monitor(source), clock=lambda: make.WALL + 60.0))
 
 
 def title(app: DamontuiApp) -> str:
@@ -96,11 +97,11 @@ async def test_snapshots_of_the_thread_reach_the_panes() -> None:
     source = Scripted(make.steady(40))
     app = app_of(source)
     async with app.run_test(size=(120, 36)) as pilot:
-        await until(pilot, lambda: "LIVE" in title(app) and len(app.history) == 40)
+        await until(pilot, lambda: "LIVE" in title(app) and len(app.session.history) == 40)
         assert "GB/s" in app.query_one(BandwidthPane).text()
     assert source.stopped == 1
-    assert app.monitor is not None
-    assert not app.monitor.running
+    assert app.session.monitor is not None
+    assert not app.session.monitor.running
 
 
 async def test_leaving_stops_and_joins_the_monitor() -> None:
@@ -119,15 +120,15 @@ async def test_off_and_on_keeps_the_past_with_a_gap() -> None:
     source = Scripted(early, late)
     app = app_of(source)
     async with app.run_test(size=(120, 36)) as pilot:
-        await until(pilot, lambda: len(app.history) == 10)
-        epoch = app.history.epoch
+        await until(pilot, lambda: len(app.session.history) == 10)
+        epoch = app.session.history.epoch
         await pilot.press("e")
         await until(pilot, lambda: "○ OFF" in title(app) and source.stopped == 1)
         await pilot.press("e")
-        await until(pilot, lambda: source.started == 2 and len(app.history) == 13)
+        await until(pilot, lambda: source.started == 2 and len(app.session.history) == 13)
         await until(pilot, lambda: "LIVE" in title(app))
-        assert app.history.epoch == epoch
-    after = [snapshot for snapshot in app.history if snapshot.time > early[-1].time]
+        assert app.session.history.epoch == epoch
+    after = [snapshot for snapshot in app.session.history if snapshot.time > early[-1].time]
     assert after[0].began - early[-1].time > 40
 
 
@@ -135,13 +136,13 @@ async def test_off_and_on_of_a_clock_that_begins_anew_starts_afresh() -> None:
     source = Scripted(make.steady(10), make.steady(3))
     app = app_of(source)
     async with app.run_test(size=(120, 36)) as pilot:
-        await until(pilot, lambda: len(app.history) == 10)
+        await until(pilot, lambda: len(app.session.history) == 10)
         await pilot.press("e")
         await until(pilot, lambda: "○ OFF" in title(app) and source.stopped == 1)
         assert not source.on
-        assert len(app.history) == 10
+        assert len(app.session.history) == 10
         await pilot.press("e")
-        await until(pilot, lambda: source.started == 2 and len(app.history) == 3)
+        await until(pilot, lambda: source.started == 2 and len(app.session.history) == 3)
         await until(pilot, lambda: "LIVE" in title(app))
 
 
@@ -155,7 +156,7 @@ async def test_a_switch_that_does_not_take_is_said_in_place_and_changes_nothing(
         await until(pilot, lambda: app.query_one(Notice).display)
         assert "held by kdamond 99" in app.query_one(Notice).text()
         assert "LIVE" in title(app)
-        assert app.enabled
+        assert app.session.enabled
 
 
 async def test_an_error_of_the_world_keeps_the_picture_and_e_starts_afresh() -> None:
@@ -167,7 +168,7 @@ async def test_an_error_of_the_world_keeps_the_picture_and_e_starts_afresh() -> 
         assert app.query_one(BandwidthPane).has_class("-dim")
         await pilot.press("e")
         await until(pilot, lambda: "LIVE" in title(app))
-        assert len(app.history) == 2
+        assert len(app.session.history) == 2
 
 
 async def test_a_fault_of_ours_is_an_error_with_a_way_on() -> None:
@@ -186,10 +187,10 @@ async def test_a_locked_source_can_still_be_started_afresh_without_its_switch() 
     source.refusal = SourceError("must not be", "asked")
     app = app_of(source)
     async with app.run_test(size=(120, 36)) as pilot:
-        await until(pilot, lambda: app.error is not None)
+        await until(pilot, lambda: app.session.error is not None)
         await pilot.press("e")
         await until(pilot, lambda: "LIVE" in title(app))
-        assert app.notice is None
+        assert app.session.notice is None
 
 
 async def test_the_end_of_a_record_leaves_its_last_picture() -> None:
@@ -228,5 +229,5 @@ async def test_no_event_is_lost_however_many_come_at_once() -> None:
     app = app_of(Scripted(flood))
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: "GONE" in title(app))
-        assert len(app.history) == 200
+        assert len(app.session.history) == 200
         assert "the module was unloaded" in app.query_one(Notice).text()

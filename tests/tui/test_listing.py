@@ -15,7 +15,7 @@ from damontui.damon.snapshot import FRAME_KINDS, Frames, ints
 from damontui.errors import UsageError
 from damontui.history import History
 from damontui.tui import listing as lists
-from damontui.tui.listing import Listing, parse_filter
+from damontui.tui.listing import Listing, moved, order, parse_filter
 from damontui.tui.panes import detail
 from damontui.tui.panes.detail import DetailPane, Track
 from damontui.tui.panes.list import ListPane
@@ -147,9 +147,12 @@ def test_many_regions_scroll_to_the_cursor() -> None:
     lines = drawn(pane, replace(shown, cursor=place), 60, 12)
     assert sum(line.startswith("▶") for line in lines) == 1
     assert pane.regions[pane.top] < 700 < pane.regions[pane.top + 10]
-    assert pane.moved(replace(shown, cursor=place), 1) == 701
-    assert pane.moved(replace(shown, cursor=place), 900) == 999
-    assert pane.moved(shown, 1) == 0
+    by_address = Listing(sort="address")
+    assert pane.regions == order(many, by_address, 60.0)
+    assert moved(many, by_address, pane.regions, place, 1) == 701
+    assert moved(many, by_address, pane.regions, place, 900) == 999
+    assert moved(many, by_address, pane.regions, None, 1) == 0
+    assert moved(many, by_address, [], place, 1) is None
 
 
 # -- the read-out --------------------------------------------------------------------------------------------------
@@ -257,8 +260,8 @@ def test_savings_fit_every_size() -> None:
 def test_with_room_savings_say_what_sampling_cannot_tell() -> None:
     text = " ".join(" ".join(drawn(SavingsPane(), frame(make.steady(240)), 50, 30)).split())
     assert "Memory touched more rarely than once an aggregation can pass for idle" in text
-    assert "Idle for 1 min: 1.94 GiB (± 337 MiB) of 3 GiB; what of it is free" in text
-    assert "Estimated, between 1.93 GiB and 2.59 GiB." in text
+    assert "Idle for 1 min: 1.94 GiB (± 401 MiB) of 3 GiB; what of it is free" in text
+    assert "Estimated, between 1.87 GiB and 2.66 GiB." in text
     rule = " ".join(" ".join(drawn(SavingsPane(), frame(make.steady(240), by_rule=True), 50, 30)).split())
     assert "By how DAMON samples, between 1.52 GiB and 2.83 GiB." in rule
     assert "an idle time begins anew where regions join" in rule

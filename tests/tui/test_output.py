@@ -8,6 +8,7 @@ from damontui.tui.panes.keyline import KeyLine
 from damontui.tui.panes.notice import Notice
 from damontui.tui.panes.output import OutputPane
 from tests import make
+from tests.tui import fed
 
 
 class Command:
@@ -35,14 +36,14 @@ class Command:
 
 def app_of(command: Command, log: str = "") -> DamontuiApp:
     description = make.description("process", target="run", title="make, process 12")
-    return DamontuiApp(None, description=description, output=OutputPane(command, log=log, id="output"))
+    return fed.app(description, output=OutputPane(command, log=log, id="output"))
 
 
 async def test_the_newest_lines_are_at_the_foot_and_follow() -> None:
     command = Command(100)
     app = app_of(command)
     async with app.run_test(size=(120, 36)) as pilot:
-        make.feed_all(app, make.steady(5))
+        fed.feed_all(app, make.steady(5))
         await pilot.pause()
         pane = app.query_one(OutputPane)
         assert pane.text().split("\n")[-1] == "line 99"
@@ -65,7 +66,7 @@ async def test_nothing_yet_and_elsewhere() -> None:
 async def test_alone_it_has_the_screen_and_scrolls() -> None:
     app = app_of(Command(100))
     async with app.run_test(size=(120, 36)) as pilot:
-        make.feed_all(app, make.steady(5))
+        fed.feed_all(app, make.steady(5))
         await pilot.press("5")
         await pilot.pause()
         pane = app.query_one(OutputPane)
@@ -86,18 +87,18 @@ async def test_alone_it_has_the_screen_and_scrolls() -> None:
 
 
 async def test_without_a_command_its_key_does_nothing() -> None:
-    app = DamontuiApp(None, description=make.description())
+    app = fed.app(make.description())
     async with app.run_test(size=(120, 36)) as pilot:
-        make.feed_all(app, make.steady(5))
+        fed.feed_all(app, make.steady(5))
         await pilot.press("5")
-        assert app.only is None
+        assert app.stage.only is None
         assert app.query_one("#body").display
 
 
 async def test_the_target_stays_the_command() -> None:
     app = app_of(Command(3))
     async with app.run_test(size=(120, 36)) as pilot:
-        make.feed_all(app, [*make.steady(5), make.status("gone", "make ended at 00:00:05, exit status 2", 5.0)])
+        fed.feed_all(app, [*make.steady(5), make.status("gone", "make ended at 00:00:05, exit status 2", 5.0)])
         await pilot.pause()
         assert "press q to leave with it" in app.query_one(Notice).text()
         label = next(key.label for key in TABLE if key.id == "target")

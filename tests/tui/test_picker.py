@@ -16,9 +16,10 @@ from damontui.damon.snapshot import Description, Event, Snapshot
 from damontui.errors import SourceError
 from damontui.kernel.damon_sysfs import SysfsTarget
 from damontui.monitor import Monitor
+from damontui.session.session import Session
 from damontui.sources.active import ActiveSource
 from damontui.sources.catalog import Entry
-from damontui.sources.kdamond import KdamondSource
+from damontui.sources.own_kdamond import OwnKdamond
 from damontui.tui.app import DamontuiApp
 from damontui.tui.panes.bandwidth import BandwidthPane
 from damontui.tui.panes.notice import Notice
@@ -27,7 +28,7 @@ from damontui.tui.screens.picker import PickerPane, PickerScreen
 from tests import make
 from tests.fake_kernel import PARAMETERS
 from tests.fake_sysfs import FakeSysfs
-from tests.tui import picker
+from tests.tui import fed, picker
 from tests.tui.picker import Scripted
 
 
@@ -41,15 +42,14 @@ async def until(pilot: Pilot[int], condition: Callable[[], bool]) -> None:
 
 def app_on(active: ActiveSource | None) -> DamontuiApp:
     """The app on the source of an entered active, or fed by hand."""
-    monitor = Monitor(active.source) if active is not None else None
-    return DamontuiApp(monitor, description=make.description(), clock=lambda: make.WALL + 60.0, active=active)
+    if active is None:
+        return fed.app(make.description(), clock=lambda: make.WALL + 60.0)
+    return DamontuiApp(Session(Monitor(active.source), active=active, clock=lambda: make.WALL + 60.0))
 
 
 def shown() -> DamontuiApp:
     """Nothing is monitored, and nothing can be opened."""
-    return DamontuiApp(
-        None, description=make.description(), clock=lambda: make.WALL + 60.0, active=picker.active(Scripted())
-    )
+    return fed.app(make.description(), clock=lambda: make.WALL + 60.0, active=picker.active(Scripted()))
 
 
 async def opened(pilot: Pilot[int]) -> PickerPane:
@@ -77,7 +77,7 @@ async def test_it_opens_on_the_target_in_force_and_escape_changes_nothing() -> N
         assert "stat (watched now)" in pane.text()
         await pilot.press("escape")
         assert not isinstance(app.screen, PickerScreen)
-        assert app.description.target == "stat"
+        assert app.session.description.target == "stat"
 
 
 async def test_arrows_pages_ends_and_sections() -> None:
@@ -109,7 +109,7 @@ async def test_typing_filters_and_keys_of_the_panes_are_letters_here() -> None:
         await pilot.press("ctrl+u")
         assert len(pane.targets()) == 21
         assert word(pane) == "2319"
-        assert app.enabled
+        assert app.session.enabled
 
 
 async def test_children_below_their_parents() -> None:
@@ -126,7 +126,7 @@ async def test_children_below_their_parents() -> None:
 async def test_looking_again_keeps_what_was_chosen() -> None:
     there: list[tuple[Entry, ...]] = [picker.entries(), picker.entries()[:3] + picker.many(3)]
     active = picker.active(Scripted(), there=lambda: there.pop(0))
-    app = DamontuiApp(None, description=make.description(), active=active)
+    app = fed.app(make.description(), active=active)
     async with app.run_test(size=(120, 36)) as pilot:
         pane = await opened(pilot)
         await pilot.press("down", "down", "ctrl+r")
@@ -150,7 +150,7 @@ async def test_what_cannot_be_watched_says_why_and_stays_put() -> None:
 
 
 async def test_the_target_in_force_is_available_though_its_own_kdamond_is_in_the_way() -> None:
-    app = DamontuiApp(None, description=make.description(target="paddr"), active=picker.active(Scripted()))
+    app = fed.app(make.description(target="paddr"), active=picker.active(Scripted()))
     async with app.run_test(size=(120, 36)) as pilot:
         pane = await opened(pilot)
         assert word(pane) == "paddr"
@@ -165,7 +165,7 @@ async def test_a_fault_while_looking_is_said() -> None:
     def broken() -> tuple[Entry, ...]:
         raise ZeroDivisionError("of ours")
 
-    app = DamontuiApp(None, description=make.description(), active=picker.active(Scripted(), there=broken))
+    app = fed.app(make.description(), active=picker.active(Scripted(), there=broken))
     async with app.run_test(size=(120, 36)) as pilot:
         pane = await opened(pilot)
         assert "ZeroDivisionError: of ours" in pane.text()
@@ -187,7 +187,7 @@ async def test_every_size_shows_the_chosen_line(size: tuple[int, int]) -> None:
 
 async def test_ten_thousand_processes_scroll() -> None:
     active = picker.active(Scripted(), there=lambda: picker.many(10_000))
-    app = DamontuiApp(None, description=make.description(), active=active)
+    app = fed.app(make.description(), active=active)
     async with app.run_test(size=(80, 24)) as pilot:
         pane = await opened(pilot)
         await pilot.press("end")
@@ -218,16 +218,16 @@ def test_the_target_is_changed_and_the_old_one_left() -> None:
         with picker.active(Scripted("stat", log), lambda word: Scripted(word, log)) as active:
             app = app_on(active)
             async with app.run_test(size=(120, 36)) as pilot:
-                await until(pilot, lambda: len(app.history) == 3)
+                await until(pilot, lambda: len(app.session.history) == 3)
                 await pilot.press("space")
-                assert app.view is not None
+                assert app.session.viewport.moment is not None
                 pane = await open_live(pilot)
                 await pilot.press(*"2211", "enter")
-                await until(pilot, lambda: app.description.target == "2211" and len(app.history) == 3)
+                await until(pilot, lambda: app.session.description.target == "2211" and len(app.session.history) == 3)
                 app.paint()  # which otherwise comes when the last one is a tenth of a second old
                 assert "title of 2211" in app.query_one(TitleBar).text()
                 assert "LIVE" in app.query_one(TitleBar).text()
-                assert app.view is None
+                assert app.session.viewport.moment is None
                 assert log == ["enter stat", "enter 2211", "stopped stat", "leave stat"]
                 assert pane is not None
                 await pilot.press("q")
@@ -256,19 +256,19 @@ async def test_a_refusal_is_said_in_place_and_the_old_target_goes_on() -> None:
     with picker.active(Scripted("stat", log), lambda word: Refused(word, log)) as active:
         app = app_on(active)
         async with app.run_test(size=(120, 36)) as pilot:
-            await until(pilot, lambda: len(app.history) == 3)
+            await until(pilot, lambda: len(app.session.history) == 3)
             pane = await open_live(pilot)
             await pilot.press(*"2211", "enter")
             await until(pilot, lambda: "it has ended" in pane.text())
             assert "cannot watch process 2211: it has ended. Choose another target" in pane.text()
-            assert app.description.target == "stat"
+            assert app.session.description.target == "stat"
             await pilot.press("down")
             assert "it has ended" not in pane.text()
             await pilot.press("escape")
             assert log == ["enter stat"]
-            assert app.monitor is not None
-            assert app.monitor.running
-            assert len(app.history) == 3
+            assert app.session.monitor is not None
+            assert app.session.monitor.running
+            assert len(app.session.history) == 3
     assert log == ["enter stat", "stopped stat", "leave stat"]
 
 
@@ -314,7 +314,7 @@ async def test_one_that_is_entered_after_the_picker_was_closed_is_left() -> None
             await pilot.press("escape")
             go.set()
             await until(pilot, lambda: "leave 2211" in log)
-            assert app.description.target == "stat"
+            assert app.session.description.target == "stat"
     assert log == ["enter stat", "enter 2211", "leave 2211", "stopped stat", "leave stat"]
 
 
@@ -328,7 +328,7 @@ async def test_what_the_old_target_leaves_undone_is_said() -> None:
         async with app.run_test(size=(120, 36)) as pilot:
             await open_live(pilot)
             await pilot.press(*"2211", "enter")
-            await until(pilot, lambda: app.description.target == "2211")
+            await until(pilot, lambda: app.session.description.target == "2211")
             await until(pilot, lambda: "cannot give DAMON_STAT back" in app.query_one(Notice).text())
 
 
@@ -343,10 +343,10 @@ async def test_a_screen_with_one_target_says_so() -> None:
 async def test_a_process_that_ended_leaves_its_picture_and_the_notice_offers_the_picker() -> None:
     app = shown()
     async with app.run_test(size=(120, 36)) as pilot:
-        make.feed_all(app, [*make.steady(30), make.status("gone", "process 1234 (x) ended at 00:00:30", 30.0)])
+        fed.feed_all(app, [*make.steady(30), make.status("gone", "process 1234 (x) ended at 00:00:30", 30.0)])
         await pilot.pause()
         assert "process 1234 (x) ended at 00:00:30; press t for another target" in app.query_one(Notice).text()
-        assert len(app.history) == 30
+        assert len(app.session.history) == 30
         await opened(pilot)
 
 
@@ -370,7 +370,7 @@ async def test_a_scene_that_nobody_asked_for_opens_with_what_is_real_in_front_of
 
 async def test_the_picker_does_not_open_scrolled_past_the_largest_processes() -> None:
     active = picker.active(Scripted(), there=lambda: (*picker.many(300), *picker.entries()[-6:]))
-    app = DamontuiApp(None, description=make.description(target="demo:steady"), active=active)
+    app = fed.app(make.description(target="demo:steady"), active=active)
     async with app.run_test(size=(80, 24)) as pilot:
         pane = await opened(pilot)
         assert pane.top == 0
@@ -398,7 +398,7 @@ async def test_a_target_that_refuses_to_begin_does_not_stop_the_one_in_force() -
     with picker.active(Scripted("stat", log), lambda word: Elsewhere(word, log)) as active:
         app = app_on(active)
         async with app.run_test(size=(120, 36)) as pilot:
-            await until(pilot, lambda: len(app.history) == 3)
+            await until(pilot, lambda: len(app.session.history) == 3)
             await open_live(pilot)
             await pilot.press(*"2211", "enter")
             # the refusal is written down before the screen is told of it
@@ -407,9 +407,9 @@ async def test_a_target_that_refuses_to_begin_does_not_stop_the_one_in_force() -
             assert app.query_one(Notice).text().count("DAMON is held by somebody") == 1
             assert "LIVE" in app.query_one(TitleBar).text()
             assert "GB/s" in app.query_one(BandwidthPane).text()
-            assert app.description.target == "stat"
-            assert app.monitor is not None
-            assert app.monitor.running
+            assert app.session.description.target == "stat"
+            assert app.session.monitor is not None
+            assert app.session.monitor.running
             assert active.source.describe().target == "stat"
 
 
@@ -418,18 +418,20 @@ async def test_where_both_need_the_same_the_one_before_comes_back_with_its_past(
     with picker.active(Scripted("stat", log), lambda word: Refusing(word, log)) as active:
         app = app_on(active)
         async with app.run_test(size=(120, 36)) as pilot:
-            await until(pilot, lambda: len(app.history) == 3)
-            history = app.history
+            await until(pilot, lambda: len(app.session.history) == 3)
+            history = app.session.history
             await open_live(pilot)
             await pilot.press(*"2211", "enter")
-            await until(pilot, lambda: "leave 2211" in log and app.monitor is not None and app.monitor.running)
-            assert app.history is history
+            await until(
+                pilot, lambda: "leave 2211" in log and app.session.monitor is not None and app.session.monitor.running
+            )
+            assert app.session.history is history
             assert len(history) >= 3
             assert log[:4] == ["enter stat", "enter 2211", "stopped stat", "refused 2211"]
             await until(pilot, lambda: "DAMON is held by somebody" in app.query_one(Notice).text())
             assert "LIVE" in app.query_one(TitleBar).text()
-            assert app.description.target == "stat"
-            assert not app._switching
+            assert app.session.description.target == "stat"
+            assert not app.session.switching
     assert log[-2:] == ["stopped stat", "leave stat"]
 
 
@@ -438,14 +440,14 @@ async def test_a_target_that_damon_stat_is_in_the_way_of_can_be_had_with_a_key()
     with picker.active(Scripted("stat", blocked.log), lambda word: blocked) as active:
         app = app_on(active)
         async with app.run_test(size=(120, 36)) as pilot:
-            await until(pilot, lambda: len(app.history) == 3)
+            await until(pilot, lambda: len(app.session.history) == 3)
             await open_live(pilot)
             await pilot.press(*"2211", "enter")
             await until(pilot, lambda: "Press T to switch DAMON_STAT off" in app.query_one(Notice).text())
-            assert app.description.target == "stat"
+            assert app.session.description.target == "stat"
             assert "LIVE" in app.query_one(TitleBar).text()
             await pilot.press("T")
-            await until(pilot, lambda: app.description.target == "paddr" and len(app.history) == 3)
+            await until(pilot, lambda: app.session.description.target == "paddr" and len(app.session.history) == 3)
             assert blocked.take
             assert "Press T" not in app.query_one(Notice).text()
             await until(pilot, lambda: "leave stat" in blocked.log)
@@ -474,10 +476,10 @@ async def test_damon_stat_steps_aside_on_a_key() -> None:
         await until(pilot, lambda: "Press T to switch DAMON_STAT off" in app.query_one(Notice).text())
         assert not source.take
         await pilot.press("T")
-        await until(pilot, lambda: len(app.history) == 3)
+        await until(pilot, lambda: len(app.session.history) == 3)
         assert source.take
-        assert app.error is None
-        assert isinstance(app.history.last, Snapshot)
+        assert app.session.error is None
+        assert isinstance(app.session.history.last, Snapshot)
 
 
 async def test_a_kernels_damon_stat_is_taken_by_the_key_and_given_back_at_the_end(tmp_path: Path) -> None:
@@ -485,7 +487,7 @@ async def test_a_kernels_damon_stat_is_taken_by_the_key_and_given_back_at_the_en
     kernel = FakeSysfs(tmp_path)
     kernel.start()
     enabled = tmp_path / PARAMETERS / "enabled"
-    source = KdamondSource(
+    source = OwnKdamond(
         kernel.root,
         "paddr",
         lambda: (SysfsTarget(ranges=((4096, 65536),)),),
@@ -504,7 +506,10 @@ async def test_a_kernels_damon_stat_is_taken_by_the_key_and_given_back_at_the_en
             await pilot.press("T")
             # its folder is made only once the new run has begun
             await until(
-                pilot, lambda: app.error is None and kernel.sys("nr_kdamonds") == "1" and kernel.sys("0/state") == "on"
+                pilot,
+                lambda: (
+                    app.session.error is None and kernel.sys("nr_kdamonds") == "1" and kernel.sys("0/state") == "on"
+                ),
             )
             assert enabled.read_text().strip() == "N"
             await pilot.press("q")
@@ -517,7 +522,7 @@ async def test_where_nothing_is_offered_the_key_says_so() -> None:
     source.take = True
     app = app_on(ActiveSource(source))
     async with app.run_test(size=(120, 36)) as pilot:
-        await until(pilot, lambda: len(app.history) == 3)
+        await until(pilot, lambda: len(app.session.history) == 3)
         await pilot.press("T")
         assert "not in the way" in app.query_one(Notice).text()
-        assert len(app.history) == 3
+        assert len(app.session.history) == 3

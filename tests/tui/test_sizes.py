@@ -11,11 +11,12 @@ from damontui.tui.panes.idle import IdlePane
 from damontui.tui.panes.intervals import IntervalsPane
 from damontui.tui.panes.title import TitleBar
 from tests import make
+from tests.tui import fed
 
 
 def app_of(origin: str = "kernel") -> DamontuiApp:
     description = make.description("simulated", reason="why " * 60) if origin == "simulated" else make.description()
-    return DamontuiApp(None, description=description, clock=lambda: make.WALL + 60.0)
+    return fed.app(description, clock=lambda: make.WALL + 60.0)
 
 
 @pytest.mark.parametrize("origin", ["kernel", "simulated"])
@@ -25,7 +26,7 @@ def app_of(origin: str = "kernel") -> DamontuiApp:
 async def test_runs_and_quits_at_every_size(size: tuple[int, int], origin: str) -> None:
     app = app_of(origin)
     async with app.run_test(size=size) as pilot:
-        make.feed_all(app, make.steady(60, origin="simulated" if origin == "simulated" else "kernel", truth=True))
+        fed.feed_all(app, make.steady(60, origin="simulated" if origin == "simulated" else "kernel", truth=True))
         await pilot.pause()
         for key in ("e", "e", "space", "1", "escape", "a", "question_mark", "escape", "q"):
             await pilot.press(key)
@@ -47,7 +48,7 @@ async def test_runs_and_quits_at_every_size(size: tuple[int, int], origin: str) 
 async def test_what_matters_is_there(size: tuple[int, int], shown: dict[str, int]) -> None:
     app = app_of()
     async with app.run_test(size=size) as pilot:
-        make.feed_all(app, make.steady(60))
+        fed.feed_all(app, make.steady(60))
         await pilot.pause()
         for name, rows in shown.items():
             assert app.query_one(f"#{name}").size.height >= rows, name
@@ -57,7 +58,7 @@ async def test_what_matters_is_there(size: tuple[int, int], shown: dict[str, int
 async def test_resizing_loses_nothing() -> None:
     app = app_of()
     async with app.run_test(size=(120, 36)) as pilot:
-        make.feed_all(app, make.steady(60))
+        fed.feed_all(app, make.steady(60))
         await pilot.pause()
         kinds = (RegionsPane, IntervalsPane, BandwidthPane, IdlePane, TitleBar)
 
@@ -77,13 +78,13 @@ async def test_resizing_loses_nothing() -> None:
 async def test_nothing_is_repainted_that_did_not_change() -> None:
     app = app_of()
     async with app.run_test(size=(120, 36)) as pilot:
-        make.feed_all(app, make.steady(60))
+        fed.feed_all(app, make.steady(60))
         await pilot.pause()
         painted: list[object] = []
         for pane in (*app.query(IntervalsPane), *app.query(BandwidthPane), *app.query(IdlePane), *app.query(TitleBar)):
             pane.refresh = lambda *regions, pane=pane, **_: painted.append((pane, regions))  # type: ignore[method-assign]
         app.paint()
         assert painted == []
-        app.feed(make.steady(61)[60])
+        fed.feed(app, make.steady(61)[60])
         lines = sum(len(regions) for _, regions in painted)  # type: ignore[misc, attr-defined]
         assert 0 < lines < 36

@@ -9,7 +9,7 @@ from typing import Any
 from damontui.analysis import usage
 from damontui.analysis.heatmap import Floats
 from damontui.output.reports.results import (
-    PERCENTILES,
+    LINE_PERCENTILES,
     THRESHOLDS,
     Head,
     Heat,
@@ -79,7 +79,7 @@ def _body(result: Result) -> dict[str, Any]:
                     "name": line.name,
                     "unit": line.unit,
                     "mean": line.mean,
-                    "percentiles": {str(p): v for p, v in zip(PERCENTILES, line.percentiles, strict=True)},
+                    "percentiles": {str(p): v for p, v in zip(LINE_PERCENTILES, line.percentiles, strict=True)},
                     "compared_with": {"name": line.against_name, "value": line.against} if line.against_name else None,
                     "values": _numbers(line.values),
                 }

@@ -163,7 +163,7 @@ def pieces(known: Known, table: Table) -> tuple[Table, Floats]:
     before = np.concatenate(([time[0] - moments[0].watched_s], time[:-1]))
     began = np.maximum(before, time - np.array([one.watched_s for one in moments]))
     offsets = np.concatenate(([0], np.cumsum([len(one.start) for one in moments])))
-    beside = [replace(table.beside[0], targets=one.targets) for one in moments]
+    beside = [replace(table.conditions[0], targets=one.targets) for one in moments]
     idle = np.concatenate([one.idle_s for one in moments])
     used = np.concatenate([one.used_s for one in moments])
     values = np.where(idle > 0, -idle, np.maximum(used, 1e-3))

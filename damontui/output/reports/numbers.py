@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from damontui.analysis import heatmap, usage
 from damontui.analysis.heatmap import Axis, Floats, Mode, joined, make_axis, stride_for
-from damontui.damon.metrics import PERCENTILES
+from damontui.damon.metrics import PERCENTILE_COUNT
 from damontui.damon.snapshot import Ints, Snapshot
 from damontui.records.table import Table
 
@@ -63,11 +63,11 @@ def unsound(table: Table) -> str:
         return "its times do not rise"
     if len(table.start) and (int(table.start.min()) < 0 or bool((table.end < table.start).any())):
         return "its regions end before they begin"
-    if int(table.end.max(initial=0)) > stride_for(max([len(b.targets) for b in table.beside], default=1)):
+    if int(table.end.max(initial=0)) > stride_for(max([len(b.targets) for b in table.conditions], default=1)):
         return "its addresses are higher than addresses are"
     if len(table.start) and (int(table.nr_accesses.min()) < 0 or int(table.age.min()) < 0):
         return "it has negative counts"
-    longest = max([max(b.attrs.aggr_us, b.next_attrs.aggr_us, b.attrs.sample_us) for b in table.beside], default=1)
+    longest = max([max(b.attrs.aggr_us, b.next_attrs.aggr_us, b.attrs.sample_us) for b in table.conditions], default=1)
     if (int(table.age.max(initial=0)) + 1) * longest > _LONGEST * 1e6:
         return "its ages are longer than there has been a computer"
     counted = float(table.nr_accesses.max(initial=0)) + 100
@@ -81,7 +81,11 @@ def unsound(table: Table) -> str:
 
 def _target_bounds(table: Table) -> list[tuple[int, int, int]]:
     """Stretches of regions whose snapshots have the same number of targets."""
-    counts = np.array([len(b.targets) for b in table.beside], np.int64)[table.beside_of] if len(table) else np.zeros(0)
+    counts = (
+        np.array([len(b.targets) for b in table.conditions], np.int64)[table.condition_of]
+        if len(table)
+        else np.zeros(0)
+    )
     cuts = [0, *(np.flatnonzero(np.diff(counts)) + 1).tolist(), len(table)]
     return [
         (int(table.offsets[a]), int(table.offsets[b]), int(counts[a])) for a, b in itertools.pairwise(cuts) if a < b
@@ -101,17 +105,17 @@ def intervals_of(table: Table) -> Intervals:
     """
 
     def column(values: list[int]) -> Ints:
-        return np.array(values, np.int64)[table.beside_of] if values else np.zeros(0, np.int64)
+        return np.array(values, np.int64)[table.condition_of] if values else np.zeros(0, np.int64)
 
-    sample = column([b.attrs.sample_us for b in table.beside])
-    aggr = column([b.attrs.aggr_us for b in table.beside])
-    next_aggr = column([b.next_attrs.aggr_us for b in table.beside])
+    sample = column([b.attrs.sample_us for b in table.conditions])
+    aggr = column([b.attrs.aggr_us for b in table.conditions])
+    next_aggr = column([b.next_attrs.aggr_us for b in table.conditions])
     most = np.maximum(1, aggr // np.maximum(1, sample))
     untold = (
         table.intervals_known
         and table.description.origin == "record"
-        and len({(b.attrs.aggr_us, b.next_attrs.aggr_us) for b in table.beside}) == 1
-        and all(b.attrs.goal is not None for b in table.beside)
+        and len({(b.attrs.aggr_us, b.next_attrs.aggr_us) for b in table.conditions}) == 1
+        and all(b.attrs.goal is not None for b in table.conditions)
     )
     if not untold:
         return Intervals(sample, aggr, next_aggr, most, table.intervals_known)
@@ -217,8 +221,8 @@ def percentiles(table: Table, values: Ints) -> Ints:
     total = np.repeat(totals(table), count)
     reached = (below - base) * 100 // np.maximum(1, total)
     # rising over the whole record, so that one search finds a percentile in every snapshot
-    flat = reached + of * (PERCENTILES + 1)
-    wanted = np.arange(len(table))[:, None] * (PERCENTILES + 1) + np.arange(PERCENTILES)
+    flat = reached + of * (PERCENTILE_COUNT + 1)
+    wanted = np.arange(len(table))[:, None] * (PERCENTILE_COUNT + 1) + np.arange(PERCENTILE_COUNT)
     place = np.searchsorted(flat, wanted.ravel(), side="left").reshape(wanted.shape)
     place = np.minimum(place, (table.offsets[1:] - 1)[:, None])
     found: Ints = values[order][np.maximum(place, 0)] if len(values) else np.zeros(wanted.shape, np.int64)
@@ -346,21 +350,21 @@ def column_means(table: Table, edges: Floats, values: NDArray[np.float64] | Ints
 def targets_of(table: Table) -> tuple[int, ...]:
     """The identifiers of all targets that have regions, the newest first to come first."""
     found: dict[int, None] = {}
-    for index in dict.fromkeys(table.beside_of[::-1].tolist()):
-        found.update(dict.fromkeys(table.beside[index].targets))
+    for index in dict.fromkeys(table.condition_of[::-1].tolist()):
+        found.update(dict.fromkeys(table.conditions[index].targets))
     return tuple(found)
 
 
 def _target_of(table: Table, ids: tuple[int, ...]) -> Ints:
     """The place in ``ids`` of each region's target."""
-    if all(b.targets == ids[: len(b.targets)] for b in table.beside):
+    if all(b.targets == ids[: len(b.targets)] for b in table.conditions):
         return table.target
     number = {name: index for index, name in enumerate(ids)}
-    widest = max(len(b.targets) for b in table.beside)
-    places = np.zeros((len(table.beside), max(1, widest)), np.int64)
-    for index, b in enumerate(table.beside):
+    widest = max(len(b.targets) for b in table.conditions)
+    places = np.zeros((len(table.conditions), max(1, widest)), np.int64)
+    for index, b in enumerate(table.conditions):
         places[index, : len(b.targets)] = [number[name] for name in b.targets]
-    return places[table.beside_of[snapshot_of(table)], table.target]
+    return places[table.condition_of[snapshot_of(table)], table.target]
 
 
 def axis_of(table: Table, rows: int, *, fold_idle: bool = False, fold_rows: int = 1) -> Axis:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from math import ceil
 from typing import Literal
 
 import numpy as np
@@ -23,7 +22,7 @@ from damontui.safe_text import shown
 Idle = Literal["estimate", "kernel"]
 Unit = Literal["bytes", "bytes/s", "seconds", "share"]
 
-PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
+LINE_PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
 """Of values over time."""
 THRESHOLDS = (1, 10, 60, 300, 600, 1800, 3600)
 """Seconds of idle time whose memory is told."""
@@ -89,7 +88,7 @@ class Line:
     mean: float
     """Over time."""
     percentiles: tuple[float, ...]
-    """`PERCENTILES` of the snapshots."""
+    """`LINE_PERCENTILES` of the snapshots."""
     against: float | None = None
     """What it is to be compared with: a goal, a total."""
     against_name: str = ""
@@ -201,7 +200,7 @@ def _line(
     weight = numbers.durations(table)
     ordered = np.sort(values)
     # the rule of damo's distributions: no interpolation
-    chosen = [ordered[min(int(p / 100 * len(ordered)), len(ordered) - 1)] for p in PERCENTILES]
+    chosen = [ordered[min(int(p / 100 * len(ordered)), len(ordered) - 1)] for p in LINE_PERCENTILES]
     return Line(
         name,
         unit,
@@ -229,7 +228,7 @@ def working_set(table: Table, intervals: Intervals, options: Options, known: Kno
     edges = numbers.time_edges(table, options.columns)
     total = float(whole.mean())
     line = _line(table, edges, "working set", "bytes", values, against=total, against_name="all regions, mean")
-    most, needed = float(whole.max()), line.percentiles[PERCENTILES.index(95)]
+    most, needed = float(whole.max()), line.percentiles[LINE_PERCENTILES.index(95)]
     remark = (
         f"95 % of the snapshots needed no more than {units.size(needed)}; all regions hold up to {units.size(most)}: "
         f"{units.size(max(0.0, most - needed))} less would have done{doubt}"
@@ -260,7 +259,7 @@ def _from(table: Table, skip: int) -> Table:
         time=table.time[skip:],
         began=table.began[skip:],
         wall=table.wall[skip:],
-        beside_of=table.beside_of[skip:],
+        condition_of=table.condition_of[skip:],
         offsets=table.offsets[skip:],
     )
 
@@ -277,7 +276,7 @@ def bandwidth(table: Table, intervals: Intervals, options: Options) -> Series:
 def tuning(table: Table, intervals: Intervals, options: Options) -> Series:
     """The intervals, and what they are tuned for."""
     edges = numbers.time_edges(table, options.columns)
-    goals = {b.attrs.goal.access_bp for b in table.beside if b.attrs.goal is not None}
+    goals = {b.attrs.goal.access_bp for b in table.conditions if b.attrs.goal is not None}
     goal = goals.pop() / 10_000 if len(goals) == 1 else None
     changes = int((np.diff(intervals.aggr) != 0).sum())
     lines = (
@@ -323,15 +322,19 @@ def estimated_percentiles(table: Table, intervals: Intervals, options: Options, 
     return IdlePercentiles(table.time[held], values.astype(np.int64), total.astype(float), tuple(at_least.tolist()))
 
 
+_HIGHEST = 1 << 60
+"""A histogram's values are cut off there, so that its edges are whole numbers of 64 bits."""
+
+
 def edges_of(low: int, high: int, bins: int, *, log: bool) -> Ints:
     """Edges of ranges from ``low`` to over ``high``: ``bins`` equal ones, or such that each is twice the one before.
 
     The rules of damo's histograms.
     """
     if not log:
-        width = max(1, ceil((high + 1 - low) / bins))
+        width = max(1, -(-(high + 1 - low) // bins))  # in whole numbers: exact, however large
         return np.array([low + width * step for step in range(bins + 1)], np.int64)
-    width = max(int((high - low) / 2**bins), 1)
+    width = max((high - low) // 2**bins, 1)
     edges = [low, low + width]
     while edges[-1] <= high:
         width *= 2
@@ -361,7 +364,7 @@ def temperature_histogram(table: Table, intervals: Intervals, options: Options) 
     heat = numbers.values_of(table, numbers.temperatures(table, intervals), "temperature")
     share = numbers.durations(table) / numbers.durations(table).sum()
     weight: Floats = np.repeat(share, np.diff(table.offsets)) * numbers.sizes(table)
-    metric = np.rint(heat).astype(np.int64)
+    metric = np.rint(np.clip(heat, -_HIGHEST, _HIGHEST)).astype(np.int64)
     return _histogram(len(table), "temperature", "temperature", metric, None, weight, options)
 
 
@@ -374,6 +377,7 @@ def _histogram(
     weight: Floats,
     options: Options,
 ) -> Histogram:
+    metric = np.clip(metric, -_HIGHEST, _HIGHEST)
     edges = edges_of(int(metric.min()), int(metric.max()), options.bins, log=options.log)
     place = np.searchsorted(edges, metric, side="right") - 1
     mine = slice(None) if apart is None else ~apart

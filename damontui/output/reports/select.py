@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from damontui import units
 from damontui.analysis import counted
-from damontui.damon.snapshot import BESIDE
+from damontui.damon.snapshot import OPTIONAL
 from damontui.errors import SourceError, UsageError
 from damontui.output.reports.numbers import Intervals, seconds_held, snapshot_of
 from damontui.records.table import Table
 
-_OF_REGIONS = tuple(field.name for field in BESIDE if field.of_regions)
+_OF_REGIONS = tuple(field.name for field in OPTIONAL if field.of_regions)
 """What a snapshot holds of its regions beside their columns."""
 
 Span = tuple[float, float]
@@ -153,7 +153,7 @@ def _of_snapshots(table: Table, chosen: NDArray[np.int64]) -> Table:
         wall=table.wall[low:high],
         offsets=table.offsets[low : high + 1] - first,
         **{name: getattr(table, name)[first:last] for name in ("start", "end", "nr_accesses", "age", "target")},
-        beside_of=table.beside_of[low:high],
+        condition_of=table.condition_of[low:high],
         extra={index - low: extra for index, extra in table.extra.items() if low <= index < high},
         nanoseconds=None if table.nanoseconds is None else table.nanoseconds[low:high],
     )
@@ -164,12 +164,12 @@ def _of_regions(table: Table, intervals: Intervals, filters: Filters) -> Table:
     keep = start < end  # a file may hold empty ones
     if filters.target is not None:
         # the index that the target has in each combination, -1 where it is not there
-        index = [b.targets.index(filters.target) if filters.target in b.targets else -1 for b in table.beside]
+        index = [b.targets.index(filters.target) if filters.target in b.targets else -1 for b in table.conditions]
         if max(index, default=-1) < 0:
-            known = sorted({target for b in table.beside for target in b.targets})
+            known = sorted({target for b in table.conditions for target in b.targets})
             shown = ", ".join(map(str, known[:10])) + (" …" if len(known) > 10 else "")
             raise UsageError(f"--target: there is no target {filters.target} in it; there are: {shown}")
-        keep &= table.target == np.array(index, np.int64)[table.beside_of][snapshot_of(table)]
+        keep &= table.target == np.array(index, np.int64)[table.condition_of][snapshot_of(table)]
     if filters.address is not None:
         most = np.iinfo(np.int64).max
         low, high = (int(min(v, most)) for v in filters.address)

@@ -17,7 +17,7 @@ from damontui import units
 from damontui.analysis import usage
 from damontui.analysis.heatmap import IDLE, SHOWN, VOID, Floats, Mode, leveled, unscaled
 from damontui.output.reports.results import (
-    PERCENTILES,
+    LINE_PERCENTILES,
     THRESHOLDS,
     Head,
     Heat,
@@ -324,7 +324,7 @@ def _distribution(line: Line, look: Look) -> list[str]:
     most = max(*line.percentiles, 1e-300)
     room = max(10, look.width - 24)
     full = "#" if look.ascii else "█"
-    for percentile, value in zip(PERCENTILES, line.percentiles, strict=True):
+    for percentile, value in zip(LINE_PERCENTILES, line.percentiles, strict=True):
         bar = full * round(value / most * room)
         lines.append(f"{f'p{percentile}':>5}  {amount(value, line.unit):>12}  {bar}")
     return lines

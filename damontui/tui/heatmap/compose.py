@@ -18,7 +18,7 @@ from damontui.tui.frame import Frame, Mode
 from damontui.tui.heatmap import margins
 from damontui.tui.heatmap.hit import cell_of
 from damontui.tui.heatmap.layout import Grid, Layout, layout_of, stop_of
-from damontui.tui.ink import EMPTY, GAP, OFF, PENDING, SO_FAR, SOMEWHERE
+from damontui.tui.ink import EMPTY, FREE, GAP, OFF, PENDING, SO_FAR, SOMEWHERE
 from damontui.tui.palette import LEVELS
 from damontui.tui.panes.common import due_words, found_so_far, nothing, off_since, seconds_left, waiting
 from damontui.units import duration, share, size
@@ -27,7 +27,12 @@ Codes = NDArray[np.uint8]
 Overlays = Mapping[int, tuple[tuple[int, str, str], ...]]
 """Words over the picture: of a line ``(column, text, style name)``."""
 
-MODES: dict[Mode, str] = {"rate": "access rate", "temperature": "temperature", "idle": "idle time"}
+MODES: dict[Mode, str] = {
+    "rate": "access rate",
+    "temperature": "temperature",
+    "idle": "idle time",
+    "estimate": "idle time, estimated",
+}
 
 _NO_CODES: Codes = np.zeros((0, 0), dtype=np.uint8)
 
@@ -150,11 +155,15 @@ class Composer:
         history, layout = frame.history, grid.layout
         raster_key = (id(axis), grid.column, frame.mode, frame.hottest, history.epoch)
         if self.raster is None or raster_key != self._raster_key:
-            self.raster = Raster(axis, grid.column, frame.mode, frame.hottest)
+            self.raster = Raster(axis, grid.column, drawn_mode(frame), frame.hottest)
             self._raster_key = raster_key
             self._picture_key = ()
         raster = self.raster
-        raster.update(history, grid.first, grid.stop)
+        if frame.mode == "estimate" and frame.learned is not None:
+            raster.forget(frame.learned.settled)  # what later snapshots have corrected since
+            raster.update(frame.learned, grid.first, grid.stop)
+        else:
+            raster.update(history, grid.first, grid.stop)
         running = frame.live and frame.enabled and (frame.status is None or frame.status.state in ("on", "waiting"))
         picture_key = (
             self._raster_key,
@@ -181,6 +190,11 @@ class Composer:
             self._gutter_key = gutter_key
             gutter = margins.gutter(frame, grid, axis, names)
         return Picture(grid, "", "", {}, codes, gutter, _overlays(frame, grid, axis, waited), partial)
+
+
+def drawn_mode(frame: Frame) -> heatmap.Mode:
+    """What the colour of regions means; the pieces of an estimate are drawn like regions by their idle time."""
+    return "idle" if frame.mode == "estimate" else frame.mode
 
 
 def caption(frame: Frame, layout: Layout) -> tuple[str, str]:
@@ -230,7 +244,10 @@ def _coded(frame: Frame, grid: Grid, axis: Axis, raster: Raster, *, running: boo
     first, stop = grid.first, grid.stop
     values = raster.values(first, stop)
     holes = np.isnan(values)
-    codes: Codes = heatmap.leveled(np.where(holes, 0.0, values), frame.mode, LEVELS)
+    codes: Codes = heatmap.leveled(np.where(holes, 0.0, values), raster.mode, LEVELS)
+    # free memory always looks idle, and is neither: where something in a cell is in use, that is what is shown
+    unused = values < (0.005 if raster.mode == "rate" else 0.0)
+    codes[raster.free(first, stop) & unused] = FREE
     codes[holes] = GAP
     if frame.snapshot is not None and frame.snapshot.measured is not None:
         codes[_vague(frame.snapshot, axis, raster.mode, values)] += SOMEWHERE

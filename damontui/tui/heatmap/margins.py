@@ -14,7 +14,7 @@ from damontui.tui.draw import Line, Span, spread, to_ascii
 from damontui.tui.frame import Frame
 from damontui.tui.heatmap.hit import cell_of, x_of
 from damontui.tui.heatmap.layout import Grid, Layout
-from damontui.tui.ink import EMPTY, GAP, OFF, PENDING, SO_FAR, SOMEWHERE, TEXTURES
+from damontui.tui.ink import EMPTY, FREE, GAP, OFF, PENDING, SO_FAR, SOMEWHERE, TEXTURES
 from damontui.tui.palette import LEVELS
 from damontui.tui.panes.common import due_words, seconds_left
 from damontui.tui.panes.title import clock
@@ -117,6 +117,8 @@ def _textures(frame: Frame, codes: Codes) -> list[str]:
     measured = frame.snapshot is not None and frame.snapshot.measured is not None
     if measured and (codes == GAP).any():
         out.append(f"{chr(39) if frame.ascii else '·'} not in memory")
+    if (codes == FREE).any():
+        out.append(f"{'.' if frame.ascii else '·'} free")
     for texture, words in ((SO_FAR, "found so far"), (SOMEWHERE, "somewhere in here")):
         if ((codes >= texture) & (codes < texture + LEVELS)).any():
             out.append(f"{TEXTURES[texture][frame.ascii]} {words}")
@@ -142,7 +144,7 @@ def _scale(frame: Frame, layout: Layout, step: int) -> tuple[Span, ...]:
             (f" 100 %{_of_what(frame)}" if layout.width >= 40 else " 100 %", "label"),
         )
     cut = len(levels) // 2
-    if frame.mode == "idle":
+    if frame.mode in ("idle", "estimate"):
         most = duration(heatmap.MOST_IDLE)
         ends = (f"{indent}idle {short(most)} ", " 0 ", f" {short(most)} in use")
     else:

@@ -47,7 +47,7 @@ class KeyLine(Pane):
                 continue
             name, room = keys_of(key, self._keymap)[0], rooms[key.id]
             parts += [(f" {name} ", "key"), (f"{key.label}  ", "label")]
-            spots.append((taken, taken + room, key.action))
+            spots.append((taken, taken + room, key.call))
             taken += room
         self._spots = spots
         return [fit(parts, width)]

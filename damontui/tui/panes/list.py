@@ -7,7 +7,6 @@ from textual import events
 from textual.message import Message
 
 from damontui.analysis import usage
-from damontui.analysis.heatmap import region_at
 from damontui.damon import metrics
 from damontui.damon.snapshot import KINDS, Ints, Snapshot
 from damontui.tui import listing as lists
@@ -64,16 +63,12 @@ class ListPane(Pane):
             return nothing(frame, width, height, "regions")
         if not len(snapshot):
             return [(("the regions cannot be read here", "muted"),)]
-        known = (snapshot, listing, frame.threshold)
+        known = (snapshot, listing, frame.threshold, frame.told_by)
         if known != self._known:
             self._known = known
-            self.regions = (
-                [one.largest for one in lists.holders(snapshot, listing, frame.threshold)]
-                if listing.grouped
-                else lists.rows(snapshot, listing).tolist()
-            )
+            self.regions = lists.order(snapshot, listing, frame.threshold, frame.told_by)
         table = _Holders(frame, snapshot, listing, width) if listing.grouped else _Regions(snapshot, listing, width)
-        selected = self.selected(frame)
+        selected = lists.selected(snapshot, listing, self.regions, frame.cursor)
         room = max(1, height - 2)
         if frame.cursor != self._followed:  # the wheel may look elsewhere until the cursor moves
             self._followed = frame.cursor
@@ -92,22 +87,6 @@ class ListPane(Pane):
         lines.append(self._foot(snapshot, listing, width))
         return lines[:height]
 
-    def selected(self, frame: Frame) -> int | None:
-        """The row that the cursor is in."""
-        snapshot = frame.snapshot
-        if snapshot is None or frame.cursor is None or frame.listing is None:
-            return None
-        region = region_at(snapshot, frame.cursor)
-        if region is None:
-            return None
-        if frame.listing.grouped:
-            if not snapshot.names:
-                same = [row for row, one in enumerate(self.regions) if snapshot.target[one] == snapshot.target[region]]
-                return same[0] if same else None
-            name = snapshot.names[region]
-            return next((row for row, one in enumerate(self.regions) if snapshot.names[one] == name), None)
-        return self.regions.index(region) if region in self.regions else None
-
     def _foot(self, snapshot: Snapshot, listing: Listing, width: int) -> Line:
         what = "names" if listing.grouped else "regions"
         text = f" {len(self.regions)} {what}"
@@ -124,14 +103,6 @@ class ListPane(Pane):
         if listing.grouped and not any(snapshot.names):
             text = " nothing is named here: names come with processes (damontui PID)"
         return fit(((text, "muted"),), width)
-
-    def moved(self, frame: Frame, by: int) -> int | None:
-        """The region some rows further; the first where the cursor is in none of them."""
-        if not self.regions:
-            return None
-        here = self.selected(frame)
-        row = 0 if here is None else max(0, min(here + by, len(self.regions) - 1))
-        return self.regions[row]
 
     def on_click(self, event: events.Click) -> None:
         offset = event.get_content_offset(self)
@@ -220,7 +191,7 @@ class _Holders:
 
     def __init__(self, frame: Frame, snapshot: Snapshot, listing: Listing, width: int) -> None:
         self.listing, self.width = listing, width
-        self.found = lists.holders(snapshot, listing, frame.threshold)
+        self.found = lists.holders(snapshot, listing, frame.threshold, frame.told_by)
         rest = 9 + 10 + 7 + 10
         self.columns: list[Column] = [
             ("name", "name", -max(8, width - 1 - rest)),

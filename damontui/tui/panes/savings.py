@@ -229,7 +229,7 @@ def _over_time(what: str, found: Sequence[float], width: int) -> Line:
     number, unit = size(found[-1]).split()
     scale = found[-1] / float(number) if float(number) else 1.0
     parts: list[Span] = [(what, "label")]
-    for p, value in zip(savings.PERCENTILES, found, strict=True):
+    for p, value in zip(savings.OVER_TIME, found, strict=True):
         parts += [(f" p{p} ", "muted"), (_digits(value / scale), "strong" if p == 90 else "value")]
     return fit((*parts, (f" {unit}", "label")), width)
 

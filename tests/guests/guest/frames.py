@@ -21,7 +21,7 @@ LOOKS = 100
 DRAWN = 600
 
 
-def _machine() -> Snapshot:
+def whole_machine() -> Snapshot:
     """All System RAM as regions that nobody touched."""
     ranges = procfs.system_ram(Root())
     none = [0] * len(ranges)
@@ -53,7 +53,7 @@ def _walk() -> NDArray[np.uint64]:
 @check("7.2", "6.18", "6.12", limit=180)
 def drawn_frames_tell_what_memory_is_made_of(guest: Guest) -> None:
     """Free and shared memory by drawn frames: a walk over all frames, and MemFree, are within the 95 % intervals"""
-    machine = _machine()
+    machine = whole_machine()
     cold = Area("cold", 400 * MIB, 0)
     with Load([cold, Area("hot", 64 * MIB, 0.05)], guest.folder) as load:
         mine = sum(end - start for name in load.areas for start, end in load.physical(name))
@@ -107,7 +107,7 @@ def _with(machine: Snapshot, drawn: Frames) -> Snapshot:
 @check("7.2", "6.18", limit=120)
 def drawing_frames_keeps_its_budget(guest: Guest) -> None:
     """Drawing frames for half a minute says itself what it takes"""
-    machine = _machine()
+    machine = whole_machine()
     before = time.thread_time()
     began = time.monotonic()
     with pages.FrameSampler(Root(), np.random.default_rng(1)) as sampler:

@@ -25,7 +25,7 @@ from tests.guests.guest.load import MIB, PAGE, Area, Load
 from tests.guests.guest.system import as_found, switch_stat
 
 SECONDS = 185.0
-MOVES_S, ENDS_S = 70.0, 50.0
+MOVES_S, ENDS_S = 110.0, 50.0
 CACHE = 160 * MIB
 AREAS = [
     Area("hot", 40 * MIB, 1.0),

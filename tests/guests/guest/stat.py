@@ -241,7 +241,7 @@ def switched_off_meanwhile_is_said(guest: Guest) -> None:
 def another_kdamond_is_named(guest: Guest) -> None:
     """Another program's kdamond runs: switching on is refused with EBUSY and its PID is named; it is left alone"""
     from damontui.errors import SourceError
-    from damontui.kernel.damon_stat import DamonStat
+    from damontui.kernel.damon_stat import StatModule
     from damontui.kernel.root import Root
 
     switch_stat(False)
@@ -251,7 +251,7 @@ def another_kdamond_is_named(guest: Guest) -> None:
         guest.facts["says"] = ended.refused("off")
         said = ""
         try:
-            DamonStat(Root("/")).switch(True)
+            StatModule(Root("/")).switch(True)
         except SourceError as error:
             said = str(error)
     assert str(pid) in said, (pid, said)

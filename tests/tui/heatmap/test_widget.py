@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from textual.app import App, ComposeResult
 
 from damontui.analysis.heatmap import Place
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Snapshot, Status, ints
+from damontui.damon.snapshot import FRAME_KINDS, Frames, Snapshot, Status, ints
 from damontui.errors import SourceError
 from damontui.history import History
 from damontui.tui.axes import place_labels, time_ticks
@@ -19,6 +20,7 @@ from damontui.tui.frame import Frame
 from damontui.tui.heatmap.hit import moved, place_at
 from damontui.tui.heatmap.layout import layout
 from damontui.tui.heatmap.widget import RegionsPane
+from damontui.tui.ink import FREE
 from damontui.tui.palette import ASCII_GLYPHS
 from damontui.units import duration
 from tests.tui.frames import frame
@@ -217,12 +219,45 @@ async def test_regions_that_cannot_be_seen_are_not_invented() -> None:
     assert not any("┤" in line for line in lines)
 
 
-@pytest.mark.parametrize(("mode", "words"), [("idle", "1 h in use"), ("temperature", "10¹¹ hot")])
+@pytest.mark.parametrize(
+    ("mode", "words"), [("idle", "1 h in use"), ("estimate", "1 h in use"), ("temperature", "10¹¹ hot")]
+)
 async def test_time_and_temperature_have_two_sides(mode: str, words: str) -> None:
     async with shown(frame(steady(), mode=mode)) as pane:
         assert words in pane.text().splitlines()[18]
         assert set(pane.picture.codes[:16].ravel().tolist()) < set(range(12))  # idle
         assert set(pane.picture.codes[16:].ravel().tolist()) < set(range(13, 25))  # in use
+
+
+async def test_free_memory_has_a_quiet_look_of_its_own() -> None:
+    """Of 4 GiB the lower 2 are free, the next is idle and the last in use."""
+    counts = np.zeros((3, len(FRAME_KINDS)), np.int64)
+    counts[0, FRAME_KINDS.index("free")] = 200
+    counts[1:, FRAME_KINDS.index("anon")] = 100
+    frames = Frames(counts, ints([0, 0, 0]), ints([0, 0, 0]))
+
+    def machine(time: float) -> Snapshot:
+        return snapshot(time, [(0, 2 * GIB, 0), (2 * GIB, 3 * GIB, 0), (3 * GIB, 4 * GIB, 20)], frames=frames)
+
+    for mode in ("rate", "idle", "temperature"):
+        async with shown(frame(steady(make=machine), mode=mode)) as pane:
+            codes = pane.picture.codes
+            rows = len(codes)
+            assert (codes[rows // 2 :] == FREE).all()
+            assert not (codes[: rows // 2] == FREE).any()
+            assert "· free" in pane.text().splitlines()[18]
+            assert set(pane.text().splitlines()[14][11:].split()) == {"·"}
+    # where something in it is in use, that is what is shown; and without frames nothing is said to be free
+    used = steady(make=lambda t: snapshot(t, [(0, 4 * GIB, 3)], frames=_of(frames)))
+    for made in (used, steady()):
+        async with shown(frame(made)) as pane:
+            assert not (pane.picture.codes == FREE).any()
+            assert "free" not in pane.text()
+
+
+def _of(frames: Frames) -> Frames:
+    """The same of one region."""
+    return Frames(frames.counts.sum(axis=0, keepdims=True), ints([0]), ints([0]))
 
 
 async def test_the_hottest_shows_what_the_mean_hides() -> None:

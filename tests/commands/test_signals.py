@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from damontui.commands.endings import Ended, Endings, held
+from damontui.commands.signals import Ended, Signals, entered
 
 
 class Clock:
@@ -47,8 +47,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def endings(clock: Clock) -> Iterator[Endings]:
-    with Endings(clock) as entered:
+def signals(clock: Clock) -> Iterator[Signals]:
+    with Signals(clock) as entered:
         entered.patience = 1000.0  # of the real timer: no test waits for it
         yield entered
 
@@ -62,7 +62,7 @@ def test_every_signal_that_ends_a_process_is_caught_and_given_back() -> None:
     before = {number: signal.getsignal(number) for number in signal.valid_signals()}
     harmless = {"SIGCHLD", "SIGCONT", "SIGTSTP", "SIGTTIN", "SIGTTOU", "SIGURG", "SIGWINCH"}
     hopeless = {"SIGKILL", "SIGSTOP", "SIGSEGV", "SIGBUS", "SIGFPE", "SIGILL"}
-    with Endings():
+    with Signals():
         left = {signal.Signals(number).name for number in ours() if number < 32}
         assert left <= harmless | hopeless
         assert not [number for number in ours() if number > 33]
@@ -70,24 +70,24 @@ def test_every_signal_that_ends_a_process_is_caught_and_given_back() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGALRM, signal.SIGIO, signal.SIGRTMIN + 2])
-def test_a_signal_ends_it_and_gives_back(endings: Endings, number: int) -> None:
+def test_a_signal_ends_it_and_gives_back(signals: Signals, number: int) -> None:
     source = Source()
-    with pytest.raises(Ended) as caught, held(source, endings):
+    with pytest.raises(Ended) as caught, entered(source, signals):
         os.kill(os.getpid(), number)
     assert caught.value.code == 128 + number
     assert source.log == ["entering", "entered", "leaving", "left"]
 
 
-def test_a_signal_while_entering_waits_a_while(endings: Endings) -> None:
+def test_a_signal_while_entering_waits_a_while(signals: Signals) -> None:
     source = Source()
     source.entering = lambda: os.kill(os.getpid(), signal.SIGTERM)
-    with pytest.raises(Ended), held(source, endings):
+    with pytest.raises(Ended), entered(source, signals):
         raise AssertionError("went on")
     assert source.log == ["entering", "entered", "leaving", "left"]
     assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
 
 
-def test_a_signal_does_not_wait_for_an_entering_that_blocks(endings: Endings, clock: Clock) -> None:
+def test_a_signal_does_not_wait_for_an_entering_that_blocks(signals: Signals, clock: Clock) -> None:
     source = Source()
 
     def block() -> None:
@@ -98,13 +98,13 @@ def test_a_signal_does_not_wait_for_an_entering_that_blocks(endings: Endings, cl
         raise AssertionError("still blocked")
 
     source.entering = block
-    with pytest.raises(Ended) as caught, held(source, endings):
+    with pytest.raises(Ended) as caught, entered(source, signals):
         raise AssertionError("entered")
     assert caught.value.code == 143
     assert source.log == ["entering", "leaving", "left"]
 
 
-def test_giving_back_is_not_disturbed(endings: Endings, clock: Clock) -> None:
+def test_giving_back_is_not_disturbed(signals: Signals, clock: Clock) -> None:
     source = Source()
 
     def storm() -> None:
@@ -114,30 +114,30 @@ def test_giving_back_is_not_disturbed(endings: Endings, clock: Clock) -> None:
         os.kill(os.getpid(), signal.SIGALRM)
 
     source.leaving = storm
-    with held(source, endings):
+    with entered(source, signals):
         pass
     assert source.log == ["entering", "entered", "leaving", "left"]
-    assert endings.signum == signal.SIGTERM
+    assert signals.signum == signal.SIGTERM
 
 
-def test_a_limit_holds_while_entering(endings: Endings, clock: Clock) -> None:
+def test_a_limit_holds_while_entering(signals: Signals, clock: Clock) -> None:
     source = Source()
 
     def block() -> None:
         os.kill(os.getpid(), signal.SIGALRM)
         raise AssertionError("still blocked")
 
-    endings.limit(5.0, lambda: TimeoutError("too late"))
+    signals.limit(5.0, lambda: TimeoutError("too late"))
     clock.now += 5.0
     source.entering = block
-    with pytest.raises(TimeoutError), held(source, endings):
+    with pytest.raises(TimeoutError), entered(source, signals):
         raise AssertionError("entered")
 
 
 def test_an_ignored_sigchld_is_not_ours_to_ignore() -> None:
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        with Endings():
+        with Signals():
             assert signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL
         assert signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN
     finally:
@@ -152,19 +152,19 @@ class Forgotten:
 
 
 def test_an_end_that_comes_to_nothing_is_asked_for_again(
-    endings: Endings, clock: Clock, capsys: pytest.CaptureFixture[str]
+    signals: Signals, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = Source()
 
     def go_on() -> None:
         Forgotten()
-        assert endings.signum == signal.SIGTERM
+        assert signals.signum == signal.SIGTERM
         assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= 1.0
         clock.now += 1.0
         os.kill(os.getpid(), signal.SIGALRM)  # what the timer does then
         raise AssertionError("went on")
 
-    with pytest.raises(Ended) as caught, held(source, endings):
+    with pytest.raises(Ended) as caught, entered(source, signals):
         go_on()
     assert caught.value.code == 143
     assert source.log == ["entering", "entered", "leaving", "left"]

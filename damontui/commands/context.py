@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from damontui import config
-from damontui.commands.endings import Endings, held
+from damontui.commands.signals import Signals, entered
 from damontui.declare import Setting
 from damontui.errors import UsageError
 from damontui.sources.base import Source
@@ -64,20 +64,20 @@ class Parser(argparse.ArgumentParser):
 
 
 @dataclass
-class Call:
+class Context:
     """One command being run.
 
     Attributes:
         words: the parsed command line.
         environ: the environment.
         program: how this program was started, with its full path, for remedies to copy.
-        endings: what turns signals into an orderly end; entered.
+        signals: what turns signals into an orderly end; entered.
     """
 
     words: argparse.Namespace
     environ: Mapping[str, str]
     program: str
-    endings: Endings
+    signals: Signals
 
     @cached_property
     def settings(self) -> config.Settings:
@@ -118,7 +118,7 @@ class Call:
     @contextmanager
     def open(self, word: str | None = None) -> Iterator[Source]:
         """The target's source, entered, and left however this ends."""
-        with held(choose(word or self.target, self.options), self.endings) as source:
+        with entered(choose(word or self.target, self.options), self.signals) as source:
             yield source
 
     @contextmanager
@@ -137,7 +137,7 @@ class Call:
             return choose(word, replace(later, **changes))
 
         active = ActiveSource(choose(self.target, first), another, self._catalog)
-        with held(active, self.endings):
+        with entered(active, self.signals):
             yield active
 
     def _catalog(self) -> Sequence[Entry]:

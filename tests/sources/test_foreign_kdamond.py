@@ -11,7 +11,7 @@ from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.snapshot import Event, Snapshot, Status
 from damontui.errors import SourceError
 from damontui.sources.damon_stat import DamonStatSource
-from damontui.sources.watch import WatchSource
+from damontui.sources.foreign_kdamond import ForeignKdamond
 from tests.fake_kernel import ADMIN, TRACING, FakeKernel, Stop, capture, replay
 
 
@@ -20,8 +20,8 @@ def kernel(tmp_path: Path) -> FakeKernel:
     return FakeKernel(tmp_path, on=False)
 
 
-def make(kernel: FakeKernel, pid: int = 300) -> WatchSource:
-    return WatchSource(kernel.root, pid, clock=kernel.clock, wall=kernel.wall, pause=kernel.advance)
+def make(kernel: FakeKernel, pid: int = 300) -> ForeignKdamond:
+    return ForeignKdamond(kernel.root, pid, clock=kernel.clock, wall=kernel.wall, pause=kernel.advance)
 
 
 def lines(kernel: FakeKernel, pid: int, *texts: str) -> None:
@@ -29,7 +29,7 @@ def lines(kernel: FakeKernel, pid: int, *texts: str) -> None:
         kernel.feed(f"  kdamond.1-{pid} [000] ..... {kernel.now:.6f}: {text}\n".encode())
 
 
-def events(kernel: FakeKernel, source: WatchSource, seconds: float) -> list[Event]:
+def events(kernel: FakeKernel, source: ForeignKdamond, seconds: float) -> list[Event]:
     stop = Stop(kernel)
     kernel.at(kernel.now + seconds, stop.set)
     with source:
@@ -141,7 +141,7 @@ def test_without_tracefs_it_cannot_be_watched(kernel: FakeKernel) -> None:
 REGION = "damon_aggregated: target_id=0 nr_regions=1 0-4096: 3 7"
 
 
-def found(kernel: FakeKernel, source: WatchSource, seconds: float) -> list[Snapshot]:
+def found(kernel: FakeKernel, source: ForeignKdamond, seconds: float) -> list[Snapshot]:
     return [e for e in events(kernel, source, seconds) if isinstance(e, Snapshot)]
 
 
@@ -272,9 +272,47 @@ def test_both_ways_to_damon_stat_say_the_same(tmp_path: Path, name: str, offset:
         stop = Stop(kernel)
         kernel.at(kernel.now + 55.0, stop.set)
         options = {"clock": kernel.clock, "wall": kernel.wall, "pause": kernel.advance}
-        source = DamonStatSource(kernel.root, **options) if way == "stat" else WatchSource(kernel.root, pid, **options)  # type: ignore[arg-type]
+        source = (
+            DamonStatSource(kernel.root, **options) if way == "stat" else ForeignKdamond(kernel.root, pid, **options)
+        )  # type: ignore[arg-type]
         with source:
             snapshots = [e for e in source.snapshots(stop) if isinstance(e, Snapshot)]
         shown.append([(s.time, s.attrs, s.next_attrs, metrics.bandwidth(s), s.until_tuning) for s in snapshots])
     assert len(shown[0]) > 5
     assert shown[0] == shown[1]
+
+
+def test_lost_events_make_a_snapshot_incomplete_and_the_buffer_larger(kernel: FakeKernel) -> None:
+    sysfs(kernel)
+    rows = [f"damon_aggregated: target_id=0 nr_regions=2 {part}" for part in ("0-4096: 3 7", "4096-8192: 0 7")]
+    for index in range(6):
+
+        def say(number: int = index) -> None:
+            lines(kernel, 300, rows[0])
+            if number == 3:
+                kernel.feed(b"CPU:1 [LOST 7 EVENTS]\n")
+            else:
+                lines(kernel, 300, rows[1])
+
+        kernel.at(kernel.now + 0.4 * (index + 1), say)
+    taken = found(kernel, make(kernel), 4.0)
+    assert [s.complete for s in taken] == [True, True, True, False, True, True]
+    assert (taken[3].lost, len(taken[3])) == (7, 1)
+    assert taken[3].note == "7 events lost, so the trace buffer was enlarged to 1024 KiB a CPU"
+    assert [text for name, text in kernel.root.writes if name.endswith("buffer_size_kb")] == ["512", "1024"]
+    assert own_writes(kernel) == []
+
+
+def test_a_trace_that_was_taken_away_is_made_anew(kernel: FakeKernel) -> None:
+    """Whoever watches again after that was said gets another one."""
+    sysfs(kernel)
+    every(kernel, 300, 0.4, 9)
+    source = make(kernel)
+    with source:
+        stop = Stop(kernel)
+        kernel.at(kernel.now + 1.0, lambda: setattr(source._trace, "_pipe", -1))
+        with pytest.raises(SourceError, match="trace instance"):
+            list(source.snapshots(stop))
+        kernel.at(kernel.now + 1.5, stop.set)
+        assert len([e for e in source.snapshots(stop) if isinstance(e, Snapshot)]) >= 2
+    assert kernel.instances() == []

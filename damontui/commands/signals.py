@@ -35,7 +35,7 @@ class Ended(SystemExit):
         super().__init__(128 + signum)
 
 
-class Endings:
+class Signals:
     """Turns every signal that can be caught into one orderly end, while it is entered (in the main thread only).
 
     The first signal raises `Ended` in the main thread, or calls ``polite`` where a screen has set it; further ones are
@@ -62,7 +62,7 @@ class Endings:
         self._limit: Callable[[], BaseException] | None = None
         self._before: dict[int, object] = {}
 
-    def __enter__(self) -> Endings:
+    def __enter__(self) -> Signals:
         for number in _SIGNALS:
             before = signal.getsignal(number)
             if before is not None and before is not signal.SIG_IGN:
@@ -145,17 +145,17 @@ class Endings:
 
 
 @contextmanager
-def held(source: _Held, endings: Endings) -> Iterator[_Held]:
+def entered(source: _Held, signals: Signals) -> Iterator[_Held]:
     """A source, or the holder of one, entered, and left whatever happens.
 
     Signals during leaving wait until that is done; during entering, which may have much to read, for a few seconds.
     """
-    endings.defer()
+    signals.defer()
     _log.debug("entering %s", type(source).__name__)
     try:
         source.__enter__()
     except BaseException as error:
-        endings.defer(bounded=False)
+        signals.defer(bounded=False)
         if not isinstance(error, Exception):
             with suppress(Exception):  # it was cut short: what was begun by then is given back as far as it can be told
                 source.__exit__(type(error), error, error.__traceback__)
@@ -163,12 +163,12 @@ def held(source: _Held, endings: Endings) -> Iterator[_Held]:
     # two levels: a signal may raise while the inner one is on its way to ``defer``, and only the first signal raises
     try:
         try:
-            endings.resume()
+            signals.resume()
             yield source
         finally:
-            endings.defer(bounded=False)
-            endings.polite = None
+            signals.defer(bounded=False)
+            signals.polite = None
     finally:
         _log.debug("leaving %s", type(source).__name__)
-        endings.defer(bounded=False)
+        signals.defer(bounded=False)
         source.__exit__(*sys.exc_info())

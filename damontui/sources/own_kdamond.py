@@ -19,11 +19,11 @@ from typing import Any, Self
 import numpy as np
 
 from damontui.damon.attrs import PAGE_SIZE, Attrs, IntervalsGoal
-from damontui.damon.snapshot import Description, Event, Ints, Snapshot, State, Status, ints
+from damontui.damon.snapshot import Description, Event, Ints, Snapshot, ints
 from damontui.damon.tuning import converted_ages, tuned
 from damontui.errors import SourceError
 from damontui.kernel import damon_sysfs, handback, process_files, procfs
-from damontui.kernel.damon_stat import DamonStat
+from damontui.kernel.damon_stat import StatModule
 from damontui.kernel.damon_sysfs import Kdamond, SysfsTarget
 from damontui.kernel.root import KernelError, Root
 from damontui.kernel.trace_parser import TracedAggregation
@@ -31,13 +31,10 @@ from damontui.kernel.tracefs import Trace
 from damontui.kernel.zones import zones
 from damontui.operations.process import identify
 from damontui.sources.composition import Composition
-from damontui.sources.cost import KdamondCost
 from damontui.sources.intervals import Intervals
 from damontui.sources.residence import HIGHEST, Residence
-from damontui.sources.traced import Listener, Namer, TracedRun
+from damontui.sources.traced import CHECK_S, PAUSE_S, KernelSource, Listener, Namer, TracedRun
 
-_PAUSE_S = 0.1  # between two looks at an empty trace; a stop ends it at once
-_CHECK_S = 0.5  # between two looks at whether it still runs, and at its targets
 _LEAST_S = 0.5  # between two readings of tried_regions
 
 
@@ -47,7 +44,7 @@ and an aggregation lasts 10 s at most, so that small memory in use is found at o
 times as exactly as with DAMON_STAT's attributes. It costs as many page checks a sampling interval as it has regions."""
 
 
-class KdamondSource:
+class OwnKdamond(KernelSource):
     """One kdamond, from the start of the monitoring to its end.
 
     Args:
@@ -93,29 +90,21 @@ class KdamondSource:
         reader: Callable[[], Executor] = lambda: ThreadPoolExecutor(1, "tried-regions"),
     ) -> None:
         self.take = take
-        self._root = root
+        super().__init__(root, target, title, clock=clock, wall=wall, pause=pause, program=program)
         self._operations = operations
         self._targets = targets
         self._attrs = attrs
-        self._target = target
-        self._title = title
         self._names = names
         self._memory = composition.of if composition is not None else memory
         self._composition = composition
         self._farewell = farewell
-        self._clock = clock
-        self._wall = wall
-        self._pause = pause
-        self._program = program
         self._reader = reader
         self._enabled = threading.Event()
         if enabled:
             self._enabled.set()
-        self._cost = KdamondCost(root, clock)
         self._running = ExitStack()
         """What is to be given back."""
         self._took = False
-        self._without = ""
         self._notice = ""
         self._born = 0.0
         """When the kdamond was started."""
@@ -161,16 +150,7 @@ class KdamondSource:
         limits = [f"regions come from tried_regions: {self._without}"] if self._without else []
         if self._composition is not None and self._composition.reason:
             limits.append(self._composition.reason)
-        return Description(
-            target=self._target,
-            title=self._title,
-            origin="kernel",
-            attrs=self._attrs,
-            host=procfs.hostname(self._root),
-            kernel=procfs.kernel_release(self._root),
-            notice=self._notice,
-            limits=tuple(limits),
-        )
+        return self._about(self._attrs, notice=self._notice, limits=tuple(limits))
 
     @property
     def enabled(self) -> bool:
@@ -184,10 +164,6 @@ class KdamondSource:
         else:
             self._enabled.clear()
 
-    def overhead(self) -> float:
-        """CPU seconds of the kdamond."""
-        return self._cost.seconds()
-
     def snapshots(self, stop: threading.Event) -> Iterator[Event]:
         """See `Source`. Starts the kdamond; it is taken away when the iteration ends, however it ends.
 
@@ -200,14 +176,14 @@ class KdamondSource:
         with ExitStack() as running:
             self._running = running
             yield from self._give_back_old()
-            trace = self._open_trace(running)
+            running.callback(self._close_trace)
+            self._try_trace()
             targets = self._targets()
-            kdamond = self._start(running, targets, trace is None)
-            if trace is None:
+            kdamond = self._start(running, targets, self._trace is None)
+            if self._trace is None:
                 yield from self._filled(self._polled(stop, kdamond))
             else:
-                trace.only(kdamond.pid)
-                yield from self._filled(self._traced(stop, kdamond, trace, len(targets)))
+                yield from self._filled(self._traced(stop, kdamond, self._trace, len(targets)))
         if not self._enabled.is_set():
             yield self._status("off", "monitoring is off")
 
@@ -236,17 +212,8 @@ class KdamondSource:
             handback.done(self._root)
         yield self._status("waiting", said)
 
-    def _stat(self) -> DamonStat:
-        return DamonStat(self._root, program=self._program, pause=self._pause)
-
-    def _open_trace(self, running: ExitStack) -> Trace | None:
-        try:
-            trace = running.enter_context(Trace(self._root, pause=self._pause))
-        except SourceError as error:
-            self._without = str(error)
-            return None
-        self._without = ""
-        return trace
+    def _stat(self) -> StatModule:
+        return StatModule(self._root, program=self._program, pause=self._pause)
 
     def _start(self, running: ExitStack, targets: tuple[SysfsTarget, ...], tried_regions: bool) -> Kdamond:
         kdamond = Kdamond(
@@ -310,27 +277,26 @@ class KdamondSource:
     # Regions through the tracepoint
 
     def _traced(self, stop: threading.Event, kdamond: Kdamond, trace: Trace, targets: int) -> Iterator[Event]:
-        listener = Listener(trace.read, self._clock, targets=targets)
-        run = _Run(self, kdamond)
-        yield self._waiting(kdamond.attrs)
+        trace.only(kdamond.pid)
+        listener = Listener(self._read, self._clock, targets=targets)
+        run = _TunedRun(self, kdamond)
+        yield self._first(kdamond.attrs.aggr_us / 1e6)
         checked = self._clock()
         while not stop.is_set() and self._enabled.is_set():
             for traced in listener.look():
                 if traced.pid == kdamond.pid:
-                    if not traced.complete:
-                        trace.enlarge()
-                    yield from run.take(traced)
-            if self._clock() - checked >= _CHECK_S:
+                    yield from self._taken(run, traced)
+            if self._clock() - checked >= CHECK_S:
                 checked = self._clock()
                 if not kdamond.running():
                     yield self._status("gone", self._farewell())
                     return
                 if self._follow(kdamond):
                     trace.only(kdamond.pid)
-                    listener = Listener(trace.read, self._clock, targets=len(kdamond.targets))
-                    run = _Run(self, kdamond)
+                    listener = Listener(self._read, self._clock, targets=len(kdamond.targets))
+                    run = _TunedRun(self, kdamond)
             if listener.quiet:
-                stop.wait(_PAUSE_S)
+                stop.wait(PAUSE_S)
 
     def _follow(self, kdamond: Kdamond) -> bool:
         """Keep the kdamond's targets what they are now; True where that changed them."""
@@ -352,17 +318,17 @@ class KdamondSource:
     # Regions through tried_regions
 
     def _polled(self, stop: threading.Event, kdamond: Kdamond) -> Iterator[Event]:
-        yield self._waiting(kdamond.attrs)
+        yield self._first(kdamond.attrs.aggr_us / 1e6)
         with self._reader() as pool:
             began = self._clock()
             due = began + kdamond.attrs.aggr_us / 1e6
             while not stop.is_set() and self._enabled.is_set():
                 if self._clock() < due:
-                    stop.wait(min(_PAUSE_S, due - self._clock()))
+                    stop.wait(min(PAUSE_S, due - self._clock()))
                     continue
-                reading = pool.submit(self._read, kdamond)
+                reading = pool.submit(self._read_tried, kdamond)
                 while not reading.done() and not stop.is_set() and self._enabled.is_set():
-                    stop.wait(_PAUSE_S)
+                    stop.wait(PAUSE_S)
                 if not reading.done():
                     break  # leaving the pool waits for it: at most a sampling interval
                 snapshot = self._result(reading, kdamond, began)
@@ -374,7 +340,7 @@ class KdamondSource:
                 began = snapshot.time
                 due = began + max(_LEAST_S, snapshot.next_attrs.aggr_us / 1e6)
 
-    def _read(self, kdamond: Kdamond) -> tuple[Attrs, tuple[Ints, Ints, Ints, Ints]]:
+    def _read_tried(self, kdamond: Kdamond) -> tuple[Attrs, tuple[Ints, Ints, Ints, Ints]]:
         attrs = kdamond.tuned() if kdamond.kernel_tunes else kdamond.attrs
         return attrs, kdamond.regions()
 
@@ -391,39 +357,16 @@ class KdamondSource:
         # the interface does not say where a target ends: within one, addresses rise
         target = np.concatenate([ints([0]), np.cumsum(start[1:] < end[:-1])])[: len(start)].astype(np.int64)
         now = self._clock()
-        return Snapshot(
-            time=now,
-            began=began,
-            wall=self._wall(),
-            attrs=attrs,
-            start=start,
-            end=end,
-            nr_accesses=nr_accesses,
-            age=age,
-            target=target,
-            origin="kernel",
-            next_attrs=attrs,
-            targets=_identifiers(kdamond.targets, int(target.max(initial=0)) + 1),
-            names=self._names(start, end, target) if self._names is not None else (),
-            cpu=self._cost.share(),
-            note=f"counts are the kernel's moving sums, from tried_regions: {self._without}",
-            watched=now - self._born,
-        )
-
-    # Words
-
-    def _status(self, state: State, text: str, due: float | None = None) -> Status:
-        return Status(state=state, text=text, time=self._clock(), wall=self._wall(), due=due)
-
-    def _waiting(self, attrs: Attrs) -> Status:
-        seconds = attrs.aggr_us / 1e6
-        return self._status("waiting", f"first aggregation, at most {seconds:.3g} s", self._clock() + seconds)
+        targets = _identifiers(kdamond.targets, int(target.max(initial=0)) + 1)
+        note = f"counts are the kernel's moving sums, from tried_regions: {self._without}"
+        regions = (start, end, nr_accesses, age, target)
+        return _TunedRun(self, kdamond).made(now, began, attrs, regions, (note,), targets=targets)
 
 
-class _Run(TracedRun):
+class _TunedRun(TracedRun):
     """Tunes the intervals where this kernel cannot."""
 
-    def __init__(self, source: KdamondSource, kdamond: Kdamond) -> None:
+    def __init__(self, source: OwnKdamond, kdamond: Kdamond) -> None:
         attrs, kernel_tunes = kdamond.attrs, kdamond.kernel_tunes
         super().__init__(
             Intervals(attrs, attrs=attrs, sure=True, kernel_tunes=kernel_tunes, clock=source._clock),
@@ -464,7 +407,7 @@ def _identifiers(targets: tuple[SysfsTarget, ...], count: int) -> tuple[int, ...
 
 def physical_memory(
     root: Root, attrs: Attrs, *, ranges: tuple[tuple[int, int], ...] = (), **options: Any
-) -> KdamondSource:
+) -> OwnKdamond:
     """A source of physical memory: all System RAM, holes left out, or ``ranges`` in bytes.
 
     Raises:
@@ -477,7 +420,7 @@ def physical_memory(
         found = [(start & -PAGE_SIZE, end & -PAGE_SIZE) for start, end in ranges or procfs.system_ram(root)]
         return (SysfsTarget(ranges=tuple((start, end) for start, end in found if end > start)),)
 
-    return KdamondSource(
+    return OwnKdamond(
         root,
         "paddr",
         targets,
@@ -495,11 +438,20 @@ class _Processes:
     Args:
         pids: as asked for.
         children: whether theirs are followed.
+        around: the processes that belong to those given, they among them.
     """
 
     def __init__(
-        self, root: Root, pids: tuple[int, ...], *, children: bool, program: str, wall: Callable[[], float]
+        self,
+        root: Root,
+        pids: tuple[int, ...],
+        *,
+        children: bool,
+        around: process_files.Around = process_files.descendants,
+        program: str,
+        wall: Callable[[], float],
     ) -> None:
+        self._around = around
         self._root = root
         self._pids = pids
         self._children = children
@@ -516,7 +468,7 @@ class _Processes:
                 self._known[pid] = identify(self._root, pid, self._program)
         pids = list(self._pids)
         if self._children:
-            pids += [p for p in process_files.descendants(self._root, pids) if p not in pids]
+            pids += [p for p in self._around(self._root, pids) if p not in pids]
         alive = []
         for pid in pids:
             now = process_files.stat(self._root, pid)
@@ -540,7 +492,8 @@ class _Processes:
                 continue
             try:
                 if pid not in self._maps:
-                    mappings = [one for one in process_files.maps(self._root, pid) if one.end <= HIGHEST]
+                    with process_files.ProcessFolder(self._root, pid) as folder:
+                        mappings = [one for one in folder.maps() if one.end <= HIGHEST]
                     stacks = process_files.thread_stacks(self._root, pid)
                     self._maps[pid] = (mappings, process_files.names_of(mappings, stacks))
             except SourceError:
@@ -574,19 +527,21 @@ def processes(
     attrs: Attrs,
     *,
     children: bool = False,
+    around: process_files.Around = process_files.descendants,
+    title: str = "",
     program: str = "damontui",
     wall: Callable[[], float] = time.time,
     **options: Any,
-) -> KdamondSource:
-    """A source of processes' virtual memory, and of their children's where asked for."""
-    watched = _Processes(root, pids, children=children, program=program, wall=wall)
+) -> OwnKdamond:
+    """A source of processes' virtual memory, and of their children's (or who is ``around``) where asked for."""
+    watched = _Processes(root, pids, children=children, around=around, program=program, wall=wall)
     residence = Residence(root, watched.names, clock=options.get("clock", time.monotonic))
-    return KdamondSource(
+    return OwnKdamond(
         root,
         "vaddr",
         watched.targets,
         attrs,
-        title=watched.title(),
+        title=title or watched.title(),
         memory=residence.fill,  # which names what it cuts
         farewell=watched.farewell,
         program=program,

@@ -15,7 +15,8 @@ from damontui.analysis import heatmap
 from damontui.analysis.heatmap import Place
 from damontui.errors import UsageError
 from damontui.history import History
-from damontui.tui.view import SPANS, View, moment_of, parse_moment
+from damontui.session.moments import moment_of, parse_moment
+from damontui.session.viewport import SPANS, Viewport
 from tests import make
 from tests.make import GIB, MIB
 
@@ -31,17 +32,17 @@ def kept(count: int = 240) -> History:
 
 def test_freezing_and_back() -> None:
     history = kept()
-    view = View().frozen(history)
+    view = Viewport().frozen(history)
     assert (view.moment, view.edge) == (240, None)
-    assert view.frozen(history) == View()
-    assert View().frozen(History()) == View()
+    assert view.frozen(history) == Viewport()
+    assert Viewport().frozen(History()) == Viewport()
 
 
 def test_a_step_back_stands_a_column_before_now_and_leaves_the_picture_where_it_is() -> None:
     history = kept()
-    view = View().stepped(history, COLUMN, -1)
+    view = Viewport().stepped(history, COLUMN, -1)
     assert (view.moment, view.edge) == (236, 240)
-    assert view.stepped(history, COLUMN, 1) == View()
+    assert view.stepped(history, COLUMN, 1) == Viewport()
     assert view.stepped(history, COLUMN, -3).moment == 224
 
 
@@ -49,7 +50,7 @@ def test_every_step_shows_another_snapshot_however_long_it_is() -> None:
     history = History()
     for step in range(1, 11):
         history.append(make.snapshot([(0, GIB, step, 0)], step * 30.0, attrs=replace(make.ATTRS, aggr_us=30_000_000)))
-    view, seen = View(), []
+    view, seen = Viewport(), []
     for _ in range(5):
         view = view.stepped(history, COLUMN, -1)
         assert view.moment is not None
@@ -65,26 +66,26 @@ def test_every_step_shows_another_snapshot_however_long_it_is() -> None:
 
 def test_the_picture_follows_only_where_the_moment_would_leave_it() -> None:
     history = kept(1000)
-    view = View(span=100).at(history, 950)
+    view = Viewport(span=100).at(history, 950)
     assert view.edge == 1000
     view = view.at(history, 900)
     assert (view.moment, view.edge) == (900, 975)
     view = view.at(history, 990)
     assert (view.moment, view.edge) == (990, 1000)
-    assert view.at(history, 1000) == View(span=100)
+    assert view.at(history, 1000) == Viewport(span=100)
 
 
 def test_the_oldest_has_the_whole_picture_after_it() -> None:
     history = kept(1000)
-    view = View(span=100).oldest(history)
+    view = Viewport(span=100).oldest(history)
     assert (view.moment, view.edge) == (1, 100)
     assert view.stepped(history, COLUMN, -1).moment == 1
-    assert View().oldest(History()) == View()
+    assert Viewport().oldest(History()) == Viewport()
 
 
 def test_what_is_frozen_steps_back_from_where_it_stands() -> None:
     history = kept(200)
-    frozen = View().frozen(history)
+    frozen = Viewport().frozen(history)
     for one in make.steady(240)[200:]:
         history.append(one)
     view = frozen.stepped(history, COLUMN, -1)
@@ -97,7 +98,7 @@ def test_what_is_frozen_steps_back_from_where_it_stands() -> None:
 
 def test_zooming_in_time_keeps_the_moment_where_it_is_on_the_screen() -> None:
     history = kept(1000)
-    view = View(span=240).at(history, 900).at(history, 800)
+    view = Viewport(span=240).at(history, 900).at(history, 800)
     assert view.moment is not None
     assert view.edge is not None
     before = (view.edge - view.moment) / view.span
@@ -113,7 +114,7 @@ def test_the_span_goes_from_seconds_to_everything_kept() -> None:
         history.append(
             make.snapshot([(0, GIB, 1, 0)], step * 60_000.0, attrs=replace(make.ATTRS, aggr_us=60_000_000_000))
         )
-    view = View()
+    view = Viewport()
     for _ in range(40):
         view = view.wider(history, -1)
     assert view.span == SPANS[0] == 5
@@ -138,7 +139,7 @@ def haystack(total: int = 64 * GIB) -> list[make.Row]:
 
 def test_next_hotter_finds_a_page_in_64_gib() -> None:
     shown = make.snapshot(haystack())
-    view = View().next_hotter(shown, 1.0, 1)
+    view = Viewport().next_hotter(shown, 1.0, 1)
     assert view.point == (0, HOT)
     place = view.place(shown, 1.0)
     assert place == Place(HOT, 1.0, 0)
@@ -152,17 +153,17 @@ def test_next_hotter_finds_a_page_in_64_gib() -> None:
 
 def test_next_hotter_moves_a_zoomed_picture_to_it() -> None:
     shown = make.snapshot(haystack())
-    view = View(lo=4096, hi=GIB).next_hotter(shown, 1.0, 1)
+    view = Viewport(lo=4096, hi=GIB).next_hotter(shown, 1.0, 1)
     assert view.lo is not None
     assert view.hi is not None
     assert view.lo <= HOT < view.hi
     idle = make.snapshot([(0, GIB, 0, 3)])
-    assert View().next_hotter(idle, 1.0, 1) == View()
+    assert Viewport().next_hotter(idle, 1.0, 1) == Viewport()
 
 
 def test_zooming_keeps_the_address_in_its_place_and_ends_at_pages_and_at_everything() -> None:
     shown = make.snapshot(haystack())
-    view, place = View(), Place(HOT, 1.0, 0)
+    view, place = Viewport(), Place(HOT, 1.0, 0)
     for _ in range(30):
         view = view.zoomed(shown, None, place, 0.25)
         assert view.lo is not None
@@ -173,7 +174,7 @@ def test_zooming_keeps_the_address_in_its_place_and_ends_at_pages_and_at_everyth
     assert up.lo == view.lo + 8 * 4096  # type: ignore[operator]
     for _ in range(30):
         view = view.zoomed(shown, None, place, 4)
-    assert view == View()
+    assert view == Viewport()
     assert view.panned(shown, 0.5) == view
 
 
@@ -182,12 +183,12 @@ def test_zooming_into_a_sparse_space_takes_the_mapping_first() -> None:
     shown = make.snapshot([(heap, heap + 64 * MIB, 5, 1), (stack, stack + MIB, 3, 1)])
     stride = heatmap.stride_for(1)
     axis = heatmap.make_axis(heatmap.extent(shown, stride), 40, stride=stride)
-    view = View().zoomed(shown, axis, Place(heap + MIB, 1.0), 0.25)
+    view = Viewport().zoomed(shown, axis, Place(heap + MIB, 1.0), 0.25)
     assert (view.lo, view.hi) == (heap, heap + 64 * MIB)
 
 
 def test_the_cursor_is_on_its_target_wherever_that_stands() -> None:
-    view = View().pointed(22, GIB)
+    view = Viewport().pointed(22, GIB)
     one = make.snapshot([(0, 2 * GIB, 0, 0)], targets=(22,))
     two = make.snapshot([(0, 2 * GIB, 0, 0)], target=[1], targets=(11, 22))
     other = make.snapshot([(0, 2 * GIB, 0, 0)], targets=(11,))
@@ -282,7 +283,7 @@ def test_after_is_the_next_entry_at_every_level() -> None:
 
 def test_a_name_is_found_and_the_same_again_is_the_next() -> None:
     (shown,) = make.named(make.steady(1))
-    view = View().found(shown, 1.0, "Scanned")
+    view = Viewport().found(shown, 1.0, "Scanned")
     seen = [view.point]
     for _ in range(8):
         view = view.found(shown, 1.0, "scanned")
@@ -293,9 +294,9 @@ def test_a_name_is_found_and_the_same_again_is_the_next() -> None:
 
 def test_an_address_is_found_in_its_region() -> None:
     shown = make.steady(1)[0]
-    assert View().found(shown, 1.0, "0x10000000").point == (0, 0x10000000)
-    assert View().found(shown, 1.0, "10000000").point == (0, 0x10000000)
-    zoomed = View(lo=0x100000, hi=0x200000).found(shown, 1.0, "0x40000000")
+    assert Viewport().found(shown, 1.0, "0x10000000").point == (0, 0x10000000)
+    assert Viewport().found(shown, 1.0, "10000000").point == (0, 0x10000000)
+    zoomed = Viewport(lo=0x100000, hi=0x200000).found(shown, 1.0, "0x40000000")
     assert zoomed.lo is not None
     assert zoomed.hi is not None
     assert zoomed.lo <= 0x40000000 < zoomed.hi
@@ -313,14 +314,14 @@ def test_an_address_is_found_in_its_region() -> None:
 def test_what_is_not_found_is_one_sentence(text: str, sentence: str) -> None:
     (shown,) = make.named(make.steady(1))
     with pytest.raises(UsageError, match=sentence):
-        View().found(shown, 1.0, text)
+        Viewport().found(shown, 1.0, text)
 
 
 # -- the picture grows
 
 
 def test_the_span_grows_with_what_there_is_and_is_at_least_two_thirds_full() -> None:
-    history, view = History(), View(span=240.0, grows=True)
+    history, view = History(), Viewport(span=240.0, grows=True)
     assert view.reach(history) == 10
     for one in make.steady(400):
         history.append(one)
@@ -328,12 +329,12 @@ def test_the_span_grows_with_what_there_is_and_is_at_least_two_thirds_full() -> 
         assert reach <= 240
         assert one.time < 10 or reach == 240 or reach * 2 / 3 <= one.time <= reach
     assert view.reach(history) == 240
-    assert View(span=math.inf, grows=True).reach(history) == 400
-    assert View(span=120.0).reach(history) == 120
+    assert Viewport(span=math.inf, grows=True).reach(history) == 400
+    assert Viewport(span=120.0).reach(history) == 120
 
 
 def test_a_paused_picture_does_not_grow() -> None:
-    history, view = History(), View(span=240.0, grows=True)
+    history, view = History(), Viewport(span=240.0, grows=True)
     made = make.steady(100)
     for one in made[:40]:
         history.append(one)
@@ -349,7 +350,7 @@ def test_a_longer_span_while_it_grows_is_the_one_that_it_grows_to() -> None:
     history = History()
     for one in make.steady(7):
         history.append(one)
-    longer = View(span=240.0, grows=True).wider(history, 1)
+    longer = Viewport(span=240.0, grows=True).wider(history, 1)
     assert (longer.span, longer.grows) == (240, False)
     assert longer.wider(history, 1).span == 480
-    assert View(span=240.0, grows=True).wider(history, -1).span == 5
+    assert Viewport(span=240.0, grows=True).wider(history, -1).span == 5

@@ -5,30 +5,24 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
 from typing import Self
 
 from damontui.damon.attrs import Attrs, IntervalsGoal
-from damontui.damon.snapshot import Description, Event, State, Status
+from damontui.damon.snapshot import Description, Event, Status
 from damontui.errors import SourceError, UsageError
 from damontui.kernel import damon_sysfs, handback, procfs
-from damontui.kernel.damon_stat import PARAMETERS, DamonStat
+from damontui.kernel.damon_stat import PARAMETERS, StatModule
 from damontui.kernel.root import Root
-from damontui.kernel.tracefs import Trace
-from damontui.sources.cost import KdamondCost
 from damontui.sources.intervals import LAG_S, Intervals, with_sample
-from damontui.sources.traced import Listener, TracedRun
+from damontui.sources.traced import CHECK_S, LONGEST_S, PAUSE_S, KernelSource, Listener, TracedRun
 
-_PAUSE_S = 0.1
-_CHECK_S = 0.5
-_LONGEST_S = 200.0  # 20 samples of at most 10 s
 _MODULES = ("damon_reclaim", "damon_lru_sort")
 
 
-class WatchSource:
+class ForeignKdamond(KernelSource):
     """Args: the root, the kdamond's PID, and clocks as every source takes them."""
 
     def __init__(
@@ -42,16 +36,9 @@ class WatchSource:
         wall: Callable[[], float] = time.time,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._root = root
+        target = target or f"kdamond:{pid}"
+        super().__init__(root, target, f"kdamond {pid}", clock=clock, wall=wall, pause=pause, program=program)
         self._pid = pid
-        self._target = target or f"kdamond:{pid}"
-        self._program = program
-        self._clock = clock
-        self._wall = wall
-        self._pause = pause
-        self._cost = KdamondCost(root, clock)
-        self._entered = ExitStack()
-        self._trace: Trace | None = None
         self._told = _Told(None)
         self._whose = ""
 
@@ -65,30 +52,29 @@ class WatchSource:
                 "no kdamond has that PID",
                 f"running are: {known}" if known else "none is running",
             )
-        with ExitStack() as entered:
-            self._trace = entered.enter_context(Trace(root, pid=self._pid, pause=self._pause))
+        self._open_trace(self._pid)
+        try:
             self._whose, self._told = self._look_up()
             self._cost.follow(self._pid)
-            self._entered = entered.pop_all()
+        except BaseException:
+            self._close_trace()
+            raise
+        if self._whose:
+            self._title = f"kdamond {self._pid} of {self._whose}"
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._entered.close()
+        self._close_trace()
 
     def describe(self) -> Description:
         """See `Source`."""
         told = self._told
         limits = [] if told.attrs is not None else ["its intervals are estimated from when its aggregations end"]
         attrs, sample_us = told.attrs or Attrs(), told.sample_us() if told.lag is not None else None
-        return Description(
-            target=self._target,
-            title=f"kdamond {self._pid}" + (f" of {self._whose}" if self._whose else ""),
-            origin="kernel",
-            attrs=attrs if sample_us is None else with_sample(attrs, sample_us),
-            host=procfs.hostname(self._root),
-            kernel=procfs.kernel_release(self._root),
+        return self._about(
+            attrs if sample_us is None else with_sample(attrs, sample_us),
             notice=f"its program was killed; {handback.remedy(self._program)}" if self._left() else "",
             locked="it is somebody else's, and only watched",
             limits=tuple(limits),
@@ -107,16 +93,11 @@ class WatchSource:
             "use the program that started it",
         )
 
-    def overhead(self) -> float:
-        """CPU seconds of the kdamond since it is watched."""
-        return self._cost.seconds()
-
     def snapshots(self, stop: threading.Event) -> Iterator[Event]:
         """See `Source`; ends when the kdamond does."""
-        trace = self._trace
-        if trace is None:
-            raise RuntimeError("the source was not entered")
-        listener = Listener(trace.read, self._clock, targets=self._told.targets)
+        if self._trace is None:
+            self._open_trace(self._pid)  # it was taken away
+        listener = Listener(self._read, self._clock, targets=self._told.targets)
         listener.forget(stop)
         run = self._run()
         checked = self._clock()
@@ -124,21 +105,19 @@ class WatchSource:
         while not stop.is_set():
             for traced in listener.look():
                 if traced.pid == self._pid:
-                    if not traced.complete:
-                        trace.enlarge()
-                    found = run.take(traced)
+                    found = self._taken(run, traced)
                     yield from found
                     if not found and run.holding:
                         yield self._status("waiting", "one more aggregation, since nothing tells how long one takes")
-            if self._clock() - checked >= _CHECK_S:
+            if self._clock() - checked >= CHECK_S:
                 checked = self._clock()
                 if not self.enabled:
                     yield self._status("gone", f"kdamond {self._pid} has ended")
                     return
             if listener.quiet:
-                stop.wait(_PAUSE_S)
+                stop.wait(PAUSE_S)
 
-    def _run(self) -> _Run:
+    def _run(self) -> _ForeignRun:
         told = self._told
         pid, clock = self._pid, self._clock
         age = procfs.age(self._root, pid)
@@ -151,23 +130,20 @@ class WatchSource:
             clock=clock,
         )
         born = None if age is None else clock() - age
-        return _Run(intervals, self._cost, clock=clock, wall=self._wall, born=born, whole=False)
+        return _ForeignRun(intervals, self._cost, clock=clock, wall=self._wall, born=born, whole=False)
 
     def _waiting(self) -> Status:
         """What is waited for: the intervals that files tell, where they are those in force, say for how long."""
         told, now = self._told, self._clock()
         sample_us = told.sample_us() if told.lag is not None else None
         if told.attrs is None:
-            text = f"two aggregations, at most {2 * _LONGEST_S:.0f} s, since nothing tells how long one takes"
-            return self._status("waiting", text, now + 2 * _LONGEST_S)
+            text = f"two aggregations, at most {2 * LONGEST_S:.0f} s, since nothing tells how long one takes"
+            return self._status("waiting", text, now + 2 * LONGEST_S)
         if sample_us is not None:
             seconds = with_sample(told.attrs, sample_us).aggr_us / 1e6
         else:
-            seconds = told.attrs.aggr_us / 1e6 if told.fixed else _LONGEST_S
-        return self._status("waiting", f"first aggregation, at most {seconds:.3g} s", now + seconds)
-
-    def _status(self, state: State, text: str, due: float | None = None) -> Status:
-        return Status(state=state, text=text, time=self._clock(), wall=self._wall(), due=due)
+            seconds = told.attrs.aggr_us / 1e6 if told.fixed else LONGEST_S
+        return self._first(seconds)
 
     def _look_up(self) -> tuple[str, _Told]:
         """Whose it is, and what files tell of its attributes."""
@@ -187,7 +163,7 @@ class WatchSource:
 
     def _damon_stat(self) -> _Told | None:
         root = self._root
-        stat = DamonStat(root, program=self._program, pause=self._pause)
+        stat = StatModule(root, program=self._program, pause=self._pause)
         try:
             if not stat.present() or stat.state().pid != self._pid:
                 return None
@@ -254,7 +230,7 @@ class _Told:
         return self.attrs is not None and self.attrs.goal is None
 
 
-class _Run(TracedRun):
+class _ForeignRun(TracedRun):
     """Says where the intervals are an estimate."""
 
     def notes(self) -> tuple[str, ...]:

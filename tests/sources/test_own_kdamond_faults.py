@@ -11,17 +11,17 @@ from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Event, Snapshot
 from damontui.errors import SourceError
 from damontui.kernel import handback
-from damontui.sources.kdamond import KdamondSource, physical_memory
+from damontui.sources.own_kdamond import OwnKdamond, physical_memory
 from tests.fake_kernel import TRACING, Stop
 from tests.fake_sysfs import FakeSysfs
-from tests.sources.test_kdamond import Inline, aggregate, as_found
+from tests.sources.test_own_kdamond import Inline, aggregate, as_found
 
 FAULTS = {"missing": errno.ENOENT, "unreadable": errno.EACCES, "busy": errno.EBUSY, "refused": errno.EINVAL,
           "broken": errno.EIO, "empty": "", "garbage": "\x00garbage"}  # fmt: skip
 INSTANCE = "instances/damontui"
 
 
-def source(kernel: FakeSysfs) -> KdamondSource:
+def source(kernel: FakeSysfs) -> OwnKdamond:
     return physical_memory(
         kernel.root, Attrs(), target="paddr", take=True, clock=kernel.clock, wall=kernel.wall, pause=kernel.advance,
         program="/opt/damontui", reader=Inline,

@@ -18,7 +18,7 @@ from damontui.kernel import handback, pages
 from damontui.kernel.damon_sysfs import SysfsTarget
 from damontui.sources.composition import Composition
 from damontui.sources.damon_stat import DamonStatSource
-from damontui.sources.kdamond import KdamondSource
+from damontui.sources.own_kdamond import OwnKdamond
 from tests.fake_kernel import PARAMETERS, TRACING, Stop
 from tests.fake_sysfs import ADMIN, FakeSysfs
 
@@ -49,8 +49,8 @@ def make(
     attrs: Attrs = Attrs(),  # noqa: B008 - immutable
     operations: str = "paddr",
     **kwargs: object,
-) -> KdamondSource:
-    return KdamondSource(
+) -> OwnKdamond:
+    return OwnKdamond(
         kernel.root, operations, targets, attrs, target="paddr", title="physical memory",
         clock=kernel.clock, wall=kernel.wall, pause=kernel.advance, program="/opt/damontui", reader=Inline, **kwargs,
     )  # type: ignore[arg-type]  # fmt: skip
@@ -74,7 +74,7 @@ def aggregate(kernel: FakeSysfs, every: float, count: int, regions: str = "4096-
     kernel.on_kdamond = begin
 
 
-def events(source: KdamondSource, kernel: FakeSysfs, seconds: float) -> list[Event]:
+def events(source: OwnKdamond, kernel: FakeSysfs, seconds: float) -> list[Event]:
     stop = Stop(kernel)
     kernel.at(kernel.now + seconds, stop.set)
     with source:
@@ -316,3 +316,34 @@ def test_no_interface_is_a_sentence(kernel: FakeSysfs) -> None:
     kernel.remove(ADMIN)
     with pytest.raises(SourceError, match="/opt/damontui doctor"):
         make(kernel).__enter__()
+
+
+def test_lost_events_make_a_snapshot_incomplete_and_the_buffer_larger(kernel: FakeSysfs) -> None:
+    before = as_found(kernel)
+    aggregate(kernel, 0.1, 5)
+    usual = kernel.on_kdamond
+
+    def begin() -> None:
+        usual()
+        head = "  kdamond.0-{pid} [000] ..... {time:.6f}: damon_aggregated: target_id=0 nr_regions=2 4096-8192: 3 1\n"
+        for time in (0.55, 0.65, 0.75):
+
+            def say(pid: int | None = kernel.running) -> None:
+                lost = "CPU:1 [LOST 7 EVENTS]\n" if 0.6 < kernel.now - began < 0.7 else ""
+                kernel.feed(head.format(pid=pid, time=kernel.now).encode() + lost.encode())
+                if not lost:
+                    kernel.feed(head.format(pid=pid, time=kernel.now).replace("4096-8192", "8192-65536").encode())
+
+            kernel.at(began + time, say)
+
+    began = kernel.now
+    kernel.on_kdamond = begin
+    found = [e for e in events(make(kernel), kernel, 2.0) if isinstance(e, Snapshot)]
+    marred = [s for s in found if not s.complete]
+    assert len(marred) == 1
+    assert len(found) == 8
+    assert marred[0].lost == 7
+    assert marred[0].note == "7 events lost, so the trace buffer was enlarged to 1024 KiB a CPU"
+    assert [s.note for s in found if s.complete] == [""] * 7
+    assert [text for name, text in kernel.root.writes if name.endswith("buffer_size_kb")] == ["512", "1024"]
+    assert as_found(kernel) == before

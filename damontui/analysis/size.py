@@ -1,0 +1,352 @@
+"""How small could it be: a size for each threshold, against how much memory a minute would have to be read back.
+
+For a threshold T: memory idle for at least T could be taken away (swapped out, or dropped where it is page cache), and
+what is touched again after having been idle for so long would have to be read back. Both follow from the past that was
+watched. Nothing is taken away, so what is counted is what *would* have come back.
+
+Where memory is sampled, the estimate tells for each piece of memory how long ago it was touched
+(`damontui.analysis.estimate`). A piece came back between two moments where it had been idle for T at the first and was
+touched before the second. Moments are looked at when later snapshots have had their say, so that memory which only
+looked touched for a moment is not counted.
+
+Where bytes are counted (`Measured`), ``U(s)`` bytes were touched within the last ``s`` seconds. What was touched
+between two moments ``d`` seconds apart and not in the T before is then ``U(T + d)`` of the second moment less ``U(T)``
+of the first, less what memory was new.
+
+The line. A large fleet has lived with at most 0.2 % of the working set read back a minute (Lagar-Cavilla et al.,
+"Software-Defined Far Memory in Warehouse-Scale Computers", ASPLOS 2019). The answer is the shortest threshold that
+keeps it, or the shortest whose interval does not rule that out.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from damontui.analysis import usage
+from damontui.analysis.estimate import Estimate, Estimator
+from damontui.analysis.savings import THRESHOLDS
+from damontui.analysis.usage import Amount
+from damontui.damon.snapshot import Snapshot, ints
+
+Floats = NDArray[np.float64]
+
+LINE = 0.002
+"""Share of the working set that may be read back a minute."""
+_BLOCKS = 32
+"""Parts of the time watched, of which the interval is made: at most twice as many while it goes on."""
+_LEAST_BLOCKS = 4
+_Z = 1.959964
+"""Normal quantile of a two-sided 95 % interval."""
+_MOST_PAST = 4_096
+_ENOUGH = 2.0
+"""A threshold is judged once memory was watched for so many times as long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a threshold means. Bytes."""
+
+    seconds: float
+    """The threshold."""
+    idle: Amount
+    """Bytes idle for at least so long: what could be taken away."""
+    size: Amount
+    """Bytes that are left then."""
+    back: Amount
+    """Bytes a minute that would be read back, with the interval that follows from how much the parts of the time
+    differ; the same number three times where there were too few parts."""
+    over_s: float
+    """Seconds over which that was counted: the time watched but for the first ``seconds``."""
+    working_set: float
+    """Bytes touched within the threshold."""
+
+    @property
+    def judged(self) -> bool:
+        """Whether it was watched for long enough."""
+        return self.over_s >= (_ENOUGH - 1) * self.seconds * 0.98
+
+    @property
+    def keeps_the_line(self) -> bool:
+        """Whether it was watched for long enough, and what would be read back keeps the line."""
+        return self.judged and self.back.bytes <= LINE * self.working_set
+
+    @property
+    def may_keep_the_line(self) -> bool:
+        """Whether the interval of what would be read back holds less than the line."""
+        return self.judged and self.back.least <= LINE * self.working_set
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How small a target could be."""
+
+    rows: tuple[Row, ...]
+    """By threshold, rising; none is longer than memory was watched."""
+    held: float
+    """Bytes that it has now."""
+    watched_s: float
+
+    @property
+    def answer(self) -> Row | None:
+        """The row with the shortest threshold that keeps the line, else that may keep it; None where none does yet.
+
+        Where memory is sampled, a little of what lies beside memory in use seems to come back now and then, which the
+        interval allows for and the line, being so low, does not.
+        """
+        rows = [row for row in self.rows if row.keeps_the_line] or [row for row in self.rows if row.may_keep_the_line]
+        return rows[0] if rows else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Past:
+    """What was counted at a moment, all mappings as one region."""
+
+    time: float
+    snapshot: Snapshot
+
+
+class Sizer:
+    """Takes snapshots of one target, oldest first.
+
+    Args:
+        seconds: the thresholds, rising.
+    """
+
+    def __init__(self, seconds: Sequence[float] = THRESHOLDS) -> None:
+        self._seconds = np.array(seconds, np.float64)
+        self._estimator = Estimator()
+        self._moment: Estimate | None = None
+        self._last: Snapshot | None = None
+        self._parts: list[tuple[Floats, Floats]] = []  # bytes that came back (3, thresholds), and seconds that counted
+        self._past: list[_Past] = []
+        self._a_block = 1
+        self._open = 0
+
+    def add(self, snapshot: Snapshot) -> None:
+        """Take in the next snapshot."""
+        if not len(snapshot):
+            return
+        before, self._last = self._last, snapshot
+        if snapshot.measured is not None:
+            if before is not None and before.measured is not None and before.time < snapshot.time:
+                self._counted(before, snapshot)
+            self._remember(snapshot)
+            return
+        self._estimator.add(snapshot)
+        # only the oldest moment that can still be corrected: by now it hardly is
+        for _, estimate in self._estimator.window():
+            self._reached(estimate)
+            break
+
+    def size(self) -> Size | None:
+        """What is known by now; None before the first whole aggregation."""
+        last = self._last
+        if last is None:
+            return None
+        parts, moment, block, opened = list(self._parts), self._moment, self._a_block, self._open
+        if last.measured is None:
+            if not len(self._estimator):
+                return None
+            for _, estimate in self._estimator.window():
+                self._reached(estimate)
+        found = self._told(last)
+        self._parts, self._moment, self._a_block, self._open = parts, moment, block, opened
+        return found
+
+    def _reached(self, make: object) -> None:
+        estimate: Estimate = make()  # type: ignore[operator]
+        before = self._moment
+        if before is not None and estimate.time <= before.time:
+            return
+        self._moment = estimate
+        if before is None:
+            return
+        passed = estimate.time - before.time
+        if estimate.watched_s < before.watched_s + 0.5 * passed:
+            return  # a gap: what was before it is not known
+        self._note(came_back(before, estimate, self._seconds), before.watched_s, passed)
+
+    def _counted(self, before: Snapshot, now: Snapshot) -> None:
+        """Between the threshold's neighbours among the times of the curve, in which it is known only roughly.
+
+        What was idle for the time before the threshold bounds what came back from above, and what was idle for the
+        threshold as the last of a longer window began from below; the mean of both is taken.
+        """
+        assert now.measured is not None
+        passed = now.time - before.time
+        came, counted = np.zeros((3, len(self._seconds))), np.zeros(len(self._seconds))
+        times = now.measured.seconds
+        for at, seconds in enumerate(self._seconds.tolist()):
+            longer = next((one for one in times if one >= seconds + passed * 0.999), None)
+            shorter = max((one for one in times if one <= seconds - passed * 0.999), default=None)
+            low = None if longer is None else self._window(now, seconds, longer)
+            high = None if shorter is None else self._window(now, shorter, seconds)
+            if low is None:
+                continue
+            high = low if high is None else high
+            came[:, at] = np.array([low, (low + high) / 2, high]) * passed
+            counted[at] = passed
+        self._add(came, counted)
+
+    def _window(self, now: Snapshot, idle: float, within: float) -> float | None:
+        """Bytes a second that were touched lately and had been idle for a time when that window began.
+
+        The window is as long as ``within`` is longer than ``idle``, so that both are times that the curve is told for.
+        """
+        window = within - idle
+        since = now.time - window
+        at = bisect_left(self._past, since - 1e-6, key=lambda one: one.time)
+        if at == len(self._past):
+            return None
+        past = self._past[at].snapshot
+        then, used = usage.used_within(past, idle), usage.used_within(now, within)
+        if past.time > since + 0.5 * window or then is None or used is None:
+            return None
+        new = max(0, now.total_bytes - past.total_bytes)
+        return max(0.0, used.bytes - then.bytes - new) / window
+
+    def _remember(self, snapshot: Snapshot) -> None:
+        assert snapshot.measured is not None
+        # all that is asked of it is the sum of the curve
+        sums = snapshot.measured.used.sum(axis=0, keepdims=True)
+        self._past.append(_Past(snapshot.time, _summed(snapshot, sums)))
+        if len(self._past) > _MOST_PAST:
+            half = _MOST_PAST // 2
+            self._past = [*self._past[:half:2], *self._past[half:]]  # the older half at half the resolution
+
+    def _note(self, came: Floats, watched: float, passed: float) -> None:
+        counted = np.where(self._seconds <= watched + 1e-6, passed, 0.0)
+        self._add(np.tile(np.where(counted > 0, came, 0.0), (3, 1)), counted)
+
+    def _add(self, came: Floats, counted: Floats) -> None:
+        if self._open and self._open < self._a_block:
+            bytes_before, seconds_before = self._parts[-1]
+            self._parts[-1] = bytes_before + came, seconds_before + counted
+        else:
+            self._parts.append((came, counted))
+            self._open = 0
+        self._open += 1
+        if len(self._parts) > 2 * _BLOCKS:
+            pairs = [self._parts[at : at + 2] for at in range(0, len(self._parts), 2)]
+            self._parts = [(sum(p[0] for p in pair), sum(p[1] for p in pair)) for pair in pairs]  # type: ignore[misc]
+            self._a_block *= 2
+            self._open = self._a_block // 2 if len(pairs[-1]) == 1 else self._a_block
+
+    def _told(self, last: Snapshot) -> Size:
+        held, unseen, watched, amounts = self._amounts(last)
+        rows = []
+        for at, (seconds, idle) in enumerate(zip(self._seconds.tolist(), amounts, strict=True)):
+            if idle is None:
+                continue
+            size = Amount(held.least - idle.most, held.bytes - idle.bytes, held.most - idle.least)
+            back, over = self._back(at)
+            rows.append(Row(seconds, idle, size, back, over, size.bytes - unseen))
+        return Size(tuple(rows), held.bytes, watched)
+
+    def _amounts(self, last: Snapshot) -> tuple[Amount, float, float, list[Amount | None]]:
+        """Bytes held, the kernel's among them, seconds watched, and bytes idle at each threshold that was watched."""
+        if last.measured is not None:
+            total = float(last.total_bytes)
+            return (
+                Amount(total, total, total),
+                0.0,
+                usage.watched(last),
+                [usage.idle_for(last, seconds) for seconds in self._seconds.tolist()],
+            )
+        estimate = self._estimator.estimate()
+        seen = estimate.total_bytes
+        held = Amount(seen, seen, seen)
+        free = unseen = 0.0
+        if estimate.kernel is not None:
+            kernel = estimate.kernel
+            unseen = kernel.found
+            held = Amount(seen + kernel.least, seen + kernel.found, seen + kernel.most)
+        elif estimate.free is None and last.resident is None and last.free is not None:
+            # of physical memory without its frames: all that is free looks idle
+            free = float(last.free)
+            held = Amount(seen - free, seen - free, seen - free)
+        amounts: list[Amount | None] = []
+        for seconds in self._seconds.tolist():
+            if not estimate.reaches(seconds) or seconds < estimate.aggregation_s * 0.98:
+                amounts.append(None)
+                continue
+            idle = estimate.idle(seconds)
+            amounts.append(Amount(*(max(0.0, one - free) for one in (idle.least, idle.found, idle.most))))
+        return held, unseen, estimate.watched_s, amounts
+
+    def _back(self, at: int) -> tuple[Amount, float]:
+        """Bytes a minute that came back at a threshold, and the seconds that it was counted over."""
+        low, came, high = np.array([part[0][:, at] for part in self._parts]).reshape(-1, 3).T
+        counted = np.array([part[1][at] for part in self._parts])
+        over = float(counted.sum())
+        if not over:
+            return Amount(0.0, 0.0, 0.0), 0.0
+        least, rate, most = (max(0.0, float(one.sum())) / over * 60 for one in (low, came, high))
+        there = counted > 0
+        if there.sum() < _LEAST_BLOCKS:
+            return Amount(least, rate, most), over
+        # parts of the time as draws of the rate, each with its length as a weight
+        weights = counted[there] / over
+        rates = came[there] / counted[there] * 60
+        spread = float((weights * (rates - rate) ** 2).sum())
+        half = _Z * sqrt(spread / (there.sum() - 1))
+        return Amount(max(0.0, least - half), rate, most + half), over
+
+
+def came_back(before: Estimate, now: Estimate, seconds: Floats) -> Floats:
+    """Bytes that had been idle for at least each time at one moment and were touched by the next.
+
+    Args:
+        before: the earlier moment.
+        now: the later one; pieces of memory that are new in it did not come back.
+        seconds: the times, shape ``(times,)``.
+
+    Returns:
+        Bytes, shape ``(times,)``.
+    """
+    passed = now.time - before.time
+    found = np.zeros(len(seconds))
+    for index, identifier in enumerate(now.targets):
+        if identifier not in before.targets:
+            continue
+        old = np.flatnonzero(before.target == before.targets.index(identifier))
+        new = np.flatnonzero(now.target == index)
+        if not len(old) or not len(new):
+            continue
+        # the pieces of both, cut at each other's edges
+        edges = np.unique(np.concatenate((before.start[old], before.end[old], now.start[new], now.end[new])))
+        low, high = edges[:-1], edges[1:]
+        was, here = _at(before, old, low), _at(now, new, low)
+        both = (was >= 0) & (here >= 0)
+        was, here = was[both], here[both]
+        share = (high - low)[both] / (now.end[here] - now.start[here])
+        touched = now.idle_s[here] < np.minimum(before.idle_s[was] + 0.5 * passed, passed + 1e-6)
+        bytes_back = now.bytes[here] * share * touched
+        # those that had been idle for at least each time
+        found += (before.idle_s[was][None, :] >= seconds[:, None] - 1e-9) @ bytes_back
+    return found
+
+
+def _at(estimate: Estimate, pieces: NDArray[np.int64], address: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The piece (of those) that holds each address, -1 where none does."""
+    place = np.searchsorted(estimate.start[pieces], address, side="right") - 1
+    found = pieces[np.maximum(place, 0)]
+    return np.where((place >= 0) & (address < estimate.end[found]), found, -1)
+
+
+def _summed(snapshot: Snapshot, used: NDArray[np.int64]) -> Snapshot:
+    """A counted snapshot as one region that has the sums of all."""
+    assert snapshot.measured is not None
+    held = ints([snapshot.total_bytes])
+    kinds = snapshot.measured.kinds.sum(axis=0, keepdims=True)
+    one = replace(snapshot.measured, used=used, kinds=kinds)
+    none = ints([0])
+    return replace(
+        snapshot, start=none, end=held, nr_accesses=none, age=none, target=none, names=(), resident=held, measured=one
+    )

@@ -1,0 +1,122 @@
+"""Another target in the place of the one in force: tried beside it, and adopted once it has said anything but no."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from damontui.errors import DamontuiError, SourceError
+from damontui.history import History
+from damontui.monitor import Monitor
+from damontui.session.news import Finished, Left
+from damontui.sources.base import Source, TakesDamonStat
+
+if TYPE_CHECKING:
+    from damontui.session.session import Session
+
+PATIENCE = 5.0
+"""Seconds that a target has to end its monitoring before another takes its place."""
+
+
+@dataclass(slots=True)
+class _Trial:
+    monitor: Monitor
+    alone: bool
+    """Both need the kernel's DAMON: the one in force stands still meanwhile."""
+    paused: bool = False
+    """Whether it does."""
+
+
+class Exchange:
+    """The part of a session that changes its target. Until another one has said something the one in force stays."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._trial: _Trial | None = None
+        self._offered: Source | None = None
+        """A source that was refused, and can be had where DAMON_STAT is switched off for it."""
+
+    @property
+    def possible(self) -> bool:
+        """Whether there is another target to change to."""
+        active = self._session.active
+        return active is not None and active.exchangeable
+
+    def pick(self, source: Source) -> None:
+        """Try a source that was opened. The one in force goes on meanwhile, if it can."""
+        session = self._session
+        session.switching = True
+        if self._offered is not source:
+            self._forget_offer()
+        before = session.monitor
+        monitor = Monitor(source, History(session.history.budget))
+        both_kernels = source.describe().origin == session.description.origin == "kernel"
+        self._trial = _Trial(monitor, before.running and both_kernels)
+        monitor.subscribe(partial(session.receive, monitor))
+        session.do(partial(self._try, self._trial, before), "monitor")
+
+    def take_over(self) -> bool:
+        """Try again the source that DAMON_STAT was in the way of; False where there is none."""
+        offered = self._offered
+        if not isinstance(offered, TakesDamonStat):
+            return False
+        offered.take = True
+        self._session.notice = None
+        self.pick(offered)
+        return True
+
+    def discard(self, source: Source) -> None:
+        """Leave a source that was opened and is not wanted."""
+        active = self._session.active
+        if active is not None:
+            self._session.do(partial(active.leave, source), "leave")
+
+    def stop(self, timeout: float) -> None:
+        """Ask what is being tried to end."""
+        if self._trial is not None:
+            self._trial.monitor.stop(timeout=timeout)
+
+    def heard(self, sender: Monitor | None, event: object) -> None:
+        """The first that another target says decides whether it takes the place of the one in force."""
+        trial, session = self._trial, self._session
+        if trial is None or sender is not trial.monitor:
+            return
+        self._trial = None
+        source = trial.monitor.source
+        if not isinstance(event, (DamontuiError, Finished)):
+            self._offered = None
+            before = session.adopt(trial.monitor)
+            session.do(partial(self._leave, before, source), "switch")
+            return
+        session.switching = False
+        if isinstance(event, DamontuiError):
+            session.notice = event
+        if isinstance(event, SourceError) and event.offer == "take" and isinstance(source, TakesDamonStat):
+            self._offered = source
+        else:
+            self.discard(source)
+        if trial.paused and not session.leaving:  # back to the one before, with its past
+            session.start()
+
+    def _try(self, trial: _Trial, before: Monitor) -> None:
+        if trial.alone:
+            trial.paused = before.stop(timeout=PATIENCE)
+        if not self._session.leaving:
+            self._session.watch(trial.monitor)
+
+    def _leave(self, before: Monitor, source: Source) -> None:
+        active = self._session.active
+        before.stop(timeout=PATIENCE)
+        error: DamontuiError | None = None
+        try:
+            if active is not None:
+                error = active.exchange(source)
+        except Exception as fault:  # of ours, in the source that was left
+            error = SourceError("the target before was not left in order", f"{type(fault).__name__}: {fault}")
+        self._session.receive(None, Left(error))
+
+    def _forget_offer(self) -> None:
+        offered, self._offered = self._offered, None
+        if offered is not None:
+            self.discard(offered)

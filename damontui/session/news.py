@@ -1,0 +1,26 @@
+"""What a session hears from its own threads, beside the events of a source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from damontui.errors import DamontuiError
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """The switch answered: with an error, or with what was wanted."""
+
+    on: bool
+    error: DamontuiError | None = None
+
+
+class Finished:
+    """A monitor's run returned."""
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """The source before the one in force was left; ``error`` is what the system said to that."""
+
+    error: DamontuiError | None

@@ -1,0 +1,266 @@
+"""Whose memory it is: a table of control groups, sorted, filtered, as a tree with sums, or by NUMA node and zone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.events import Key
+from textual.screen import ModalScreen
+from textual.widget import Widget
+
+from damontui import units
+from damontui.analysis import owners
+from damontui.analysis.owners import Ownership, Row, marks, ownership, row_name, with_half
+from damontui.analysis.savings import THRESHOLDS
+from damontui.safe_text import shown
+from damontui.tui.frame import Frame
+
+Sort = Literal["has", "idle", "charged", "name"]
+Mode = Literal["groups", "tree", "zones"]
+SORTS: tuple[Sort, ...] = ("has", "idle", "charged", "name")
+MODES: tuple[Mode, ...] = ("groups", "tree", "zones")
+_ANON, _FILE = ("anon", "shmem"), ("file",)
+_LEAST_NAME = 14
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How the table is looked at."""
+
+    mode: Mode = "groups"
+    sort: Sort = "has"
+    filter: str = ""
+    """Only rows whose path or name has this in it, whatever its case."""
+    threshold: float = 60.0
+    """Seconds that idle means."""
+    first: int = 0
+    """The first row shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    title: str
+    width: int
+
+
+def shown_rows(found: Ownership, view: View) -> list[Row]:
+    """The rows of a view, in its order; a tree keeps its own, with all groups above what the filter finds."""
+    rows: Sequence[Row] = {"groups": found.rows, "tree": found.tree, "zones": found.zones}[view.mode]
+    word = view.filter.casefold()
+    fits = [row for row in rows if word in row.path.casefold() or word in row_name(row).casefold()]
+    if view.mode == "tree":
+        kept = {path for row in fits for path in owners.above(row.path)}
+        return [row for row in rows if row.path in kept]
+    seconds = within(found, view.threshold)
+
+    def rank(row: Row) -> tuple[float, str]:
+        idle = row.idle_for(seconds) if seconds is not None else None
+        if view.sort == "idle":
+            return (-idle.bytes if idle is not None else 0.0, row.path)
+        if view.sort == "charged":
+            return (-float(row.group.current or 0) if row.group is not None else 1.0, row.path)
+        return (0.0 if view.sort == "name" else -row.bytes.bytes, row_name(row) if view.sort == "name" else row.path)
+
+    return sorted(fits, key=rank)
+
+
+def within(found: Ownership, threshold: float) -> float | None:
+    """The time that idle can mean: the threshold, or the longest below it for which memory was watched."""
+    return max((one for one in found.seconds if one <= threshold), default=None)
+
+
+def lines(
+    found: Ownership | None, view: View, width: int, height: int, why: str = "", ascii_only: bool = False
+) -> list[str]:
+    """The table as lines of text, the head first, at most ``height`` of them.
+
+    Args:
+        found: whose memory it is; None where it is not known.
+        view: how it is looked at.
+        width: columns.
+        height: lines.
+        why: what to say where it is not known.
+        ascii_only: without any other characters.
+    """
+    if found is None:
+        return [why]
+    rows = shown_rows(found, view)
+    seconds = within(found, view.threshold)
+    idle = f"idle >= {units.span(seconds)}" if seconds is not None else "idle: not yet"
+    if not ascii_only:
+        idle = idle.replace(">=", "≥")
+    columns = [_Column("has (95 %)", 17), _Column(idle, 17), _Column("anon", 6), _Column("file", 6)]
+    if view.mode != "zones":
+        columns += [_Column("charged", 10), _Column("high", 10), _Column("max", 10), _Column("swap", 10)]
+        columns += [_Column("kubelet", 10)]
+    # from the right, what does not fit is left out
+    while len(columns) > 2 and sum(column.width for column in columns) + _LEAST_NAME > width:
+        columns.pop()
+    name = max(_LEAST_NAME, width - sum(column.width for column in columns))
+    head = f"{'whose' if view.mode != 'zones' else 'where':<{name}}" + "".join(f"{c.title:>{c.width}}" for c in columns)
+    room = max(1, height - 2)
+    first = min(view.first, max(0, len(rows) - room))
+    body = [_line(row, view, seconds, name, columns, ascii_only) for row in rows[first : first + room]]
+    if not rows:
+        body = [f"nothing has {shown(view.filter)!r} in its name; backspace" if view.filter else "nothing yet"]
+    return [head, *body, *[""] * (room - len(body)), _foot(found, view, len(rows), first, room)]
+
+
+def _line(row: Row, view: View, seconds: float | None, width: int, columns: list[_Column], ascii_only: bool) -> str:
+    indent = "  " * row.depth if view.mode == "tree" else ""
+    mark = marks(row)
+    name = f"{indent}{shown(row_name(row))}" + (f" ({mark})" if mark else "")
+    if ascii_only:
+        name = name.encode("ascii", "replace").decode()
+    if cell_len(name) >= width:
+        name = set_cell_size(name, width - 2) + ("~" if ascii_only else "…")
+    idle = row.idle_for(seconds) if seconds is not None and row.what != owners.FREE else None
+    cells = [with_half(row.bytes), with_half(idle) if idle is not None else ""]
+    for kinds in (_ANON, _FILE):
+        held = sum(row.kinds.get(kind, 0.0) for kind in kinds) / max(row.bytes.bytes, 1.0)
+        cells.append(f"{held:.0%}" if held else "")
+    group = row.group
+    numbers = (None,) * 5 if group is None else (group.current, group.high, group.max, group.swap, group.working_set)
+    cells += ["" if number is None else units.size(number) for number in numbers]
+    text = set_cell_size(name, width) + "".join(f"{cell:>{c.width}}" for cell, c in zip(cells, columns, strict=False))
+    return text.replace("± ", "+-") if ascii_only else text
+
+
+def _foot(found: Ownership, view: View, count: int, first: int, room: int) -> str:
+    span = f"{first + 1} to {min(first + room, count)} of {count}" if count > room else f"{count}"
+    sort = "" if view.mode == "tree" else f", by {view.sort}"
+    word = f", with {shown(view.filter)!r}" if view.filter else ""
+    note = f"; {shown(found.note)}" if found.note else ""
+    return f"{span} {view.mode}{sort}{word}; {found.drawn} frames drawn{note}"
+
+
+def why_not(frame: Frame) -> str:
+    """Why it is not known whose memory it is, one sentence."""
+    limit = next((one for one in frame.description.limits if "whose memory" in one or "made of" in one), "")
+    if limit:
+        return limit
+    if frame.snapshot is None:
+        return "no whole aggregation yet"
+    return "whose memory it is can only be told of physical memory, as root: damontui stat"
+
+
+class OwnersPane(Widget):
+    """Draws the table; keeps nothing but what it shows."""
+
+    def __init__(self, frame: Frame) -> None:
+        super().__init__()
+        self.view = View(threshold=frame.threshold)
+        self.found: Ownership | None = None
+        self._frame = frame
+        self._of: object = None
+        self.show(frame)
+
+    def show(self, frame: Frame) -> None:
+        """Another moment."""
+        self._frame = frame
+        if frame.snapshot is not self._of:
+            self._of = frame.snapshot
+            self.found = ownership(frame.snapshot, frame.estimate) if frame.snapshot is not None else None
+            self.refresh()
+
+    def look(self, **changes: object) -> None:
+        """Look at it in another way."""
+        self.view = replace(self.view, **changes)  # type: ignore[arg-type]
+        self.refresh()
+
+    def scroll_rows(self, rows: int) -> None:
+        """Move down by so many rows."""
+        room = max(1, self.content_size.height - 2)
+        count = len(shown_rows(self.found, self.view)) if self.found is not None else 0
+        self.look(first=max(0, min(self.view.first + rows, count - room)))
+
+    def render(self) -> Text:
+        """The table at the present size."""
+        width, height = self.content_size
+        made = lines(self.found, self.view, width, height, why_not(self._frame), self._frame.ascii)
+        text = Text(no_wrap=self.found is not None, end="")
+        for number, line in enumerate(made):
+            style = "bold" if number == 0 and self.found is not None else ""
+            text.append(("\n" if number else "") + line, style)
+        return text
+
+
+class OwnersScreen(ModalScreen[None]):
+    """The table over the panes. Letters filter; the other keys are named at its foot."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "back", "back"),
+        Binding("tab", "mode(1)", "groups, tree, zones"),
+        Binding("shift+tab", "mode(-1)", show=False),
+        Binding("ctrl+s", "sort", "sort"),
+        Binding("greater_than_sign", "threshold(1)", show=False),
+        Binding("less_than_sign", "threshold(-1)", show=False),
+        Binding("up", "scroll(-1)", show=False),
+        Binding("down", "scroll(1)", show=False),
+        Binding("pageup", "scroll(-10)", show=False),
+        Binding("pagedown", "scroll(10)", show=False),
+        Binding("home", "scroll(-1000000)", show=False),
+        Binding("end", "scroll(1000000)", show=False),
+        Binding("backspace", "rub_out", show=False),
+        Binding("ctrl+c", "app.interrupt", show=False),
+    ]
+
+    def __init__(self, frame: Frame) -> None:
+        super().__init__()
+        self._frame = frame
+
+    def compose(self) -> ComposeResult:
+        pane = OwnersPane(self._frame)
+        pane.border_title = "Whose memory"
+        pane.border_subtitle = "tab tree, zones - ctrl+s sort - letters filter - < > idle - esc closes"
+        yield pane
+
+    def show(self, frame: Frame) -> None:
+        """Another moment: a snapshot came, or time was moved."""
+        if panes := self.query(OwnersPane):
+            panes.first().show(frame)
+
+    @property
+    def pane(self) -> OwnersPane:
+        """The table."""
+        return self.query_one(OwnersPane)
+
+    def on_key(self, event: Key) -> None:
+        """A character goes on with the filter."""
+        if event.character is not None and event.is_printable and event.character not in "<>":
+            event.stop()
+            event.prevent_default()
+            self.pane.look(filter=(self.pane.view.filter + event.character)[:64], first=0)
+
+    def action_rub_out(self) -> None:
+        """Take a character off the filter."""
+        self.pane.look(filter=self.pane.view.filter[:-1], first=0)
+
+    def action_mode(self, step: int) -> None:
+        """Groups, their tree, zones."""
+        at = MODES.index(self.pane.view.mode)
+        self.pane.look(mode=MODES[(at + step) % len(MODES)], first=0)
+
+    def action_sort(self) -> None:
+        """By the next column."""
+        at = SORTS.index(self.pane.view.sort)
+        self.pane.look(sort=SORTS[(at + 1) % len(SORTS)], first=0)
+
+    def action_threshold(self, step: int) -> None:
+        """Idle after a longer time, or a shorter one."""
+        at = min(range(len(THRESHOLDS)), key=lambda number: abs(THRESHOLDS[number] - self.pane.view.threshold))
+        self.pane.look(threshold=float(THRESHOLDS[max(0, min(at + step, len(THRESHOLDS) - 1))]))
+
+    def action_scroll(self, rows: int) -> None:
+        """Move the rows."""
+        self.pane.scroll_rows(rows)
+
+    def action_back(self) -> None:
+        """Back to the panes."""
+        self.dismiss()

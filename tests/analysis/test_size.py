@@ -1,0 +1,152 @@
+"""How small it could be: what comes back after having been idle is what a load of known truth says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from damontui.analysis.size import LINE, Row, Size, Sizer
+from damontui.analysis.usage import Amount
+from damontui.damon.snapshot import Measured, Snapshot, ints
+from tests import make
+
+MIB = 1 << 20
+SECONDS = (2.0, 5.0, 10.0, 30.0, 60.0, 120.0)
+GRID = (1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 20.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0)
+HOT, DRIFT, COLD = 300, 100, 600
+"""MiB: always in use; used for a moment once in a period; never."""
+
+
+def sampled(seconds: int, period: int, *, start: int = 1) -> list[Snapshot]:
+    """Aggregations of 1 s."""
+    edges = np.cumsum([0, HOT, DRIFT, COLD]) * MIB
+    made = []
+    for time in range(start, start + seconds):
+        used = period > 0 and time % period == 0
+        rows = [
+            (int(edges[0]), int(edges[1]), 20, time),
+            (int(edges[1]), int(edges[2]), 20 if used else 0, 0),
+            (int(edges[2]), int(edges[3]), 0, time),
+        ]
+        made.append(replace(make.snapshot(rows, float(time)), watched=float(time)))
+    return made
+
+
+def counted(seconds: int, period: int) -> list[Snapshot]:
+    """The same load, of which a process's touched bytes were counted, every second."""
+    made = []
+    for time in range(1, seconds + 1):
+        times = tuple(one for one in (*GRID, 240.0) if one <= time)
+        since = time % period if period and time >= period else 10**6
+        used = ints([[HOT * MIB] * len(times), [DRIFT * MIB if since < one else 0 for one in times], [0] * len(times)])
+        sums = used.sum(axis=0)
+        sizes = ints([HOT, DRIFT, COLD]) * MIB
+        measured = Measured(times, used, sums, sums.copy(), np.zeros((3, 3), np.int64))
+        rows = [(0, HOT * MIB, 1, 1), (HOT * MIB, (HOT + DRIFT) * MIB, 1, 1), ((HOT + DRIFT) * MIB, 1000 * MIB, 0, 1)]
+        made.append(
+            replace(
+                make.snapshot(rows, float(time), origin="process", resident=sizes, measured=measured),
+                watched=float(time),
+            )
+        )
+    return made
+
+
+def sized(snapshots: list[Snapshot]) -> dict[float, Row]:
+    sizer = Sizer(SECONDS)
+    for snapshot in snapshots:
+        sizer.add(snapshot)
+    found = sizer.size()
+    assert found is not None
+    return {row.seconds: row for row in found.rows}
+
+
+@pytest.mark.parametrize("load", [sampled, counted])
+def test_what_comes_back_is_what_is_touched_once_in_a_while(load: object) -> None:
+    rows = sized(load(400, 40))  # type: ignore[operator]
+    for seconds in (5.0, 10.0, 30.0):
+        # 100 MiB every 40 s; of counted bytes between 30 and 45 s, nothing tells when it came back
+        near = 0.12 if load is sampled or seconds < 30 else 0.4
+        assert rows[seconds].back.bytes == pytest.approx(DRIFT * MIB * 60 / 40, rel=near), seconds
+        assert rows[seconds].back.least <= DRIFT * MIB * 60 / 40 <= rows[seconds].back.most * 1.02
+    for seconds in (60.0, 120.0):
+        assert rows[seconds].back.bytes == pytest.approx(0.0, abs=0.02 * DRIFT * MIB), seconds
+        assert rows[seconds].size.bytes == pytest.approx((HOT + DRIFT) * MIB, rel=0.02)
+    assert rows[30.0].idle.bytes >= COLD * MIB * 0.99
+
+
+@pytest.mark.parametrize("load", [sampled, counted])
+def test_the_answer_is_the_shortest_threshold_that_keeps_the_line(load: object) -> None:
+    sizer = Sizer(SECONDS)
+    for snapshot in load(400, 40):  # type: ignore[operator]
+        sizer.add(snapshot)
+    found = sizer.size()
+    assert found is not None
+    answer = found.answer
+    assert answer is not None
+    assert answer.seconds == 60.0
+    assert answer.back.bytes <= LINE * answer.working_set
+    assert not found.rows[0].keeps_the_line
+
+
+def test_what_is_in_doubt_may_keep_the_line() -> None:
+    amount = Amount(1.0, 1.0, 1.0)
+    breaks = Row(10.0, amount, amount, Amount(5.0, 6.0, 7.0), 100.0, 1000.0)
+    doubt = Row(30.0, amount, amount, Amount(1.0, 6.0, 7.0), 100.0, 1000.0)
+    keeps = Row(60.0, amount, amount, Amount(0.0, 2.0, 7.0), 100.0, 1000.0)
+    young = Row(120.0, amount, amount, Amount(0.0, 0.0, 0.0), 100.0, 1000.0)
+    assert [row.keeps_the_line for row in (breaks, doubt, keeps, young)] == [False, False, True, False]
+    assert Size((breaks, doubt, keeps, young), 1.0, 200.0).answer is keeps
+    assert Size((breaks, doubt, young), 1.0, 200.0).answer is doubt
+    assert Size((breaks, young), 1.0, 200.0).answer is None
+
+
+def test_memory_that_is_never_touched_again_may_go_at_once() -> None:
+    rows = sized(sampled(60, 0))
+    # what was not watched for twice as long is not judged, and what was not watched for so long is not told
+    assert sorted(rows) == [2.0, 5.0, 10.0, 30.0, 60.0]
+    assert [seconds for seconds, row in sorted(rows.items()) if row.keeps_the_line] == [2.0, 5.0, 10.0, 30.0]
+    assert rows[10.0].size.bytes == pytest.approx(HOT * MIB)
+    assert rows[10.0].back.bytes == 0
+
+
+def test_a_gap_is_not_counted_over() -> None:
+    rows = sized([*sampled(100, 40), *sampled(100, 40, start=1000)])
+    assert rows[30.0].over_s == pytest.approx(2 * 70, abs=15)
+    assert rows[60.0].over_s == pytest.approx(2 * 40, abs=15)
+
+
+def test_asking_changes_nothing() -> None:
+    one, other = Sizer(SECONDS), Sizer(SECONDS)
+    for snapshot in sampled(200, 40):
+        one.add(snapshot)
+        other.add(snapshot)
+        one.size()
+    assert one.size() == other.size()
+
+
+def test_long_runs_are_kept_in_few_parts() -> None:
+    sizer = Sizer(SECONDS)
+    for snapshot in sampled(1500, 40):
+        sizer.add(snapshot)
+    assert len(sizer._parts) <= 64
+    found = sizer.size()
+    assert found is not None
+    rows = {row.seconds: row for row in found.rows}
+    assert rows[10.0].over_s == pytest.approx(1490, abs=15)
+    assert rows[10.0].back.bytes == pytest.approx(DRIFT * MIB * 1.5, rel=0.05)
+    assert rows[10.0].back.most - rows[10.0].back.least < 1.0 * rows[10.0].back.bytes
+
+
+def test_before_anything_is_known() -> None:
+    sizer = Sizer(SECONDS)
+    assert sizer.size() is None
+    sizer.add(make.snapshot([], 1.0))
+    assert sizer.size() is None
+    sizer.add(sampled(1, 0)[0])
+    found = sizer.size()
+    assert isinstance(found, Size)
+    assert found.answer is None
+    assert found.rows == ()

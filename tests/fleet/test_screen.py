@@ -1,0 +1,263 @@
+"""The fleet's screen in all its states, cell by cell, and its keys. Nothing here waits: answers are fed by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+from textual.pilot import Pilot
+
+from damontui.errors import DamontuiError, SourceError
+from damontui.fleet.ask import Wish, ask, ask_hosts, trend
+from damontui.fleet.model import Picture, Trend
+from damontui.tui.fleet import FleetApp, FleetPane, Questions
+from damontui.tui.fleet_lines import Seen, draw, machine
+from tests.fleet.scripted import GIB, NOW, Engine, host
+from tests.fleet.test_ask import FLEET
+
+URL = "http://prometheus.example:9090"
+MANY = [
+    host(
+        f"node-{at:03d}.rack{at % 4}.example:19317",
+        rack=f"r{at % 4}",
+        size=(16 + at % 5 * 16) * GIB,
+        used=(2 + at * 7 % 13) * GIB,
+        age=3.0 if at % 17 else 2000.0,
+        enabled=float(at % 11 != 5),
+    )
+    for at in range(120)
+]
+EVIL = [host("\x1b]0;owned\x07[bold]:1", rack="\u202e[red]x"), host("漢字" * 30, rack="")]
+
+
+def fed(*news: Picture | Trend | DamontuiError, wish: Wish | None = None, **words: object) -> FleetApp:
+    """An app that has been given these answers."""
+    app = FleetApp(URL, wish or Wish(), clock=lambda: 100.0, **words)  # type: ignore[arg-type]
+    for one in news:
+        app.feed(one)
+    return app
+
+
+def whole(hosts: object = FLEET, **wish: object) -> Picture:
+    return ask(Engine(hosts, gone=("was:1",)), Wish(**wish), NOW)  # type: ignore[arg-type]
+
+
+def over() -> Trend:
+    return trend(Engine(FLEET), Wish(), NOW, 3600.0)
+
+
+@dataclass(frozen=True)
+class State:
+    """One picture."""
+
+    name: str
+    make: Callable[[], FleetApp]
+    keys: tuple[str, ...] = ()
+    size: tuple[int, int] = (120, 36)
+
+
+def _down() -> FleetApp:
+    return fed(whole(), over(), SourceError(f"cannot ask {URL}", "connection refused", "does it run?"))
+
+
+STATES = (
+    State("waiting", lambda: fed()),
+    State("refused", lambda: fed(SourceError(f"cannot ask {URL}", "connection refused", "does it run?"))),
+    State("hosts-first", lambda: fed(ask_hosts(Engine(FLEET), Wish(), NOW))),
+    State("all-states", lambda: fed(whole(), over())),
+    State("engine-down", _down),
+    State("many", lambda: fed(whole(MANY, by="rack"), over(), wish=Wish(by="rack")), ("end", "up", "up")),
+    State("labels", lambda: fed(whole(MANY, by="rack"), over(), wish=Wish(by="rack")), ("b",)),
+    State("filter", lambda: fed(whole(MANY), over()), ("backslash", "r", "a", "c", "k", "2")),
+    State("one-state", lambda: fed(whole(MANY), over()), ("t", "t", "t")),
+    State("host", lambda: fed(whole(MANY), over()), ("down", "enter")),
+    State("hostile", lambda: fed(whole(EVIL, by="rack"), wish=Wish(by="rack"))),
+    State("80x24", lambda: fed(whole(MANY), over()), (), (80, 24)),
+    State("40x10", lambda: fed(whole(MANY), over()), (), (40, 10)),
+    State("ascii", lambda: fed(whole(MANY), over(), ascii=True)),
+    State("light", lambda: fed(whole(), over(), theme="damontui-light")),
+)
+
+
+@pytest.mark.parametrize("state", STATES, ids=lambda state: state.name)
+def test_screen(state: State, snap_compare: Callable[..., bool]) -> None:
+    async def play(pilot: Pilot[int]) -> None:
+        await pilot.press(*state.keys)
+
+    assert snap_compare(state.make(), terminal_size=state.size, run_before=play)
+
+
+def played(app: FleetApp, *keys: str, size: tuple[int, int] = (120, 36)) -> str:
+    """What is on the screen after some keys."""
+
+    async def play() -> str:
+        async with app.run_test(size=size) as pilot:
+            await pilot.press(*keys)
+            await pilot.pause()
+            return app.query_one(FleetPane).text()
+
+    return asyncio.run(play())
+
+
+def test_the_last_picture_stays_and_the_reason_is_said() -> None:
+    text = played(_down())
+    assert "connection refused" in text
+    assert "what was known before" in text
+    assert "big:1" in text
+    assert "p50" in text
+
+
+def test_sorting_and_turning() -> None:
+    app = fed(whole())
+    played(app, "s")
+    assert app.seen.view.sort == "free"
+    assert app.seen.view.descending
+    app.action_turn()
+    assert not app.seen.view.descending
+    hosts = app.seen.picture.hosts  # type: ignore[union-attr]
+    free = [hosts.columns["free"][at] for at in app.seen.order if hosts.columns["free"][at] >= 0]
+    assert free == sorted(free)
+
+
+def test_a_filter_is_typed_kept_and_dropped() -> None:
+    app = fed(whole(MANY))
+    played(app, "slash", "r", "a", "c", "k", "1", "q", "backspace", "enter")
+    assert app.seen.typing is None
+    assert app.seen.view.wanted == "rack1"
+    assert len(app.seen.order) == 30
+    app.action_close()
+    assert len(app.seen.order) == len(MANY) + 1
+
+
+def test_the_cursor_stays_on_its_host_when_another_picture_comes() -> None:
+    app = fed(whole(MANY))
+    played(app, "down", "down", "down")
+    before = app._chosen_name()
+    # the third from the top becomes the last but for those that are not known
+    app.feed(whole([one | ({"size": 4 * GIB, "used": 4 * GIB} if one["instance"] == before else {}) for one in MANY]))
+    assert app._chosen_name() == before
+    assert app.seen.cursor > 50
+
+
+def test_a_host_that_is_opened_stays_open_by_its_name() -> None:
+    app = fed(whole(MANY))
+    played(app, "down", "enter")
+    name = app.seen.picture.hosts.names[app.seen.opened]  # type: ignore[union-attr,index]
+    app.feed(whole(list(reversed(MANY))))
+    assert app.seen.picture.hosts.names[app.seen.opened] == name  # type: ignore[union-attr,index]
+    app.feed(whole([one for one in MANY if one["instance"] != name]))
+    assert app.seen.opened is None
+
+
+def test_the_sums_of_before_stay_until_those_of_now_are_there() -> None:
+    app = fed(whole())
+    app.feed(ask_hosts(Engine(FLEET), Wish(), NOW))
+    assert app.seen.picture is not None
+    assert app.seen.picture.sums
+    assert app.seen.asking
+    app.feed(ask_hosts(Engine(FLEET), Wish(threshold=300), NOW))
+    assert not app.seen.picture.sums  # of another threshold
+
+
+class Script:
+    """Questions that are answered at once, and written down."""
+
+    def __init__(self, *answers: Picture | DamontuiError) -> None:
+        self.answers = list(answers)
+        self.wishes: list[Wish] = []
+
+    def pictures(self, wish: Wish) -> Iterator[Picture]:
+        self.wishes.append(wish)
+        one = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(one, DamontuiError):
+            raise one
+        yield replace(one, sums={}, whole=False)
+        yield one
+
+    @property
+    def questions(self) -> Questions:
+        return Questions(self.pictures, lambda wish, picture: over(), lambda wish, picture, at: over())
+
+
+async def _settled(app: FleetApp, pilot: Pilot[int]) -> None:
+    await app.workers.wait_for_complete()
+    await pilot.pause()
+
+
+def test_questions_are_asked_in_a_thread_and_wishes_anew() -> None:
+    script = Script(whole())
+    app = FleetApp(URL, Wish(), script.questions, every=1e6, clock=lambda: 0.0)
+
+    async def play() -> None:
+        async with app.run_test(size=(120, 36)) as pilot:
+            await _settled(app, pilot)
+            assert app.seen.trend.times
+            for key in ("greater_than_sign", "less_than_sign", "less_than_sign", "K"):
+                await pilot.press(key)
+                await _settled(app, pilot)
+            await pilot.press("enter")
+            await _settled(app, pilot)
+            assert app.seen.history.times
+            await pilot.press("escape", "q")
+
+    asyncio.run(play())
+    assert [(one.threshold, one.rule) for one in script.wishes] == [
+        (900, "estimate"),
+        (1800, "estimate"),
+        (900, "estimate"),
+        (300, "estimate"),
+        (300, "kernel"),
+    ]
+    assert app.return_value == 0
+
+
+def test_an_engine_that_fails_is_asked_again_after_a_pause_and_not_each_second() -> None:
+    script, now = Script(SourceError("cannot ask", "no"), whole()), [0.0]
+    app = FleetApp(URL, Wish(), script.questions, every=10.0, clock=lambda: now[0])
+
+    async def play() -> None:
+        async with app.run_test(size=(120, 36)) as pilot:
+            await _settled(app, pilot)
+            assert "cannot ask: no" in app.query_one(FleetPane).text()
+            for now[0] in (1.0, 5.0, 9.0):
+                app._tick()
+                await _settled(app, pilot)
+            assert len(script.wishes) == 1
+            now[0] = 10.5
+            app._tick()
+            await _settled(app, pilot)
+            assert len(script.wishes) == 2
+            assert app.seen.error == ""
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 6), (21, 7), (300, 90), (60, 15)])
+@pytest.mark.parametrize("hosts", [FLEET, MANY, EVIL])
+def test_every_size_is_filled(size: tuple[int, int], hosts: object) -> None:
+    picture = whole(hosts, by="rack")
+    order = tuple(range(len(picture.hosts)))
+    for seen in (
+        Seen(URL),
+        Seen(URL, picture, over(), order=order, by="rack"),
+        Seen(URL, picture, over(), order=order, by="rack", groups=True),
+        Seen(URL, picture, over(), order=order, opened=0),
+        Seen(URL, picture, error="x" * 500, typing="y" * 500),
+    ):
+        lines = draw(seen, *size)
+        assert len(lines) == size[1]
+
+
+@pytest.mark.parametrize(
+    ("instance", "found"),
+    [
+        ("a.example:9100", "a.example"),
+        ("[2001:db8::1]:9100", "2001:db8::1"),
+        ("a;reboot:1", "a?reboot"),
+        ("$(reboot)", "??reboot?"),
+    ],
+)
+def test_a_command_to_copy_has_no_surprise(instance: str, found: str) -> None:
+    assert machine(instance) == found

@@ -1,0 +1,93 @@
+"""The table of owners: what is sorted, filtered and summed, how narrow it may get, and what its keys do."""
+
+from __future__ import annotations
+
+import pytest
+
+from damontui.analysis.owners import Ownership, ownership
+from damontui.safe_text import is_shown
+from damontui.tui.screens.owners import OwnersScreen, View, lines, shown_rows, within
+from tests import make
+from tests.owners import owned
+from tests.tui import fed
+
+
+def found() -> Ownership:
+    last = owned(make.steady(240))[-1]
+    made = ownership(last)
+    assert made is not None
+    return made
+
+
+def test_rows_are_sorted_by_any_column() -> None:
+    whose = found()
+    has = [row.bytes.bytes for row in shown_rows(whose, View())]
+    assert has == sorted(has, reverse=True)
+    idle = [row.idle_for(60).bytes for row in shown_rows(whose, View(sort="idle"))]  # type: ignore[union-attr]
+    assert idle == sorted(idle, reverse=True)
+    charged = [row.group.current or 0 for row in shown_rows(whose, View(sort="charged")) if row.group is not None]
+    assert charged == sorted(charged, reverse=True)
+    assert shown_rows(whose, View(sort="charged"))[-1].group is None
+    assert shown_rows(whose, View(sort="name"))[0].what == "others"  # 41 small groups
+
+
+def test_a_filter_keeps_what_has_it_in_path_or_name() -> None:
+    whose = found()
+    assert [row.path for row in shown_rows(whose, View(filter="POSTGRES"))] == ["/system.slice/postgresql.service"]
+    assert [row.what for row in shown_rows(whose, View(filter="small"))] == ["others"]
+    assert [row.path for row in shown_rows(whose, View("tree", filter="session"))] == [
+        "/",
+        "/user.slice",
+        "/user.slice/user-1000.slice",
+        "/user.slice/user-1000.slice/session-3.scope",
+    ]
+    assert shown_rows(whose, View(filter="nothing has this")) == []
+    assert "backspace" in "".join(lines(whose, View(filter="nothing has this"), 80, 10))
+
+
+def test_idle_is_told_for_the_longest_time_that_was_watched() -> None:
+    whose = found()
+    assert within(whose, 60.0) == 60.0
+    assert within(whose, 3600.0) == max(whose.seconds)
+    assert within(whose, 0.5) is None
+
+
+@pytest.mark.parametrize("mode", ["groups", "tree", "zones"])
+@pytest.mark.parametrize("ascii_only", [False, True])
+@pytest.mark.parametrize("width", [58, 78, 100, 148])
+def test_lines_fit_and_are_safe(mode: str, ascii_only: bool, width: int) -> None:
+    made = lines(found(), View(mode), width, 12, ascii_only=ascii_only)  # type: ignore[arg-type]
+    assert len(made) == 12
+    assert all(is_shown(line) for line in made)
+    assert all(len(line) <= width for line in made[:-1])
+    if ascii_only:
+        assert all(line.isascii() for line in made)
+
+
+async def test_keys_of_the_table() -> None:
+    app = fed.app(make.description(), clock=lambda: make.WALL + 240.0)
+    async with app.run_test(size=(120, 16)) as pilot:
+        fed.feed_all(app, owned(make.steady(240)))
+        await pilot.press("O")
+        screen = app.screen
+        assert isinstance(screen, OwnersScreen)
+        await pilot.press("tab", "ctrl+s", ">", *"sys", "backspace", "down")
+        view = screen.pane.view
+        assert (view.mode, view.sort, view.filter, view.threshold) == ("tree", "idle", "sy", 120.0)
+        assert view.first == 0  # all that is left fits
+        await pilot.press("backspace", "backspace", "end")
+        assert screen.pane.view.first > 0
+        await pilot.press("home", "shift+tab", "shift+tab", "escape")
+        assert not isinstance(app.screen, OwnersScreen)
+
+
+async def test_the_table_follows_what_comes_in() -> None:
+    app = fed.app(make.description(), clock=lambda: make.WALL + 240.0)
+    async with app.run_test(size=(120, 30)) as pilot:
+        await pilot.press("O")
+        screen = app.screen
+        assert isinstance(screen, OwnersScreen)
+        assert screen.pane.found is None
+        fed.feed_all(app, owned(make.steady(240)))
+        app.paint()
+        assert screen.pane.found is not None
