@@ -1,4 +1,4 @@
-"""Which of several processes is meant: listed, and asked where there is somebody to answer."""
+"""What is asked on a terminal before there is a screen: which of several processes is meant, may one be held up."""
 
 from __future__ import annotations
 
@@ -6,9 +6,24 @@ import shutil
 import sys
 
 from damontui import units
+from damontui.operations.process import HoldsUp
 from damontui.sources.names import SeveralProcesses
 
 _MOST = 20
+
+
+def may_hold_up(error: HoldsUp) -> bool:
+    """Whether a process may be held up for that long: asked on the terminal that a screen is about to have.
+
+    Only a yes is one.
+    """
+    print(
+        f"{error.what}: {error.why}.\nHold it up for so long, now and each time that its use of memory changes? (y/N) ",
+        end="",
+        file=sys.stderr,
+        flush=True,
+    )
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def which(several: SeveralProcesses) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from damontui import config
 from damontui.commands.signals import Signals, entered
@@ -111,6 +111,10 @@ class Context:
         except SeveralProcesses as several:
             return which(several)
 
+    def allow_pause(self, seconds: float) -> None:
+        """A process may be held up for so long at a time: somebody was asked."""
+        self.settings = replace(self.settings, max_pause_us=round(seconds * 1e6))
+
     @contextmanager
     def open(self, word: str | None = None) -> Iterator[Source]:
         """The target's source, entered, and left however this ends."""
@@ -128,7 +132,11 @@ class Context:
         # what was insisted on was for the first target: DAMON_STAT, picked later, has attributes of its own
         first = replace(self.options, whole=True, scene=True, stdin=0 if stdin is None else stdin)
         later = replace(first, insisted=(), disabled=False)
-        active = ActiveSource(choose(self.target, first), lambda word: choose(word, later), self._catalog)
+
+        def another(word: str, **changes: Any) -> Source:
+            return choose(word, replace(later, **changes))
+
+        active = ActiveSource(choose(self.target, first), another, self._catalog)
         with entered(active, self.signals):
             yield active
 

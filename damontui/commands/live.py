@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from damontui.commands.context import Context, Parser, add_screen, add_target
 from damontui.commands.terminal import keyboard_beside_input
-from damontui.errors import UsageError
+from damontui.errors import SourceError, UsageError
 
 
 def arguments(parser: Parser) -> None:
@@ -36,5 +36,15 @@ def run(context: Context) -> int:
     context.options  # noqa: B018 - wrong settings are said before the screen opens
     from damontui.commands.screen import show
 
+    try:
+        with context.hold(stream) as active:
+            return show(context, active)
+    except SourceError as error:
+        from damontui.commands.ask import may_hold_up
+        from damontui.operations.process import HoldsUp
+
+        if not isinstance(error, HoldsUp) or not may_hold_up(error):
+            raise
+        context.allow_pause(error.needed)
     with context.hold(stream) as active:
         return show(context, active)

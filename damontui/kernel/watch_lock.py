@@ -31,13 +31,22 @@ class WatchLock:
     def __init__(self, where: Path, who: Stat) -> None:
         self._path = where / f"damontui-{who.pid}-{who.started}.lock"
         self._descriptor = -1
-        self.taken = False
-        """Whether somebody else has it; False where that cannot be known."""
+        self._unknown = False
+        self._take()
+
+    @property
+    def taken(self) -> bool:
+        """Whether somebody else has it now; False where that cannot be known. Tries to get it, where not."""
+        if self._descriptor < 0 and not self._unknown:
+            self._take()
+        return self._descriptor < 0 and not self._unknown
+
+    def _take(self) -> None:
         try:
             descriptor = lock(self._path)
         except SourceError:
-            return  # another user's, or no such folder: watching goes on without
-        self.taken = descriptor is None
+            self._unknown = True  # another user's, or no such folder: watching goes on without
+            return
         self._descriptor = -1 if descriptor is None else descriptor
 
     def close(self) -> None:

@@ -60,6 +60,28 @@ _FULL_EVERY_S = 10.0
 """While nothing new is touched the sums of all mappings do; the mappings are looked at this often all the same."""
 
 
+class HoldsUp(SourceError):
+    """A process would be held up for longer than is allowed; whoever can be asked may allow it.
+
+    Args:
+        who: it.
+        resident: its resident bytes.
+        pause: seconds that a clear is foreseen to take.
+        allowed: seconds that are allowed.
+    """
+
+    def __init__(self, who: Stat, resident: int, pause: float, allowed: float) -> None:
+        self.pause = pause
+        self.needed = _needed(pause)
+        """Seconds to allow, with some room."""
+        super().__init__(
+            f"process {who.pid} ({who.comm}) is not watched yet",
+            f"to begin, its {units.size(resident)} of memory have to be held up for about {units.duration(pause)} "
+            f"at a time, and {units.duration(allowed)} are allowed",
+            f"if it can wait so long, say {_allow(pause)}",
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """What is mapped in a process while its ``headers`` stay: the mappings watched, their names and ranges."""
@@ -461,12 +483,7 @@ class Processes:
         pause, resident = process.predicted_pause()
         if pause > self._max_pause:
             process.close()
-            raise SourceError(
-                f"process {who.pid} ({who.comm}) is not watched yet",
-                f"to begin, its {units.size(resident)} of memory have to be held up for about {units.duration(pause)} "
-                f"at a time, and {units.duration(self._max_pause)} are allowed",
-                f"if it can wait so long, say {_allow(pause)}",
-            )
+            raise HoldsUp(who, resident, pause, self._max_pause)
         self.watched[who.pid] = process
 
     def _drop(self, process: Process) -> None:
@@ -487,17 +504,23 @@ class Processes:
                 self._begin(stat)
             except SourceError as error:
                 why = f"it is too large for --max-pause; say {error.remedy.rpartition('say ')[2]}"
-                if "not watched yet" not in error.what:
+                if not isinstance(error, HoldsUp):
                     why = f"permission denied; run: sudo {self._program} {self._roots[0]}"
                 self._refused[pid] = (stat.started, why)
 
 
-def _allow(pause: float) -> str:
-    """The option that allows such a pause, with some room."""
+def _needed(pause: float) -> float:
+    """A pause to allow where one of so many seconds is foreseen, with some room."""
     allowed = 20
     while allowed / 1e3 < pause * 1.5:
         allowed *= 2
-    return f"--max-pause {allowed}ms" if allowed < 10_000 else f"--max-pause {-(-allowed // 1000)}s"
+    return allowed / 1e3 if allowed < 10_000 else float(-(-allowed // 1000))
+
+
+def _allow(pause: float) -> str:
+    """The option that allows such a pause."""
+    needed = _needed(pause)
+    return f"--max-pause {round(needed * 1e3)}ms" if needed < 10 else f"--max-pause {round(needed)}s"
 
 
 def identify(root: Root, pid: int, program: str = "damontui") -> Stat:

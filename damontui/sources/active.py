@@ -31,14 +31,15 @@ class ActiveSource:
 
     Args:
         first: entered with this.
-        choose: makes the source of a target's word; raises `UsageError`. None where there is one target only.
+        choose: makes the source of a target's word, with some options changed; raises `UsageError`. None where there is
+            one target only.
         catalog: what there is to choose from; may take a moment.
     """
 
     def __init__(
         self,
         first: Source,
-        choose: Callable[[str], Source] | None = None,
+        choose: Callable[..., Source] | None = None,
         catalog: Callable[[], Sequence[Entry]] = tuple,
     ) -> None:
         self.source = first
@@ -70,13 +71,15 @@ class ActiveSource:
             with self._change:
                 self._change.wait_for(lambda: not self._busy, PATIENCE)
 
-    def open(self, word: str) -> Source:
+    def open(self, word: str, **changes: object) -> Source:
         """Another source, entered beside the one in force. Any thread; may block for as long as entering does.
+
+        ``changes`` are options that differ from those of the command line, such as ``children``.
 
         Raises:
             DamontuiError: the word means nothing, or the system said no; nothing has changed then.
         """
-        source = self._choose(word)
+        source = self._choose(word, **changes)
         self._enter(source)
         return source
 

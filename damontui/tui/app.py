@@ -26,6 +26,7 @@ from damontui.errors import DamontuiError, SourceError, UsageError
 from damontui.safe_text import shown
 from damontui.session.session import Session
 from damontui.sources.base import Source
+from damontui.sources.several import Several, several_of
 from damontui.tui import keys
 from damontui.tui.draw import ShownFilter
 from damontui.tui.explore import Explorer
@@ -44,6 +45,7 @@ from damontui.tui.panes.scrubber import Scrubber
 from damontui.tui.panes.title import TitleBar
 from damontui.tui.screens.help import HelpScreen
 from damontui.tui.screens.owners import OwnersScreen
+from damontui.tui.screens.several import SeveralScreen
 from damontui.tui.stage import Stage
 from damontui.tui.themes import THEMES
 
@@ -109,6 +111,10 @@ class DamontuiApp(App[int]):
         self.set_keymap(self.keymap_in_force)
         self.composer = Composer()
         self.explorer = Explorer(session, self.composer, self.options)
+        self._table: Several | None = None
+        """The several processes whose table was opened by itself."""
+        self._back: tuple[str, Callable[[], None]] | None = None
+        """The process that was opened from a table of several, and the way back to that."""
         self.stage: Stage | None = None
         """The panes; None before they are there."""
         self._painted, self._apart = 0.0, math.inf
@@ -156,6 +162,7 @@ class DamontuiApp(App[int]):
                 self.set_interval(0.25, self._follow_command)
         if self.session.description.reason and self.session.exchange.possible and self.options.clocks:
             self.call_after_refresh(self.action_target)  # nobody came for the scene: what is real, in front of it
+        self.call_after_refresh(self._open_table)
         self.paint()
 
     def on_unmount(self) -> None:
@@ -185,6 +192,7 @@ class DamontuiApp(App[int]):
 
     def on_arrived(self, message: Arrived) -> None:
         self.session.take()
+        self._open_table()
         self._paint_soon()
 
     # -- painting ------------------------------------------------------------------------------------------------
@@ -205,6 +213,8 @@ class DamontuiApp(App[int]):
         self.stage.show(frame)
         if isinstance(self.screen, OwnersScreen):
             self.screen.show(frame)
+        elif isinstance(self.screen, SeveralScreen):
+            self.screen.follow(frame)
 
     def _paint_soon(self) -> None:
         if self._timer is not None:
@@ -311,9 +321,15 @@ class DamontuiApp(App[int]):
         """All panes, no message; then what else is open goes, one after the other."""
         if self.stage is None:
             return
-        if self.stage.only is not None or self.session.said or not self.explorer.put_away():
+        if self.stage.only is not None or self.session.said:
             self.session.dismiss()
             self.stage.show_only(None)
+        elif not self.explorer.put_away():
+            self.session.dismiss()
+            if self._back is not None and self._back[0] == self.session.description.target:
+                self._back[1]()
+            else:
+                self.action_several()
         self.paint()
 
     def action_messages(self) -> None:
@@ -386,6 +402,52 @@ class DamontuiApp(App[int]):
         if source is not None:
             self.session.exchange.pick(source)
             self.paint()
+
+    def _open_table(self) -> None:
+        table, before = several_of(self.session.monitor.source), self._table
+        self._table = table
+        if table is not None and table is not before:
+            self._back = None
+            self.action_several()
+
+    def action_several(self) -> None:
+        """The table of several processes, where several are watched."""
+        table = several_of(self.session.monitor.source)
+        if table is not None and self.output is None and len(self.screen_stack) == 1:
+            self.push_screen(SeveralScreen(table, self.frame()), self._chosen)
+
+    def _chosen(self, pid: int | None) -> None:
+        """One of several processes is to be opened; escape comes back to all of them."""
+        if pid is not None and self.session.exchange.possible and not self.session.switching:
+            word = self.session.description.target
+            self._back = str(pid), partial(self._open_instead, word, children="," not in word)
+            self._open_instead(str(pid), children=False)
+
+    def _open_instead(self, word: str, **changes: object) -> None:
+        active, session = self.session.active, self.session
+        if active is None or session.switching:
+            return
+        session.switching = True
+
+        def enter() -> None:
+            answer: Source | DamontuiError
+            try:
+                answer = active.open(word, **changes)
+            except DamontuiError as error:
+                answer = error
+            except Exception as error:  # a fault of ours, in the source: said, and the screen lives on
+                answer = SourceError(f"cannot watch {word}", f"{type(error).__name__}: {error}")
+            self.call_later(self._opened, answer)
+
+        self._beside(enter, "open")
+
+    def _opened(self, answer: Source | DamontuiError) -> None:
+        self.session.switching = False
+        if isinstance(answer, DamontuiError):
+            self.session.notice = answer
+            self.paint()
+        else:
+            self._picked(answer)
 
     # -- files, the clipboard and further screens ------------------------------------------------------------------
 

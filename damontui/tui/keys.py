@@ -92,6 +92,7 @@ TABLE: tuple[Key, ...] = (
     Key("idle", "4", "maximise('idle')", "", "… , idle time", "Panes"),
     Key("output", "5", "maximise('output')", "", "… , what the command prints (damontui run)", "Panes"),
     Key("restore", "escape", "restore", "", "all panes again; put a message, the list, the cursor away", "Panes"),
+    Key("several", "P", "several", "", "several processes as a table (esc, too, where nothing else is open)", "Panes"),
     Key("messages", "i", "messages", "", "bring the messages back that esc has put away", "Panes"),
     Key("last", "G", "last", "", "the last row of the list (home and end, too, where it is open)", "Panes"),
     Key("scroll_up", "k", "scroll_rows(-1)", "", "a row up: the list, all percentiles", "Panes"),
@@ -115,6 +116,7 @@ TABLE: tuple[Key, ...] = (
 )
 
 VERBS: Mapping[str, str] = {
+    "several": "Show several processes as a table",
     "switch": "Switch monitoring off or on",
     "pause": "Pause, or go on",
     "target": "Choose another target",

@@ -57,8 +57,10 @@ def test_several_are_watched_together(
     pids = [one.pid for one in two]
     words = [",".join(map(str, pids)) if word == "PIDS" else word for word in words]
     assert cli.main(["snapshot", *words, "--json", "--via", "proc", "--aggr", "200ms"]) == 0
-    value = json.loads(capsys.readouterr().out)
-    assert sorted(value["targets"]) == sorted(pids)
+    values = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert sorted(value["pid"] for value in values) == sorted(pids)
+    assert all(value["targets"] == [value["pid"]] and value["name"] for value in values)
+    assert len({value["time"] for value in values}) == 1
 
 
 def test_one_target_is_enough(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,12 +16,14 @@ from textual.screen import ModalScreen
 
 from damontui import units
 from damontui.errors import DamontuiError, SourceError
+from damontui.operations.process import HoldsUp
 from damontui.sources.active import ActiveSource
 from damontui.sources.base import Source
 from damontui.sources.catalog import SECTIONS, Entry, Section, as_tree, matching
 from damontui.tui.draw import Line, Pane, Span, fit, spread
 from damontui.tui.frame import Frame
 from damontui.tui.panes.notice import sentence
+from damontui.tui.screens.question import QuestionScreen
 
 Row = Section | Entry
 """A heading, or a target."""
@@ -347,10 +349,10 @@ class PickerScreen(ModalScreen[Source | None]):
             entries = ()
         self.post_message(self.Listed(entries))
 
-    def _open(self, app: App[object], word: str) -> None:
+    def _open(self, app: App[object], word: str, **changes: object) -> None:
         answer: Source | DamontuiError
         try:
-            answer = self._active.open(word)
+            answer = self._active.open(word, **changes)
         except DamontuiError as error:
             answer = error
         except Exception as error:  # a fault of ours, in the source
@@ -368,11 +370,22 @@ class PickerScreen(ModalScreen[Source | None]):
         if isinstance(answer, DamontuiError):
             if self.is_attached:
                 self.pane.say(sentence(answer), "error")
+                if isinstance(answer, HoldsUp) and self.is_current and wanted:
+                    question = "Hold it up for so long, now and each time that its use of memory changes?"
+                    self.app.push_screen(
+                        QuestionScreen("A pause", f"{answer.what}: {answer.why}.", question),
+                        partial(self._answered, answer.needed),
+                    )
             return True
         if not wanted or not self.is_current:
             return False
         self.dismiss(answer)
         return True
+
+    def _answered(self, pause: float, yes: bool | None) -> None:
+        entry = self.pane.chosen
+        if yes and entry is not None:
+            self._begin(entry, max_pause_us=round(pause * 1e6))
 
     # -- what the keys do
 
@@ -441,9 +454,13 @@ class PickerScreen(ModalScreen[Source | None]):
         if not entry.available:
             self.pane.say(refusal(entry), "error")
             return
+        self._begin(entry)
+
+    def _begin(self, entry: Entry, **changes: object) -> None:
         self._opening = True
         self.pane.say(f"opening {entry.word}…", "label")
-        self.run_worker(partial(self._open, self.app, entry.word), thread=True, group="open", exit_on_error=False)
+        opening = partial(self._open, self.app, entry.word, **changes)
+        self.run_worker(opening, thread=True, group="open", exit_on_error=False)
 
 
 def _fault(what: str, error: Exception) -> SourceError:
