@@ -86,12 +86,12 @@ async def test_enter_opens_one_and_escape_comes_back(each: tuple[One, ...]) -> N
         async with app.run_test(size=(120, 30)) as pilot:
             await table(pilot)
             await pilot.press("down", "enter")
-            await until(pilot, lambda: app.description.target == "12")
+            await until(pilot, lambda: app.session.description.target == "12")
             assert not isinstance(app.screen, SeveralScreen)
-            await until(pilot, lambda: "leave 12,13,14" in log and not app._switching)
+            await until(pilot, lambda: "leave 12,13,14" in log and not app.session.switching)
             await pilot.press("escape")
-            await until(pilot, lambda: app.description.target == "12,13,14")
-            await until(pilot, lambda: "leave 12" in log and not app._switching)
+            await until(pilot, lambda: app.session.description.target == "12,13,14")
+            await until(pilot, lambda: "leave 12" in log and not app.session.switching)
             await table(pilot)
             assert changes == [("12", {"children": False}), ("12,13,14", {"children": False})]
             await pilot.press("escape")
@@ -124,10 +124,10 @@ async def test_a_long_pause_is_asked_for(tmp_path: Path, key: str, opens: bool) 
             await until(pilot, lambda: isinstance(app.screen, QuestionScreen))
             await pilot.press(key)
             if opens:
-                await until(pilot, lambda: app.description.target == "2211")
-                await until(pilot, lambda: "leave stat" in log and not app._switching)
+                await until(pilot, lambda: app.session.description.target == "2211")
+                await until(pilot, lambda: "leave stat" in log and not app.session.switching)
                 assert asked == [None, 160_000]
             else:
                 await until(pilot, lambda: not isinstance(app.screen, QuestionScreen))
-                assert app.description.target == "stat"
+                assert app.session.description.target == "stat"
                 assert asked == [None]
