@@ -39,12 +39,18 @@ def _replayed(result: Result, folder: Path) -> None:
         beside = min(live, key=lambda other: abs(other["time"] - row["time"]))
         assert abs(beside["time"] - row["time"]) < 0.01, (beside["time"], row["time"])
         for name in SAME:
-            assert row[name] == beside[name], (row["time"], name, row[name], beside[name])
+            one, other = (_without_frames(value[name]) if name == "regions" else value[name] for value in (row, beside))
+            assert one == other, (row["time"], name, one, other)
     report = json.loads("".join(_said("report", str(record), "--style", "bandwidth", "--format", "json")))
     result.facts.update(replayed=len(replayed), compared=len(known))
     assert all(row["origin"] == "record" for row in replayed)
     assert len(known) >= 0.5 * len(replayed) >= 2, (len(known), len(replayed))
     assert report
+
+
+def _without_frames(regions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Page frames are drawn at random, by whoever looks."""
+    return [{key: value for key, value in region.items() if key != "frames"} for region in regions]
 
 
 def _said(*words: str) -> list[str]:

@@ -134,6 +134,11 @@ def in_use_so_far_is_true(guest: Guest) -> None:
     same_numbers(guest, json.loads(by_stat.out), json.loads(by_kdamond.out))
 
 
+def without_frames(regions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Regions without what was found of their page frames."""
+    return [{key: value for key, value in region.items() if key != "frames"} for region in regions]
+
+
 def same_numbers(guest: Guest, stat: dict[str, Any], kdamond: dict[str, Any]) -> None:
     """Both ways to DAMON_STAT's kdamond say the same of the same aggregation."""
     whole(stat)
@@ -141,5 +146,6 @@ def same_numbers(guest: Guest, stat: dict[str, Any], kdamond: dict[str, Any]) ->
     names = ("intervals", "bandwidth_bytes_per_s", "time")
     guest.facts["both"] = [[value[name] for name in names] for value in (stat, kdamond)]
     if abs(stat["time"] - kdamond["time"]) < 1:
-        assert stat["regions"] == kdamond["regions"]
+        # page frames are drawn at random, by whoever looks
+        assert without_frames(stat["regions"]) == without_frames(kdamond["regions"])
     assert abs(kdamond["intervals"]["aggr_us"] / stat["intervals"]["aggr_us"] - 1) < 0.1, guest.facts["both"]

@@ -128,8 +128,8 @@ def intervals_are_tuned(guest: Guest) -> None:
 
 
 def late(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """The snapshots of aggregations of at least a second: regions have found the areas by then."""
-    last = [s for s in found["snapshots"][COUNT // 2 :] if s["intervals"]["aggr_us"] >= 800_000]
+    """The snapshots of aggregations of 700 ms or more: regions have found the areas by then."""
+    last = [s for s in found["snapshots"][COUNT // 2 :] if s["intervals"]["aggr_us"] >= 700_000]
     assert len(last) >= 3, [s["intervals"]["aggr_us"] for s in found["snapshots"]]
     return last
 
