@@ -388,14 +388,12 @@ def _within(lo: int, length: int, whole: tuple[int, int]) -> tuple[int, int]:
 def hotter(snapshot: Snapshot, place: Place | None, step: int = 1) -> Place | None:
     """The next hotter region than the one at ``place``, or with ``step`` −1 the next less hot; None where none is used.
 
-    From nowhere, or from idle memory, it is the hottest of all: one key finds a single hot page in any amount of idle
-    memory. Past the hottest comes the least hot that is used. Of equally hot ones the smaller is hotter: its accesses
-    are denser. Where bytes were counted, hotter is what has more touched bytes: a page of a library that is used is no
-    news there.
+    Hotter is what has more touched bytes, ``rate × bytes``: a single page of a library that is always in use is no news
+    beside a heap. From nowhere, or from idle memory, it is the hottest of all: one key finds a single hot page in any
+    amount of idle memory. Past the hottest comes the least hot that is used. Of equally hot ones the smaller is hotter:
+    its accesses are denser.
     """
-    heat = usage.rates(snapshot)
-    if snapshot.measured is not None:
-        heat = heat * snapshot.memory
+    heat = usage.rates(snapshot) * snapshot.memory
     used = np.flatnonzero(heat > 0)
     if not len(used):
         return None

@@ -362,16 +362,18 @@ def test_panning_stays_within() -> None:
     assert heatmap.panned((3 * GIB, 4 * GIB), 1, (0, 4 * GIB)) == (3 * GIB, 4 * GIB)
 
 
-def test_a_hot_page_in_64_gib_is_one_key_away() -> None:
+def test_hotter_weighs_bytes_by_their_rate_and_finds_a_page_in_64_gib() -> None:
     at = 40 * GIB + 5 * PAGE
     rows = [(0, GIB, 3, 0), (GIB, at, 0, 0), (at, at + PAGE, 20, 0), (at + PAGE, 64 * GIB, 0, 0)]
     one = snapshot(1.0, rows)
-    found = heatmap.hotter(one, None)
-    assert found == Place(at, 1.0)
-    assert heatmap.hotter(one, Place(60 * GIB, 0.5)) == Place(at, 0.5)
-    assert heatmap.hotter(one, found, -1) == Place(0, 1.0)
-    assert heatmap.hotter(one, Place(0, 1.0)) == found
-    assert heatmap.hotter(one, found) == Place(0, 1.0)  # past the hottest: the least hot that is used
+    page, heap = Place(at, 1.0), Place(0, 1.0)
+    assert heatmap.hotter(one, None) == heap  # 154 MiB a look, beside one page
+    assert heatmap.hotter(one, Place(60 * GIB, 0.5)) == Place(0, 0.5)
+    assert heatmap.hotter(one, heap) == page  # past the hottest: the least hot that is used
+    assert heatmap.hotter(one, page) == heap
+    assert heatmap.hotter(one, heap, -1) == page
+    alone = snapshot(1.0, [(0, GIB, 0, 0), *rows[1:]])
+    assert heatmap.hotter(alone, None) == page
     region = heatmap.region_at(one, Place(at, 1.0))
     assert region == 2
     view = heatmap.view_of(one, region)
