@@ -411,14 +411,19 @@ class Session:
     # -- messages --------------------------------------------------------------------------------------------------
 
     @property
+    def messages(self) -> tuple[DamontuiError | None, str, str]:
+        """What is said beside the numbers: an answer to a wish, why this target, what to know of it."""
+        return self.notice, self.description.reason, self.description.notice
+
+    @property
     def said(self) -> bool:
         """Whether there is a message to put away."""
-        return bool(self.notice is not None or self.description.reason or self.description.notice)
+        return any(self.messages)
 
     def dismiss(self) -> None:
         """Put the messages away."""
         if self.said:
-            self._dismissed = (self.notice, self.description.reason, self.description.notice)
+            self._dismissed = self.messages
         self.notice = None
         self.description = replace(self.description, reason="", notice="")
 

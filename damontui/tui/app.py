@@ -55,6 +55,7 @@ if TYPE_CHECKING:
 
 TERMINAL_LOST = 128 + signal.SIGHUP
 INTERRUPTED = 128 + signal.SIGINT
+_READ = 10.0  # seconds after which a message goes where there is little room
 _SOON, _STREAM = 0.5, 1.25  # seconds after a repaint in which the clock need not go on by itself; so, in a stream
 _SHOWN = ShownFilter()
 
@@ -121,6 +122,8 @@ class DamontuiApp(App[int]):
         self._timer: Timer | None = None
         self._player: Timer | None = None
         self._wound, self._played = False, 0.0
+        self._said: tuple[tuple[object, ...], float] = ((None, "", ""), 0.0)
+        """What was said when it was last looked, and since when."""
         self._cpu = (time.monotonic(), time.process_time())
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -236,9 +239,23 @@ class DamontuiApp(App[int]):
         if now - self._cpu[0] >= 2.0:
             self.explorer.own_cpu = (cpu - self._cpu[1]) / (now - self._cpu[0])
             self._cpu = (now, cpu)
+        self.let_go(now)
         session, just = self.session, now - self._painted < (_STREAM if self._apart < _STREAM else _SOON)
         if self.stage is not None and session.enabled and session.error is None and not (self._exit or just):
             self.stage.count_on(self.frame())
+
+    def let_go(self, now: float) -> None:
+        """On a small screen a message goes once it could be read, so that the picture has its rows; `i` brings it back.
+
+        Args:
+            now: seconds, monotonic.
+        """
+        if self.session.messages != self._said[0]:
+            self._said = self.session.messages, now
+        elif self.session.said and now - self._said[1] >= _READ and (self.size.width < 80 or self.size.height < 20):
+            self.session.dismiss()
+            self._said = self.session.messages, now  # brought back, it has as long again
+            self.paint()
 
     def _wind(self, now: float) -> None:
         """A record's clock goes only where there is a use of it: to be woken ten times a second for nothing is dear."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from damontui.errors import SourceError
 from damontui.tui.app import DamontuiApp
 from damontui.tui.heatmap.widget import RegionsPane
 from damontui.tui.panes.bandwidth import BandwidthPane
@@ -88,3 +89,22 @@ async def test_nothing_is_repainted_that_did_not_change() -> None:
         fed.feed(app, make.steady(61)[60])
         lines = sum(len(regions) for _, regions in painted)  # type: ignore[misc, attr-defined]
         assert 0 < lines < 36
+
+
+@pytest.mark.parametrize(("size", "goes"), [((60, 15), True), ((40, 10), True), ((80, 24), False)])
+async def test_where_there_is_little_room_a_message_goes_and_comes_back_by_key(
+    size: tuple[int, int], goes: bool
+) -> None:
+    app = fed.app(make.description(), clock=lambda: make.WALL + 30.0)
+    async with app.run_test(size=size) as pilot:
+        fed.feed_all(app, make.steady(30))
+        app.session.notice = SourceError("cannot record", "nothing is monitored")
+        for now in (0.0, 5.0, 9.9):
+            app.let_go(now)
+            assert app.session.said
+        app.let_go(10.1)
+        assert app.session.said is not goes
+        await pilot.press("i")
+        assert app.session.said
+        app.let_go(11.0)  # again for as long
+        assert app.session.said
