@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -24,6 +26,10 @@ _SIGNALS = tuple(sorted(signal.valid_signals() - _NO_END))
 """Every signal that would end a process and that a process may do something about: real-time ones, too."""
 
 
+_NUDGE = signal.SIGURG
+"""Interrupts a call that the main thread waits in, and means nothing else: its default is to be ignored."""
+_NUDGES = (0.05, 0.2, 1.0)
+"""Seconds after a signal, one after the other, at which the main thread is nudged."""
 _AGAIN = 1.0
 """Seconds until an end that came to nothing is asked for again."""
 
@@ -40,8 +46,10 @@ class Signals:
 
     The first signal raises `Ended` in the main thread, or calls ``polite`` where a screen has set it; further ones are
     ignored, so that what was taken is given back undisturbed. What is raised while Python is about to forget an object
-    is lost, so it is raised again every second until giving back begins. A signal that was ignored at the start
-    (``nohup``) stays ignored, but for SIGCHLD: who ignores it never hears how a child ended.
+    is lost, so it is raised again every second until giving back begins. A signal that comes just before the main
+    thread begins to wait in the kernel is noted by Python and not acted upon until that wait is over, which may be
+    never: a thread that is told of every signal (``signal.set_wakeup_fd``) interrupts the wait. A signal that was ignored
+    at the start (``nohup``) stays ignored, but for SIGCHLD: who ignores it never hears how a child ended.
 
     Args:
         clock: seconds, monotonic, as the kernel's timer counts them.
@@ -61,6 +69,7 @@ class Signals:
         self._bounded = False
         self._limit: Callable[[], BaseException] | None = None
         self._before: dict[int, object] = {}
+        self._told = self._wakeup = -1
 
     def __enter__(self) -> Signals:
         for number in _SIGNALS:
@@ -73,11 +82,19 @@ class Signals:
             self._before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._alarm)
         self._hook, sys.unraisablehook = sys.unraisablehook, self._lost
+        self._before[_NUDGE] = signal.signal(_NUDGE, lambda *_: None)
+        reading, self._told = os.pipe()
+        os.set_blocking(self._told, False)
+        self._wakeup = signal.set_wakeup_fd(self._told, warn_on_full_buffer=False)
+        main = threading.get_ident()
+        threading.Thread(target=_nudge, args=(reading, main), daemon=True, name="signals").start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._arm(0)
         sys.unraisablehook = self._hook
+        signal.set_wakeup_fd(self._wakeup)
+        os.close(self._told)
         for number, handler in self._before.items():
             with suppress(OSError, ValueError):
                 signal.signal(number, handler if callable(handler) or isinstance(handler, int) else signal.SIG_DFL)
@@ -142,6 +159,16 @@ class Signals:
         """Called where an error came to nothing; ours comes again, and is nobody's to read about."""
         if unraisable.exc_value is not self._raised or self._raised is None:
             self._hook(unraisable)
+
+
+def _nudge(reading: int, main: int) -> None:
+    """Until the other end is closed: after each signal, see to it that the main thread acts upon it."""
+    with os.fdopen(reading, "rb", buffering=0) as told:
+        while numbers := told.read(64):
+            if any(number != _NUDGE for number in numbers):
+                for pause in _NUDGES:
+                    time.sleep(pause)
+                    signal.pthread_kill(main, _NUDGE)
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -169,3 +171,29 @@ def test_an_end_that_comes_to_nothing_is_asked_for_again(
     assert caught.value.code == 143
     assert source.log == ["entering", "entered", "leaving", "left"]
     assert capsys.readouterr().err == ""
+
+
+_NOTED_BUT_NOT_ACTED_UPON = """
+import os, signal, threading, time
+from damontui.commands.signals import Signals
+
+def send():
+    asleep = 0
+    while asleep < 20:  # it waits in the kernel for good
+        state = open("/proc/self/task/%d/stat" % main).read().rpartition(")")[2].split()[0]
+        asleep = asleep + 1 if state == "S" else 0
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGTERM)  # given to this thread, since the main one blocks it: Python only notes it
+
+main = threading.get_native_id()
+with Signals():
+    reading, _ = os.pipe()
+    threading.Thread(target=send, daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    os.read(reading, 1)
+"""
+
+
+def test_a_signal_that_python_only_notes_ends_what_waits_in_the_kernel() -> None:
+    done = subprocess.run([sys.executable, "-c", _NOTED_BUT_NOT_ACTED_UPON], timeout=60, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (143, "")
