@@ -48,8 +48,10 @@ class Signals:
     ignored, so that what was taken is given back undisturbed. What is raised while Python is about to forget an object
     is lost, so it is raised again every second until giving back begins. A signal that comes just before the main
     thread begins to wait in the kernel is noted by Python and not acted upon until that wait is over, which may be
-    never: a thread that is told of every signal (``signal.set_wakeup_fd``) interrupts the wait. A signal that was ignored
-    at the start (``nohup``) stays ignored, but for SIGCHLD: who ignores it never hears how a child ended.
+    never: a thread that is told of every signal (``signal.set_wakeup_fd``) interrupts the wait.
+
+    A signal that was ignored at the start (``nohup``) stays ignored, but for SIGCHLD: who ignores it never hears how a
+    child ended.
 
     Args:
         clock: seconds, monotonic, as the kernel's timer counts them.
