@@ -232,7 +232,8 @@ class _Reader:
         chunks: list[Ints] = []
         total = 0
         for record in records:
-            key = (record["kdamond_idx"], record["context_idx"], record["scheme_idx"])
+            # releases before those of several kdamonds wrote a target and its snapshots only
+            key = (record.get("kdamond_idx"), record.get("context_idx"), record.get("scheme_idx"))
             if key not in groups:
                 groups[key] = []
                 order.append(key)

@@ -121,6 +121,20 @@ def test_old_records_have_no_intervals(tmp_path: Path) -> None:
     assert make.same_records(files.read(out), record)
 
 
+def test_the_first_releases_wrote_a_target_and_its_snapshots_only(tmp_path: Path) -> None:
+    region = {"start": "4,096", "end": "1,052,672", "nr_accesses": {"samples": "3", "percent": None}}
+    region["age"] = {"usec": None, "aggr_intervals": "2"}
+    snapshots = [{"start_time": t, "end_time": t + 10**8, "regions": [region]} for t in (10**9, 11 * 10**8)]
+    (tmp_path / "damon.data").write_bytes(
+        zlib.compress(json.dumps([{"target_id": 7, "snapshots": snapshots}]).encode())
+    )
+    table = files.read(tmp_path / "damon.data")
+    assert not table.intervals_known
+    assert (table.start.tolist(), table.end.tolist()) == ([4096] * 2, [1_052_672] * 2)
+    assert (table.nr_accesses.tolist(), table.age.tolist()) == ([3, 3], [2, 2])
+    assert any("no intervals" in note for note in table.notes)
+
+
 def test_the_container_and_its_misspelling(folder: Path) -> None:
     records = json.loads((folder / "damon.json").read_text())
     for key in ("damo_records", "damo_reocrd_ver"):
