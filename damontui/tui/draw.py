@@ -230,7 +230,7 @@ class Pane(Widget):
         self._inks.clear()
 
     def ink(self, name: str) -> Style:
-        """The style of that name (`damontui.tui.themes.INKS`) on this pane's ground; "" is the pane's own."""
+        """The style of that name (`damontui.tui.themes.TEXT_STYLES`) on this pane's ground; "" is the pane's own."""
         style = self._inks.get(name)
         if style is None:
             base = self.rich_style

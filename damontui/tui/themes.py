@@ -47,7 +47,7 @@ THEMES = (DARK, LIGHT)
 
 
 @dataclass(frozen=True, slots=True)
-class Ink:
+class TextStyle:
     """How one kind of text is drawn, in colours of the theme in force."""
 
     colour: str = "foreground"
@@ -59,27 +59,27 @@ class Ink:
 
 
 # A table, not component classes of a stylesheet: those cost 0.1 s at the start, being matched for each pane anew.
-INKS: Mapping[str, Ink] = {
-    "label": Ink(share=0.72),
-    "muted": Ink(share=0.52),
-    "value": Ink(),
-    "strong": Ink(bold=True),
-    "bar": Ink("primary"),
-    "track": Ink(share=0.28),
-    "use": Ink("warning"),
-    "idle": Ink("secondary"),
-    "truth": Ink("accent"),
-    "warn": Ink("warning"),
-    "error": Ink("error", bold=True),
-    "live": Ink("success", bold=True),
-    "paused": Ink("background", bold=True, ground="warning"),
-    "recording": Ink("background", bold=True, ground="error"),
-    "off": Ink(bold=True, ground="foreground", ground_share=0.3),
-    "simulated": Ink(ground="accent", ground_share=0.25),
-    "knob": Ink(ground="success", ground_share=0.6),
-    "knob-off": Ink(share=0.7, ground="foreground", ground_share=0.2),
-    "key": Ink("primary", bold=True),
-    "chosen": Ink(bold=True, ground="primary", ground_share=0.3),
+TEXT_STYLES: Mapping[str, TextStyle] = {
+    "label": TextStyle(share=0.72),
+    "muted": TextStyle(share=0.52),
+    "value": TextStyle(),
+    "strong": TextStyle(bold=True),
+    "bar": TextStyle("primary"),
+    "track": TextStyle(share=0.28),
+    "use": TextStyle("warning"),
+    "idle": TextStyle("secondary"),
+    "truth": TextStyle("accent"),
+    "warn": TextStyle("warning"),
+    "error": TextStyle("error", bold=True),
+    "live": TextStyle("success", bold=True),
+    "paused": TextStyle("background", bold=True, ground="warning"),
+    "recording": TextStyle("background", bold=True, ground="error"),
+    "off": TextStyle(bold=True, ground="foreground", ground_share=0.3),
+    "simulated": TextStyle(ground="accent", ground_share=0.25),
+    "knob": TextStyle(ground="success", ground_share=0.6),
+    "knob-off": TextStyle(share=0.7, ground="foreground", ground_share=0.2),
+    "key": TextStyle("primary", bold=True),
+    "chosen": TextStyle(bold=True, ground="primary", ground_share=0.3),
 }
 
 
@@ -91,7 +91,7 @@ def mixed(name: str, base: Style, variables: Mapping[str, str]) -> Style:
         base: colour and ground of the pane.
         variables: the theme's colours by name.
     """
-    ink = INKS[name]
+    ink = TEXT_STYLES[name]
     ground = Color.from_rich_color(base.bgcolor) if base.bgcolor is not None else Color.parse(variables["background"])
     back = _blend(ground, variables[ink.ground], ink.ground_share) if ink.ground else ground
     front = _blend(back, variables[ink.colour], ink.share)
