@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -413,9 +414,22 @@ async def test_a_target_that_refuses_to_begin_does_not_stop_the_one_in_force() -
             assert active.source.describe().target == "stat"
 
 
+class GoingOn(Scripted):
+    """Its clock goes on from one run to the next, as a real source's does."""
+
+    runs = 0
+
+    def snapshots(self, stop: threading.Event) -> Iterator[Event]:
+        late, self.runs = 10.0 * self.runs, self.runs + 1
+        for one in make.steady(3):
+            yield replace(one, time=one.time + late, began=one.began + late, wall=one.wall + late)
+        stop.wait()
+        self.log.append(f"stopped {self.word}")
+
+
 async def test_where_both_need_the_same_the_one_before_comes_back_with_its_past() -> None:
     log: list[str] = []
-    with picker.active(Scripted("stat", log), lambda word: Refusing(word, log)) as active:
+    with picker.active(GoingOn("stat", log), lambda word: Refusing(word, log)) as active:
         app = app_on(active)
         async with app.run_test(size=(120, 36)) as pilot:
             await until(pilot, lambda: len(app.session.history) == 3)
@@ -425,8 +439,9 @@ async def test_where_both_need_the_same_the_one_before_comes_back_with_its_past(
             await until(
                 pilot, lambda: "leave 2211" in log and app.session.monitor is not None and app.session.monitor.running
             )
+            await until(pilot, lambda: len(history) == 6)
             assert app.session.history is history
-            assert len(history) >= 3
+            assert [round(one.time) for one in history.between(-math.inf, math.inf)] == [1, 2, 3, 11, 12, 13]
             assert log[:4] == ["enter stat", "enter 2211", "stopped stat", "refused 2211"]
             await until(pilot, lambda: "DAMON is held by somebody" in app.query_one(Notice).text())
             assert "LIVE" in app.query_one(TitleBar).text()
