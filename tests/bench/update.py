@@ -81,7 +81,7 @@ def _traced(start: Any, counts: Any, ages: Any, folder: Path) -> Callable[[], Sn
     intervals = Intervals(Attrs(), attrs=Attrs(), sure=True, clock=lambda: 12.0)
     cost = KdamondCost(Root(folder), lambda: 12.0)
     run = TracedRun(intervals, cost, clock=lambda: 12.0, wall=lambda: 1e9, born=None, whole=True)
-    return lambda: run.take(parser.feed(text)[0])[0]
+    return lambda: run.take(parser.feed(text)[0], "")[0]
 
 
 def _tried(start: Any, counts: Any, ages: Any, folder: Path) -> Callable[[], Snapshot]:
