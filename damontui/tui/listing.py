@@ -12,11 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui import units
-from damontui.analysis import savings
+from damontui.analysis import savings, usage
 from damontui.analysis.estimate import Estimate
 from damontui.analysis.heatmap import Place, region_at
 from damontui.analysis.savings import NamedOwner
-from damontui.damon import metrics
 from damontui.damon.snapshot import Ints, Snapshot
 from damontui.errors import UsageError
 
@@ -72,11 +71,12 @@ _LIMIT = re.compile(r"([a-z]+)\s*(>=|<=|≥|≤|>|<)\s*(\S+)")
 
 
 def _values(snapshot: Snapshot, field: str) -> NDArray[np.float64]:
+    """What the list shows of each region, shape ``(regions,)``: what is compared and sorted by is what is seen."""
     if field == "size":
-        return snapshot.sizes.astype(np.float64)
+        return snapshot.memory.astype(np.float64)
     if field == "rate":
-        return metrics.access_rates(snapshot)
-    seconds = metrics.idle_ms(snapshot) / 1000.0
+        return usage.rates(snapshot)
+    seconds = usage.idle_ms_by_region(snapshot) / 1000.0
     return np.where(seconds > 0, seconds, np.nan) if field == "idle" else np.where(seconds < 0, -seconds, np.nan)
 
 
@@ -123,14 +123,14 @@ class Listing:
 def rows(snapshot: Snapshot, listing: Listing) -> Ints:
     """Indices of the regions listed, in their order: the hottest, largest or longest idle first."""
     index: Ints = np.flatnonzero(listing.filter.chosen(snapshot)).astype(np.int64)
-    start, sizes = snapshot.start[index], snapshot.sizes[index]
+    start, sizes = snapshot.start[index], snapshot.memory[index]
     where = snapshot.target[index]
     if listing.sort == "rate":  # of equally hot ones the smaller is the denser
-        order = np.lexsort((start, where, sizes, -snapshot.nr_accesses[index]))
+        order = np.lexsort((start, where, sizes, -usage.rates(snapshot)[index]))
     elif listing.sort == "size":
         order = np.lexsort((start, where, -sizes))
     elif listing.sort == "state":
-        order = np.lexsort((start, where, -metrics.idle_ms(snapshot)[index]))
+        order = np.lexsort((start, where, -usage.idle_ms_by_region(snapshot)[index]))
     elif listing.sort == "name" and snapshot.names:
         names = np.array(snapshot.names)[index]
         order = np.lexsort((start, where, np.char.lower(names)))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from damontui.analysis import usage
 from damontui.analysis.heatmap import Place
 from damontui.damon.snapshot import FRAME_KINDS, Frames, ints
 from damontui.errors import UsageError
@@ -57,6 +58,21 @@ def test_what_people_write_chooses_regions(text: str, rows: list[int]) -> None:
     chosen = parse_filter(text).chosen(SHOWN)
     assert np.flatnonzero(chosen).tolist() == rows
     assert sorted(lists.rows(SHOWN, Listing(filter=parse_filter(text))).tolist()) == rows
+
+
+def test_of_a_process_the_list_goes_by_the_bytes_that_it_shows() -> None:
+    one = made.process()  # 1,080 MiB mapped, 424 in memory
+    assert one.resident is not None
+    large = parse_filter("size>100M").chosen(one)
+    assert large.tolist() == (one.resident > 100 * MIB).tolist()
+    assert large.tolist() != (one.sizes > 100 * MIB).tolist()
+    by_size = lists.rows(one, Listing(sort="size"))
+    assert one.resident[by_size].tolist() == sorted(one.resident.tolist(), reverse=True)
+    rate = usage.rates(one)
+    assert rate[lists.rows(one, Listing())].tolist() == sorted(rate.tolist(), reverse=True)
+    assert parse_filter("rate>30%").chosen(one).tolist() == (rate > 0.3).tolist()
+    seconds = usage.idle_ms_by_region(one) / 1000
+    assert parse_filter("idle>1m").chosen(one).tolist() == (seconds > 60).tolist()
 
 
 @pytest.mark.parametrize(
