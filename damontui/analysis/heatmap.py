@@ -115,11 +115,6 @@ class Axis:
         index = np.maximum(np.searchsorted(start, low, side="right") - 1, 0)
         return (low >= start[index]) & (high <= end[index])
 
-    @property
-    def shown_bytes(self) -> int:
-        """Bytes in rows to scale."""
-        return sum(part.hi - part.lo for part in self.parts if part.kind == SHOWN)
-
 
 def targets_of(snapshots: Iterable[Snapshot]) -> tuple[int, ...]:
     """The identifiers of all targets, the last snapshot's first: processes come and go."""

@@ -66,10 +66,8 @@ def need_libraries() -> None:
     """Say what is missing before anything is begun. Raises `SourceError`."""
     missing = [name for module, name in (("urllib3", "urllib3"), ("yaml", "PyYAML")) if not _there(module)]
     if missing:
-        what = " and ".join(missing)
-        raise SourceError(
-            "cannot ask an engine", f"{what} is not installed", "install it with: pip install 'damontui[fleet]'"
-        )
+        why = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
+        raise SourceError("cannot ask an engine", why, "install it with: pip install 'damontui[fleet]'")
 
 
 def _there(module: str) -> bool:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 
 from damontui.commands.context import Context
-from damontui.commands.screen import _Abandoned, _restore, _terminal
-from damontui.commands.signals import Ended
+from damontui.commands.screen import run_app
 from damontui.fleet.ask import Wish, ask_hosts, ask_sums, history, trend
 from damontui.fleet.client import Client
 from damontui.fleet.model import Picture
@@ -39,29 +37,4 @@ def show(context: Context, client: Client, wish: Wish) -> int:
         ascii=settings.ascii,
         theme=settings.theme,
     )
-    app._print_error_renderables = lambda: None  # type: ignore[method-assign]
-    before = _terminal()
-    try:
-        asyncio.run(_session(context, app))
-    except _Abandoned:
-        pass  # an engine that does not answer: its thread ends with the process
-    except BaseException:
-        _restore(before)
-        raise
-    if context.signals.signum:
-        raise Ended(context.signals.signum)
-    if app._exception is not None:
-        raise app._exception
-    return app.return_value or 0
-
-
-async def _session(context: Context, app: FleetApp) -> None:
-    loop = asyncio.get_running_loop()
-
-    def leave() -> None:
-        # runs in the signal handler: only the loop's own wake-up is safe there
-        loop.call_soon_threadsafe(app.end, 128 + context.signals.signum)
-
-    context.signals.polite = leave
-    await app.run_async()
-    context.signals.limit(context.signals.patience, _Abandoned)
+    return run_app(app, context.signals)

@@ -8,7 +8,7 @@ import os
 import sys
 import termios
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from damontui.commands.context import Context
 from damontui.commands.signals import Ended, Signals
@@ -19,6 +19,9 @@ from damontui.sources.active import ActiveSource
 from damontui.tui.app import DamontuiApp
 from damontui.tui.options import ScreenOptions
 from damontui.tui.panes.output import OutputPane
+
+if TYPE_CHECKING:
+    from damontui.tui.fleet import FleetApp
 
 # back from the alternate screen, cursor on, mouse reports, bracketed paste, in-band resizes and kitty keys off
 _RESTORE = "\x1b[?1049l\x1b[?25h\x1b[?1000l\x1b[?1003l\x1b[?1015l\x1b[?1006l\x1b[?2004l\x1b[?2048l\x1b[<u\x1b[0m"
@@ -50,18 +53,39 @@ def show(
     session = Session(Monitor(active.source, history), active=active, span=None if span is None else span / 1e6)
     app = DamontuiApp(session, options=options(context), output=output)
     app.closes = close
+    return run_app(app, context.signals, passed_on)
+
+
+def run_app(
+    app: DamontuiApp | FleetApp,
+    signals: Signals,
+    passed_on: Callable[[int], None] = lambda _: None,
+    closed: Callable[[], object] = lambda: None,
+) -> int:
+    """Run a screen to its end, or to a signal's; returns the exit status.
+
+    Args:
+        app: the screen.
+        signals: of the command; asked for politely first.
+        passed_on: gets the signal that ends the screen.
+        closed: called when the screen is gone, before its threads are waited for.
+
+    Raises:
+        Ended: where a signal ended it.
+        Exception: what the screen died of; the terminal is restored by then.
+    """
     # the command line says in one line what happened, and shows where with --debug
     app._print_error_renderables = lambda: None  # type: ignore[method-assign]
     before = _terminal()
     try:
-        asyncio.run(_session(app, context.signals, passed_on))
+        asyncio.run(_until_closed(app, signals, passed_on, closed))
     except _Abandoned:
-        pass  # a source that does not come back: it is left all the same, and its thread ends with the process
+        pass  # what does not come back is left all the same, and its thread ends with the process
     except BaseException:
         _restore(before)
         raise
-    if context.signals.signum:
-        raise Ended(context.signals.signum)
+    if signals.signum:
+        raise Ended(signals.signum)
     if app._exception is not None:
         raise app._exception
     return app.return_value or 0
@@ -82,7 +106,9 @@ class _Abandoned(SystemExit):
     """The screen is closed, but its threads do not end."""
 
 
-async def _session(app: DamontuiApp, signals: Signals, passed_on: Callable[[int], None]) -> None:
+async def _until_closed(
+    app: DamontuiApp | FleetApp, signals: Signals, passed_on: Callable[[int], None], closed: Callable[[], object]
+) -> None:
     loop = asyncio.get_running_loop()
 
     def leave() -> None:
@@ -91,7 +117,10 @@ async def _session(app: DamontuiApp, signals: Signals, passed_on: Callable[[int]
         passed_on(signals.signum)
 
     signals.polite = leave
-    await app.run_async()
+    try:
+        await app.run_async()
+    finally:
+        closed()
     signals.limit(signals.patience, _Abandoned)
 
 
@@ -103,7 +132,8 @@ def _terminal() -> list[Any] | None:
 
 def _restore(before: list[Any] | None) -> None:
     """After an end in the middle of things: Textual had no chance to tidy the terminal."""
+    if before is None:
+        return  # a browser's screen has no terminal
     with contextlib.suppress(termios.error, OSError, ValueError, AttributeError):
         os.write(sys.__stderr__.fileno(), _RESTORE.encode())  # type: ignore[union-attr]
-        if before is not None:
-            termios.tcsetattr(sys.__stdin__.fileno(), termios.TCSANOW, before)  # type: ignore[union-attr]
+        termios.tcsetattr(sys.__stdin__.fileno(), termios.TCSANOW, before)  # type: ignore[union-attr]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import ctypes
 import os
 import signal
 
 from damontui.commands.context import Context
-from damontui.commands.screen import _Abandoned, _session, options
-from damontui.commands.signals import Ended, Signals
+from damontui.commands.screen import options, run_app
 from damontui.errors import UsageError
 from damontui.history import BUDGET, History
 from damontui.monitor import Monitor
@@ -35,20 +32,5 @@ def show(context: Context) -> int:
         span = context.settings.span_us
         session = Session(monitor, span=None if span is None else span / 1e6)
         app = ServedApp(session, options=options(context))
-        app._print_error_renderables = lambda: None  # type: ignore[method-assign]
-        # a source that does not come back is left all the same, and its thread ends with the process
-        with contextlib.suppress(_Abandoned):
-            asyncio.run(_shown(app, monitor, context.signals))
-        if context.signals.signum:
-            raise Ended(context.signals.signum)
-        if app._exception is not None:
-            raise app._exception
-        return app.return_value or 0
-
-
-async def _shown(app: ServedApp, monitor: Monitor, signals: Signals) -> None:
-    try:
-        await _session(app, signals, lambda _: None)
-    finally:
         # where the server is gone, a screen dies of its next line, and the loop would wait for the monitor's thread
-        monitor.stop(timeout=0)
+        return run_app(app, context.signals, closed=lambda: monitor.stop(timeout=0))

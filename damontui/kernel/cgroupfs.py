@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from damontui.damon.snapshot import Group
 from damontui.errors import SourceError
 from damontui.kernel.readers import READERS
 from damontui.kernel.root import KernelError, Root, read_opened, refuse_odd
@@ -51,33 +52,6 @@ class Tree:
     """False where there are more groups than a walk visits."""
     hidden: int = 0
     """Groups whose folder this user may not list."""
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """What the kernel counts for one group and those below it; bytes, None where it does not tell."""
-
-    current: int | None = None
-    """``memory.current``."""
-    max: int | None = None
-    """``memory.max``; None also where there is no limit, as in the next three."""
-    high: int | None = None
-    """``memory.high``."""
-    swap: int | None = None
-    """``memory.swap.current``."""
-    swap_max: int | None = None
-    """``memory.swap.max``."""
-    inactive_file: int | None = None
-    """``inactive_file`` of ``memory.stat``: what the kubelet subtracts from ``memory.current``."""
-    dying: int = 0
-    """Deleted groups below it whose memory is still there (``nr_dying_descendants`` of ``cgroup.stat``)."""
-
-    @property
-    def working_set(self) -> int | None:
-        """What the kubelet calls the working set: ``memory.current`` without ``inactive_file``, 0 at least."""
-        if self.current is None or self.inactive_file is None:
-            return None
-        return max(0, self.current - self.inactive_file)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +131,7 @@ class Groups:
                 hidden += error.errno in _DENIED
         return Tree(paths, whole, hidden)
 
-    def usage(self, path: str, *, stat: bool = True) -> Usage:
+    def usage(self, path: str, *, stat: bool = True) -> Group:
         """What the kernel counts for a group; all None where it is gone.
 
         Args:
@@ -165,18 +139,18 @@ class Groups:
             stat: whether to read ``memory.stat`` as well, for which the kernel adds up what each CPU counted.
         """
 
-        def do(folder: int) -> Usage:
-            return Usage(
+        def do(folder: int) -> Group:
+            return Group(
+                path,
                 _number(folder, "memory.current"),
                 _number(folder, "memory.max"),
                 _number(folder, "memory.high"),
                 _number(folder, "memory.swap.current"),
-                _number(folder, "memory.swap.max"),
                 _pairs(folder, "memory.stat").get("inactive_file") if stat else None,
                 _pairs(folder, "cgroup.stat").get("nr_dying_descendants", 0),
             )
 
-        return self._asked(path, do, Usage())
+        return self._asked(path, do, Group(path))
 
     def numbers(self, path: str, name: str) -> dict[str, int]:
         """The numbers of a file of lines ``key number`` (``memory.stat``, ``memory.events``); {} where it is gone."""

@@ -11,7 +11,7 @@ import os
 import pwd
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
@@ -33,6 +33,7 @@ _SMAPS_STEP = os.sysconf("SC_PAGESIZE") // 2
 not fit again for the next page. It stops at what was asked for, so half a page leaves room for the mapping that goes
 over: none is walked twice, which halves the time where the largest is concerned."""
 _PF_KTHREAD = 0x0020_0000
+_PAGE = os.sysconf("SC_PAGESIZE")
 _HEADER = re.compile(rb"([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([-rwxsp]{4}) [0-9a-f]+ [0-9a-f]+:[0-9a-f]+ \d+(?: +(.*))?")
 _REFERENCED = b"\nReferenced:"
 _RSS = b"\nRss:"
@@ -103,6 +104,9 @@ class Stat:
     kernel_thread: bool
     started: int
     """Clock ticks after the start of the machine: with the PID, the identity of a process."""
+    threads: int = field(default=0, compare=False)
+    resident: int = field(default=0, compare=False)
+    """Bytes; pages shared with others count whole."""
 
     @property
     def ended(self) -> bool:
@@ -281,6 +285,8 @@ def parse_stat(pid: int, content: bytes) -> Stat | None:
             ppid=number(fields[1]),
             kernel_thread=bool(number(fields[6]) & _PF_KTHREAD),
             started=number(fields[19]),
+            threads=number(fields[17]),
+            resident=number(fields[21]) * _PAGE,
         )
     except (IndexError, ValueError):
         return None

@@ -19,7 +19,7 @@ from damontui.kernel import features, handback, procfs
 from damontui.kernel import process_files as files
 from damontui.kernel.cgroupfs import Groups
 from damontui.kernel.damon_stat import StatModule
-from damontui.kernel.root import Root, number, why
+from damontui.kernel.root import Root, why
 from damontui.operations import masim
 from damontui.operations.scenes import SCENES
 from damontui.records.own import MAGIC
@@ -264,11 +264,10 @@ def _process(root: Root, pid: int, program: str, by_damon: bool, users: dict[int
     if who is None or who.kernel_thread or who.ended:
         return None
     try:
-        fields = root.read(f"proc/{pid}/stat").rpartition(")")[2].split()
         uid = root.stat(f"proc/{pid}").st_uid
-        process = Process(pid, who.ppid, _user(uid, users), number(fields[21]) * _PAGE, number(fields[17]))
-    except (SourceError, OSError, IndexError, ValueError):
+    except (SourceError, OSError):
         return None  # it ended while it was looked at
+    process = Process(pid, who.ppid, _user(uid, users), who.resident, who.threads)
     entry = Entry("processes", str(pid), who.comm, procfs.command(root, pid), process=process)
     if by_damon:
         return entry
@@ -283,9 +282,6 @@ def _process(root: Root, pid: int, program: str, by_damon: bool, users: dict[int
     if not root.writable(clear):
         return replace(entry, reason=f"belongs to {process.user}", remedy=f"run: sudo {program} {pid}")
     return entry
-
-
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def _user(uid: int, users: dict[int, str]) -> str:

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from damontui.errors import SourceError, UsageError
 from damontui.kernel import process_files as files
 from damontui.kernel import procfs
-from damontui.kernel.root import Root, number
+from damontui.kernel.root import Root
 
 _COMM = 15
 """The kernel keeps that many characters of a task's name."""
 _SHOWN = 8
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +113,4 @@ def _process(root: Root, pid: int) -> Named | None:
     who = files.stat(root, pid)
     if who is None or who.kernel_thread or who.ended:
         return None
-    try:
-        pages = number(root.read(f"proc/{pid}/stat").rpartition(")")[2].split()[21])
-    except (SourceError, IndexError, ValueError):
-        return None  # it ended while it was looked at
-    return Named(pid, who.ppid, who.comm, procfs.command(root, pid) or who.comm, pages * _PAGE)
+    return Named(pid, who.ppid, who.comm, procfs.command(root, pid) or who.comm, who.resident)

@@ -143,9 +143,7 @@ class OwnersOfFrames:
             known = self._known.setdefault(path, _Known(Group(_text(path))))
             if now - known.read < _FRESH_S:
                 return
-            usage = self._groups.usage(path)
-            limits = usage.current, usage.max, usage.high, usage.swap, usage.inactive_file
-            known.group = Group(_text(path), *limits, dying=usage.dying)
+            known.group = replace(self._groups.usage(path), path=_text(path))
             known.read = now
             if self._cpu_clock() >= until:
                 return

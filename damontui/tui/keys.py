@@ -60,9 +60,9 @@ TABLE: tuple[Key, ...] = (
     Key("faster", "right_square_bracket", "pace(1)", "", "play a record faster", "Time"),
     Key("slower", "left_square_bracket", "pace(-1)", "", "… , slower", "Time"),
     Key("clock", "g", "clock", "", "to a time of day, such as 14:05, or -2m", "Time"),
-    Key("search", "slash", "search", "", "to a name or an address, such as heap or 0x7f12; again: the next", "Memory"),
     Key("span_longer", "plus,equals_sign", "span(1)", "span", "more time in one picture", "Time"),
     Key("span_shorter", "minus", "span(-1)", "", "… , less time", "Time"),
+    Key("search", "slash", "search", "", "to a name or an address, such as heap or 0x7f12; again: the next", "Memory"),
     Key(
         "hotter",
         "n",

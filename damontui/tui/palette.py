@@ -118,19 +118,6 @@ def to_rgb(lab: Lab) -> RGB:
     return RGB(*(round(255 * _encode(channel)) for channel in linear))
 
 
-def to_lab(colour: RGB) -> Lab:
-    """A colour in OKLab: lightness 0…1, and two axes of hue; straight distances are about equal to the eye."""
-    red, green, blue = (_decode(channel) for channel in colour)
-    long = (0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue) ** (1 / 3)
-    medium = (0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue) ** (1 / 3)
-    short = (0.0883024619 * red + 0.2817188376 * green + 0.6299787005 * blue) ** (1 / 3)
-    return (
-        0.2104542553 * long + 0.7936177850 * medium - 0.0040720468 * short,
-        1.9779984951 * long - 2.4285922050 * medium + 0.4505937099 * short,
-        0.0259040371 * long + 0.7827717662 * medium - 0.8086757660 * short,
-    )
-
-
 def luminance(colour: RGB) -> float:
     """Relative luminance, 0…1 (WCAG 2.2)."""
     red, green, blue = (_decode(channel) for channel in colour)

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from damontui.damon.snapshot import Group
 from damontui.errors import SourceError
 from damontui.kernel import cgroupfs
-from damontui.kernel.cgroupfs import Groups, Tree, Usage, pairs, whole_number
+from damontui.kernel.cgroupfs import Groups, Tree, pairs, whole_number
 from damontui.kernel.root import Root
 from damontui.safe_text import is_shown
 from tests.fake_cgroups import MIB, FakeCgroups
@@ -77,10 +78,10 @@ def test_the_kernels_numbers_of_a_group(tmp_path: Path) -> None:
     fake.add("/db", 40 * MIB, inactive_file=8 * MIB, dying=2, files=files)
     groups = Groups.find(Root(tmp_path))
     found = groups.usage("/db")
-    assert found == Usage(40 * MIB, 64 * MIB, 48 * MIB, 4096, None, 8 * MIB, 2)
+    assert found == Group("/db", 40 * MIB, 64 * MIB, 48 * MIB, 4096, 8 * MIB, 2)
     assert found.working_set == 32 * MIB
     assert groups.usage("/db", stat=False).working_set is None
-    assert Usage(current=1, inactive_file=2).working_set == 0
+    assert Group("/db", current=1, inactive_file=2).working_set == 0
     assert groups.numbers("/db", "memory.stat")["anon"] == 32 * MIB
     assert groups.number("/db", "memory.max") == 64 * MIB
 
@@ -89,7 +90,7 @@ def test_a_group_that_is_gone_is_no_error(tmp_path: Path) -> None:
     fake = machine(tmp_path)
     groups = Groups.find(Root(tmp_path))
     shutil.rmtree(fake.mount / "web")
-    assert groups.usage("/web") == Usage()
+    assert groups.usage("/web") == Group("/web")
     assert groups.numbers("/web", "memory.stat") == {}
     assert groups.number("/web", "memory.max") is None
     assert groups.text("/web", "memory.pressure") == ""
