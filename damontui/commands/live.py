@@ -34,7 +34,7 @@ def run(context: Context) -> int:
     stream = keyboard_beside_input() if context.settings.target == "-" else None
     need_terminal(context.environ)
     context.options  # noqa: B018 - wrong settings are said before the screen opens
-    from damontui.commands.screen import show
+    from damontui.commands.app import show
 
     try:
         with context.hold(stream) as active:

@@ -94,7 +94,7 @@ def _has_terminal(context: Context) -> bool:
 
 
 def _on_screen(context: Context, source: LaunchSource) -> int:
-    from damontui.commands.screen import show
+    from damontui.commands.app import show
     from damontui.tui.panes.output import OutputPane
 
     launched = source.launched

@@ -7,7 +7,7 @@ import os
 import signal
 
 from damontui.commands.context import Context
-from damontui.commands.screen import options, run_app
+from damontui.commands.app import options, run_app
 from damontui.errors import UsageError
 from damontui.history import BUDGET, History
 from damontui.monitor import Monitor

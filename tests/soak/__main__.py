@@ -57,6 +57,7 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--hours", type=float, default=4.0)
     parser.add_argument("--every", type=float, default=30.0, help="seconds between looks")
     parser.add_argument("--only", choices=sorted(LOADS))
+    parser.add_argument("--looks", type=Path, help="a file for every look, as it is made: load, seconds, bytes, files")
     chosen = parser.parse_args(words)
     seconds = chosen.hours * 3600
     names = [chosen.only] if chosen.only else list(LOADS)
@@ -80,6 +81,10 @@ def main(words: list[str] | None = None) -> int:
             time.sleep(min(chosen.every, max(1.0, seconds / 20)))
             for name, process in running.items():
                 seen[name].look(process.pid, time.monotonic() - began)
+            if chosen.looks is not None:
+                chosen.looks.write_text(
+                    "".join(f"{name} {row[0]:.0f} {row[1]} {row[2]}\n" for name in seen for row in seen[name].rows)
+                )
     finally:
         for process in running.values():
             if process.poll() is None:

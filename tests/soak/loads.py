@@ -9,13 +9,16 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from damontui.commands.scrape import Exporter, Newest, Server, TextFile
 from damontui.damon.snapshot import Snapshot
 from damontui.history import History
 from damontui.monitor import Monitor
+from damontui.output.metrics import Reading
 from damontui.records.own import RecordWriter
 from damontui.session.session import Session
 from damontui.sources.active import ActiveSource
@@ -100,7 +103,47 @@ def day(until: float) -> None:
             print("a day", flush=True)
 
 
-LOADS: dict[str, Callable[[float], None]] = {"screen": screen, "flapping": flapping, "day": day}
+def exporter(until: float) -> None:
+    """The exporter on that same flapping switch, its file written and its page scraped four times a second."""
+    newest = Newest()
+    server = Server("127.0.0.1", 0, newest)
+    threading.Thread(target=server.serve_forever, args=(0.2,), daemon=True).start()
+    over = threading.Event()
+
+    def scrape() -> None:
+        while not over.wait(0.25):
+            if newest.reading is not None:
+                with urllib.request.urlopen(server.url, timeout=10) as answer:
+                    answer.read()
+
+    threading.Thread(target=scrape, daemon=True).start()
+    with tempfile.TemporaryDirectory() as place:
+        while time.monotonic() < until:
+            with tempfile.TemporaryDirectory() as folder, TextFile(Path(place) / "soak.prom", every=0.25) as file:
+                kernel = FakeKernel(Path(folder))
+                replay(kernel, "kernel-7.2-steady")
+                for number in range(60):
+                    kernel.at(1000.0 + number * 0.7, partial(_flap, kernel, on=number % 2 == 0))
+                made = DamonStatSource(kernel.root, clock=kernel.clock, wall=kernel.wall, pause=kernel.advance)
+                stop = Stop(kernel)
+
+                def publish(
+                    reading: Reading, kernel: FakeKernel = kernel, stop: Stop = stop, file: TextFile = file
+                ) -> None:
+                    newest.reading = reading
+                    file.take(reading)
+                    time.sleep(0.02)
+                    if kernel.over or time.monotonic() > until:
+                        stop.set()
+
+                with made:
+                    Exporter(made, publish, print, clock=kernel.clock).run(stop)
+    over.set()
+    server.shutdown()
+    server.server_close()
+
+
+LOADS: dict[str, Callable[[float], None]] = {"screen": screen, "flapping": flapping, "day": day, "exporter": exporter}
 
 if __name__ == "__main__":
     with contextlib.suppress(KeyboardInterrupt):
