@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from damontui.commands.context import Context
 from damontui.commands.app import run_app
+from damontui.commands.context import Context
 from damontui.fleet.ask import Wish, ask_hosts, ask_sums, history, trend
 from damontui.fleet.client import Client
 from damontui.fleet.model import Picture

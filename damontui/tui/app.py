@@ -22,11 +22,9 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from damontui import files, units
-from damontui.errors import DamontuiError, SourceError, UsageError
+from damontui.errors import SourceError, UsageError
 from damontui.safe_text import shown
 from damontui.session.session import Session
-from damontui.sources.base import Source
-from damontui.sources.several import Several, several_of
 from damontui.tui import keys
 from damontui.tui.draw import ShownFilter
 from damontui.tui.explore import Explorer
@@ -47,6 +45,7 @@ from damontui.tui.screens.help import HelpScreen
 from damontui.tui.screens.owners import OwnersScreen
 from damontui.tui.screens.several import SeveralScreen
 from damontui.tui.stage import Stage
+from damontui.tui.targets import Targets
 from damontui.tui.themes import THEMES
 
 if TYPE_CHECKING:
@@ -112,10 +111,7 @@ class DamontuiApp(App[int]):
         self.set_keymap(self.keymap_in_force)
         self.composer = Composer()
         self.explorer = Explorer(session, self.composer, self.options)
-        self._table: Several | None = None
-        """The several processes whose table was opened by itself."""
-        self._back: tuple[str, Callable[[], None]] | None = None
-        """The process that was opened from a table of several, and the way back to that."""
+        self.targets = Targets(self)
         self.stage: Stage | None = None
         """The panes; None before they are there."""
         self._painted, self._apart = 0.0, math.inf
@@ -157,7 +153,7 @@ class DamontuiApp(App[int]):
         self.screen.set_class(self.output is not None, "-run")
         # back from the shell the terminal is empty, and Textual would only draw what changes
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
-        self.session.begin(self._arrived, self._beside)
+        self.session.begin(self._arrived, self.beside)
         if self.options.clocks:
             self.set_interval(1.0, self._tick)
             self._player = self.set_interval(0.1, self._play_on, pause=True)
@@ -165,7 +161,7 @@ class DamontuiApp(App[int]):
                 self.set_interval(0.25, self._follow_command)
         if self.session.description.reason and self.session.exchange.possible and self.options.clocks:
             self.call_after_refresh(self.action_target)  # nobody came for the scene: what is real, in front of it
-        self.call_after_refresh(self._open_table)
+        self.call_after_refresh(self.targets.look)
         self.paint()
 
     def on_unmount(self) -> None:
@@ -186,7 +182,8 @@ class DamontuiApp(App[int]):
 
     # -- news ----------------------------------------------------------------------------------------------------
 
-    def _beside(self, work: Callable[[], None], kind: str) -> None:
+    def beside(self, work: Callable[[], None], kind: str) -> None:
+        """Do it in a thread of its own; ``kind`` is its name."""
         self.run_worker(work, thread=True, group=kind, exit_on_error=False, name=kind)
 
     def _arrived(self) -> None:
@@ -195,7 +192,7 @@ class DamontuiApp(App[int]):
 
     def on_arrived(self, message: Arrived) -> None:
         self.session.take()
-        self._open_table()
+        self.targets.look()
         self._paint_soon()
 
     # -- painting ------------------------------------------------------------------------------------------------
@@ -343,10 +340,7 @@ class DamontuiApp(App[int]):
             self.stage.show_only(None)
         elif not self.explorer.put_away():
             self.session.dismiss()
-            if self._back is not None and self._back[0] == self.session.description.target:
-                self._back[1]()
-            else:
-                self.action_several()
+            self.targets.back()
         self.paint()
 
     def action_messages(self) -> None:
@@ -394,77 +388,17 @@ class DamontuiApp(App[int]):
 
     def action_target(self) -> None:
         """Choose another target."""
-        from damontui.tui.screens import picker  # a tenth of the start's time, and seldom needed
-
-        session = self.session
-        if session.switching or isinstance(self.screen, picker.PickerScreen):
-            return
-        if session.active is None or not session.exchange.possible:
-            why = "this screen has one target" if self.output is None else "it would end the command"
-            session.notice = SourceError("cannot change the target", why, "start another damontui for another target")
-            self.paint()
-            return
-        self.push_screen(picker.PickerScreen(session.active, session.description.target, self.frame()), self._picked)
-
-    def on_picker_screen_listed(self, message: PickerScreen.Listed) -> None:
-        real = [entry for entry in message.entries if entry.section == "real"]
-        self.explorer.offer = f"{real[0].name}, {real[0].detail}" if real else ""
-        self.paint()
-
-    def on_picker_screen_opened(self, message: PickerScreen.Opened) -> None:
-        if not message.picker.take(message.answer) and not isinstance(message.answer, DamontuiError):
-            self.session.exchange.discard(message.answer)  # it came after the picker was closed
-
-    def _picked(self, source: Source | None) -> None:
-        if source is not None:
-            self.session.exchange.pick(source)
-            self.paint()
-
-    def _open_table(self) -> None:
-        table, before = several_of(self.session.monitor.source), self._table
-        self._table = table
-        if table is not None and table is not before:
-            self._back = None
-            self.action_several()
+        self.targets.pick()
 
     def action_several(self) -> None:
         """The table of several processes, where several are watched."""
-        table = several_of(self.session.monitor.source)
-        if table is not None and self.output is None and len(self.screen_stack) == 1:
-            self.push_screen(SeveralScreen(table, self.frame()), self._chosen)
+        self.targets.several()
 
-    def _chosen(self, pid: int | None) -> None:
-        """One of several processes is to be opened; escape comes back to all of them."""
-        if pid is not None and self.session.exchange.possible and not self.session.switching:
-            word = self.session.description.target
-            self._back = str(pid), partial(self._open_instead, word, children="," not in word)
-            self._open_instead(str(pid), children=False)
+    def on_picker_screen_listed(self, message: PickerScreen.Listed) -> None:
+        self.targets.listed(message)
 
-    def _open_instead(self, word: str, **changes: object) -> None:
-        active, session = self.session.active, self.session
-        if active is None or session.switching:
-            return
-        session.switching = True
-
-        def enter() -> None:
-            answer: Source | DamontuiError
-            try:
-                answer = active.open(word, **changes)
-            except DamontuiError as error:
-                answer = error
-            except Exception as error:  # a fault of ours, in the source: said, and the screen lives on
-                answer = SourceError(f"cannot watch {word}", f"{type(error).__name__}: {error}")
-            self.call_later(self._opened, answer)
-
-        self._beside(enter, "open")
-
-    def _opened(self, answer: Source | DamontuiError) -> None:
-        self.session.switching = False
-        if isinstance(answer, DamontuiError):
-            self.session.notice = answer
-            self.paint()
-        else:
-            self._picked(answer)
+    def on_picker_screen_opened(self, message: PickerScreen.Opened) -> None:
+        self.targets.opened(message)
 
     # -- files, the clipboard and further screens ------------------------------------------------------------------
 
