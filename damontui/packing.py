@@ -7,6 +7,7 @@ from bisect import bisect_left
 from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import attrgetter
 from struct import Struct
 from sys import getsizeof
 from typing import Any
@@ -81,6 +82,10 @@ class Packed:
 
 _REGIONS = ("start", "end", "nr_accesses", "age", "target", "names")
 _BESIDE = tuple(field for field in OPTIONAL if field.has_arrays)
+_values_beside = attrgetter(*(field.name for field in _BESIDE))
+_HEAVY = tuple(field for field in OPTIONAL if field.many or field.has_arrays or field.parts)
+assert _HEAVY[0].name == "names"  # the only one that is never None
+_values_heavy = attrgetter(*(field.name for field in _HEAVY))
 
 
 class Tables:
@@ -129,12 +134,13 @@ def pack(snapshot: Snapshot, tables: Tables | None = None) -> Packed:
     rest = copy(snapshot)
     for name, value in zip(_REGIONS, (*[_NONE] * 5, ()), strict=True):
         object.__setattr__(rest, name, value)
-    for field in _BESIDE:
-        object.__setattr__(rest, field.name, None)
     beside = _Apart(tables)
     table = beside.text(table)
-    for field in _BESIDE:
-        beside.take(field, getattr(snapshot, field.name))
+    values = _values_beside(snapshot)
+    if any(value is not None for value in values):
+        for field, value in zip(_BESIDE, values, strict=True):
+            object.__setattr__(rest, field.name, None)
+            beside.take(field, value)
     return Packed(rest, head + b"".join(parts), table, beside.packed(), tuple(beside.others), beside.texts)
 
 
@@ -303,18 +309,23 @@ def cost(data: Snapshot | Packed) -> int:
 
 def _held(value: object) -> int:
     """Bytes that the fields of a dataclass hold beside the object itself, numbers of their own left out."""
-    total = 0
-    for field in OPTIONAL if isinstance(value, Snapshot) else fields_of(type(value)):
-        inner = getattr(value, field.name)
-        if inner is None or not (field.many or field.has_arrays or field.parts):
-            continue
-        if field.kind is np.ndarray:
-            total += inner.nbytes
-        elif field.many:
-            total += _strings(inner) if field.kind is str else 40 * len(inner)  # a pointer and a number each
-        else:
-            total += (_COUNTED if field.has_arrays else _OBJECT // 5) + _held(inner)
-    return total
+    if isinstance(value, Snapshot):  # at every snapshot, most of which hold next to nothing
+        values = _values_heavy(value)
+        if values[0] or any(inner is not None for inner in values[1:]):
+            return sum([_weight(field, inner) for field, inner in zip(_HEAVY, values, strict=True)])
+        return 0
+    return sum([_weight(field, getattr(value, field.name)) for field in fields_of(type(value))])
+
+
+def _weight(field: Field, inner: Any) -> int:
+    """Bytes that the value of a field holds."""
+    if inner is None or not (field.many or field.has_arrays or field.parts):
+        return 0
+    if field.kind is np.ndarray:
+        return int(inner.nbytes)
+    if field.many:
+        return _strings(inner) if field.kind is str else 40 * len(inner)  # a pointer and a number each
+    return (_COUNTED if field.has_arrays else _OBJECT // 5) + _held(inner)
 
 
 def _strings(names: tuple[str, ...]) -> int:
