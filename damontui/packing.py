@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
 from bisect import bisect_left
-from copy import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
@@ -71,9 +71,9 @@ class Packed:
         where = take(2, changes)
         target = np.repeat(take(3, changes), np.diff(where, append=count))
         names = tuple([self.table[i] for i in take(kinds[3], count).tolist()]) if self.table else ()
-        rest = copy(self.rest)
-        for name, value in zip(_REGIONS, (end - sizes, end, accesses, age, target, names), strict=True):
-            object.__setattr__(rest, name, value)  # not `replace`: this is ours alone, and it is often done
+        rest = _copied(self.rest)
+        for put, value in zip(_PUT_REGIONS, (end - sizes, end, accesses, age, target, names), strict=True):
+            put(rest, value)
         if self.beside:
             _put_back(rest, self)
         rest.__post_init__()
@@ -81,6 +81,12 @@ class Packed:
 
 
 _REGIONS = ("start", "end", "nr_accesses", "age", "target", "names")
+_ALL = tuple(field.name for field in dataclasses.fields(Snapshot))
+_values_of = attrgetter(*_ALL)
+_PUT = {name: getattr(Snapshot, name).__set__ for name in _ALL}
+"""What gives a snapshot a value: only to one that is being made here."""
+_PUT_ALL = tuple(_PUT.values())
+_PUT_REGIONS = tuple(_PUT[name] for name in _REGIONS)
 _BESIDE = tuple(field for field in OPTIONAL if field.has_arrays)
 _values_beside = attrgetter(*(field.name for field in _BESIDE))
 _HEAVY = tuple(field for field in OPTIONAL if field.many or field.has_arrays or field.parts)
@@ -131,17 +137,25 @@ def pack(snapshot: Snapshot, tables: Tables | None = None) -> Packed:
     head = _HEAD.pack(
         int(start[0]) if count else 0, count, len(jumps), len(changes), unit, *(kinds + [0] * (5 - len(kinds)))
     )
-    rest = copy(snapshot)
-    for name, value in zip(_REGIONS, (*[_NONE] * 5, ()), strict=True):
-        object.__setattr__(rest, name, value)
+    rest = _copied(snapshot)
+    for put, none in zip(_PUT_REGIONS, (*[_NONE] * 5, ()), strict=True):
+        put(rest, none)
     beside = _Apart(tables)
     table = beside.text(table)
     values = _values_beside(snapshot)
     if any(value is not None for value in values):
         for field, value in zip(_BESIDE, values, strict=True):
-            object.__setattr__(rest, field.name, None)
+            _PUT[field.name](rest, None)
             beside.take(field, value)
     return Packed(rest, head + b"".join(parts), table, beside.packed(), tuple(beside.others), beside.texts)
+
+
+def _copied(snapshot: Snapshot) -> Snapshot:
+    """As `copy.copy`, which is four times as slow: this is done for every snapshot that is kept, and for each read."""
+    made = object.__new__(Snapshot)
+    for put, value in zip(_PUT_ALL, _values_of(snapshot), strict=True):
+        put(made, value)
+    return made
 
 
 def _kind(values: Ints) -> int:
@@ -271,7 +285,7 @@ def _put_back(rest: Snapshot, packed: Packed) -> None:
     """Give a snapshot what `_Apart` took from it."""
     parts = _Together(zlib.decompress(packed.beside), packed.others)
     for field in _BESIDE:
-        object.__setattr__(rest, field.name, parts.put(field))
+        _PUT[field.name](rest, parts.put(field))
 
 
 def _narrow(rows: Ints) -> bytes:
