@@ -54,7 +54,8 @@ COLUMNS = ("in use", "idle", "in memory", *KINDS, "swapped", "huge", "pause")
 
 def several_of(source: object) -> Several | None:
     """The source, where it is one of several processes."""
-    return source if isinstance(source, Several) and source.several else None
+    # the plain question first: whether something has a protocol is dear to find out, and this is asked at every repaint
+    return source if getattr(source, "several", False) and isinstance(source, Several) else None
 
 
 def time_of(each: Sequence[One], threshold: float = THRESHOLD) -> float:

@@ -168,6 +168,8 @@ class Pane(Widget):
         self.lines: list[Line] = []
         self._strips: dict[Line, Strip] = {}
         self._inks: dict[str, Style] = {}
+        self.columns = 0
+        """Columns inside the border, when it was last painted."""
 
     def draw(self, frame: Frame, width: int, height: int) -> Sequence[Line]:
         """The lines of ``frame``, at most ``height`` of them, in ``width`` columns."""
@@ -241,8 +243,12 @@ class Pane(Widget):
         """What is drawn, as plain text."""
         return "\n".join("".join(text for text, _ in line).rstrip() for line in self.lines)
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self.columns = self.size.width  # asked for once a repaint, not once a line: Textual works it out each time
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
-        width = self.size.width
+        width = self.columns
         if y >= len(self.lines):
             return Strip.blank(width, self.ink(""))
         line = self.lines[y]

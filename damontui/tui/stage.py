@@ -37,7 +37,8 @@ class Stage:
     @property
     def there(self) -> bool:
         """Whether the panes are on the screen: not before it is composed, nor while it is taken down."""
-        return bool(self._screen.query(TitleBar))
+        title = self._known.get("title")  # a query at every repaint is dear
+        return title.is_attached if title is not None else bool(self._screen.query(TitleBar))
 
     def _pane(self, name: str) -> Widget:
         if name not in self._known:

@@ -162,7 +162,7 @@ class RegionsPane(Pane):
         return found
 
     def render_line(self, y: int) -> Strip:
-        width, picture = self.size.width, self.picture
+        width, picture = self.columns, self.picture
         if self.frame is None or y >= self.grid.layout.height:
             return Strip.blank(width, self._style(""))
         if self._colours is None:
