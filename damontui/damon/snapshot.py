@@ -410,6 +410,8 @@ class Description:
     """Why the switch cannot be used ("read-only", "not root: …"); "" where it can."""
     limits: tuple[str, ...] = field(default=())
     """What this source cannot tell, one sentence each."""
+    closer: str = ""
+    """The word of a target that looks closer at the same memory, where one can be had here."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from damontui.errors import DamontuiError, SourceError
 from damontui.history import History
 from damontui.monitor import Monitor
-from damontui.session.news import Finished, Left
+from damontui.session.news import Finished, Left, Opened
 from damontui.sources.base import Source, TakesDamonStat
 
 if TYPE_CHECKING:
@@ -42,6 +42,33 @@ class Exchange:
         """Whether there is another target to change to."""
         active = self._session.active
         return active is not None and active.exchangeable
+
+    def open(self, word: str, **changes: object) -> None:
+        """Open a target beside the one in force, and `pick` it; ``changes`` are options that differ for it."""
+        session, active = self._session, self._session.active
+        if active is None or not active.exchangeable or session.switching:
+            return
+        session.switching = True
+
+        def enter() -> None:
+            answer: Source | DamontuiError
+            try:
+                answer = active.open(word, **changes)
+            except DamontuiError as error:
+                answer = error
+            except Exception as error:  # a fault of ours, in the source: said, and the front end lives on
+                answer = SourceError(f"cannot watch {word}", f"{type(error).__name__}: {error}")
+            session.receive(None, Opened(answer))
+
+        session.do(enter, "open")
+
+    def opened(self, answer: Source | DamontuiError) -> None:
+        """What came of `open`."""
+        self._session.switching = False
+        if isinstance(answer, DamontuiError):
+            self._session.notice = answer
+        else:
+            self.pick(answer)
 
     def pick(self, source: Source) -> None:
         """Try a source that was opened. The one in force goes on meanwhile, if it can."""

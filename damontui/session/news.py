@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from damontui.errors import DamontuiError
+from damontui.sources.base import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +25,10 @@ class Left:
     """The source before the one in force was left; ``error`` is what the system said to that."""
 
     error: DamontuiError | None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A target that was asked for is entered, or was refused."""
+
+    answer: Source | DamontuiError

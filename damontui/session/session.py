@@ -35,7 +35,7 @@ from damontui.recorder import Recorder, free_name
 from damontui.session.exchange import Exchange
 from damontui.session.known import Known
 from damontui.session.mailbox import Mailbox, Snapshots
-from damontui.session.news import Finished, Left, Switched
+from damontui.session.news import Finished, Left, Opened, Switched
 from damontui.session.viewport import Viewport
 from damontui.sources.active import ActiveSource
 from damontui.sources.base import TakesDamonStat
@@ -201,6 +201,8 @@ class Session:
             self.error = event
         elif isinstance(event, Switched):
             self._switched(event)
+        elif isinstance(event, Opened):
+            self.exchange.opened(event.answer)
         elif isinstance(event, Left):
             self.switching = False
             self.notice = event.error if event.error is not None else self.notice
@@ -317,13 +319,15 @@ class Session:
             self.do(partial(self._turn, over or not self.enabled, switch=not locked), "switch")
 
     def take_over(self) -> None:
-        """Switch DAMON_STAT off for the time being, where it is in the way, and start afresh."""
+        """Switch DAMON_STAT off for the time being: for what it is in the way of, or for a closer look than its own."""
         if self.switching or self.exchange.take_over():
             return
         source = self.monitor.source
         if isinstance(source, TakesDamonStat) and isinstance(self.error, SourceError) and self.error.offer == "take":
             source.take = True
             self.switch()
+        elif self.description.closer and self.exchange.possible:
+            self.exchange.open(self.description.closer, take=True)
         else:
             self.notice = SourceError("nothing to take", "DAMON_STAT is not in the way of this target")
 

@@ -17,6 +17,7 @@ from damontui.damon.snapshot import Description, Event, Interim, ModuleValues, S
 from damontui.errors import SourceError
 from damontui.kernel import handback, procfs
 from damontui.kernel.damon_stat import PARAMETERS, REFRESH_S, ModuleState, StatModule
+from damontui.kernel.damon_sysfs import ADMIN
 from damontui.kernel.root import KernelError, Root
 from damontui.kernel.trace_parser import TracedAggregation
 from damontui.sources.between import Between
@@ -33,7 +34,8 @@ _GUESSED = "the intervals are an estimate until the next tuning step, since"
 
 FINER = (
     "DAMON_STAT looks with 10 regions or more in aggregations of up to 200 s, which cannot be changed; a kdamond of "
-    "ours, with 100 or more and of 10 s at most, knows idle memory several times as exactly: {} paddr --take"
+    "ours, with 100 or more and of 10 s at most, knows idle memory several times as exactly: press T on the screen, or "
+    "{} paddr --take"
 )
 
 
@@ -110,6 +112,7 @@ class DamonStatSource(KernelSource):
                 notice=self._left_off(),
                 locked=locked,
                 limits=tuple(limits),
+                closer="" if locked or not root.writable(f"{ADMIN}/nr_kdamonds") else "paddr",
             )
         return self._description
 

@@ -49,7 +49,12 @@ TABLE: tuple[Key, ...] = (
     ),
     Key("target", "t", "target", "target", "another target: what there is, and why some of it is not", "Monitoring"),
     Key(
-        "take", "T", "take", "", "where DAMON_STAT is in the way: off for the time being, and given back", "Monitoring"
+        "take",
+        "T",
+        "take",
+        "",
+        "a closer look than DAMON_STAT's, or what it is in the way of: it is off meanwhile, and given back",
+        "Monitoring",
     ),
     Key("earlier", "left", "time(-1)", "time", "back in time: all panes show that moment", "Time"),
     Key("later", "right", "time(1)", "", "… , forward", "Time"),

@@ -91,32 +91,5 @@ class Targets:
         session = self._app.session
         if pid is not None and session.exchange.possible and not session.switching:
             word = session.description.target
-            self._back = str(pid), partial(self._instead, word, children="," not in word)
-            self._instead(str(pid), children=False)
-
-    def _instead(self, word: str, **changes: object) -> None:
-        active, session = self._app.session.active, self._app.session
-        if active is None or session.switching:
-            return
-        session.switching = True
-
-        def enter() -> None:
-            answer: Source | DamontuiError
-            try:
-                answer = active.open(word, **changes)
-            except DamontuiError as error:
-                answer = error
-            except Exception as error:  # a fault of ours, in the source: said, and the screen lives on
-                answer = SourceError(f"cannot watch {word}", f"{type(error).__name__}: {error}")
-            self._app.call_later(self._entered, answer)
-
-        self._app.beside(enter, "open")
-
-    def _entered(self, answer: Source | DamontuiError) -> None:
-        session = self._app.session
-        session.switching = False
-        if isinstance(answer, DamontuiError):
-            session.notice = answer
-            self._app.paint()
-        else:
-            self._picked(answer)
+            self._back = str(pid), partial(session.exchange.open, word, children="," not in word)
+            session.exchange.open(str(pid), children=False)

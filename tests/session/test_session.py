@@ -263,6 +263,48 @@ def test_where_nothing_is_in_the_way_there_is_nothing_to_take() -> None:
 # -- the moment shown, and what is known of it ------------------------------------------------------------------------
 
 
+def closer(answer: fed.Silent | SourceError) -> tuple[Session, Later, list[tuple[str, dict[str, object]]]]:
+    """A session on what can be looked at closer, and what was opened for that."""
+    first = fed.Silent(replace(make.description(), closer="paddr"))
+    asked: list[tuple[str, dict[str, object]]] = []
+
+    def choose(word: str, **changes: object) -> fed.Silent:
+        asked.append((word, changes))
+        if isinstance(answer, SourceError):
+            raise answer
+        return answer
+
+    active = ActiveSource(first, choose)
+    active.__enter__()
+    later = Later()
+    session = Session(Monitor(first, History(1 << 20)), active=active, clock=lambda: make.WALL, run=later)
+    session.begin()
+    told(session, *make.steady(5))
+    session.take_over()
+    assert session.switching
+    session.take_over()  # once is enough
+    later.do("open")
+    session.take()
+    return session, later, asked
+
+
+def test_a_closer_look_than_that_of_damon_stat_is_taken() -> None:
+    other = fed.Silent(make.description(target="paddr", title="physical memory"))
+    session, _, asked = closer(other)
+    assert asked == [("paddr", {"take": True})]
+    trial(session).hear(make.steady(1)[0])
+    session.take()
+    assert session.monitor.source is other
+    assert session.description.closer == ""
+
+
+def test_a_closer_look_that_is_refused_leaves_the_one_in_force() -> None:
+    session, _, _ = closer(SourceError("cannot watch paddr", "this kernel has no such thing"))
+    assert not session.switching
+    assert str(session.notice) == "cannot watch paddr: this kernel has no such thing"
+    assert len(session.history) == 5
+
+
 def test_what_is_known_is_of_the_moment_shown() -> None:
     session, _ = begun()
     assert session.known() is None

@@ -635,6 +635,18 @@ def test_the_description(tmp_path: Path) -> None:
     ]
 
 
+def test_a_closer_look_is_named_where_one_can_be_had(tmp_path: Path) -> None:
+    kernel = FakeKernel(tmp_path, "7.2")
+    with source(kernel) as made:
+        assert made.describe().closer == "paddr"
+    (tmp_path / ADMIN / "nr_kdamonds").unlink()  # a kernel built without DAMON's interface in sysfs
+    with source(kernel) as made:
+        assert made.describe().closer == ""
+    watched = FakeKernel(tmp_path, "7.2", read_only=True)
+    with source(watched) as made:
+        assert made.describe().closer == ""
+
+
 def test_the_captures_are_those_of_real_kernels() -> None:
     assert (CAPTURES / STEADY / "system.txt").read_text().startswith("7.2.")
     assert (CAPTURES / SHORT / "system.txt").read_text().startswith("6.18.")

@@ -73,6 +73,8 @@ def groups(frame: Frame, free: int | None) -> list[Group]:
         if free is not None:
             out.append(_labelled("free", size(free)))
         out += _beside(told)
+        if frame.live and frame.description.closer:
+            out.append((("T looks closer", "muted"),))
         return out
     if interim is not None and frame.error is None:
         out = _under_way(frame, interim, whole=False)
