@@ -15,6 +15,7 @@ import pytest
 from damontui.damon import metrics
 from damontui.damon.snapshot import Event, Snapshot, Status
 from damontui.errors import SourceError
+from damontui.kernel.damon_sysfs import ADMIN
 from damontui.sources.damon_stat import DamonStatSource
 from tests.fake_kernel import CAPTURES, FLAVOURS, PARAMETERS, TRACING, ZEROS, FakeKernel, Stop, capture, replay
 
@@ -636,13 +637,14 @@ def test_the_description(tmp_path: Path) -> None:
 
 
 def test_a_closer_look_is_named_where_one_can_be_had(tmp_path: Path) -> None:
+    (tmp_path / "watched").mkdir()
     kernel = FakeKernel(tmp_path, "7.2")
     with source(kernel) as made:
         assert made.describe().closer == "paddr"
     (tmp_path / ADMIN / "nr_kdamonds").unlink()  # a kernel built without DAMON's interface in sysfs
     with source(kernel) as made:
         assert made.describe().closer == ""
-    watched = FakeKernel(tmp_path, "7.2", read_only=True)
+    watched = FakeKernel(tmp_path / "watched", "7.2", read_only=True)
     with source(watched) as made:
         assert made.describe().closer == ""
 
