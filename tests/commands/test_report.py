@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from damontui import cli
 from damontui.damon.attrs import Attrs
 from damontui.errors import DamontuiError, UsageError
-from damontui.output.reports import pictures, select
+from damontui.output.reports import pictures, results, select
 from damontui.output.reports.results import STYLES
 from damontui.records import files
 from damontui.records.table import table_of
@@ -123,6 +123,26 @@ def test_pictures_of_every_style(style: str, record: str, tmp_path: Path) -> Non
         }
         for part in axes[style]:
             assert part in joined
+
+
+@pytest.mark.parametrize("against", [None, 5.0, 150.0, 1e6])
+def test_the_legend_shows_only_lines_that_are_drawn(against: float | None) -> None:
+    from matplotlib.figure import Figure
+
+    times, values = np.arange(1.0, 61.0), np.linspace(50.0, 100.0, 60)
+    line = results.Line("working set", "bytes", values, values, 75.0, (75.0,) * 7, against, "all regions, mean")
+    figure = Figure()
+    pictures._series(figure, results.Series(times, np.arange(61.0), (line,)), {"signed": ["#000000"] * 25})
+    (axes,) = figure.axes
+    legend = axes.get_legend()
+    low, high = axes.get_ylim()
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert len(labels) == (1 if against is None else 2)
+    drawn = {one.get_label(): one for one in axes.lines}
+    for label, handle in zip(labels, legend.get_lines(), strict=True):
+        shown = len(drawn[label].get_ydata()) > 0 and all(low <= y <= high for y in drawn[label].get_ydata())
+        assert (handle.get_linestyle() != "None") == shown
+        assert ("above the picture" in label) == (not shown)
 
 
 def test_the_picture_is_drawn_without_matplotlib_never(
