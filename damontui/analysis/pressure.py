@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from damontui import units
 from damontui.analysis.owners import name_of
-from damontui.damon.snapshot import Pressure, Snapshot
+from damontui.damon.snapshot import Pressure
 
 Unit = Literal["share", "bytes/s", "bytes"]
 Floats = NDArray[np.float64]
@@ -72,9 +72,8 @@ HAPPENINGS: tuple[Happening, ...] = (
 """The worst first."""
 
 
-def row_of(snapshot: Snapshot) -> Floats:
-    """`QUANTITIES` and then `HAPPENINGS` of a snapshot, shape ``(14,)``; NaN for what is not told."""
-    pressure = snapshot.pressure
+def row_of(pressure: Pressure | None) -> Floats:
+    """`QUANTITIES` and then `HAPPENINGS`, shape ``(14,)``; NaN for what is not told."""
     if pressure is None:
         return np.full(len(QUANTITIES) + len(HAPPENINGS), math.nan)
     values = [*(one.of(pressure) for one in QUANTITIES), *(one.of(pressure) for one in HAPPENINGS)]
