@@ -19,6 +19,7 @@ from damontui.damon.snapshot import FRAME_KINDS, KINDS, Frames, Ints, Measured, 
 from damontui.history import History, alike, merged
 from damontui.packing import Tables, cost, pack
 from tests import make
+from tests.pressure import pressed
 
 PAGE = 4096
 ARRAYS = ("start", "end", "nr_accesses", "age", "target")
@@ -487,3 +488,20 @@ def test_one_thread_appends_while_another_reads() -> None:
 def test_cost_counts_names_and_module_values() -> None:
     one = snapshot(1.0, [0, PAGE], [PAGE, 2 * PAGE], [1, 2])
     assert cost(replace(one, names=("[heap]", "libc.so.6"))) > cost(one) + 2 * 8 + 60
+
+
+def test_of_pressure_the_past_keeps_means_and_sums() -> None:
+    """However coarse it becomes: a share is over all of the time, and nothing that was counted is lost."""
+    made = pressed(make.steady(400), "/web")
+    history = History(120_000)
+    for one in made:
+        history.append(one)
+    kept = list(history)
+    assert len(kept) < 200
+    told = [one.pressure for one in made if one.pressure is not None]
+    found = [one.pressure for one in kept if one.pressure is not None]
+    assert sum(one.killed or 0 for one in found) == sum(one.killed or 0 for one in told) > 1
+    assert sum(one.over_high or 0 for one in found) == sum(one.over_high or 0 for one in told)
+    stalled = sum((one.pressure.some or 0.0) * (one.time - one.began) for one in kept if one.pressure is not None)
+    assert stalled == pytest.approx(sum(one.some or 0.0 for one in told), rel=0.02)
+    assert {one.group for one in found} == {"/web"}

@@ -1,11 +1,19 @@
-"""A number over time: its mean in each of some equal slots, as a line on the screen shows it."""
+"""A number over time: its mean in each of some equal slots, as a line on the screen or a column of a report has it."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+_SLIVER = 1e-6
+"""Share of a slot that is taken for rounding."""
+_LEAST_S = 1e-9
+"""Seconds that an aggregation counts for at least."""
 
 
 def slots(until: float, span: float, columns: int) -> Floats:
@@ -23,10 +31,69 @@ def slots(until: float, span: float, columns: int) -> Floats:
     return np.arange(stop - columns, stop + 1, dtype=np.float64) * slot
 
 
-def means(began: Floats, ended: Floats, values: Floats, edges: Floats) -> Floats:
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairs:
+    """Which aggregations lie in which slots: arrays of shape ``(pairs,)``."""
+
+    value: Ints
+    """Index of the aggregation."""
+    slot: Ints
+    seconds: Floats
+    """For how long it lies in the slot."""
+
+
+def pairs(began: Floats, ended: Floats, edges: Floats) -> Pairs:
+    """Which aggregations lie in which of some equal slots; those outside of all of them are left out.
+
+    Args:
+        began: when each began, seconds; one that began after it ended has no length.
+        ended: when it ended.
+        edges: of the slots, rising, all as far apart.
+    """
+    count = len(edges) - 1
+    width = (edges[-1] - edges[0]) / count
+    began = np.minimum(began, ended)
+    within = np.flatnonzero(((ended > edges[0]) | (began >= edges[0])) & ((began < edges[-1]) | (ended <= edges[-1])))
+    began, ended = began[within], ended[within]
+    low = np.clip(np.floor((began - edges[0]) / width).astype(np.int64), 0, count - 1)
+    high = np.clip(np.ceil((ended - edges[0]) / width).astype(np.int64), low + 1, count)
+    each = high - low
+    value = np.repeat(np.arange(len(within), dtype=np.int64), each)
+    slot = np.arange(len(value)) - np.repeat(np.cumsum(each) - each, each) + low[value]
+    seconds = np.minimum(ended[value], edges[slot + 1]) - np.maximum(began[value], edges[slot])
+    # rounding may leave a sliver in the slot beside: it is dropped, unless it is all there is of an aggregation
+    kept = seconds > width * _SLIVER
+    whole = np.bincount(value, kept, len(within)) > 0
+    kept |= ~whole[value]
+    return Pairs(within[value[kept]], slot[kept], np.maximum(seconds[kept], _LEAST_S))
+
+
+def means(began: Floats, ended: Floats, values: NDArray[np.float64] | Ints, edges: Floats) -> Floats:
+    """The mean of a number over the time of each slot, shape ``(len(edges) - 1,)``; NaN where nothing is known.
+
+    It is over the time in the slot for which the number is known: each aggregation counts for as long as it lies in it,
+    and one that is longer than a slot fills all that it covers, as on the heatmap.
+
+    Args:
+        began: when each value's aggregation began, seconds.
+        ended: when it ended.
+        values: NaN where it is not known.
+        edges: of the slots, rising, all as far apart.
+    """
+    count = len(edges) - 1
+    known = ~np.isnan(values)
+    found = pairs(began[known], ended[known], edges)
+    weight = np.bincount(found.slot, found.seconds, count)
+    total = np.bincount(found.slot, found.seconds * values[known][found.value], count)
+    out: Floats = np.divide(total, weight, out=np.full(count, np.nan), where=weight > 0)
+    return out
+
+
+def means_of_ended(began: Floats, ended: Floats, values: Floats, edges: Floats) -> Floats:
     """The mean of the values that ended in each slot, shape ``(len(edges) - 1,)``; NaN where nothing is known.
 
-    A slot in which none ended has the value of the aggregation that covers it.
+    A slot in which none ended has the value of the aggregation that covers it. So each value is in one slot, with its
+    full height, which is what a short line of spikes is to show; `means` spreads it over the slots that it lies in.
 
     Args:
         began: when each value's aggregation began, seconds, rising.

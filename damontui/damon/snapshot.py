@@ -253,7 +253,11 @@ def owners_of(
 
 @dataclass(frozen=True, slots=True)
 class Pressure:
-    """How hard memory was pressed since the snapshot before, of the machine or a control group; None: not told."""
+    """How hard memory was pressed since the snapshot before, of the machine or a control group; None: not told.
+
+    ``Documentation/accounting/psi.rst``, ``Documentation/admin-guide/cgroup-v2.rst`` (``memory.stat``,
+    ``memory.events``).
+    """
 
     some: Annotated[float | None, Fact("some", digits=6, past="mean")] = None
     """Share of the time in which some task waited for memory, 0 … 1 (PSI)."""
@@ -275,6 +279,21 @@ class Pressure:
     """How often it was about to go over its ``memory.max``."""
     killed: Annotated[int | None, Fact("oom_killed", past="sum")] = None
     """Processes that were killed for want of memory."""
+    under_low: Annotated[int | None, Fact("under_low", past="sum")] = None
+    """How often memory was taken from a group that had less than its ``memory.low``."""
+    out: Annotated[int | None, Fact("out_of_memory", past="sum")] = None
+    """How often a group got no memory for want of it, whether or not a process was killed then."""
+    zswap_in: Annotated[float | None, Fact("zswap_in_bytes_per_s", digits=0, past="mean")] = None
+    """Bytes a second that were read back out of zswap, which is no swapping in from a device."""
+    zswap_out: Annotated[float | None, Fact("zswap_out_bytes_per_s", digits=0, past="mean")] = None
+    zswap: Annotated[int | None, Fact("zswap_bytes", unit="bytes")] = None
+    """Bytes that zswap takes in memory, of ``compressed``."""
+    zram: Annotated[int | None, Fact("zram_bytes", unit="bytes")] = None
+    """Bytes that zram devices take in memory, of ``compressed``; of the machine only."""
+    group: Annotated[str | None, Fact("cgroup")] = None
+    """The control group's path; None where this is of the whole machine."""
+    note: Annotated[str | None, Fact("note")] = None
+    """What is not told and why, one sentence; None where all files were there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

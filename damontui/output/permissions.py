@@ -29,7 +29,9 @@ class Access:
 
 READ: tuple[Access, ...] = (
     Access(
-        "proc/*/{,stat,statm,comm,cmdline,status,schedstat}", "who runs, whose it is, what it costs", "proc/self/stat"
+        "proc/*/{,stat,statm,comm,cmdline,status,schedstat,cgroup}",
+        "who runs, whose it is, what it costs",
+        "proc/self/stat",
     ),
     Access(
         "proc/*/{maps,smaps,smaps_rollup,pagemap,task,task/*}",
@@ -42,6 +44,11 @@ READ: tuple[Access, ...] = (
         "proc/iomem",
     ),
     Access(
+        "proc/{vmstat,pressure/memory}, sys/block, sys/block/zram*/mm_stat",
+        "how hard memory is pressed",
+        "proc/pressure/memory",
+    ),
+    Access(
         "proc/sys/kernel/{osrelease,hostname}, proc/1/environ, proc/self/{uid_map,mountinfo}, proc/filesystems, "
         "boot/config-*",
         "what machine this is",
@@ -49,7 +56,10 @@ READ: tuple[Access, ...] = (
     Access("sys/module/damon_*/parameters/*", "DAMON_STAT's numbers", "sys/module/damon_stat/parameters/enabled"),
     Access("sys/kernel/mm/damon/admin/**", "who has set up kdamonds", "sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds"),
     Access("sys/kernel/{tracing,debug/tracing}/**", "DAMON's tracepoints: the regions", "sys/kernel/tracing/instances"),
-    Access("sys/kernel/security/lockdown, sys/fs/cgroup/**", "what is closed; whose memory it is"),
+    Access(
+        "sys/kernel/security/lockdown, sys/fs/cgroup/**",
+        "what is closed; whose memory it is, and how hard it is pressed",
+    ),
 )
 WRITTEN: tuple[Access, ...] = (
     Access(

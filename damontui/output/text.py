@@ -11,6 +11,7 @@ import numpy as np
 
 from damontui import units
 from damontui.analysis import frames, savings, usage
+from damontui.analysis import pressure as pressed
 from damontui.analysis.estimate import Estimate
 from damontui.analysis.frames import SEEN
 from damontui.analysis.headline import THRESHOLD, Headline, headline
@@ -135,24 +136,10 @@ def _facts(snapshot: Snapshot, *, cost: bool) -> list[str]:
 
 def pressure_words(pressure: Pressure) -> str:
     """``pressure       some 0.3 %, full 0 % of the time; read back 1.2 MB/s; swapped 60 MiB``: what is known of it."""
-    parts = []
-    stalls = (("some", pressure.some), ("full", pressure.full))
-    if stalled := [f"{name} {units.share(part)}" for name, part in stalls if part is not None]:
-        parts.append(f"{', '.join(stalled)} of the time")
-    known = [one for one in (pressure.refault_anon, pressure.refault_file) if one is not None]
-    if known:
-        parts.append(f"read back {units.bandwidth(sum(known))}")
-    if pressure.swap_in is not None and pressure.swap_out is not None:
-        parts.append(f"swap in {units.bandwidth(pressure.swap_in)}, out {units.bandwidth(pressure.swap_out)}")
-    if pressure.swapped:
-        parts.append(f"swapped {units.size(pressure.swapped)}")
-    if pressure.compressed:
-        parts.append(f"compressed in {units.size(pressure.compressed)}")
-    if pressure.over_high:
-        parts.append(f"held back at memory.high {pressure.over_high} times")
-    if pressure.killed:
-        parts.append(f"{pressure.killed} killed for want of memory")
-    return f"pressure       {'; '.join(parts) or 'not known'}"
+    of = f"{shown(pressed.whose(pressure))}: " if pressure.group is not None else ""
+    said = "; ".join(pressed.words(pressure)) or "not known"
+    note = f"; {shown(pressure.note)}" if pressure.note else ""
+    return f"pressure       {of}{said}{note}"
 
 
 def _counted(snapshot: Snapshot, measured: Measured) -> list[str]:

@@ -444,14 +444,25 @@ def _cgroup(word: str, options: Options) -> Source:
 
     group = GroupOfProcesses(options.root(), word.removeprefix(CGROUP))
     everybody = replace(options, children=True)
-    return _process(",".join(map(str, group.pids)), everybody, word=word, around=group.around, title=group.title)
+    pids = ",".join(map(str, group.pids))
+    return _process(pids, everybody, word=word, around=group.around, title=group.title, group=group.path)
 
 
-def _process(pids: str, options: Options, *, word: str = "", around: Around | None = None, title: str = "") -> Source:
+def _process(
+    pids: str,
+    options: Options,
+    *,
+    word: str = "",
+    around: Around | None = None,
+    title: str = "",
+    group: str | None = None,
+) -> Source:
     from damontui.kernel.process_files import descendants
+    from damontui.sources.pressure import PressureOnProcesses
     from damontui.sources.process import BUDGET, DEFAULTS, MAX_PAUSE, WINDOW, ProcessSource, parse_pids
 
     root, numbers = options.root(), parse_pids(pids)
+    pressure = PressureOnProcesses(root, lambda: numbers, group)
     more: dict[str, Any] = {"around": around or descendants, "title": title, "target": word or pids}
     if options.via == "damon" or (options.via is None and (options.take or damon_is_free(root))):
         from damontui.sources.own_kdamond import OWN, processes
@@ -466,9 +477,10 @@ def _process(pids: str, options: Options, *, word: str = "", around: Around | No
             take=options.take,
             program=options.program,
             enabled=options.enabled,
+            beside=pressure.of,
             **more,
         )
-    return ProcessSource(
+    source = ProcessSource(
         root,
         numbers,
         options.attrs(DEFAULTS),
@@ -480,6 +492,8 @@ def _process(pids: str, options: Options, *, word: str = "", around: Around | No
         enabled=options.enabled,
         **more,
     )
+    source.beside = pressure
+    return source
 
 
 def _name(word: str, options: Options) -> Source:

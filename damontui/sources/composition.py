@@ -61,6 +61,7 @@ class Composition:
 
     def open(self) -> None:
         """Open what is needed; where that is not possible `reason` says why, and only ``MemFree`` is told."""
+        self._pressure.read()  # so that the first snapshot has what came since
         if self._budget <= 0:
             self.reason = "what memory is made of is not looked at, since its budget is 0"
             return

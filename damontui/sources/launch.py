@@ -28,6 +28,7 @@ from damontui.files import append
 from damontui.kernel.process_files import printable
 from damontui.kernel.root import Root, why
 from damontui.operations.process import Processes
+from damontui.sources.pressure import PressureOnProcesses
 from damontui.sources.process import DEFAULTS, ProcessSource
 
 PATIENCE = 5.0
@@ -328,6 +329,7 @@ class LaunchSource(ProcessSource):
         self.launched = launched
         super().__init__(root, (), attrs, children=children, target=target, **options)
         self._description = replace(self._description, title=launched.text)
+        self.beside = PressureOnProcesses(root, lambda: self._pids)
 
     def __enter__(self) -> Self:
         """Start the command. Raises `SourceError` where it does not start or cannot be watched."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import TracebackType
+from typing import Protocol
 
-from damontui.damon.snapshot import Description, Event, Status
+from damontui.damon.snapshot import Description, Event, Snapshot, Status
 
 _SLICE = 0.1
 """Seconds waited at a time: a stop ends the wait at once, the switch within this."""
@@ -18,6 +19,16 @@ _RECENT = 10.0
 def until_stopped(stop: threading.Event, seconds: float) -> None:
     """Wait so long, or until the event is set."""
     stop.wait(seconds)
+
+
+class Beside(Protocol):
+    """Puts something into each snapshot that its source does not look at."""
+
+    def begin(self) -> None:
+        """Monitoring starts, afresh."""
+
+    def of(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot with that."""
 
 
 class Live:
@@ -51,6 +62,8 @@ class Live:
         self._cpu = 0.0
         self._mark = 0.0  # the reading of the CPU clock up to which self._cpu counts
         self._spent: deque[tuple[float, float]] = deque()
+        self.beside: Beside | None = None
+        """What is put into each snapshot; set before it is iterated."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -80,11 +93,27 @@ class Live:
         """One start after another, until it is switched off, stopped, or a start ends by itself."""
         while self._enabled and not stop.is_set():
             start = self._starts
-            yield from self._start(stop, start)
+            if self.beside is not None:
+                self.beside.begin()
+            events = self._start(stop, start)
+            try:
+                for event in events:
+                    yield self._with_beside(event)
+            finally:
+                if isinstance(events, Generator):
+                    events.close()  # it gives back what it took, now
             if start == self._starts:
                 return  # stopped, or nothing left to watch
         if not self._enabled:
             yield Status("off", "switched off", self._time(), self._wall())
+
+    def _with_beside(self, event: Event) -> Event:
+        if self.beside is None or not isinstance(event, Snapshot):
+            return event
+        before = self._cpu_clock()
+        found = self.beside.of(event)
+        self._cpu += self._cpu_clock() - before
+        return found
 
     def _start(self, stop: threading.Event, start: int) -> Iterator[Event]:
         """What comes from one switching on to the next."""

@@ -111,7 +111,7 @@ class Series:
             return []
         rows = self._rows[: self._count]
         rows = rows[: int(np.searchsorted(rows[:, 1], until, side="right"))]
-        found: list[float] = timeline.means(
+        found: list[float] = timeline.means_of_ended(
             rows[:, 0], rows[:, 1], rows[:, 2], timeline.slots(until, span, columns)
         ).tolist()
         return found

@@ -21,12 +21,14 @@ from hypothesis import strategies as st
 
 from damontui import cli
 from damontui.damon.attrs import Attrs
+from damontui.damon.snapshot import Pressure
 from damontui.errors import DamontuiError, UsageError
-from damontui.output.reports import pictures, select
+from damontui.output.reports import pictures, results, select
 from damontui.output.reports.results import STYLES
 from damontui.records import files
 from damontui.records.table import table_of
 from tests.make import MIB, WALL, description, snapshot, steady
+from tests.pressure import pressed
 from tests.test_cli import FAKE, TIMEOUT, in_terminal, wait_for
 
 DATA = Path(__file__).parents[1] / "data" / "damo-vaddr"
@@ -37,8 +39,13 @@ VADDR = str(DATA / "damon.data")
 def record(tmp_path_factory: pytest.TempPathFactory) -> str:
     """60 s of a steady machine, a record of ours."""
     path = tmp_path_factory.mktemp("record") / "night.damontui"
-    files.write(table_of(description(), steady(60)), path, "damontui")
+    files.write(table_of(description(), pressed(steady(60))), path, "damontui")
     return str(path)
+
+
+def sources(style: str, record: str) -> tuple[str, ...]:
+    """Records to report on in a style: that of damo knows nothing of pressure."""
+    return (record,) if style == "pressure" else (record, VADDR)
 
 
 def report(capsys: pytest.CaptureFixture[str], *words: str, status: int = 0) -> str:
@@ -73,7 +80,7 @@ def test_text_fits_its_width_and_says_its_units(
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(width))
     units = {"bandwidth": "/s", "intervals": " ms", "heatmap": "%"}
-    for source in (record, VADDR):
+    for source in sources(style, record):
         text = report(capsys, source, "--style", style)
         assert text.startswith(f"{style} · record ")
         assert "\x1b" not in text
@@ -86,7 +93,7 @@ def test_text_fits_its_width_and_says_its_units(
 
 @pytest.mark.parametrize("style", STYLES)
 def test_ascii_is_ascii(style: str, record: str, capsys: pytest.CaptureFixture[str]) -> None:
-    for source in (record, VADDR):
+    for source in sources(style, record):
         assert report(capsys, source, "--style", style, "--ascii").isascii()
 
 
@@ -95,12 +102,13 @@ def test_json_of_every_style(style: str, record: str, capsys: pytest.CaptureFixt
     found = data(capsys, record, "--style", style)
     assert (found["report"], found["snapshots"], found["host"], found["kernel"]) == (style, 60, "lab", "7.2.13")
     assert found["unix_time"] == WALL + 60
-    assert data(capsys, VADDR, "--style", style)["unix_time"] is None
+    for source in sources(style, record)[1:]:
+        assert data(capsys, source, "--style", style)["unix_time"] is None
 
 
 @pytest.mark.parametrize("style", STYLES)
 def test_pictures_of_every_style(style: str, record: str, tmp_path: Path) -> None:
-    for source in (record, VADDR):
+    for source in sources(style, record):
         svg, again, png = (tmp_path / f"{Path(source).stem}{end}" for end in (".svg", ".again.svg", ".png"))
         for path in (svg, again, png):
             assert cli.main(["report", source, "--style", style, "-o", str(path)]) == 0
@@ -120,9 +128,30 @@ def test_pictures_of_every_style(style: str, record: str, tmp_path: Path) -> Non
             "temperature-histogram": ["temperature (rate in %", "memory, mean over time"],
             "bandwidth": ["bandwidth", "/s"],
             "intervals": ["sampling interval", "aggregation interval", "observed accesses", " ms"],
+            "pressure": ["some task waited for memory", "swapped out", "/s", "%"],
         }
         for part in axes[style]:
             assert part in joined
+
+
+@pytest.mark.parametrize("against", [None, 5.0, 150.0, 1e6])
+def test_the_legend_shows_only_lines_that_are_drawn(against: float | None) -> None:
+    from matplotlib.figure import Figure
+
+    times, values = np.arange(1.0, 61.0), np.linspace(50.0, 100.0, 60)
+    line = results.Line("working set", "bytes", values, values, 75.0, (75.0,) * 7, against, "all regions, mean")
+    figure = Figure()
+    pictures._series(figure, results.Series(times, np.arange(61.0), (line,)), {"signed": ["#000000"] * 25})
+    (axes,) = figure.axes
+    legend = axes.get_legend()
+    low, high = axes.get_ylim()
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert len(labels) == (1 if against is None else 2)
+    drawn = {one.get_label(): one for one in axes.lines}
+    for label, handle in zip(labels, legend.get_lines(), strict=True):
+        shown = len(drawn[label].get_ydata()) > 0 and all(low <= y <= high for y in drawn[label].get_ydata())
+        assert (handle.get_linestyle() != "None") == shown
+        assert ("above the picture" in label) == (not shown)
 
 
 def test_the_picture_is_drawn_without_matplotlib_never(
@@ -224,10 +253,50 @@ def test_the_heatmap_stands_on_its_feet(tmp_path: Path, capsys: pytest.CaptureFi
     assert np.nanmin(values) == 0
 
 
+def test_pressure_is_told_where_it_is_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = pressed(steady(60), "/system.slice/we\x1bb.service")
+    path = str(tmp_path / "group.damontui")
+    files.write(table_of(description(), made), Path(path), "damontui")
+    found = data(capsys, path, "--style", "pressure")
+    told = [one.pressure for one in made if one.pressure is not None]
+    names = [line["name"] for line in found["series"]]
+    assert names[:3] == [
+        "some task waited for memory", "all tasks waited for memory", "read back soon after it was taken away",
+    ]  # fmt: skip
+    assert not any(name.startswith("swapped") for name in names)  # nobody counts that of a group
+    (some, *_) = found["series"]
+    assert some["values"] == [None, *(one.some for one in told)]
+    assert some["mean"] == pytest.approx(np.mean([one.some for one in told]))
+    assert found["remarks"][0] == "pressure on the group /system.slice/we?b.service; told of 59 of 60 snapshots"
+    assert "1 killed for want of memory; out of memory once; at memory.max " in found["remarks"][1]
+    text = report(capsys, path, "--style", "pressure")
+    assert "some task waited for memory: mean " in text
+    assert "1 killed for want of memory" in text
+
+
+def test_pressure_that_nobody_told_is_refused_with_the_reason(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    why = "pressure is not known: /proc/vmstat cannot be read"
+    made = [replace(one, pressure=Pressure(note=why)) for one in steady(3)]
+    path = str(tmp_path / "bare.damontui")
+    files.write(table_of(description(), made), Path(path), "damontui")
+    assert why in refused(capsys, 1, path, "--style", "pressure")
+
+
+def test_pressure_on_the_machine_says_whether_anything_was_killed(
+    record: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = data(capsys, record, "--style", "pressure", "--time", "10-40")
+    assert found["remarks"] == ["pressure on the machine", "no process was killed for want of memory"]
+    assert "swapped in" in [line["name"] for line in found["series"]]
+
+
 def test_a_record_without_intervals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "old.trace"
     path.write_bytes(gzip.decompress((DATA / "damon.perf_script.gz").read_bytes()))
-    for style in STYLES:
+    assert "the record holds none" in refused(capsys, 1, str(path), "--style", "pressure")
+    for style in STYLES.keys() - {"pressure"}:
         if STYLES[style].needs_intervals:
             assert "--sample 5ms --aggr 100ms" in refused(capsys, 1, str(path), "--style", style)
         else:
@@ -402,6 +471,9 @@ _TIMES = st.sampled_from([0.0, 1.0, 2.0, 1e9, 1e300, -1.0, float("nan"), float("
     times=st.lists(_TIMES, min_size=3, max_size=3),
     aggr_us=st.sampled_from([5_000, 10**6, 2**62]),
     style=st.sampled_from(list(STYLES)),
+    some=st.one_of(st.none(), st.floats()),
+    count=st.one_of(st.none(), st.integers(-1, 1 << 63)),
+    text=st.one_of(st.none(), st.text(max_size=40)),
     form=st.sampled_from(["text", "json", "svg"]),
     log=st.booleans(),
 )
@@ -410,6 +482,9 @@ def test_whatever_a_record_says_it_is_a_report_or_a_sentence(
     times: list[float],
     aggr_us: int,
     style: str,
+    some: float | None,
+    count: int | None,
+    text: str | None,
     form: str,
     log: bool,
     tmp_path: Path,
@@ -418,7 +493,8 @@ def test_whatever_a_record_says_it_is_a_report_or_a_sentence(
     path = tmp_path / "strange"
     attrs = Attrs(sample_us=5_000, aggr_us=aggr_us, goal=None)
     made = snapshot([row[:4] for row in rows], 1.0, attrs=attrs, target=[row[4] for row in rows])  # type: ignore[misc]
-    made = replace(made, time=times[0], began=times[1], wall=times[2])
+    told = Pressure(some=some, swap_in=some, swapped=count, killed=count, group=text, note=text)
+    made = replace(made, time=times[0], began=times[1], wall=times[2], pressure=told)
     with np.errstate(all="ignore"), suppress(DamontuiError, ValueError, OverflowError, struct.error):
         files.write(table_of(description(), [made, replace(made, time=times[0] + 1)]), path, "damontui", force=True)
         words = ["report", str(path), "--style", style, "--format", form, *(["--doubling"] if log else [])]

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from damontui.analysis import timeline
 from damontui.analysis.heatmap import binned, make_axis, stride_for
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs
@@ -273,7 +274,8 @@ def test_a_snapshot_is_not_in_the_column_that_it_only_touches() -> None:
     made = [replace(snapshot([], t, attrs=attrs), began=b) for b, t in ((2.5, 2.75), (2.75, 3.0))]
     made.append(replace(snapshot([(0, 4096, 5, 0)], 3.1, attrs=attrs), began=3.0))
     table = table_of(description(), made)
-    pairs = numbers.pairs_of(table, numbers.time_edges(table, 6))
-    assert pairs.column[pairs.snapshot == 2].tolist() == [5]
+    pairs = timeline.pairs(table.began, table.time, numbers.time_edges(table, 6))
+    assert pairs.slot[pairs.value == 2].tolist() == [5]
     instant = table_of(description(), [replace(one, began=one.time) for one in made])
-    assert set(numbers.pairs_of(instant, numbers.time_edges(instant, 6)).snapshot.tolist()) == {0, 1, 2}
+    edges = numbers.time_edges(instant, 6)
+    assert set(timeline.pairs(instant.began, instant.time, edges).value.tolist()) == {0, 1, 2}

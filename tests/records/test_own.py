@@ -16,7 +16,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from damontui.damon.attrs import Attrs, IntervalsGoal
-from damontui.damon.snapshot import FRAME_KINDS, Description, Frames, Measured, ModuleValues, Snapshot, Truth, ints
+from damontui.damon.snapshot import (
+    FRAME_KINDS,
+    Description,
+    Frames,
+    Measured,
+    ModuleValues,
+    Pressure,
+    Snapshot,
+    Truth,
+    ints,
+)
 from damontui.errors import SourceError
 from damontui.output.json import dump, snapshot_of
 from damontui.records import files, own
@@ -24,6 +34,7 @@ from damontui.records.own import Record, RecordWriter
 from damontui.records.table import table_of
 from tests import make as by_hand
 from tests.make import process as of_process
+from tests.pressure import pressed
 
 USUAL = Attrs()
 ABOUT = Description("stat", "DAMON_STAT", "kernel", USUAL, host="lab", kernel="7.2.13", limits=("one", "two"))
@@ -338,3 +349,14 @@ def test_what_was_read_of_a_long_record_is_no_memory_of_ours(tmp_path: Path) -> 
         assert resident() == 0  # although all of it was looked through
         assert len(list(record.table())) == 60
         assert resident() <= own._KEPT + (size // 60 + (1 << 16))
+
+
+@pytest.mark.parametrize("group", [None, "/system.slice/we\x1bb.service"])
+def test_pressure_comes_back_exactly(group: str | None, tmp_path: Path) -> None:
+    made = pressed(by_hand.steady(40), group)
+    made[7] = dataclasses.replace(made[7], pressure=Pressure(note="not told here: stalls"))
+    path = tmp_path / "pressed.damontui"
+    files.write(table_of(by_hand.description(), made), path, "damontui")
+    back = files.read(path)
+    assert [back.snapshot(at).pressure for at in range(40)] == [one.pressure for one in made]
+    assert [snapshot_of(json.loads(dump(one, "x"))).pressure for one in made] == [one.pressure for one in made]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from damontui.analysis import heatmap, usage
+from damontui.analysis import heatmap, timeline, usage
 from damontui.analysis.heatmap import Axis, Floats, Mode, joined, make_axis, stride_for
 from damontui.damon.metrics import PERCENTILE_COUNT
 from damontui.damon.snapshot import Ints, Snapshot
@@ -300,48 +300,15 @@ def values_of(table: Table, values: Floats, mode: Mode) -> Floats:
 # --- columns of time ------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Pairs:
-    """Which snapshots lie in which columns: arrays of shape ``(pairs,)``."""
-
-    snapshot: Ints
-    column: Ints
-    seconds: Floats
-    """Of the column that the snapshot covers."""
-
-
 def time_edges(table: Table, columns: int) -> Floats:
     """Edges of equal columns over the record's time, shape ``(columns + 1,)``."""
     began, ended = float(np.minimum(table.began, table.time).min()), float(table.time.max())
     return np.linspace(began, max(ended, began + 1e-6), columns + 1)
 
 
-def pairs_of(table: Table, edges: Floats) -> Pairs:
-    """Which snapshots lie in which columns."""
-    columns = len(edges) - 1
-    width = (edges[-1] - edges[0]) / columns
-    began = np.minimum(table.began, table.time)
-    low = np.clip(np.floor((began - edges[0]) / width).astype(np.int64), 0, columns - 1)
-    high = np.clip(np.ceil((table.time - edges[0]) / width).astype(np.int64), low + 1, columns)
-    count = high - low
-    snapshot = np.repeat(np.arange(len(table), dtype=np.int64), count)
-    column = np.arange(len(snapshot)) - np.repeat(np.cumsum(count) - count, count) + low[snapshot]
-    seconds = np.minimum(table.time[snapshot], edges[column + 1]) - np.maximum(began[snapshot], edges[column])
-    # rounding may leave a sliver in the column beside: it is dropped, unless it is all there is of a snapshot
-    kept = seconds > width * 1e-6
-    whole = np.bincount(snapshot, kept, len(table)) > 0
-    kept |= ~whole[snapshot]
-    return Pairs(snapshot[kept], column[kept], np.maximum(seconds[kept], 1e-9))
-
-
 def column_means(table: Table, edges: Floats, values: NDArray[np.float64] | Ints) -> Floats:
-    """Mean of a snapshot array over each column's time, NaN where there is no snapshot; shape ``(columns,)``."""
-    pairs = pairs_of(table, edges)
-    columns = len(edges) - 1
-    weight = np.bincount(pairs.column, pairs.seconds, columns)
-    total = np.bincount(pairs.column, pairs.seconds * values[pairs.snapshot], columns)
-    means: Floats = np.divide(total, weight, out=np.full(columns, np.nan), where=weight > 0)
-    return means
+    """Mean of a snapshot array over each column's time, NaN where nothing is known; shape ``(columns,)``."""
+    return timeline.means(table.began, table.time, values, edges)
 
 
 # --- time × address -------------------------------------------------------------------------------------------------
@@ -400,8 +367,8 @@ def heat(table: Table, values: NDArray[np.float64], axis: Axis, edges: Floats) -
     columns, rows = len(edges) - 1, len(axis)
     cells = columns * (rows + 1)
     total, weight = np.zeros(cells), np.zeros(cells)
-    pairs = pairs_of(table, edges)
-    counts = np.diff(table.offsets)[pairs.snapshot]
+    pairs = timeline.pairs(table.began, table.time, edges)
+    counts = np.diff(table.offsets)[pairs.value]
     reach = np.cumsum(counts)
     stride_of = _target_of(table, axis.ids) * axis.stride
     row_bytes = (axis.high - axis.low).astype(np.float64)
@@ -415,13 +382,13 @@ def heat(table: Table, values: NDArray[np.float64], axis: Axis, edges: Floats) -
         held = counts[part]
         pair = np.repeat(np.arange(part.start, min(part.stop, len(counts))), held)
         within = np.arange(len(pair)) - np.repeat(np.cumsum(held) - held, held)
-        region = table.offsets[pairs.snapshot[pair]] + within
+        region = table.offsets[pairs.value[pair]] + within
         _paint(
             table.start[region] + stride_of[region],
             table.end[region] + stride_of[region],
             values[region],
             pairs.seconds[pair] * density[region],
-            pairs.column[pair] * (rows + 1),
+            pairs.slot[pair] * (rows + 1),
             axis,
             row_bytes,
             (total, weight),

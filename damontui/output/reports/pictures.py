@@ -185,13 +185,15 @@ def _series(figure: Any, result: Series, ramps: Mapping[str, Sequence[str]]) -> 
         axes.axhline(
             line.mean, color="black", linewidth=0.8, linestyle="--", label=f"mean {amount(line.mean, line.unit)}"
         )
+        # what it is compared with must not press the line flat: where it is far above, words alone say so
+        highest = max(float(np.nanmax(values, initial=0.0)), line.mean)
         if line.against is not None:
             label = f"{line.against_name} {amount(line.against, line.unit)}"
-            axes.axhline(line.against, color="#888888", linewidth=0.8, linestyle=":", label=label)
-        # what it is compared with must not press the line flat
-        highest = max(float(np.nanmax(values, initial=0.0)), line.mean)
-        if line.against is not None and line.against <= 2 * highest:
-            highest = max(highest, line.against)
+            if line.against <= 2 * highest:
+                highest = max(highest, line.against)
+                axes.axhline(line.against, color="#888888", linewidth=0.8, linestyle=":", label=label)
+            else:
+                axes.plot([], [], linestyle="none", label=f"{label}, above the picture")
         axes.set_ylim(0, highest * 1.1 or 1.0)
         axes.set_xlim(0, float(result.edges[-1] - result.edges[0]) / unit)
         if line.unit == "bytes":

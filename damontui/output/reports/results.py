@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui import units
+from damontui.analysis import pressure as pressed
 from damontui.analysis.heatmap import VOID, Axis, Floats, Mode, Part
-from damontui.damon.snapshot import Ints
+from damontui.damon.snapshot import Ints, Pressure
 from damontui.errors import SourceError, UsageError
 from damontui.output.reports import estimated, numbers
 from damontui.output.reports.estimated import Known
@@ -82,11 +83,11 @@ class Line:
     name: str
     unit: Unit
     values: Floats
-    """Of each snapshot."""
+    """Of each snapshot; NaN where it is not known."""
     columns: Floats
-    """Mean of each column of time, NaN where there is no snapshot."""
+    """Mean of each column of time, NaN where nothing is known."""
     mean: float
-    """Over time."""
+    """Over the time for which it is known."""
     percentiles: tuple[float, ...]
     """`LINE_PERCENTILES` of the snapshots."""
     against: float | None = None
@@ -197,8 +198,9 @@ def idle_heatmap(table: Table, intervals: Intervals, options: Options, known: Kn
 def _line(
     table: Table, edges: Floats, name: str, unit: Unit, values: NDArray[np.float64] | Ints, **more: object
 ) -> Line:
-    weight = numbers.durations(table)
-    ordered = np.sort(values)
+    known = ~np.isnan(values)
+    weight = numbers.durations(table)[known]
+    ordered = np.sort(values[known])
     # the rule of damo's distributions: no interpolation
     chosen = [ordered[min(int(p / 100 * len(ordered)), len(ordered) - 1)] for p in LINE_PERCENTILES]
     return Line(
@@ -206,7 +208,7 @@ def _line(
         unit,
         np.asarray(values, np.float64),
         numbers.column_means(table, edges, values),
-        float((values * weight).sum() / weight.sum()),
+        float((values[known] * weight).sum() / weight.sum()),
         tuple(float(v) for v in chosen),
         **more,  # type: ignore[arg-type]
     )
@@ -271,6 +273,42 @@ def bandwidth(table: Table, intervals: Intervals, options: Options) -> Series:
     return Series(
         table.time, edges, (line,), ("An estimate from sampling: touched bytes per second, not traffic on the bus",)
     )
+
+
+def pressure(table: Table, intervals: Intervals, options: Options) -> Series:
+    """How hard memory was pressed: of what is told at all, a line each."""
+    found = {index: one for index, extra in table.extra.items() if isinstance(one := extra.get("pressure"), Pressure)}
+    values = np.full((len(table), len(pressed.QUANTITIES)), np.nan)
+    for index, one in found.items():
+        values[index] = pressed.row_of(one)[: len(pressed.QUANTITIES)]
+    told = (~np.isnan(values)).any(axis=0)
+    notes = dict.fromkeys(one.note for one in found.values() if one.note)
+    if not told.any():
+        why = shown(next(iter(notes), "")) or "the record holds none"
+        raise SourceError(
+            "cannot make a report of pressure",
+            why,
+            "record a process, a control group or physical memory with damontui",
+        )
+    edges = numbers.time_edges(table, options.columns)
+    lines = tuple(
+        _line(table, edges, one.name, one.unit, values[:, at]) for at, one in enumerate(pressed.QUANTITIES) if told[at]
+    )
+    return Series(table.time, edges, lines, (*_whose_pressure(table, found), *(shown(note) for note in notes)))
+
+
+def _whose_pressure(table: Table, found: Mapping[int, Pressure]) -> tuple[str, ...]:
+    """Of whom pressure is told and when, and what was counted."""
+    groups = dict.fromkeys(one.group for one in found.values())
+    names = ["the machine" if one is None else f"the group {one}" for one in groups]
+    whose = f"pressure on {shown(', then '.join(names[:4]))}{' and others' if len(names) > 4 else ''}"
+    if len(found) < len(table):
+        whose += f"; told of {len(found):,} of {len(table):,} snapshots"
+    counts = pressed.counted(found.values())
+    happened = "; ".join(pressed.happened(counts))
+    if not happened and any(count is not None for count in counts):
+        happened = "no process was killed for want of memory" if groups == {None: None} else "no limit was met"
+    return (whose, happened) if happened else (whose,)
 
 
 def tuning(table: Table, intervals: Intervals, options: Options) -> Series:
@@ -396,6 +434,7 @@ STYLES: dict[str, Style] = {
     ),
     "temperature-histogram": Style("bytes by temperature", temperature_histogram, True),
     "bandwidth": Style("estimated bytes per second over time", bandwidth, True),
+    "pressure": Style("how hard memory was pressed: waiting for it, reading back, swapping", pressure, False),
     "intervals": Style("how the intervals were tuned, and what they were tuned for", tuning, True),
 }
 

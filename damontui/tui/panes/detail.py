@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, floor, inf, nan
+from math import inf, nan
 
 import numpy as np
 
-from damontui.analysis import usage
+from damontui.analysis import timeline, usage
 from damontui.analysis.heatmap import Place, region_at
 from damontui.damon import metrics
 from damontui.damon.snapshot import Snapshot
@@ -151,22 +151,13 @@ class Track:
         """
         if columns <= 0:
             return []
-        slot = span / columns
-        stop = ceil(until / slot - 1e-9)
-        first = stop - columns
-        self._hold(history, first * slot, until)
-        total, covered = np.zeros(columns), np.zeros(columns)
-        for snapshot in self._held:
-            rate = self._rate(snapshot, target, address)
-            if rate != rate or snapshot.time > until:
-                continue
-            low = max(floor(snapshot.began / slot + 1e-9) - first, 0)
-            high = min(max(ceil(snapshot.time / slot - 1e-9) - first, low + 1), columns)
-            total[low:high] += rate
-            covered[low:high] += 1
-        out = np.full(columns, nan)
-        np.divide(total, covered, out=out, where=covered > 0)
-        return out.tolist()
+        edges = timeline.slots(until, span, columns)
+        self._hold(history, float(edges[0]), until)
+        held = [one for one in self._held if one.time <= until]
+        rates = np.array([self._rate(one, target, address) for one in held], dtype=np.float64)
+        began, ended = (np.array([getattr(one, name) for one in held]) for name in ("began", "time"))
+        found: list[float] = timeline.means(began, ended, rates, edges).tolist()
+        return found
 
     def _hold(self, history: History, since: float, until: float) -> None:
         fresh = history.epoch == self._seen[0] and self._since <= since <= until
