@@ -137,6 +137,38 @@ class Layout:
         return tuple((start, end) for start, end, _ in found)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """The regions that a layout is shown as; arrays have shape ``(regions,)``."""
+
+    start: Ints
+    end: Ints
+    names: tuple[str, ...]
+    place: Ints
+    """Which region each mapping is in, shape ``(mappings,)``."""
+
+    @classmethod
+    def of(cls, layout: Layout, most: int) -> Shape:
+        """At most so many regions, where gaps between the mappings allow it."""
+        ranges = layout.ranges(most)
+        start, end = ints([one for one, _ in ranges]), ints([one for _, one in ranges])
+        return cls(
+            start=start,
+            end=end,
+            names=files.names_in(layout.mappings, layout.names, start, end),
+            place=np.searchsorted(start, layout.start, side="right") - 1,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Memory:
+    """The regions of the last snapshot: the accesses of each, and its age while these are about the same."""
+
+    shape: Shape
+    accesses: Ints
+    age: Ints
+
+
 @dataclass(frozen=True, slots=True)
 class Amounts:
     """What a process has beside its accesses, at its last whole reading."""
@@ -197,8 +229,8 @@ class Process:
         self.longest_pause = 0.0
         self.dense: list[float] = []
         """When it should be read beside the snapshots, soon after a clear; clock's seconds, rising."""
-        self.memory: dict[tuple[int, int], tuple[int, int]] = {}
-        """Of each range of the last snapshot: its accesses, and its age while these are about the same."""
+        self.memory: Memory | None = None
+        """None before the first snapshot."""
         self._root = root
         self._window = window
         self._clock = clock
@@ -207,6 +239,7 @@ class Process:
         self._per_byte = PAUSE_PER_BYTE
         self._threads: list[int] = []
         self._stacks: dict[int, int] = {}
+        self._shape: tuple[Layout, int, Shape] | None = None
         self._sums = (-1, -1)
         self._referenced = np.zeros(0)
         self._steady = 0
@@ -294,6 +327,26 @@ class Process:
             self._stacks = files.thread_stacks(self._root, self.pid)
             names = files.names_of(self.layout.mappings, self._stacks)
             self.layout = replace(self.layout, names=names)
+
+    def shape(self, most: int) -> Shape:
+        """The regions that it is shown as, at most so many: the same object while the layout is the same."""
+        if self._shape is None or self._shape[0] is not self.layout or self._shape[1] != most:
+            self._shape = (self.layout, most, Shape.of(self.layout, most))
+        return self._shape[2]
+
+    def former(self, shape: Shape) -> tuple[Ints, Ints]:
+        """Accesses and ages of these regions at the last snapshot, zeros for one that it did not have."""
+        memory = self.memory
+        if memory is not None and memory.shape is shape:
+            return memory.accesses, memory.age
+        known = {}
+        if memory is not None:
+            before = memory.shape.start, memory.shape.end, memory.accesses, memory.age
+            for start, end, *rest in zip(*(one.tolist() for one in before), strict=True):
+                known[start, end] = rest
+        places = zip(shape.start.tolist(), shape.end.tolist(), strict=True)
+        found = ints([known.get(place, (0, 0)) for place in places]).reshape(-1, 2)
+        return found[:, 0], found[:, 1]
 
     # -- ours
 
