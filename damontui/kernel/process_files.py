@@ -69,10 +69,18 @@ class Smaps:
     rss: Ints
     referenced: Ints
 
-    def mappings(self) -> tuple[Mapping, ...]:
-        """What is mapped, in order of address."""
+    def mappings(self, known: dict[bytes, Mapping] | None = None) -> tuple[Mapping, ...]:
+        """What is mapped, in order of address.
+
+        Args:
+            known: mappings of former readings by their headers, which are taken as they were: the flags that one keeps
+                for as long as it lives are right then.
+        """
         found = []
         for header, body in zip(self.headers, self.bodies, strict=True):
+            if known is not None and header in known:
+                found.append(known[header])
+                continue
             at = body.find(b"\nVmFlags:")
             flags = body[at + 9 : body.find(b"\n", at + 1)].decode("ascii", "replace").split() if at >= 0 else ()
             found.append(_mapping(header, frozenset(flags)))

@@ -91,7 +91,9 @@ def test_numbers_of_any_width_are_read(sizes: list[tuple[int, int, int]]) -> Non
         Area(n << 20, 1 << 20, rss=rss, referenced=touched, swap=swap) for n, (rss, touched, swap) in enumerate(sizes)
     ]
     found = files.parse_smaps(smaps_text(areas))
-    assert list(zip(found.rss.tolist(), found.referenced.tolist(), found.amounts("Swap").tolist(), strict=True)) == sizes
+    assert (
+        list(zip(found.rss.tolist(), found.referenced.tolist(), found.amounts("Swap").tolist(), strict=True)) == sizes
+    )
     assert found.amounts("Missing").tolist() == [0] * len(sizes)
 
 
