@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from damontui.damon.snapshot import Ints, ints
 from damontui.errors import SourceError
@@ -38,6 +39,8 @@ _HEADER = re.compile(rb"([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([-rwxsp]{4}) [0-9a-f]
 _REFERENCED = b"\nReferenced:"
 _RSS = b"\nRss:"
 _MOST_THREADS = 256
+_MOST_DIGITS = 15
+"""What is read as a table: fewer digits than would not fit into 64 bits."""
 _THREAD_STACK = re.compile(r"\[anon: ?(?:glibc: pthread (?:user )?stack: |stack_and_tls:)(\d+)\]")
 
 
@@ -66,10 +69,18 @@ class Smaps:
     rss: Ints
     referenced: Ints
 
-    def mappings(self) -> tuple[Mapping, ...]:
-        """What is mapped, in order of address."""
+    def mappings(self, known: dict[bytes, Mapping] | None = None) -> tuple[Mapping, ...]:
+        """What is mapped, in order of address.
+
+        Args:
+            known: mappings of former readings by their headers, which are taken as they were: the flags that one keeps
+                for as long as it lives are right then.
+        """
         found = []
         for header, body in zip(self.headers, self.bodies, strict=True):
+            if known is not None and header in known:
+                found.append(known[header])
+                continue
             at = body.find(b"\nVmFlags:")
             flags = body[at + 9 : body.find(b"\n", at + 1)].decode("ascii", "replace").split() if at >= 0 else ()
             found.append(_mapping(header, frozenset(flags)))
@@ -77,8 +88,7 @@ class Smaps:
 
     def amounts(self, field: str) -> Ints:
         """Another field of each mapping (``Swap``, ``Anonymous``), bytes; 0 where this kernel does not print it."""
-        word = f"\n{field}:".encode()
-        return ints([_kilobytes(body, word) if word in body else 0 for body in self.bodies])
+        return _amounts(self.bodies, f"\n{field}:".encode(), needed=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,13 +250,12 @@ def parse_smaps(text: bytes, path: str = "smaps") -> Smaps:
     headers = [piece[piece.rfind(b"\n") + 1 :] for piece in pieces[:-1]]
     bodies = pieces[1:]
     try:
-        rss = [_kilobytes(body, _RSS) for body in bodies]
-        referenced = [_kilobytes(body, _REFERENCED) for body in bodies]
+        rss, referenced = (_amounts(bodies, word, needed=True) for word in (_RSS, _REFERENCED))
     except ValueError:
         raise _garbled(path, "Rss and Referenced of a mapping are missing") from None
     if not headers:
         raise _garbled(path, "it holds no mapping")
-    return Smaps(headers, bodies, ints(rss), ints(referenced))
+    return Smaps(headers, bodies, rss, referenced)
 
 
 def parse_rollup(text: bytes, path: str = "smaps_rollup") -> Rollup:
@@ -429,6 +438,48 @@ def printable(text: str) -> str:
 def _kilobytes(body: bytes, field: bytes) -> int:
     at = body.index(field) + len(field)
     return number(body[at : body.index(b" kB", at)]) * 1024
+
+
+def _amounts(bodies: Sequence[bytes], word: bytes, *, needed: bool) -> Ints:
+    """A field of each mapping, bytes, shape ``(bodies,)``; where not ``needed``, 0 for one that lacks it.
+
+    A kernel prints the same lines for every mapping and pads their numbers (``seq_put_decimal_ull_width``), so a field
+    stands at the same place in nearly all: these are read as one table of digits, the others one by one.
+
+    Raises:
+        ValueError: it is needed and missing, or is no number.
+    """
+    if not bodies:
+        return ints([])
+    at, count = bodies[0].find(word), len(bodies)
+    width = bodies[0].find(b" kB", at) + 3 - at
+    found, alike = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=bool)
+    text = b"".join([body[at : at + width] for body in bodies])
+    if at >= 0 and width > len(word) + 3 and len(text) == width * count:
+        table = np.frombuffer(text, dtype=np.uint8).reshape(count, width)
+        alike = np.all(table[:, : len(word)] == np.frombuffer(word, dtype=np.uint8), axis=1)
+        alike &= np.all(table[:, -3:] == np.frombuffer(b" kB", dtype=np.uint8), axis=1)
+        digits = table[:, len(word) : -3]
+        digits = digits[:, int(np.argmax(np.any(digits != ord(" "), axis=0))) :]
+        if digits.shape[1] <= _MOST_DIGITS:
+            found, good = _decimal(digits)
+            alike &= good
+        else:
+            alike[:] = False
+    for index in np.flatnonzero(~alike).tolist():
+        body = bodies[index]
+        found[index] = _kilobytes(body, word) if needed or word in body else 0
+    return ints(found)
+
+
+def _decimal(text: NDArray[np.uint8]) -> tuple[Ints, NDArray[np.bool_]]:
+    """Numbers written right-aligned in a table of characters, times 1024, and which of its rows are such a number."""
+    digits = text.astype(np.int64) - ord("0")
+    blank = text == ord(" ")
+    good = np.all(blank | ((digits >= 0) & (digits <= 9)), axis=1) & ~blank[:, -1]
+    good &= np.all(blank[:, :-1] | ~blank[:, 1:], axis=1)
+    powers = 10 ** np.arange(text.shape[1] - 1, -1, -1, dtype=np.int64) * 1024
+    return np.where(blank, 0, digits) @ powers, good
 
 
 def _mapping(header: bytes, flags: frozenset[str] = frozenset()) -> Mapping:

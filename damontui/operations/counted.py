@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Ints, Measured, Snapshot, ints
-from damontui.kernel import process_files as files
 from damontui.operations.curve import GRID, Curve
-from damontui.operations.process import Process
+from damontui.operations.process import Memory, Process, Shape
 
 Floats = NDArray[np.float64]
 
@@ -128,14 +127,12 @@ def _made(
 
 
 def _part(process: Process, curve: Curve, seconds: Floats, most: int, moment: Moment) -> _Part:
-    layout, amounts = process.layout, process.amounts
-    ranges = layout.ranges(most)
-    start, end = ints([one for one, _ in ranges]), ints([one for _, one in ranges])
-    place = np.searchsorted(start, layout.start, side="right") - 1
+    amounts, shape = process.amounts, process.shape(most)
+    start, end = shape.start, shape.end
 
     def together(values: Floats | Ints) -> Ints:
         found = np.zeros((len(start), *values.shape[1:]))
-        np.add.at(found, place, values)
+        np.add.at(found, shape.place, values)
         return np.round(found).astype(np.int64)
 
     resident = together(amounts.resident)
@@ -145,29 +142,23 @@ def _part(process: Process, curve: Curve, seconds: Floats, most: int, moment: Mo
     share = together(curve.used(span).bytes)[:, 0] / np.maximum(resident, 1)
     samples = moment.attrs.max_nr_accesses
     accesses = np.where(share > 0, np.clip(np.round(share * samples), 1, samples), 0).astype(np.int64)
-    age = _ages(process, list(zip(start.tolist(), end.tolist(), strict=True)), accesses, used, seconds, moment.attrs)
+    age = _ages(process, shape, accesses, used, seconds, moment.attrs)
     total, least, can = (np.round(a.sum(axis=0)).astype(np.int64) for a in (answer.bytes, answer.least, answer.most))
-    names = files.names_in(layout.mappings, layout.names, start, end)
     here = used.sum(axis=0)
     least, can = np.minimum(least, here), np.maximum(np.minimum(can, resident.sum()), np.maximum(here, total * 0))
-    return start, end, resident, accesses, age, used, together(amounts.kinds), names, least, can
+    return start, end, resident, accesses, age, used, together(amounts.kinds), shape.names, least, can
 
 
-def _ages(
-    process: Process, ranges: list[tuple[int, int]], accesses: Ints, used: Ints, seconds: Floats, attrs: Attrs
-) -> Ints:
+def _ages(process: Process, shape: Shape, accesses: Ints, used: Ints, seconds: Floats, attrs: Attrs) -> Ints:
     """Ages in aggregations: of idle memory as the curve tells, of other since its share is about what it is."""
     every, samples = attrs.aggr_us / 1e6, attrs.max_nr_accesses
-    former, process.memory = process.memory, {}
-    found = []
-    for index, (place, now) in enumerate(zip(ranges, accesses.tolist(), strict=True)):
-        if now == 0:
-            touched = used[index] > 0
-            idle = float(seconds[max(0, int(np.argmax(touched)) - 1)] if touched.any() else seconds[-1])
-            age = max(0, int(idle / every + 1e-6) - 1)  # DAMON says idle for age + 1 aggregations
-        else:
-            before, age = former.get(place, (-samples, -1))
-            age = age + 1 if abs(before - now) * 10 <= samples and before > 0 else 0
-        process.memory[place] = (now, age)
-        found.append(age)
-    return ints(found)
+    touched = used > 0
+    latest = np.maximum(np.argmax(touched, axis=1) - 1, 0)
+    idle = np.where(touched.any(axis=1), seconds[latest], seconds[-1])
+    # DAMON says idle for age + 1 aggregations
+    idle_age = np.maximum((idle / every + 1e-6).astype(np.int64) - 1, 0)
+    before, age = process.former(shape)
+    alike = (np.abs(before - accesses) * 10 <= samples) & (before > 0)
+    found = ints(np.where(accesses == 0, idle_age, np.where(alike, age + 1, 0)))
+    process.memory = Memory(shape, accesses, found)
+    return found

@@ -52,6 +52,7 @@ _LEFT_OUT = ("[vsyscall]", "[vvar]", "[vvar_vclock]", "[rollup]")
 _DEVICE = frozenset({"pf", "io"})
 """``VmFlags`` of device memory: its pages have no accessed bits that ``smaps`` would count."""
 _HUGETLB = "ht"
+_PRIVATE = ("", "[heap]", "[stack]")
 _SHMEM = ("/dev/shm/", "/dev/zero", "/memfd:", "/SYSV", "[anon_shmem")
 _STEADY_READINGS = 3
 _DENSE_S = (0.075, 0.25)
@@ -95,16 +96,15 @@ class Layout:
     names: tuple[str, ...]
     hugetlb: int
     """Bytes left out, since the kernel tells of no access to them."""
-
-    @property
-    def private(self) -> NDArray[np.bool_]:
-        """Which mappings hold memory of this process alone, as long as it does not fork; shape ``(mappings,)``."""
-        return np.array([m.path in ("", "[heap]", "[stack]") and m.perms[3] == "p" for m in self.mappings], dtype=bool)
+    private: NDArray[np.bool_]
+    """Which mappings hold memory of this process alone, as long as it does not fork; shape ``(mappings,)``."""
+    known: dict[bytes, Mapping]
+    """All mappings by their headers."""
 
     @classmethod
-    def of(cls, smaps: Smaps, stacks: dict[int, int] | None = None) -> Layout:
-        """The layout of one reading of ``smaps``."""
-        mappings = smaps.mappings()
+    def of(cls, smaps: Smaps, stacks: dict[int, int] | None = None, former: Layout | None = None) -> Layout:
+        """The layout of one reading of ``smaps``; what the ``former`` one knew is not read again."""
+        mappings = smaps.mappings(former.known if former is not None else None)
         chosen = [at for at, mapping in enumerate(mappings) if _watched(mapping, int(smaps.rss[at]))]
         watched = tuple(mappings[at] for at in chosen)
         return cls(
@@ -115,6 +115,8 @@ class Layout:
             end=ints([mapping.end for mapping in watched]),
             names=files.names_of(watched, stacks),
             hugetlb=sum(mapping.end - mapping.start for mapping in mappings if _HUGETLB in mapping.flags),
+            private=np.array([m.path in _PRIVATE and m.perms[3] == "p" for m in watched], dtype=bool),
+            known=dict(zip(smaps.headers, mappings, strict=True)),
         )
 
     def ranges(self, most: int) -> tuple[tuple[int, int], ...]:
@@ -135,6 +137,38 @@ class Layout:
                     joined.append((start, end, name))
             found = joined
         return tuple((start, end) for start, end, _ in found)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shape:
+    """The regions that a layout is shown as; arrays have shape ``(regions,)``."""
+
+    start: Ints
+    end: Ints
+    names: tuple[str, ...]
+    place: Ints
+    """Which region each mapping is in, shape ``(mappings,)``."""
+
+    @classmethod
+    def of(cls, layout: Layout, most: int) -> Shape:
+        """At most so many regions, where gaps between the mappings allow it."""
+        ranges = layout.ranges(most)
+        start, end = ints([one for one, _ in ranges]), ints([one for _, one in ranges])
+        return cls(
+            start=start,
+            end=end,
+            names=files.names_in(layout.mappings, layout.names, start, end),
+            place=np.searchsorted(start, layout.start, side="right") - 1,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Memory:
+    """The regions of the last snapshot: the accesses of each, and its age while these are about the same."""
+
+    shape: Shape
+    accesses: Ints
+    age: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,15 +224,16 @@ class Process:
         program: str = "damontui",
     ) -> None:
         self.who = who
-        self.layout = Layout.of(Smaps([], [], ints([]), ints([])))
-        self.amounts = Amounts.of(Smaps([], [], ints([]), ints([])), self.layout)
+        self._smaps = Smaps([], [], ints([]), ints([]))
+        self._amounts: Amounts | None = None
+        self.layout = Layout.of(self._smaps)
         self.curve: Curve | None = None
         """None before the first clear."""
         self.longest_pause = 0.0
         self.dense: list[float] = []
         """When it should be read beside the snapshots, soon after a clear; clock's seconds, rising."""
-        self.memory: dict[tuple[int, int], tuple[int, int]] = {}
-        """Of each range of the last snapshot: its accesses, and its age while these are about the same."""
+        self.memory: Memory | None = None
+        """None before the first snapshot."""
         self._root = root
         self._window = window
         self._clock = clock
@@ -207,8 +242,10 @@ class Process:
         self._per_byte = PAUSE_PER_BYTE
         self._threads: list[int] = []
         self._stacks: dict[int, int] = {}
+        self._shape: tuple[Layout, int, Shape] | None = None
         self._sums = (-1, -1)
         self._referenced = np.zeros(0)
+        self._resident = np.zeros(0)
         self._steady = 0
         self._whole_at = -_FULL_EVERY_S
         self._attempt(self._open)
@@ -217,6 +254,13 @@ class Process:
     def pid(self) -> int:
         """Its number."""
         return self.who.pid
+
+    @property
+    def amounts(self) -> Amounts:
+        """What it had beside its accesses at its last whole reading."""
+        if self._amounts is None:
+            self._amounts = Amounts.of(self._smaps, self.layout)
+        return self._amounts
 
     @property
     def alive(self) -> bool:
@@ -246,7 +290,7 @@ class Process:
         now, spent = self._clock(), cpu_clock() - spent
         # the time by the clock bounds what the process felt; what we computed for tells the next clear's
         self.longest_pause = max(self.longest_pause, now - began)
-        resident = int(self.amounts.resident.sum())
+        resident = int(self._resident.sum())
         if resident > 64 << 20:
             self._per_byte += (spent / resident - self._per_byte) / 2
         if self.curve is None:
@@ -269,10 +313,8 @@ class Process:
             sums = self._attempt(folder.rollup)
             if sums is None or not self.alive:
                 return False
-            if (sums.rss, sums.referenced) == self._sums and len(self.amounts.resident):
-                curve.reading(
-                    self._clock(), self._referenced, self.amounts.resident.astype(np.float64), self.layout.private
-                )
+            if (sums.rss, sums.referenced) == self._sums and len(self._resident):
+                curve.reading(self._clock(), self._referenced, self._resident, self.layout.private)
                 return True
         smaps = self._attempt(folder.smaps)
         # asked after reading: what was read was his, unless he is gone by now
@@ -295,6 +337,26 @@ class Process:
             names = files.names_of(self.layout.mappings, self._stacks)
             self.layout = replace(self.layout, names=names)
 
+    def shape(self, most: int) -> Shape:
+        """The regions that it is shown as, at most so many: the same object while the layout is the same."""
+        if self._shape is None or self._shape[0] is not self.layout or self._shape[1] != most:
+            self._shape = (self.layout, most, Shape.of(self.layout, most))
+        return self._shape[2]
+
+    def former(self, shape: Shape) -> tuple[Ints, Ints]:
+        """Accesses and ages of these regions at the last snapshot, zeros for one that it did not have."""
+        memory = self.memory
+        if memory is not None and memory.shape is shape:
+            return memory.accesses, memory.age
+        known = {}
+        if memory is not None:
+            before = memory.shape.start, memory.shape.end, memory.accesses, memory.age
+            for start, end, *rest in zip(*(one.tolist() for one in before), strict=True):
+                known[start, end] = rest
+        places = zip(shape.start.tolist(), shape.end.tolist(), strict=True)
+        found = ints([known.get(place, (0, 0)) for place in places]).reshape(-1, 2)
+        return found[:, 0], found[:, 1]
+
     # -- ours
 
     def _open(self) -> None:
@@ -310,13 +372,14 @@ class Process:
         now = self._clock()
         layout = self.layout
         if smaps.headers != layout.headers:
-            layout = Layout.of(smaps, self._stacks)
+            layout = Layout.of(smaps, self._stacks, layout)
             if len(self.layout.start) or curve.age:
                 curve.remap(*moves(self.layout, layout), len(layout.start))
             self.layout = layout
-        self.amounts = Amounts.of(smaps, layout)
+        self._smaps, self._amounts = smaps, None
+        self._resident = smaps.rss[layout.chosen].astype(np.float64)
         self._referenced = smaps.referenced[layout.chosen].astype(np.float64)
-        curve.reading(now, self._referenced, self.amounts.resident.astype(np.float64), layout.private)
+        curve.reading(now, self._referenced, self._resident, layout.private)
         sums = (int(smaps.rss.sum()), int(smaps.referenced.sum()))
         self._steady = self._steady + 1 if sums == self._sums else 0
         self._sums, self._whole_at = sums, now

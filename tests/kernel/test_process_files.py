@@ -82,6 +82,33 @@ def test_a_header_that_is_none_is_a_sentence() -> None:
         files.parse_smaps(text).mappings()
 
 
+SIZES = st.integers(0, 1 << 44).map(lambda pages: pages * 1024)
+
+
+@given(st.lists(st.tuples(SIZES, SIZES, SIZES), max_size=12))
+def test_numbers_of_any_width_are_read(sizes: list[tuple[int, int, int]]) -> None:
+    areas = [
+        Area(n << 20, 1 << 20, rss=rss, referenced=touched, swap=swap) for n, (rss, touched, swap) in enumerate(sizes)
+    ]
+    found = files.parse_smaps(smaps_text(areas))
+    assert (
+        list(zip(found.rss.tolist(), found.referenced.tolist(), found.amounts("Swap").tolist(), strict=True)) == sizes
+    )
+    assert found.amounts("Missing").tolist() == [0] * len(sizes)
+
+
+def test_a_mapping_with_other_lines_is_read_by_itself() -> None:
+    areas = [Area(n << 20, 1 << 20, rss=(n + 1) << 12, referenced=4096, swap=n << 12) for n in range(5)]
+    lines = smaps_text(areas).splitlines(keepends=True)
+    (third,) = [at for at, line in enumerate(lines) if line.startswith(b"00200000-")]
+    del lines[next(at for at in range(third, len(lines)) if lines[at].startswith(b"Swap:"))]
+    lines.insert(third + 2, b"Another:   77 kB\n")
+    lines = [line.replace(b"      16 kB", b" 16 kB") for line in lines]
+    found = files.parse_smaps(b"".join(lines))
+    assert found.rss.tolist() == [area.rss for area in areas]
+    assert found.amounts("Swap").tolist() == [0, 4096, 0, 12288, 16384]
+
+
 @given(st.binary(max_size=300))
 def test_no_text_is_a_traceback(text: bytes) -> None:
     for whole in (text, smaps_text([Area(0x1000, 4096)])[:200] + text):
