@@ -172,6 +172,9 @@ def _rows(owners: Owners, hits: _Hits, times: tuple[float, ...], drawn: int, tot
         for at, group in enumerate(owners.groups)
     ]
     size = len(owners.groups)
+    # a group that has none of the drawn frames, and has others below it, is there for the tree
+    upper = {one for group in owners.groups for one in above(group.path)[:-1]}
+    groups = [row for row in groups if row.frames or row.path not in upper]
     beside = [
         _row(what, "", hits, size + at, times, drawn, total, members=owners.others if what == REST else 1)
         for at, what in enumerate((KERNEL, ELSEWHERE, REST, FREE))

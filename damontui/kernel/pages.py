@@ -35,6 +35,9 @@ GROUPS = "proc/kpagecgroup"
 BUDGET = 0.002
 """Share of one CPU that drawing frames may take, and counting up what was drawn."""
 
+AHEAD_S = 10.0
+"""The budget of so many seconds may be spent at once at the beginning, so that something is known soon."""
+
 LRU, SLAB, BUDDY, ANON, SWAPBACKED, HUGE, UNEVICTABLE, NOPAGE, THP, OFFLINE, PGTABLE = (
     5, 7, 10, 12, 14, 17, 18, 20, 22, 23, 26,
 )  # fmt: skip
@@ -43,9 +46,15 @@ LRU, SLAB, BUDDY, ANON, SWAPBACKED, HUGE, UNEVICTABLE, NOPAGE, THP, OFFLINE, PGT
 _FIRST = 64
 _LEAST, _MOST = 16, 4_096
 """Frames of one look."""
-_KEPT = 16_384
+_BATCH, _BATCH_S = 256, 1.0
+"""Frames that are worth drawing at once, since a look costs as much as several, and how long is waited for them."""
+_KEPT, _KEPT_ANYWAY = 8_192, 2_048
+"""Frames that are kept at most, and even where counting them up takes more than its part: by then little of that is due
+to how many they are."""
 _COUNTING = 0.5
 """Part of the budget that counting up may take: where it would take more, fewer frames are kept."""
+_DRAWN_ANYWAY = 0.3
+"""Part of the budget that drawing has even where counting takes all of it."""
 _FRESH_S = 30.0
 """A frame's kind is taken to hold for so long: what is older is forgotten, where enough is left."""
 _ENOUGH = 512
@@ -104,6 +113,26 @@ class Drawn:
         return Drawn(*(np.concatenate((getattr(self, name), getattr(other, name))) for name in self.__slots__))
 
 
+class _Sums:
+    """Frames by address, summed up, so that regions are counted by their edges alone."""
+
+    def __init__(self, drawn: Drawn) -> None:
+        order = np.argsort(drawn.address)
+        kinds = len(FRAME_KINDS)
+        marks = np.zeros((len(order) + 1, kinds + 2), np.int64)
+        marks[np.arange(1, len(order) + 1), drawn.kind[order]] = 1
+        marks[1:, kinds] = drawn.unevictable[order]
+        marks[1:, kinds + 1] = drawn.huge[order]
+        self._address = drawn.address[order]
+        self._below = np.cumsum(marks, axis=0)
+
+    def of(self, snapshot: Snapshot) -> Ints:
+        """Frames of each kind, unevictable and huge ones, in each region: shape ``(regions, kinds + 2)``."""
+        first, last = (np.searchsorted(self._address, edge) for edge in (snapshot.start, snapshot.end))
+        found: Ints = self._below[np.maximum(last, first)] - self._below[first]
+        return found
+
+
 class FrameSampler:
     """Draws page frames evenly over a snapshot's regions and tells what they hold.
 
@@ -139,11 +168,13 @@ class FrameSampler:
         self._drawing = 0.0  # CPU seconds of drawing
         self._kept = _KEPT
         self._counting = 0.0  # share of one CPU that counting took lately
-        self._took = 0.0  # CPU seconds of all of it
+        self.took = 0.0
+        """CPU seconds that all of it took so far."""
         self._began: float | None = None
-        self._looked = 0.0
+        self._looked = self._drew = 0.0
         self._share = 0.0
         nothing = np.zeros(0, np.bool_)
+        self._sums: _Sums | None = None
         self._drawn = Drawn(ints([]), np.zeros(0, np.uint8), nothing, nothing, np.zeros(0), np.zeros(0, np.uint64))
 
     @property
@@ -189,6 +220,10 @@ class FrameSampler:
             self._file = -1
         self._close_groups()
 
+    def allow(self, budget: float) -> None:
+        """Keep to another share of one CPU from now on."""
+        self._budget = budget
+
     def look(self, snapshot: Snapshot) -> Frames | None:
         """Draw as many frames as the budget allows by now; what all that are fresh enough say of the regions.
 
@@ -201,6 +236,7 @@ class FrameSampler:
         count = self._allowed(now)
         drawn = before
         if count:
+            self._drew = now
             self._draw(snapshot, count, now)
             drawn = self._cpu_clock()
             self._drawing += drawn - before
@@ -209,7 +245,7 @@ class FrameSampler:
         self._forget(now)
         found = self._counted(snapshot)
         after = self._cpu_clock()
-        self._took += after - before
+        self.took += after - before
         if passed > 0:
             self._keep_fewer((after - drawn) / passed)
         return found
@@ -219,7 +255,7 @@ class FrameSampler:
         self._counting += (share - self._counting) / 8
         allowed = self._budget * _COUNTING
         if self._counting > allowed:
-            self._kept = max(_ENOUGH, int(self._kept * 0.95))
+            self._kept = max(_KEPT_ANYWAY, int(self._kept * 0.95))
         elif self._counting < allowed * 0.8:
             self._kept = min(_KEPT, int(self._kept * 1.05) + 1)
 
@@ -228,13 +264,15 @@ class FrameSampler:
         if self._began is None:
             self._began = self._looked = now
             return _FIRST
-        self._share = self._took / max(now - self._began, 1.0)
-        room = self._budget * max(now - self._began, 1.0) - self._took
+        self._share = self.took / max(now - self._began, 1.0)
+        passed = max(now - self._began, AHEAD_S)
+        room = self._budget * passed - self.took
         # where even few frames cost more than their part to count, some are drawn all the same
-        room = max(room, self._budget * (1 - _COUNTING) * max(now - self._began, 1.0) - self._drawing)
+        room = max(room, self._budget * _DRAWN_ANYWAY * passed - self._drawing)
         self._looked = now
         count = int(room / self._cost) if self._cost else _FIRST
-        return 0 if count < _LEAST else min(count, _MOST)
+        least = _BATCH if now - self._drew < _BATCH_S else _LEAST
+        return 0 if count < least else min(count, _MOST)
 
     def _draw(self, snapshot: Snapshot, count: int, now: float) -> None:
         frames = snapshot.sizes // PAGE_SIZE
@@ -255,7 +293,7 @@ class FrameSampler:
             raise KernelError(f"cannot read {self._root.path(FLAGS)}", error) from error
         kinds, groups = kinds_of(flags), self._charged(address)
         fresh = Drawn(address, kinds, _has(flags, UNEVICTABLE), _has(flags, THP), np.full(count, now), groups)
-        self._drawn = (self._drawn + fresh)[-self._kept :]
+        self._drawn, self._sums = (self._drawn + fresh)[-self._kept :], None
 
     def _charged(self, address: Ints) -> NDArray[np.uint64]:
         """The group of each frame; from where reading fails on, 0, and `no_groups` says why."""
@@ -276,21 +314,16 @@ class FrameSampler:
         drawn = self._drawn
         first = min(int(np.searchsorted(drawn.time, now - _FRESH_S)), max(0, len(drawn.time) - _ENOUGH))
         if first:
-            self._drawn = drawn[first:]
+            self._drawn, self._sums = drawn[first:], None
 
     def _counted(self, snapshot: Snapshot) -> Frames | None:
-        drawn, count = self._drawn, len(snapshot)
-        region = np.searchsorted(snapshot.start, drawn.address, side="right") - 1
-        there = (region >= 0) & (drawn.address < snapshot.end[np.maximum(region, 0)])
-        if not there.any():
+        if self._sums is None:
+            self._sums = _Sums(self._drawn)
+        sums = self._sums.of(snapshot)
+        kinds = len(FRAME_KINDS)
+        if not sums[:, :kinds].any():
             return None
-        region, kinds = region[there], len(FRAME_KINDS)
-        counts = np.bincount(region * kinds + drawn.kind[there], minlength=count * kinds).reshape(count, kinds)
-
-        def marked(which: NDArray[np.bool_]) -> Ints:
-            return np.bincount(region[which[there]], minlength=count).astype(np.int64)
-
-        return Frames(counts.astype(np.int64), marked(drawn.unevictable), marked(drawn.huge), self._share)
+        return Frames(sums[:, :kinds].copy(), sums[:, kinds].copy(), sums[:, kinds + 1].copy(), self._share)
 
 
 def _has(flags: NDArray[np.uint64], bit: int) -> NDArray[np.bool_]:

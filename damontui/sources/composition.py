@@ -11,6 +11,7 @@ import numpy as np
 
 from damontui.damon.snapshot import Frames, Owners, Snapshot
 from damontui.errors import SourceError
+from damontui.kernel import pages
 from damontui.kernel.pages import BUDGET, FrameSampler
 from damontui.kernel.pressure import PressureMeter
 from damontui.kernel.procfs import free_bytes
@@ -18,6 +19,13 @@ from damontui.kernel.readers import READERS
 from damontui.kernel.root import Root
 from damontui.sources import owners
 from damontui.sources.owners import OwnersOfFrames
+
+_FREE_S = 0.2
+"""Seconds for which ``MemFree`` is not read again."""
+_AIMED = 0.92
+"""Part of the whole budget that is aimed at: a look may take a little more than was left."""
+_LEAST_SHARE = 0.25
+"""Part of their budget that drawing and naming have in any case."""
 
 
 class Composition:
@@ -28,7 +36,7 @@ class Composition:
         rng: chooses frames; another one each time where None.
         budget: share of one CPU for drawing frames; 0 for none.
         whole: whether the snapshots are of all memory, so that ``MemFree`` is theirs.
-        owners_budget: share of one CPU for telling to whom they are charged, drawing them included; 0 for none.
+        owners_budget: share of one CPU for all of it where it is told to whom they are charged; 0 for not telling it.
         clock: seconds, monotonic.
         cpu_clock: CPU seconds of the calling thread.
     """
@@ -53,6 +61,9 @@ class Composition:
         self._cpu_clock = cpu_clock
         self._sampler: FrameSampler | None = None
         self._owners: OwnersOfFrames | None = None
+        self._spent = 0.0  # CPU seconds of all of it
+        self._began: float | None = None
+        self._free: tuple[float, int | None] = float("-inf"), None
         self._pressure = PressureMeter(root, clock=clock)
         self.no_owners = ""
         """Why it is not known whose memory it is, one sentence; "" where it is, or was not asked for yet."""
@@ -71,7 +82,7 @@ class Composition:
             sampler = FrameSampler(
                 self._root,
                 self._rng,
-                budget=max(self._budget, drawing),
+                budget=drawing or self._budget,
                 clock=self._clock,
                 cpu_clock=self._cpu_clock,
                 groups=finder is not None,
@@ -113,23 +124,53 @@ class Composition:
         """The snapshot with `Snapshot.frames`, ``owners``, ``pressure`` and ``free``, as far as they can be had."""
         if not len(snapshot):
             return snapshot
+        now, before = self._clock(), self._cpu_clock()
+        if self._began is None:
+            self._began = now
+        # many reads: one deadline for all of them
+        try:
+            found = READERS.ask(partial(self._added, snapshot, now))
+        except OSError as error:
+            self.close()
+            self.reason = f"what memory is made of is not known any more: {error}"
+            found = snapshot
+        self._spent += max(0.0, self._cpu_clock() - before)
+        return found
+
+    def _added(self, snapshot: Snapshot, now: float) -> Snapshot:
         frames = whose = None
         if self._sampler is not None:
             try:
-                # many reads: one deadline for all of them
-                frames, whose = READERS.ask(partial(self._drawn, self._sampler, snapshot))
+                frames, whose = self._drawn(self._sampler, snapshot, now)
             except (SourceError, OSError) as error:
                 self.close()
                 self.reason = f"what memory is made of is not known any more: {error}"
-        free = free_bytes(self._root) if self._whole else None
-        return replace(snapshot, frames=frames, owners=whose, pressure=self._pressure.read(), free=free)
+        return replace(snapshot, frames=frames, owners=whose, pressure=self._pressure.read(), free=self._free_now(now))
 
-    def _drawn(self, sampler: FrameSampler, snapshot: Snapshot) -> tuple[Frames | None, Owners | None]:
+    def _free_now(self, now: float) -> int | None:
+        if not self._whole:
+            return None
+        if now - self._free[0] >= _FREE_S:
+            self._free = now, free_bytes(self._root)
+        return self._free[1]
+
+    def _drawn(self, sampler: FrameSampler, snapshot: Snapshot, now: float) -> tuple[Frames | None, Owners | None]:
         """What frames in each region are, and whose memory it is, as far as that can be told."""
-        frames = sampler.look(snapshot)
         if self._owners is None:
-            return frames, None
+            sampler.allow(self._budget)
+            return sampler.look(snapshot), None
+        share = self._left(sampler, self._owners, now)
+        sampler.allow(self._owners_budget * owners.DRAWING * share)
+        frames = sampler.look(snapshot)
         if sampler.no_groups:
             self._without_owners(sampler.no_groups)
             return frames, None
-        return frames, self._owners.of(sampler.drawn, frames.cpu if frames is not None else 0.0)
+        passed = max(now - self._began, pages.AHEAD_S) if self._began is not None else pages.AHEAD_S
+        return frames, self._owners.of(sampler.drawn, self._spent / passed, share)
+
+    def _left(self, sampler: FrameSampler, finder: OwnersOfFrames, now: float) -> float:
+        """What share of their budgets drawing and naming may spend, by what all the rest took of the whole."""
+        passed = max(now - self._began, pages.AHEAD_S) if self._began is not None else pages.AHEAD_S
+        rest = max(0.0, self._spent - sampler.took - finder.spent) / passed
+        foreseen = owners.DRAWING + owners.NAMING
+        return min(1.0, max(_LEAST_SHARE, (_AIMED - rest / self._owners_budget) / foreseen))

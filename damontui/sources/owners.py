@@ -5,38 +5,50 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 import numpy as np
 
+from damontui.analysis.owners import above
 from damontui.damon.attrs import PAGE_SIZE
-from damontui.damon.snapshot import OTHERS, UNCHARGED, UNSEEN, Group, Owners, Zone, owners_of
+from damontui.damon.snapshot import GROUP_FILES, OTHERS, UNCHARGED, UNSEEN, ZONE_ENDS, Group, Ints, Owners, ints
 from damontui.errors import SourceError
 from damontui.kernel.cgroupfs import Groups
-from damontui.kernel.pages import Drawn
+from damontui.kernel.pages import AHEAD_S, Drawn
 from damontui.kernel.readers import READERS
 from damontui.kernel.root import Root
 from damontui.kernel.zones import zones
 
 BUDGET = 0.005
 """Share of one CPU that all of it may take: drawing frames, walking the groups, reading their files."""
-DRAWING, NAMING = 0.55, 0.33
+DRAWING, NAMING = 0.42, 0.46
 """Parts of the budget for drawing frames and counting them up, and for groups and their files; what is left is for the
 rest, such as reading MemFree."""
 MOST = 1_000
 """Groups that are told one by one; the smaller ones are one row together."""
 
 _FRESH_S = 2.0
-"""Seconds for which numbers of a group's files are not read again."""
+"""Seconds for which ``memory.current`` of a group is not read again."""
+_WHOLE_S = 20.0
+"""The same of its other files: limits seldom change, and ``memory.stat`` is dear, since the kernel adds it up."""
 _LOOK_S = 1.0
 """Seconds for which the same answer is given again: frames are drawn over half a minute."""
 _DEAREST_WALK = 0.5
 """Part of what may be spent that a walk may take, so that files are read as well."""
+_WALK_S = 30.0
+"""Seconds for which the groups are taken to be the same, as long as none is met that is not known."""
+_NEVER = float("-inf")
 
 
 @dataclass(slots=True)
 class _Known:
     group: Group
-    read: float = float("-inf")
+    row: list[int]
+    """Its numbers as `GROUP_FILES` has them."""
+    read: float = _NEVER
+    """When ``memory.current`` was read."""
+    whole: float = _NEVER
+    """When all of its files were."""
 
 
 class OwnersOfFrames:
@@ -62,15 +74,17 @@ class OwnersOfFrames:
         self._clock = clock
         self._cpu_clock = cpu_clock
         self._groups: Groups | None = None
-        self._zones: tuple[Zone, ...] = ()
+        self._zones: tuple[tuple[str, ...], Ints] = (), ints([]).reshape(0, len(ZONE_ENDS))
         self._paths: dict[int, str] = {}
         self._gone: dict[int, str] = {}  # had a folder at an earlier walk
         self._known: dict[str, _Known] = {}
         self._whole = True
         self._walked = float("-inf")
         self._walk_cost = 0.0
+        self._telling = 0.0  # CPU seconds of the last look without walking and files
         self._began: float | None = None
-        self._spent = 0.0
+        self.spent = 0.0
+        """CPU seconds that it took so far."""
         self._last: Owners | None = None
         self._looked = float("-inf")
 
@@ -78,52 +92,57 @@ class OwnersOfFrames:
         """Look where the groups are. Raises `SourceError` where there are none."""
         self._groups = Groups.find(self._root)
         found = zones(self._root)
-        places = zip(found.start.tolist(), found.end.tolist(), found.labels, strict=True)
-        self._zones = tuple(Zone(start, end, name) for start, end, name in places)
+        ends = np.stack((found.start, found.end), axis=1).astype(np.int64)
+        self._zones = tuple(found.labels), ends.reshape(-1, len(ZONE_ENDS))
 
-    @property
-    def cpu(self) -> float:
-        """Share of one CPU that it took so far."""
-        return 0.0 if self._began is None else self._spent / max(self._clock() - self._began, 1.0)
-
-    def of(self, drawn: Drawn, cpu: float = 0.0) -> Owners | None:
+    def of(self, drawn: Drawn, cpu: float = 0.0, share: float = 1.0) -> Owners | None:
         """To whom the drawn frames are charged; the answer before while it is new, or the budget is used up.
 
         None where nothing was drawn yet.
 
         Args:
             drawn: frames that are fresh.
-            cpu: share of one CPU that drawing them took, which is told with the rest.
+            cpu: share of one CPU that all of it took, which is told.
+            share: of the budget that may be spent, where more than was foreseen goes elsewhere.
         """
         if self._groups is None or not len(drawn):
             return None
         now, before = self._clock(), self._cpu_clock()
         if self._began is None:
             self._began = now
-        room = self._budget * max(now - self._began, 1.0) - self._spent
-        if self._last is not None and (now - self._looked < _LOOK_S or room <= 0):
+        budget = self._budget * share
+        room = budget * max(now - self._began, AHEAD_S) - self.spent
+        # telling alone is not worth its cost: as much again is for files
+        if self._last is not None and (now - self._looked < _LOOK_S or room <= 2 * self._telling):
             return self._last
         self._looked = now
         inodes, which, counts = np.unique(drawn.group, return_inverse=True, return_counts=True)
-        self._walk_if_needed(inodes.tolist(), now, room)
-        self._read_files(inodes, counts, now, before + max(0.0, room))
-        self._last = self._told(drawn, inodes, which.ravel(), counts, cpu)
-        self._spent += max(self._cpu_clock() - before, 0.0)
+        order = np.argsort(-counts, kind="stable")
+        walked = self._walk_if_needed(inodes.tolist(), now, budget)
+        named = self._cpu_clock()
+        self._read_files(inodes[order].tolist(), now, max(named, before + room - self._telling))
+        read = self._cpu_clock()
+        self._last = self._told(drawn, inodes, which.ravel(), order, cpu)
+        after = self._cpu_clock()
+        self._telling = max(0.0, after - read + named - before - walked)
+        self.spent += max(after - before, 0.0)
         return self._last
 
-    def _walk_if_needed(self, inodes: list[int], now: float, room: float) -> None:
-        """Walk where frames are charged to groups that are not known, as often as the budget allows."""
+    def _walk_if_needed(self, inodes: list[int], now: float, budget: float) -> float:
+        """Walk where frames are charged to groups that are not known, as often as the budget allows; what it took.
+
+        Where all are known it is to find names that are no more: once in a while.
+        """
         assert self._groups is not None
         strange = any(inode and inode not in self._paths for inode in inodes)
-        if self._paths and not strange and now - self._walked < 30:
-            return
-        if self._paths and now - self._walked < self._walk_cost / (self._budget * _DEAREST_WALK):
-            return
+        dearest = _DEAREST_WALK if strange else _DEAREST_WALK / 5
+        if self._paths and now - self._walked < max(0.0 if strange else _WALK_S, self._walk_cost / (budget * dearest)):
+            return 0.0
         before = self._cpu_clock()
         try:
             tree = self._groups.walk()
         except SourceError:
-            return  # the next look may find it; what is not known is told so
+            return max(self._cpu_clock() - before, 0.0)  # the next look may find it; what is not known is told so
         gone = {inode: path for inode, path in self._paths.items() if inode not in tree.paths}
         wanted = set(inodes)
         self._gone = {inode: path for inode, path in (self._gone | gone).items() if inode in wanted}
@@ -131,29 +150,68 @@ class OwnersOfFrames:
         there = set(self._paths.values())
         self._known = {path: known for path, known in self._known.items() if path in there}
         self._walked, self._walk_cost = now, max(self._cpu_clock() - before, 0.0)
+        return self._walk_cost
 
-    def _read_files(self, inodes: np.ndarray, counts: np.ndarray, now: float, until: float) -> None:
-        """Read the files of groups with frames: those never read first, then the oldest numbers, until the CPU time."""
+    def _read_files(self, inodes: list[int], now: float, until: float) -> None:
+        """Read files of groups with frames and of those above them, until the CPU time.
+
+        ``memory.current`` of all of them comes first, since it is cheap; then the other files, which tell limits; then
+        the oldest numbers again. Of those in the same turn the largest group comes first.
+
+        Args:
+            inodes: of groups with frames, the largest first.
+            now: seconds.
+            until: CPU seconds.
+        """
         assert self._groups is not None
-        largest = np.argsort(-counts, kind="stable")[:MOST]
-        paths = [self._paths[inode] for inode in inodes[largest].tolist() if inode in self._paths]
-        # stable: of those that are equally old, the largest group first
-        paths.sort(key=lambda path: self._known[path].read if path in self._known else float("-inf"))
-        for path in paths:
-            known = self._known.setdefault(path, _Known(Group(_text(path))))
-            if now - known.read < _FRESH_S:
-                return
-            known.group = replace(self._groups.usage(path), path=_text(path))
-            known.read = now
+        turns: list[tuple[int, float, str]] = []
+        for path in self._told_paths(inodes):
+            known = self._known.get(path)
+            if known is None or known.read == _NEVER:
+                turns.append((0, 0.0, path))
+            elif known.whole == _NEVER:
+                turns.append((1, 0.0, path))
+            elif now - known.whole >= _WHOLE_S:
+                turns.append((2, known.whole, path))
+            elif now - known.read >= _FRESH_S:
+                turns.append((2, known.read, path))
+        turns.sort(key=itemgetter(0, 1))
+        for _, _, path in turns:
             if self._cpu_clock() >= until:
                 return
+            known = self._known.get(path)
+            self._known[path] = self._read(path, known, now)
 
-    def _told(self, drawn: Drawn, inodes: np.ndarray, which: np.ndarray, counts: np.ndarray, cpu: float) -> Owners:
-        groups: list[Group] = []
+    def _read(self, path: str, known: _Known | None, now: float) -> _Known:
+        assert self._groups is not None
+        text = _text(path)
+        if known is None or (known.whole != _NEVER and now - known.whole < _WHOLE_S):
+            group = known.group if known is not None else Group(text)
+            group = replace(group, current=self._groups.number(path, "memory.current"))
+            return _Known(group, _row(group), now, known.whole if known is not None else _NEVER)
+        group = replace(self._groups.usage(path), path=text)
+        return _Known(group, _row(group), now, now)
+
+    def _told_paths(self, inodes: list[int]) -> list[str]:
+        """Of groups that are told one by one, the largest first, each before those above it that have no frames."""
+        found = dict.fromkeys(self._paths[inode] for inode in inodes if inode in self._paths)
+        largest = list(found)[:MOST]
+        return list(dict.fromkeys([*largest, *(one for path in largest for one in _above(path) if one not in found)]))
+
+    def _told(self, drawn: Drawn, inodes: np.ndarray, which: np.ndarray, order: np.ndarray, cpu: float) -> Owners:
+        paths: list[str] = []
+        rows: list[list[int]] = []
         place = np.full(len(inodes), UNSEEN)
         others = 0
-        for at in np.argsort(-counts, kind="stable").tolist():
-            inode = int(inodes[at])
+        numbers = inodes.tolist()
+
+        def tell(path: str, gone: bool) -> None:
+            known = self._known.get(path) if not gone else None
+            paths.append(path)
+            rows.append(known.row if known is not None else _GONE if gone else _NOTHING)
+
+        for at in order.tolist():
+            inode = numbers[at]
             if not inode:
                 place[at] = UNCHARGED
                 continue
@@ -162,31 +220,57 @@ class OwnersOfFrames:
                 path, gone = self._gone.get(inode), True
             if path is None:
                 continue
-            if len(groups) == MOST:
+            if len(paths) == MOST:
                 place[at] = OTHERS
                 others += 1
                 continue
-            place[at] = len(groups)
-            known = self._known.get(path)
-            found = known.group if known is not None and not gone else Group(_text(path))
-            groups.append(replace(found, gone=gone))
-        notes = []
-        if others:
-            notes.append(f"{others} small groups are one row: {MOST} are told one by one")
-        if not self._whole:
-            notes.append(f"only the first {len(self._paths)} groups have names: there are more than are looked through")
-        return owners_of(
-            groups,
+            place[at] = len(paths)
+            tell(path, gone)
+        # those above them have numbers too: of all that is below
+        there = set(paths)
+        upper = dict.fromkeys(one for path in paths for one in _above(path) if one not in there)
+        for path in upper:
+            tell(path, False)
+        names, ends = self._zones
+        return Owners(
+            tuple(map(_text, paths)),
+            ints(rows).reshape(len(rows), len(GROUP_FILES)),
             drawn.address,
             drawn.address + PAGE_SIZE,
             drawn.kind.astype(np.int64),
             place[which].astype(np.int64),
             np.ones(len(drawn), np.int64),
-            others=others,
-            zones=self._zones,
-            note="; ".join(notes),
-            cpu=cpu + self.cpu,
+            names,
+            ends,
+            others,
+            self._note(others, sum(row is not _GONE and path != "/" for path, row in zip(paths, rows, strict=True))),
+            cpu,
         )
+
+    def _note(self, others: int, told: int) -> str:
+        """What is not told, where ``told`` groups are, the uppermost not among them."""
+        notes = []
+        if others:
+            notes.append(f"{others} small groups are one row: {MOST} are told one by one")
+        missed = len(self._paths) - 1 - told - others
+        if missed > 0:
+            notes.append(f"groups not met among these frames: {missed}")
+        if not self._whole:
+            notes.append(f"only the first {len(self._paths)} groups have names: there are more than are looked through")
+        return "; ".join(notes)
+
+
+def _above(path: str) -> list[str]:
+    """The groups above it, without the uppermost one, of which the kernel counts nothing."""
+    return above(path)[1:-1]
+
+
+def _row(group: Group) -> list[int]:
+    values = (getattr(group, name) for name in GROUP_FILES)
+    return [-1 if value is None else int(value) for value in values]
+
+
+_NOTHING, _GONE = _row(Group("")), _row(Group("", gone=True))
 
 
 def _text(path: str) -> str:
