@@ -17,7 +17,7 @@ from damontui import cli
 from damontui.commands.fleet import template
 from damontui.commands.scrape import Newest, Server
 from damontui.damon.snapshot import FRAME_KINDS, Frames, ints
-from damontui.fleet.ask import RECORDED, Wish
+from damontui.fleet.wish import RECORDED, Wish
 from tests.output.test_metrics import reading
 from tests.prometheus import need, prometheus, until
 
