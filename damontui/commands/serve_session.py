@@ -6,8 +6,8 @@ import ctypes
 import os
 import signal
 
-from damontui.commands.context import Context
 from damontui.commands.app import options, run_app
+from damontui.commands.context import Context
 from damontui.errors import UsageError
 from damontui.history import BUDGET, History
 from damontui.monitor import Monitor

@@ -89,11 +89,17 @@ def ask_hosts(
         threshold=wish.threshold,
     )
     hosts = table.hosts(columns, states)
+    if not np.isfinite(columns["total"]).any() and (table.enabled == 1).any():
+        notes.append(_NO_BUCKETS)
     asked = frozenset(COLUMNS).difference(DETAILS).union(details)
     took = clock() - began
     return Picture(now, wish.threshold, wish.rule, hosts, {}, tuple(notes), took, whole=False, columns=asked)
 
 
+_NO_BUCKETS = (
+    f"no host has {BUCKET}: where Prometheus makes native histograms of them, "
+    "always_scrape_classic_histograms: true in its job keeps them"
+)
 _DETAILS = {
     "working_set": ("damon_working_set_bytes", 'threshold="60"'),
     "bandwidth": ("damon_estimated_bandwidth_bytes_per_second",),

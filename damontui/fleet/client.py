@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import json
 import math
 import ssl
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -32,6 +34,31 @@ class Series(NamedTuple):
     labels: Mapping[str, str]
     points: tuple[tuple[float, float], ...]
     """Seconds since 1970 and value; a value may be NaN or infinite."""
+
+
+class _Uncollected:
+    """No garbage is looked for meanwhile: an answer makes 10,000 tables and no cycle. For threads side by side."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._was_on = False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._was_on = gc.isenabled()
+                gc.disable()
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._was_on:
+                gc.enable()
+
+
+_UNCOLLECTED = _Uncollected()
 
 
 class Client:
@@ -99,6 +126,10 @@ class Client:
             raise SourceError(what, f"its certificate is not taken: {_short(error)}") from error
         except (HTTPError, OSError) as error:
             raise SourceError(what, _reason(error), "is the URL right, and does it run?") from error
+        with _UNCOLLECTED:
+            return self._taken_apart(what, status, body, kind)
+
+    def _taken_apart(self, what: str, status: int, body: bytes, kind: str) -> list[Series]:
         try:
             answer = json.loads(body)
         except (ValueError, RecursionError):

@@ -25,6 +25,24 @@ def ask(engine: Engine, wish: Wish, at: float | None = None, clock: Callable[[],
     return ask_sums(engine, wish, ask_hosts(engine, wish, at, clock), clock)
 
 
+Added = tuple[dict[str, Buckets], bool]
+"""Sums by group, "" being all; and whether a recording rule had them, which leaves out what must be left out."""
+
+
+def add_up(engine: Engine, wish: Wish, at: float) -> Added:
+    """The sums over all hosts, of whatever state, at a time. Raises `SourceError`."""
+    if not (wish.match or wish.by):
+        recorded = _sums(engine.instant(f"sum by (le) ({wish.recorded()})", at), "")
+        if recorded:
+            return recorded, True
+    return _added(engine, wish, at), False
+
+
+def _added(engine: Engine, wish: Wish, at: float, *more: str) -> dict[str, Buckets]:
+    query = wish.of(BUCKET, wish.by_rule(), *more)
+    return _sums(engine.instant(f"{wish.sum_by()} ({query})", at), wish.by)
+
+
 def ask_sums(
     engine: Engine,
     wish: Wish,
@@ -32,14 +50,23 @@ def ask_sums(
     clock: Callable[[], float] = time.monotonic,
     *,
     gone: Mapping[tuple[str, str], str] | None = None,
+    added: Callable[[], Added] | None = None,
 ) -> Picture:
-    """A picture of `ask_hosts` with its sums, and with the hosts that are gone where they are not given.
+    """A picture of `ask_hosts` with its sums, and with the hosts that are gone.
+
+    Args:
+        engine: is asked.
+        wish: as the picture's.
+        picture: the hosts.
+        clock: seconds, for `Picture.took`.
+        gone: what `ask_gone` says, where that is known.
+        added: waits for what `add_up` says of that moment, where that has been begun.
 
     Raises:
         SourceError: it has no answer.
     """
     began = clock()
-    jobs: dict[str, Callable[[], Any]] = {"sums": lambda: _ask_sums(engine, wish, picture)}
+    jobs: dict[str, Callable[[], Any]] = {"sums": lambda: _ask_sums(engine, wish, picture, added)}
     if gone is None:
         jobs["gone"] = lambda: ask_gone(engine, wish, picture.time)
     found = at_once(jobs)
@@ -61,33 +88,36 @@ def _own_total(hosts: Hosts) -> float:
     return float(np.nansum(np.where([state == "ok" for state in hosts.states], hosts.columns["total"], 0.0)))
 
 
-def _ask_sums(engine: Engine, wish: Wish, picture: Picture) -> dict[str, Buckets]:
-    if not (wish.match or wish.by):
-        recorded = _sums(engine.instant(f"sum by (le) ({wish.recorded()})", picture.time), "")
-        if recorded:
-            return recorded
-    found = _sums_without(engine, wish, picture)
+def _ask_sums(engine: Engine, wish: Wish, picture: Picture, added: Callable[[], Added] | None) -> dict[str, Buckets]:
+    found = None
+    if added is not None or few_left_out(picture):
+        everything, recorded = added() if added is not None else add_up(engine, wish, picture.time)
+        found = everything if recorded else _less_left_out(engine, wish, picture, everything)
+    elif not (wish.match or wish.by):
+        found = _sums(engine.instant(f"sum by (le) ({wish.recorded()})", picture.time), "") or None
     return _sums(engine.instant(wish.sums(), picture.time), wish.by) if found is None else found
 
 
-def _sums_without(engine: Engine, wish: Wish, picture: Picture) -> dict[str, Buckets] | None:
+def few_left_out(picture: Picture) -> bool:
+    """Whether so few hosts have buckets and are not summed that it is cheaper to take those away from all."""
+    return len(_left_out(picture.hosts)) <= len(picture.hosts) / 4
+
+
+def _left_out(hosts: Hosts) -> list[tuple[str, str]]:
+    known = np.isfinite(hosts.columns["total"])
+    return [key for at, key in enumerate(hosts.keys()) if known[at] and hosts.states[at] != "ok"]
+
+
+def _less_left_out(
+    engine: Engine, wish: Wish, picture: Picture, everything: Mapping[str, Buckets]
+) -> dict[str, Buckets] | None:
     """The sums over all hosts less those over the ones that are left out: half of what it takes to match each bucket.
 
     None where that does not come to what the hosts themselves say: then it is not known what the engine added up.
     """
-    hosts = picture.hosts
-    known = np.isfinite(hosts.columns["total"])
-    bad = [key for at, key in enumerate(hosts.keys()) if known[at] and hosts.states[at] != "ok"]
-    if len(bad) > len(hosts) / 4:
-        return None
-    own = wish.by_rule()
-    queries = [wish.of(BUCKET, own), *(wish.of(BUCKET, own, some) for some in named(bad))]
-
-    def added(query: str) -> dict[str, Buckets]:
-        return _sums(engine.instant(f"{wish.sum_by()} ({query})", picture.time), wish.by)
-
-    answers = at_once({query: partial(added, query) for query in queries})
-    found, *left_out = answers.values()
+    hosts, found = picture.hosts, dict(everything)
+    questions = {some: partial(_added, engine, wish, picture.time, some) for some in named(_left_out(hosts))}
+    left_out = at_once(questions).values()
     good = {"", *(group or "(none)" for group, state in zip(hosts.groups, hosts.states, strict=True) if state == "ok")}
     for one in left_out:
         for group, some in one.items():

@@ -223,6 +223,11 @@ class FleetApp(App[int]):
         picture, sort = self.seen.picture, self.seen.view.sort
         return picture is not None and sort in DETAILS and sort not in picture.columns
 
+    @property
+    def detailed(self) -> bool:
+        """Whether no details are being asked for."""
+        return self._asked_details is None or self._asked_details[0] >= 0
+
     def _detail(self) -> None:
         """Ask for the details of the hosts around the cursor that are not there yet; one question at a time."""
         picture, questions, seen = self.seen.picture, self.questions, self.seen
@@ -232,7 +237,7 @@ class FleetApp(App[int]):
         shown = set(seen.order[max(0, seen.cursor - height) : seen.cursor + height + 1])
         shown |= set() if seen.opened is None else {seen.opened}
         asked = self._asked_details
-        if asked is not None and (asked[0] < 0 or (asked[0] == picture.time and shown <= asked[1])):
+        if not self.detailed or (asked is not None and asked[0] == picture.time and shown <= asked[1]):
             return
         # some screens more than are seen, so that a key seldom needs a question
         wanted = shown.union(seen.order[max(0, seen.cursor - 4 * height) : seen.cursor + 4 * height + 1])

@@ -67,6 +67,8 @@ class Engine:
 
     def instant(self, query: str, at: float | None = None) -> list[Series]:
         self.asked.append(query)
+        if query == "vector(time())":
+            return [self._series({}, self.now)]
         if "damon:memory" in query:
             return [self._series({"le": le}, value) for le, value in self.recorded]
         if " offset " in query:
