@@ -65,9 +65,11 @@ def fetch(url: str, accept: str = "*/*") -> tuple[bytes, str]:
         return answer.read(), answer.headers["Content-Type"]
 
 
-def check_metrics(text: bytes) -> str:
+def check_metrics(text: bytes, promtool: str = "") -> str:
     """What ``promtool check metrics`` has to say against a page; "" where all is well."""
-    done = subprocess.run([need("promtool"), "check", "metrics"], input=text, capture_output=True, timeout=60)
+    done = subprocess.run(
+        [promtool or need("promtool"), "check", "metrics"], input=text, capture_output=True, timeout=60
+    )
     said = (done.stdout + done.stderr).decode()
     return said or ("" if done.returncode == 0 else f"exit status {done.returncode}")
 
@@ -106,6 +108,7 @@ def prometheus(
     config: str = "",
     data: Path | None = None,
     options: Sequence[str] = (),
+    program: str = "",
 ) -> Iterator[Prometheus]:
     """A Prometheus that scrapes ``targets`` (``127.0.0.1:PORT``) each second; killed at the end.
 
@@ -115,8 +118,9 @@ def prometheus(
         config: a configuration instead.
         data: a TSDB that is there.
         options: further words of the command line.
+        program: another one than this machine's own.
     """
-    program, port = need("prometheus"), free_port()
+    program, port = program or need("prometheus"), free_port()
     config = config or (
         "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
         f"scrape_configs: [{{job_name: damon, static_configs: [{{targets: {json.dumps(list(targets))}}}]}}]\n"
@@ -125,12 +129,32 @@ def prometheus(
     path.write_text(config)
     command = [program, f"--config.file={path}", f"--storage.tsdb.path={data or folder / 'data'}", *options]
     command += [f"--web.listen-address=127.0.0.1:{port}", "--log.level=warn"]
+    with _running(command, folder, f"http://127.0.0.1:{port}", "-/ready") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def victoria_metrics(folder: Path, targets: Sequence[str], program: str) -> Iterator[Prometheus]:
+    """A VictoriaMetrics that scrapes ``targets`` each second, and is asked as Prometheus is; killed at the end."""
+    port = free_port()
+    path = folder / "scrape.yml"
+    path.write_text(
+        "global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
+        f"scrape_configs: [{{job_name: damon, static_configs: [{{targets: {json.dumps(list(targets))}}}]}}]\n"
+    )
+    command = [program, f"-httpListenAddr=127.0.0.1:{port}", f"-storageDataPath={folder / 'data'}"]
+    command += [f"-promscrape.config={path}", "-search.latencyOffset=0s", "-memory.allowedBytes=256MB"]
+    with _running(command, folder, f"http://127.0.0.1:{port}", "health") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def _running(command: Sequence[str], folder: Path, url: str, ready: str) -> Iterator[Prometheus]:
     environ = os.environ | {"GOMAXPROCS": "2"}
-    with (folder / "prometheus.log").open("wb") as log:
+    with (folder / "engine.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=environ, cwd=folder)
     try:
-        url = f"http://127.0.0.1:{port}"
-        until(lambda: fetch(f"{url}/-/ready")[0], 60.0)
+        until(lambda: fetch(f"{url}/{ready}")[0], 60.0)
         yield Prometheus(url, process)
     finally:
         process.send_signal(signal.SIGKILL)

@@ -32,7 +32,7 @@ def arguments(parser: Parser) -> None:
         metavar="TIME",
         type=lambda text: parse_seconds(text, "--idle"),
         default=900.0,
-        help="what idle means: 60, 120, 300, 900 (as without), 1800, 3600 or 14400 seconds, or 15m",
+        help="what idle means: 15m (as without), from 60 seconds to 4h; exact at 1m, 2m, 5m, 15m, 30m, 1h and 4h",
     )
     group.add_argument(
         "--rule", metavar="RULE", default="estimate", help="estimate, or kernel: the kernel's own formula"
@@ -89,8 +89,9 @@ def run(context: Context) -> int:
         raise UsageError("a URL is missing: of Prometheus, such as http://localhost:9090; see: damontui fleet --help")
     need_libraries()
     from damontui.fleet.access import read_access
-    from damontui.fleet.ask import Wish, ask
     from damontui.fleet.client import Client
+    from damontui.fleet.sums import ask
+    from damontui.fleet.wish import Wish
 
     wish = Wish(words.idle, words.rule, words.match, words.by)
     access = read_access(words.http_config) if words.http_config else None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from damontui.commands.app import run_app
 from damontui.commands.context import Context
-from damontui.fleet.ask import Wish, ask_hosts, ask_sums, history, trend
+from damontui.fleet.ask import ask_details
 from damontui.fleet.client import Client
-from damontui.fleet.model import Picture
+from damontui.fleet.looks import Looks
+from damontui.fleet.sums import history, trend
+from damontui.fleet.wish import Wish
 from damontui.tui.fleet import FleetApp, Questions
 
 SPAN_S = 3600.0
@@ -19,14 +19,10 @@ def show(context: Context, client: Client, wish: Wish) -> int:
     """Open the screen; returns the exit status. Raises `Ended` where a signal ended it."""
     settings = context.settings
 
-    def pictures(wish: Wish) -> Iterator[Picture]:
-        hosts = ask_hosts(client, wish)
-        yield hosts
-        yield ask_sums(client, wish, hosts)
-
     questions = Questions(
-        pictures,
-        lambda wish, picture: trend(client, wish, picture.time, SPAN_S),
+        Looks(client).pictures,
+        lambda wish, picture, at: ask_details(client, wish, picture, at),
+        lambda wish, picture, before: trend(client, wish, picture.time, SPAN_S, before=before),
         lambda wish, picture, at: history(client, wish, picture.hosts, at, picture.time, SPAN_S),
     )
     app = FleetApp(

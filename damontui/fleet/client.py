@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import json
 import math
 import ssl
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -32,6 +34,31 @@ class Series(NamedTuple):
     labels: Mapping[str, str]
     points: tuple[tuple[float, float], ...]
     """Seconds since 1970 and value; a value may be NaN or infinite."""
+
+
+class _Uncollected:
+    """No garbage is looked for meanwhile: an answer makes 10,000 tables and no cycle. For threads side by side."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._was_on = False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._was_on = gc.isenabled()
+                gc.disable()
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._was_on:
+                gc.enable()
+
+
+_UNCOLLECTED = _Uncollected()
 
 
 class Client:
@@ -99,6 +126,10 @@ class Client:
             raise SourceError(what, f"its certificate is not taken: {_short(error)}") from error
         except (HTTPError, OSError) as error:
             raise SourceError(what, _reason(error), "is the URL right, and does it run?") from error
+        with _UNCOLLECTED:
+            return self._taken_apart(what, status, body, kind)
+
+    def _taken_apart(self, what: str, status: int, body: bytes, kind: str) -> list[Series]:
         try:
             answer = json.loads(body)
         except (ValueError, RecursionError):
@@ -112,7 +143,7 @@ class Client:
         if not isinstance(data, dict) or data.get("resultType") != kind or not isinstance(data.get("result"), list):
             raise SourceError(what, f"its answer is no {kind}", "is this the URL of a PromQL engine?")
         try:
-            return [_series(one, kind) for one in data["result"]]
+            return (_vector if kind == "vector" else _matrix)(data["result"])
         except (KeyError, TypeError, ValueError, AttributeError):
             raise SourceError(what, f"its answer is no {kind} of numbers") from None
 
@@ -195,15 +226,28 @@ def _no_password() -> str:
     raise ValueError("the key is locked by a password, which is not asked for")
 
 
-def _series(one: Any, kind: str) -> Series:
-    labels = one["metric"]
-    for value in labels.values():
-        if type(value) is not str:
+def _vector(result: list[Any]) -> list[Series]:
+    """Ten thousand rows at each question: so no call for each, and what is usual is looked at first."""
+    found, at_before, number = [], None, 0.0
+    for one in result:
+        labels, (at, value) = one["metric"], one["value"]
+        for text in labels.values():
+            if type(text) is not str:
+                raise TypeError("labels are text")
+        if at != at_before or type(at) is not type(at_before):
+            at_before, number = at, _finite(at)
+        found.append(Series(labels, ((number, float(value)),)))
+    return found
+
+
+def _matrix(result: list[Any]) -> list[Series]:
+    found = []
+    for one in result:
+        labels = one["metric"]
+        if not all(type(value) is str for value in labels.values()):
             raise TypeError("labels are text")
-    if kind == "vector":
-        at, value = one["value"]
-        return Series(labels, ((_finite(at), float(value)),))
-    return Series(labels, tuple((_finite(at), float(value)) for at, value in one["values"]))
+        found.append(Series(labels, tuple((_finite(at), float(value)) for at, value in one["values"])))
+    return found
 
 
 def _finite(value: object) -> float:

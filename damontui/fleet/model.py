@@ -8,8 +8,9 @@ a bucket, and the lower end of the last one, which has no upper end.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 BOUNDS = (60, 120, 300, 900, 1800, 3600, 14400)
-"""Seconds at which idle memory is known without an estimate within a bucket: ends of the exporter's buckets."""
+"""Seconds at which idle memory is known without an estimate within a bucket: ends of the exporter's buckets.
+
+Between two of them bytes are taken to be spread evenly, as ``histogram_quantile`` has it; what the two ends say is the
+least and the most that it can be.
+"""
 THRESHOLD = 900
 """Seconds that "idle" means where nothing else is said."""
 STATES: Mapping[str, str] = {
@@ -38,8 +43,13 @@ AHEAD_S = 30.0
 UNLIKE = 4
 """Aggregations that the idle time must at least last."""
 
-COLUMNS = ("total", "idle", "free", "working_set", "bandwidth", "pressure", "age", "watched", "interval")
+COLUMNS = (
+    *("total", "idle", "idle_least", "idle_most", "free", "working_set"),
+    *("bandwidth", "pressure", "age", "watched", "interval"),
+)
 """Numbers of a host; bytes, bytes a second, a share, and seconds. NaN is not known."""
+DETAILS = ("working_set", "bandwidth", "pressure")
+"""Those that neither a state nor a sum is made of: a screen asks for them only for the hosts that it shows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +68,32 @@ class Hosts:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def keys(self) -> Iterator[tuple[str, str]]:
+        """Job and instance of each."""
+        return zip(self.jobs, self.names, strict=True)
+
+    def filled(self, details: Details) -> Hosts:
+        """The same with details of some of them, by name; those of hosts that are not there are dropped."""
+        if not details.keys:
+            return self
+        rows = {key: at for at, key in enumerate(self.keys())}
+        pairs = [(at, rows[key]) for at, key in enumerate(details.keys) if key in rows]
+        columns = dict(self.columns)
+        for name, values in details.columns.items():
+            columns[name] = columns[name].copy()
+            columns[name][[row for _, row in pairs]] = values[[at for at, _ in pairs]]
+        return replace(self, columns=columns)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Details:
+    """Some more numbers of some hosts."""
+
+    keys: tuple[tuple[str, str], ...] = ()
+    """Job and instance of each host."""
+    columns: Mapping[str, Floats] = field(default_factory=dict)
+    """By names in `DETAILS`, each as long as ``keys``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +124,12 @@ class Buckets:
         within = self.cumulated[at] - before
         return below + (self.bounds[at] - below) * (wanted - before) / within if within > 0 else below
 
-    def idle(self, seconds: float) -> float:
-        """Bytes that are more idle than a bound; NaN where it is none."""
-        return self.total - self.cumulated[self.bounds.index(seconds)] if seconds in self.bounds else math.nan
+    def less(self, other: Buckets) -> Buckets | None:
+        """The same without the bytes of other buckets that are among them; None where the bounds are not the same."""
+        if self.bounds != other.bounds:
+            return None
+        left = np.maximum(np.subtract(self.cumulated, other.cumulated), 0.0)
+        return Buckets(self.bounds, tuple(np.maximum.accumulate(left).tolist()))
 
 
 def buckets(pairs: Sequence[tuple[str, float]]) -> Buckets | None:
@@ -124,6 +163,9 @@ class WhatIf:
     """On so many hosts."""
     half: int
     """The fewest hosts that hold half of it."""
+    least: float
+    """What the ends of the buckets say, where the threshold is none of them; else `idle`, as is ``most``."""
+    most: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -143,11 +185,23 @@ class Picture:
     """Seconds that the questions took."""
     whole: bool = True
     """Whether the sums have been asked for, and not only the hosts."""
+    columns: frozenset[str] = frozenset(COLUMNS)
+    """What was asked of all hosts; of `DETAILS` that are not among them only some hosts' are known."""
+
+    def with_hosts(self, hosts: Hosts) -> Picture:
+        """The same of other rows."""
+        return replace(self, hosts=hosts)
+
+    def filled(self, details: Details) -> Picture:
+        """The same with what is known of some hosts, where it is not known of all."""
+        wanted = {name: one for name, one in details.columns.items() if name not in self.columns}
+        return self.with_hosts(self.hosts.filled(Details(details.keys, wanted)))
 
     @property
     def counted(self) -> Mapping[str, int]:
         """Hosts in each state, those that there are."""
-        return {state: self.hosts.states.count(state) for state in STATES if state in self.hosts.states}
+        found = Counter(self.hosts.states)
+        return {state: found[state] for state in STATES if state in found}
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,30 +215,45 @@ class Trend:
     """Whether a recording rule had them ready."""
 
 
-def state_of(
+def around(threshold: float) -> tuple[float, float]:
+    """The ends of the exporter's bucket that an idle time lies in; both are it where it is an end itself."""
+    return max(one for one in BOUNDS if one <= threshold), min(one for one in BOUNDS if one >= threshold)
+
+
+def states_of(
     *,
-    enabled: float,
-    age: float,
-    watched: float,
-    interval: float,
-    total: float,
-    old: bool,
+    enabled: Floats,
+    age: Floats,
+    watched: Floats,
+    interval: Floats,
+    total: Floats,
+    old: NDArray[np.bool_],
     threshold: float,
-) -> str:
-    """The state of a host from its numbers, NaN where unknown; the first that fits, in the order of importance."""
-    if enabled == 0:
-        return "off"
-    if math.isnan(age) or math.isnan(total):
-        return "unknown"
-    if age > STALE_S or age < -AHEAD_S:
-        return "stale"
-    if old:
-        return "old"
-    if math.isnan(watched) or math.isnan(interval):
-        return "unknown"
-    if watched < threshold:
-        return "new"
-    return "unlike" if interval * UNLIKE > threshold else "ok"
+) -> list[str]:
+    """The states of hosts from their numbers, NaN where unknown; the first that fits, in the order of importance.
+
+    Args:
+        enabled: 0 where monitoring is off; like all others of shape ``(n,)``.
+        age: seconds since the last aggregation.
+        watched: seconds without a gap.
+        interval: seconds of an aggregation.
+        total: bytes.
+        old: whether its kernel is one that does not tell time in use.
+        threshold: seconds that idle means.
+    """
+    cases = {
+        "off": enabled == 0,
+        "unknown": np.isnan(age) | np.isnan(total),
+        "stale": (age > STALE_S) | (age < -AHEAD_S),
+        "old": old,
+        "unknown ": np.isnan(watched) | np.isnan(interval),
+        # beyond what was watched all bytes are in the first bucket that reaches so far: it must be watched to its end
+        "new": watched < around(threshold)[1],
+        "unlike": interval * UNLIKE > threshold,
+    }
+    names = [*(name.strip() for name in cases), "ok"]
+    chosen = np.select(list(cases.values()), list(range(len(cases))), default=len(cases))
+    return [names[at] for at in chosen.tolist()]
 
 
 def what_if(hosts: Hosts, threshold: float) -> WhatIf:
@@ -192,11 +261,16 @@ def what_if(hosts: Hosts, threshold: float) -> WhatIf:
     ok = np.array([state == "ok" for state in hosts.states], bool)
     # no free page is ever seen in use: all of it looks idle
     free = np.nan_to_num(hosts.columns["free"][ok])
-    idle = np.maximum(np.nan_to_num(hosts.columns["idle"][ok]) - free, 0.0)
+
+    def rest(name: str) -> Floats:
+        left: Floats = np.maximum(np.nan_to_num(hosts.columns[name][ok]) - free, 0.0)
+        return left
+
+    idle = rest("idle")
     idle = np.sort(idle[idle > 0])[::-1]
     total = float(idle.sum())
     half = int(np.searchsorted(np.cumsum(idle), total / 2, side="left")) + 1 if total else 0
-    return WhatIf(threshold, total, len(idle), half)
+    return WhatIf(threshold, total, len(idle), half, float(rest("idle_least").sum()), float(rest("idle_most").sum()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,9 +297,8 @@ def rows(hosts: Hosts, view: View) -> list[int]:
     ]
     if view.sort in hosts.columns:
         values = hosts.columns[view.sort][found]
-        known = np.where(np.isnan(values), -np.inf, values if view.descending else -values)
+        keys = np.where(np.isnan(values), np.inf, -values if view.descending else values).tolist()
         # names break ties, so that a row does not move without a reason
-        order = sorted(range(len(found)), key=lambda at: (-known[at], hosts.names[found[at]]))
-        return [found[at] for at in order]
+        return [at for _, _, at in sorted(zip(keys, [hosts.names[at] for at in found], found, strict=True))]
     texts = {"group": hosts.groups, "state": hosts.states}.get(view.sort, hosts.names)
     return sorted(found, key=lambda at: (texts[at], hosts.names[at]), reverse=view.descending)

@@ -13,7 +13,8 @@ QUANTILES = (0.5, 0.75, 0.9, 0.99)
 
 def what_if_words(could: WhatIf) -> str:
     """``idle for 15 min: 11.2 TiB on 214 hosts; the 20 that hold most of it hold half``, as a sentence."""
-    head = f"idle for {units.span(could.seconds)}: {units.size(could.idle)} on {hosts_words(could.hosts)}"
+    between = f" ({units.size(could.least)} to {units.size(could.most)})" if could.most > could.least else ""
+    head = f"idle for {units.span(could.seconds)}: {units.size(could.idle)}{between} on {hosts_words(could.hosts)}"
     return head if could.hosts < 2 else f"{head}; half of it on {could.half:,}"
 
 

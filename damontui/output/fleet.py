@@ -31,7 +31,13 @@ def picture_object(picture: Picture, url: str) -> dict[str, Any]:
         "notes": list(picture.notes),
         "idle": None if everything is None else _buckets(everything),
         "groups": {group: _buckets(one) for group, one in picture.sums.items() if group},
-        "could_be_saved": {"bytes": round(could.idle), "hosts": could.hosts, "half_on_hosts": could.half},
+        "could_be_saved": {
+            "bytes": round(could.idle),
+            "least_bytes": round(could.least),
+            "most_bytes": round(could.most),
+            "hosts": could.hosts,
+            "half_on_hosts": could.half,
+        },
         "hosts": [_host(hosts, at) for at in range(len(hosts))],
     }
 
@@ -52,7 +58,8 @@ def _buckets(found: Buckets) -> dict[str, Any]:
 
 def _host(hosts: Hosts, at: int) -> dict[str, Any]:
     numbers = {name: _known(float(column[at]), 3) for name, column in hosts.columns.items()}
-    bytes_ = {f"{name}_bytes": numbers.pop(name) for name in ("total", "idle", "free", "working_set")}
+    sizes = ("total", "idle", "idle_least", "idle_most", "free", "working_set")
+    bytes_ = {f"{name}_bytes": numbers.pop(name) for name in sizes}
     seconds = {f"{name}_s": numbers.pop(name) for name in ("age", "watched", "interval")}
     return {
         "instance": hosts.names[at],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -12,8 +12,8 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 
 from damontui.errors import DamontuiError
-from damontui.fleet.ask import RULES, Wish
-from damontui.fleet.model import BOUNDS, STATES, Picture, Trend, View, rows
+from damontui.fleet.model import BOUNDS, DETAILS, STATES, Details, Picture, Trend, View, rows
+from damontui.fleet.wish import RULES, Wish
 from damontui.tui.draw import Pane, ShownFilter
 from damontui.tui.fleet_lines import SORTS, Seen, draw
 from damontui.tui.themes import DARK, THEMES
@@ -26,10 +26,12 @@ _FILTER = 80
 class Questions:
     """What the screen can ask; each may take seconds, raises `DamontuiError`, and is called in a thread."""
 
-    pictures: Callable[[Wish], Iterator[Picture]]
-    """The hosts, and then the same with their sums."""
-    trend: Callable[[Wish, Picture], Trend]
-    """Of the fleet, up to a picture's time."""
+    pictures: Callable[[Wish, Iterable[str]], Iterator[Picture]]
+    """The hosts, with these of `DETAILS` of all of them, and then the same with their sums."""
+    details: Callable[[Wish, Picture, Sequence[int]], Details]
+    """The other details of some hosts of a picture."""
+    trend: Callable[[Wish, Picture, Trend], Trend]
+    """Of the fleet, up to a picture's time; what was known of it before need not be asked again."""
     history: Callable[[Wish, Picture, int], Trend]
     """Of one host of a picture."""
 
@@ -121,6 +123,9 @@ class FleetApp(App[int]):
         self.pane = FleetPane()
         self._came = clock()
         self._asked_trend: tuple[Wish, float] | None = None
+        self._details = Details()
+        self._asked_details: tuple[float, frozenset[int]] | None = None
+        """Of which picture, by its time, and of which hosts, while that is under way or done."""
         self.status = 0
 
     def get_line_filters(self) -> list[object]:  # type: ignore[override]
@@ -138,15 +143,22 @@ class FleetApp(App[int]):
 
     # -- what comes
 
-    def feed(self, news: Picture | Trend | DamontuiError) -> None:
+    def feed(self, news: Picture | Trend | Details | DamontuiError) -> None:
         """Take in an answer, or why there is none: then the last picture stays."""
         if isinstance(news, Picture):
             self._came = self.clock()
             chosen, before = self._chosen_name(), self.seen.picture
             if not news.whole and before is not None and (before.threshold, before.rule) == (news.threshold, news.rule):
                 news = replace(news, sums=before.sums)  # until those of now are there
+            if before is not None and before.rule == news.rule:
+                news = news.filled(self._details)  # and so do the details
             self._change(picture=news, error="", asking=not news.whole, opened=self._opened_in(news))
             self._reorder(chosen)
+            self._detail()
+        elif isinstance(news, Details):
+            self._details = news
+            if self.seen.picture is not None:
+                self._change(picture=self.seen.picture.filled(news))
         elif isinstance(news, Trend):
             self._change(trend=news)
         else:
@@ -167,12 +179,13 @@ class FleetApp(App[int]):
         if self.questions is None or self.seen.asking:
             return
         self._change(asking=True)
-        wish, questions = self.wish, self.questions
+        wish, questions, before = self.wish, self.questions, self.seen.trend
+        sorted_by = {self.seen.view.sort}.intersection(DETAILS)
 
         def work() -> None:
             picture = None
             try:
-                for picture in questions.pictures(wish):
+                for picture in questions.pictures(wish, sorted_by):
                     self.call_from_thread(self._came_for, wish, picture)
             except DamontuiError as error:
                 self.call_from_thread(self._failed, error)
@@ -180,10 +193,11 @@ class FleetApp(App[int]):
             if picture is None:
                 return
             # once a minute at most: without recording rules it is a burden for the engine
-            if self._asked_trend is None or self._asked_trend[0] != wish or picture.time - self._asked_trend[1] >= 60:
+            asked = self._asked_trend
+            if asked is None or asked[0] != wish or picture.time - asked[1] >= 60:
                 self._asked_trend = wish, picture.time
                 try:
-                    trend = questions.trend(wish, picture)
+                    trend = questions.trend(wish, picture, before if asked and asked[0] == wish else Trend())
                 except DamontuiError:
                     return  # the picture is there; the next look says what is the matter
                 self.call_from_thread(self.feed, trend)
@@ -201,8 +215,48 @@ class FleetApp(App[int]):
 
     def _came_for(self, wish: Wish, picture: Picture) -> None:
         self.feed(picture)
-        if wish != self.wish and picture.whole:  # another wish was made meanwhile
+        if picture.whole and (wish != self.wish or self._sorts_by_some()):  # another wish was made meanwhile
             self.action_now()
+
+    def _sorts_by_some(self) -> bool:
+        """Whether the table is sorted by what is known of some hosts only."""
+        picture, sort = self.seen.picture, self.seen.view.sort
+        return picture is not None and sort in DETAILS and sort not in picture.columns
+
+    @property
+    def detailed(self) -> bool:
+        """Whether no details are being asked for."""
+        return self._asked_details is None or self._asked_details[0] >= 0
+
+    def _detail(self) -> None:
+        """Ask for the details of the hosts around the cursor that are not there yet; one question at a time."""
+        picture, questions, seen = self.seen.picture, self.questions, self.seen
+        if picture is None or questions is None or picture.columns.issuperset(DETAILS):
+            return
+        height = max(1, self.pane.size.height)
+        shown = set(seen.order[max(0, seen.cursor - height) : seen.cursor + height + 1])
+        shown |= set() if seen.opened is None else {seen.opened}
+        asked = self._asked_details
+        if not self.detailed or (asked is not None and asked[0] == picture.time and shown <= asked[1]):
+            return
+        # some screens more than are seen, so that a key seldom needs a question
+        wanted = shown.union(seen.order[max(0, seen.cursor - 4 * height) : seen.cursor + 4 * height + 1])
+        self._asked_details = (-1.0, frozenset())
+        wish = self.wish
+
+        def work() -> None:
+            try:
+                found = questions.details(wish, picture, sorted(wanted))
+            except DamontuiError:
+                found = None  # the next look says what is the matter
+            self.call_from_thread(self._detailed, picture.time, frozenset(wanted), found)
+
+        self.run_worker(work, thread=True, group="details")
+
+    def _detailed(self, of: float, hosts: frozenset[int], found: Details | None) -> None:
+        self._asked_details = of, hosts
+        self.feed(found or Details())  # numbers of an earlier picture are shown until those of now come, or do not
+        self._detail()  # the cursor may have gone on, and another picture may have come
 
     # -- what is wished
 
@@ -240,6 +294,9 @@ class FleetApp(App[int]):
     def _look(self, view: View) -> None:
         self._change(view=view)
         self._reorder()
+        self._detail()
+        if self._sorts_by_some():
+            self.action_now()
 
     def _wish(self, wish: Wish) -> None:
         self.wish = wish
@@ -250,6 +307,7 @@ class FleetApp(App[int]):
         if self.seen.opened is None:
             last = max(0, len(self.seen.order) - 1)
             self._change(cursor=max(0, min(self.seen.cursor + by, last)))
+            self._detail()
 
     def action_sort(self, by: int) -> None:
         """Sort by the next column."""
@@ -271,8 +329,11 @@ class FleetApp(App[int]):
 
     def action_threshold(self, by: int) -> None:
         """Idle means a longer time, or a shorter one."""
-        at = max(0, min(BOUNDS.index(int(self.wish.threshold)) + by, len(BOUNDS) - 1))
-        self._wish(replace(self.wish, threshold=BOUNDS[at]))
+        now = self.wish.threshold
+        longer, shorter = [one for one in BOUNDS if one > now], [one for one in BOUNDS if one < now]
+        found = longer[:1] if by > 0 else shorter[-1:]
+        if found:
+            self._wish(replace(self.wish, threshold=found[0]))
 
     def action_rule(self) -> None:
         """By the estimate, or by the kernel's rule."""

@@ -1,12 +1,16 @@
 """``fleet`` over a real Prometheus with ten thousand hosts: what a look takes, and whether its percentiles are right.
 
 The histories are made here (each host with memory of its own, idle in its own way; some off, stale, new or old),
-written as OpenMetrics text, and made into blocks by Prometheus' ``promtool tsdb create-blocks-from openmetrics``.
+written as OpenMetrics text, and made into blocks by Prometheus' ``promtool tsdb create-blocks-from openmetrics``; what
+the recording rules say of them is made by ``create-blocks-from rules``, which asks the engine. Looks are measured
+without and with those, in seconds on the clock, which depend on what else the machine does, and in CPU seconds of this
+process and of the engine's.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -14,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -22,9 +26,13 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from damontui.fleet.ask import Wish, ask_hosts, ask_sums, trend
+from damontui.commands.fleet import template
+from damontui.fleet.ask import ask_details, ask_hosts
 from damontui.fleet.client import Client
-from damontui.fleet.model import Picture, Trend
+from damontui.fleet.looks import Looks
+from damontui.fleet.model import Trend
+from damontui.fleet.sums import ask_sums, trend
+from damontui.fleet.wish import Wish
 from damontui.output.metrics import BOUNDS
 from damontui.tui.fleet import FleetApp, Questions
 from tests.prometheus import Prometheus, prometheus
@@ -151,9 +159,33 @@ def run(smoke: bool) -> list[dict[str, Any]]:
         folder = Path(name)
         made = fleet(hosts, minutes, end)
         samples = loaded(made, folder)
-        options = ["--storage.tsdb.retention.time=10y", "--query.lookback-delta=5m"]
-        with prometheus(folder, config="{}", data=folder / "data", options=options) as server:
-            return [{"hosts": hosts, "samples": samples}, *looks(server, made)]
+        found: list[dict[str, Any]] = [{"hosts": hosts, "samples": samples}]
+        with engine(folder) as server:
+            found += looks(server, made, "no")
+            found.append(recorded(server, made, folder))
+        with engine(folder) as server:
+            found += looks(server, made, "yes")
+        return found
+
+
+def engine(folder: Path) -> contextlib.AbstractContextManager[Prometheus]:
+    """A Prometheus with the blocks in ``folder``/data."""
+    options = ["--storage.tsdb.retention.time=10y", "--query.lookback-delta=5m"]
+    return prometheus(folder, config="{}", data=folder / "data", options=options)
+
+
+def recorded(server: Prometheus, made: Fleet, folder: Path) -> dict[str, Any]:
+    """Add what the recording rules say, from some minutes ago to the end of the data; what that took the engine."""
+    rules, cpu = folder / "rules.yml", cpu_of(server.process.pid)
+    rules.write_text(template("damontui.rules.yml"))
+    promtool = shutil.which("promtool")
+    assert promtool is not None
+    times = [one for one in made.times if one >= time.time() - 10 * 60 and one <= time.time() + 10 * 60]
+    command = [promtool, "tsdb", "create-blocks-from", "rules", f"--start={times[0]:.0f}", f"--end={times[-1]:.0f}"]
+    command += [f"--output-dir={folder / 'data'}", f"--eval-interval={STEP_S}s", f"--url={server.url}", str(rules)]
+    subprocess.run(command, check=True, capture_output=True, timeout=3000)
+    took = (cpu_of(server.process.pid) - cpu) / len(times)
+    return {"rules": "recorded", "times": len(times), "engine CPU s each": round(took, 2)}
 
 
 def _program(server: Prometheus) -> dict[str, Any]:
@@ -179,62 +211,75 @@ def say_most() -> None:
     print(most(), file=sys.stderr)
 
 
-def screen(url: str) -> None:
-    """Runs in a process of its own: the screen without a terminal until its first and second picture, as JSON."""
-    client = Client(url, timeout=60.0)
-    script: list[float] = []
+def screen(url: str, pid: int) -> None:
+    """Runs in a process of its own: the screen without a terminal, its first picture and an update, as JSON lines."""
+    client, nothing = Client(url, timeout=60.0), Trend()
+    questions = Questions(
+        Looks(client).pictures,
+        lambda wish, picture, at: ask_details(client, wish, picture, at),
+        lambda *_: nothing,
+        lambda *_: nothing,
+    )
+    app = FleetApp(url, Wish(), questions, every=1e6)
+    clocks = (time.perf_counter, time.process_time, lambda: cpu_of(pid))
+    names = ("s", "own CPU s", "engine CPU s")
 
-    def pictures(wish: Wish) -> Iterator[Picture]:
-        hosts = ask_hosts(client, wish)
-        yield hosts
-        yield ask_sums(client, wish, hosts)
+    def say(what: str, began: list[float], times: int = 1) -> None:
+        spent = [(clock() - at) / times for clock, at in zip(clocks, began, strict=True)]
+        print(json.dumps({"screen": what} | {name: round(one, 3) for name, one in zip(names, spent, strict=True)}))
 
-    nothing = Trend()
-    app = FleetApp(url, Wish(), Questions(pictures, lambda *_: nothing, lambda *_: nothing), every=1e6)
+    async def until(true: Callable[[], bool]) -> None:
+        while not true():
+            assert not app.seen.error, app.seen.error
+            await asyncio.sleep(0.01)
+
+    def whole() -> bool:
+        picture = app.seen.picture
+        return picture is not None and picture.whole and not app.seen.asking and app.detailed
 
     async def play() -> None:
-        began = time.perf_counter()
+        print(json.dumps({"screen": "program loaded", "own CPU s": round(time.process_time(), 3)}))
+        began = [clock() for clock in clocks]
         async with app.run_test(size=(160, 50)) as pilot:
-            for wanted in (False, True):
-                while app.seen.picture is None or (wanted and app.seen.asking):
-                    assert not app.seen.error, app.seen.error
-                    await asyncio.sleep(0.01)
+            await until(lambda: app.seen.picture is not None)
+            await pilot.pause()
+            say("hosts painted", began)
+            await until(whole)
+            await pilot.pause()
+            say("details and sums painted", began)
+            for _ in range(3):
+                began = [clock() for clock in clocks]
+                app.action_now()
+                await until(whole)
                 await pilot.pause()
-                script.append(time.perf_counter() - began)
-            began = time.perf_counter()
-            app.action_now()
-            while app.seen.asking:
-                assert not app.seen.error, app.seen.error
-                await asyncio.sleep(0.01)
-            script.append(time.perf_counter() - began)
-            began = time.perf_counter()
+                say("updated", began)
+            began = [clock() for clock in clocks]
             await pilot.press(*["down"] * 20)
-            script.append((time.perf_counter() - began) / 20)
+            say("a key", began, 20)
 
     asyncio.run(play())
-    names = ("hosts painted s", "sums painted s", "updated s", "a key s")
-    said = dict(zip(names, (round(one, 3) for one in script), strict=True))
-    print(json.dumps(said | {"MiB at most": most()}))
+    print(json.dumps({"screen": "memory", "MiB at most": most()}))
 
 
-def _screen(server: Prometheus) -> dict[str, Any]:
-    command = [sys.executable, "-c", f"from tests.bench.fleet import screen; screen({server.url!r})"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=600)
-    return {"screen": "160x50", **json.loads(done.stdout)}
+def _screen(server: Prometheus) -> list[dict[str, Any]]:
+    text = f"from tests.bench.fleet import screen; screen({server.url!r}, {server.process.pid})"
+    done = subprocess.run([sys.executable, "-c", text], stdout=subprocess.PIPE, check=True, timeout=600)
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def _engine_cpu(server: Prometheus) -> float:
-    fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+def cpu_of(pid: int) -> float:
+    """CPU seconds of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def looks(server: Prometheus, made: Fleet) -> list[dict[str, Any]]:
+def looks(server: Prometheus, made: Fleet, rules: str) -> list[dict[str, Any]]:
     """What looks take, and how right they are."""
     client, rows = Client(server.url, timeout=60.0), []
     step = max(at for at, one in enumerate(made.times) if one <= time.time())
     end = made.times[step]
     for name, wish in (("first", Wish()), ("again", Wish()), ("by rack", Wish(by="rack"))):
-        began, cpu, engine = time.perf_counter(), time.process_time(), _engine_cpu(server)
+        began, cpu, engines = time.perf_counter(), time.process_time(), cpu_of(server.process.pid)
         hosts = ask_hosts(client, wish, end)
         there = time.perf_counter() - began
         picture = ask_sums(client, wish, hosts)
@@ -244,11 +289,11 @@ def looks(server: Prometheus, made: Fleet) -> list[dict[str, Any]]:
                 "hosts s": round(there, 2),
                 "s": round(time.perf_counter() - began, 2),
                 "own CPU s": round(time.process_time() - cpu, 2),
-                "engine CPU s": round(_engine_cpu(server) - engine, 2),
+                "engine CPU s": round(cpu_of(server.process.pid) - engines, 2),
                 "summed": picture.counted.get("ok", 0),
             }
         )
-    rows += [_program(server), _screen(server)]
+    rows += [_program(server), *_screen(server)]
     good = made.good
     assert picture.counted.get("ok", 0) == int(good.sum()), picture.counted
     idle, size = made.idle[step][good].ravel(), made.size[good].ravel()
@@ -260,7 +305,14 @@ def looks(server: Prometheus, made: Fleet) -> list[dict[str, Any]]:
         found = picture.sums[""].quantile(share)
         near = abs(int(np.searchsorted(edges, true)) - int(np.searchsorted(edges, found)))
         rows.append({"share": share, "true s": round(true, 1), "found s": round(found, 1), "buckets apart": near})
-    began = time.perf_counter()
+    began, engines = time.perf_counter(), cpu_of(server.process.pid)
     seen = trend(client, Wish(), end, 240.0, points=5)
-    rows.append({"points over time": len(seen.times), "took s": round(time.perf_counter() - began, 2)})
-    return rows
+    rows.append(
+        {
+            "points over time": len(seen.times),
+            "recorded": seen.recorded,
+            "s": round(time.perf_counter() - began, 2),
+            "engine CPU s": round(cpu_of(server.process.pid) - engines, 2),
+        }
+    )
+    return [{"rules": rules} | row for row in rows]

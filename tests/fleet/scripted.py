@@ -67,13 +67,16 @@ class Engine:
 
     def instant(self, query: str, at: float | None = None) -> list[Series]:
         self.asked.append(query)
+        if query == "vector(time())":
+            return [self._series({}, self.now)]
         if "damon:memory" in query:
             return [self._series({"le": le}, value) for le, value in self.recorded]
         if " offset " in query:
             return [self._series({"job": "damon", "instance": name}, 1.0) for name in self.gone]
         if query.startswith("sum by"):
-            return self._sums("rack" if "rack" in query.partition(")")[0] else "")
-        return [one for each in self.hosts for one in self._of(each, query)]
+            of = self._good() if " and on " in query else [one for one in self.hosts if one["enabled"]]
+            return self._sums("rack" if "rack" in query.partition(")")[0] else "", self._named(of, query))
+        return [one for each in self._named(self.hosts, query) for one in self._of(each, query)]
 
     def over(self, query: str, start: float, end: float, step: float) -> list[Series]:
         self.asked.append(query)
@@ -91,16 +94,24 @@ class Engine:
             if one["enabled"] and one["watched"] >= 900 and -30 <= one["age"] <= 300 and "6.17" not in one["kernel"]
         ]
 
-    def _sums(self, by: str) -> list[Series]:
-        groups = {one[by] if by else "" for one in self._good()}
+    def _named(self, hosts: Sequence[Mapping[str, Any]], query: str) -> list[Mapping[str, Any]]:
+        """Those whose names a question asks for."""
+        found = re.search(r'instance=~"((?:[^"\\]|\\.)*)"', query)
+        wanted = None if found is None else re.compile(re.sub(r"\\(.)", r"\1", found[1]))
+        return [one for one in hosts if wanted is None or wanted.fullmatch(one["instance"])]
+
+    def _sums(self, by: str, hosts: Sequence[Mapping[str, Any]]) -> list[Series]:
+        groups = {one[by] if by else "" for one in hosts}
         found = []
         for group in groups:
             for le in BUCKETS:
-                value = sum(self._below(one, le) for one in self._good() if not by or one[by] == group)
+                value = sum(self._below(one, le) for one in hosts if not by or one[by] == group)
                 found.append(self._series({"le": le} | ({by: group} if by else {}), value))
         return found
 
     def _below(self, one: Mapping[str, Any], le: str) -> float:
+        if "curve" in one:
+            return float(one["size"] if le == "+Inf" else one["curve"](float(le)))
         return float(one["size"] if float(le.replace("+Inf", "inf")) >= 7200 else one["used"])
 
     def _of(self, one: Mapping[str, Any], query: str) -> list[Series]:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,9 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from damontui.errors import SourceError, UsageError
-from damontui.fleet.ask import Wish, ask, ask_hosts, history, quoted, trend
+from damontui.fleet.ask import ask_details, ask_hosts
 from damontui.fleet.client import Series
-from damontui.fleet.model import BOUNDS, STATES, Buckets, Picture, View, buckets, rows, state_of, what_if
+from damontui.fleet.looks import Looks
+from damontui.fleet.model import BOUNDS, DETAILS, STATES, Buckets, Picture, View, buckets, rows, states_of, what_if
+from damontui.fleet.sums import ask, history, trend
+from damontui.fleet.wish import Wish, named, quoted
 from damontui.fleet.words import states_words, what_if_words
 from damontui.output import fleet as output
 from tests.fleet.scripted import BUCKETS, GIB, NOW, Engine, host
@@ -119,7 +126,9 @@ def test_nothing_to_see() -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        {"threshold": 600},
+        {"threshold": 59},
+        {"threshold": 14401},
+        {"threshold": math.nan},
         {"rule": "no"},
         {"by": "a b"},
         {"by": 'le) or up{a="'},
@@ -179,6 +188,153 @@ def test_hosts_come_before_sums() -> None:
     assert not [one for one in engine.asked if one.startswith("sum")]
 
 
+# -- an idle time within a bucket
+
+
+def evenly(size: int, end: float) -> Callable[[float], float]:
+    """Bytes at most as idle as a time, spread evenly up to an end."""
+    return lambda seconds: size * min(1.0, seconds / end)
+
+
+def test_idle_times_within_a_bucket_are_linear_between_its_ends_which_are_the_least_and_the_most() -> None:
+    size = 16 * GIB
+    even = host("even:1", size=size, free=0, curve=evenly(size, 14400.0))
+    step = host("step:1", size=size, free=0, curve=lambda seconds: 0.0 if seconds < 500 else float(size))
+    found = ask(Engine([even, step, host("at-end:1", free=0)]), Wish(threshold=420), NOW)
+    columns = {name: dict(zip(found.hosts.names, values, strict=True)) for name, values in found.hosts.columns.items()}
+    assert columns["idle"]["even:1"] == pytest.approx(size * (1 - 420 / 14400))  # spread as it is taken to be: exact
+    assert columns["idle_least"]["even:1"] == size * (1 - 900 / 14400)
+    assert columns["idle_most"]["even:1"] == size * (1 - 300 / 14400)
+    assert (columns["idle_least"]["step:1"], columns["idle_most"]["step:1"]) == (0.0, size)  # the truth is the most
+    assert columns["idle"]["step:1"] == pytest.approx(size * 0.8)
+    assert columns["idle"]["at-end:1"] == columns["idle_least"]["at-end:1"] == columns["idle_most"]["at-end:1"]
+    could = what_if(found.hosts, 420)
+    assert could.least < could.idle < could.most
+    assert what_if_words(could).startswith("idle for 7 min: 40.3 GiB (27.0 GiB to 43.7 GiB) on 3 hosts")
+    made = json.loads(output.dump(found, "http://x"))
+    saved = made["could_be_saved"]
+    assert (saved["least_bytes"], saved["most_bytes"]) == (round(could.least), round(could.most))
+    assert made["hosts"][1]["idle_least_bytes"] == 0
+
+
+@given(st.floats(60.0, 14400.0), st.floats(60.0, 1e5))
+def test_an_interval_holds_the_truth_and_is_a_point_at_the_ends(threshold: float, end: float) -> None:
+    size = 16 * GIB
+    curve = evenly(size, end)
+    one = host("a:1", size=size, curve=curve, watched=1e6, interval=1.0)
+    hosts = ask_hosts(Engine([one]), Wish(threshold=threshold), NOW).hosts
+    least, idle, most = (float(hosts.columns[name][0]) for name in ("idle_least", "idle", "idle_most"))
+    true = size - curve(threshold)
+    assert least - 1 <= true <= most + 1
+    assert least <= idle <= most
+    if threshold in BOUNDS:
+        assert least == idle == most
+
+
+# -- as few questions as it takes
+
+
+def test_sums_over_all_hosts_less_those_left_out_are_those_over_the_good_ones() -> None:
+    many = [host(f"n-{at}.x:1", rack=f"r{at % 3}", size=(16 + at) * GIB) for at in range(40)]
+    many += [host("new+[1]:1", watched=10.0), host("old:1", kernel="6.17.4", rack="r9"), host("off:1", enabled=0.0)]
+    for by in ("", "rack"):
+        engine = Engine(many)
+        found = ask(engine, Wish(by=by), NOW)
+        assert not [one for one in engine.asked if one.startswith("sum") and " and on " in one]
+        matched = {one.labels["le"]: one.points[0][1] for one in engine.instant(Wish().sums())}
+        assert found.sums[""].cumulated == tuple(matched[le] for le in BUCKETS)
+        assert set(found.sums) == ({"", "r0", "r1", "r2"} if by else {""})  # of r9 no host is good
+        assert found.notes == ()
+
+
+def test_where_that_is_not_what_the_hosts_say_each_bucket_is_matched() -> None:
+    class More(Engine):
+        """Buckets of hosts that say nothing else of themselves."""
+
+        def _sums(self, by: str, hosts: Sequence[Mapping[str, Any]]) -> list[Series]:
+            there = [*hosts, host("only-buckets:1")] if len(hosts) == len(self.hosts) else hosts
+            return super()._sums(by, there)
+
+    engine = More([host("a:1"), host("b:1"), host("c:1"), host("d:1"), host("new:1", watched=10.0)])
+    found = ask(engine, Wish(), NOW)
+    assert found.sums[""].total == 4 * 16 * GIB
+    assert [one for one in engine.asked if one.startswith("sum") and " and on " in one]
+
+
+def test_names_in_a_question_are_as_many_as_fit_and_mean_themselves_only() -> None:
+    names = [f"host-{at:05d}.a+b|c.example:9100" for at in range(1000)]
+    matchers = list(named([("j", name) for name in names] + [('k"', "x")]))
+    assert all(len(one) < 13_000 for one in matchers)
+    assert len(matchers) > 3
+    assert matchers[-1].startswith('job="k\\""')
+    found = []
+    for one in matchers[:-1]:
+        inner = one.partition('instance=~"')[2][:-1].replace("\\\\", "\\")
+        found += [name for name in names if re.fullmatch(inner, name)]
+        assert not re.fullmatch(inner, names[0].replace("+", ""))
+    assert sorted(found) == names
+    assert list(named([])) == []
+
+
+def test_details_of_some_hosts() -> None:
+    engine = Engine(FLEET)
+    picture = ask_hosts(engine, Wish(), NOW, details=())
+    assert np.isnan(picture.hosts.columns["working_set"]).all()
+    at = [picture.hosts.names.index(name) for name in ("b:1", "off:1", "big:1")]
+    asked = len(engine.asked)
+    filled = picture.filled(ask_details(engine, Wish(), picture, at))
+    assert len(engine.asked) == asked + len(DETAILS)
+    used = dict(zip(filled.hosts.names, filled.hosts.columns["working_set"], strict=True))
+    assert used["b:1"] == 8 * GIB
+    assert math.isnan(used["a:1"])
+    assert math.isnan(used["off:1"])
+    # what is known of all hosts is not overwritten by what was known of some
+    whole = ask_hosts(engine, Wish(), NOW, details=("working_set",))
+    late = replace(ask_details(engine, Wish(), picture, at), columns={"working_set": np.array([1.0, 1.0])})
+    assert whole.filled(late).hosts.columns["working_set"][at[0]] == 8 * GIB
+
+
+def test_hosts_that_are_gone_are_looked_for_once_a_minute() -> None:
+    engine = Engine([host("a:1")], gone=("was:1",))
+    looks = Looks(engine)
+
+    def look() -> tuple[list[Picture], int]:
+        before = len([one for one in engine.asked if " offset " in one])
+        made = list(looks.pictures(Wish(), ()))
+        return made, len([one for one in engine.asked if " offset " in one]) - before
+
+    made, asked = look()
+    assert asked == 1
+    assert [len(one.hosts) for one in made] == [1, 2]
+    engine.now += 15
+    made, asked = look()
+    assert asked == 0
+    assert [one.hosts.names for one in made] == [("a:1", "was:1")] * 2  # its row does not come and go
+    engine.hosts = [host("a:1"), host("was:1")]
+    assert [one.hosts.states for one in look()[0]] == [("ok", "ok")] * 2
+    engine.now += 60
+    assert look()[1] == 1
+    assert len(list(looks.pictures(Wish(match='rack="r1"'), ()))) == 2
+    assert [one for one in engine.asked if " offset " in one][-1].count('rack="r1"') == 4
+
+
+def test_the_past_is_asked_for_once() -> None:
+    engine = Engine(FLEET)
+    found = trend(engine, Wish(), NOW, 3600.0)
+    assert (len(found.times), found.recorded) == (3, False)
+    assert NOW - found.times[-1] < 300
+    for wanted in (6, 9, 12, 13, 13):
+        asked = len(engine.asked)
+        found = trend(engine, Wish(), NOW + 1, 3600.0, before=found)
+        assert len(found.times) == wanted
+        assert list(found.times) == sorted(found.times)
+    assert len(engine.asked) == asked + 1  # nothing but whether there is a rule
+    later = trend(engine, Wish(), NOW + 300, 3600.0, before=found)
+    assert len(later.times) == 13
+    assert later.times[0] == found.times[1]
+    assert len(engine.asked) == asked + 3
+
+
 # -- buckets
 
 
@@ -190,8 +346,7 @@ def test_quantiles_are_those_of_histogram_quantile() -> None:
     assert made.quantile(0.2) == pytest.approx(30.0)
     assert made.quantile(0.5) == pytest.approx(180.0)
     assert made.quantile(0.9) == 300.0  # the last bucket has no upper end
-    assert (made.idle(60.0), made.total) == (70.0, 100.0)
-    assert math.isnan(made.idle(61.0))
+    assert made.total == 100.0
 
 
 def test_one_bound_in_two_ways_is_added_up_and_what_falls_is_levelled() -> None:
@@ -218,7 +373,8 @@ def test_states_by_importance() -> None:
     fine = {"enabled": 1.0, "age": 1.0, "watched": 1e4, "interval": 2.0, "total": 1.0, "old": False, "threshold": 900.0}
 
     def state(**changes: object) -> str:
-        return state_of(**(fine | changes))  # type: ignore[arg-type]
+        told = {name: np.array([value]) for name, value in (fine | changes).items() if name != "threshold"}
+        return states_of(**told, threshold=float((fine | changes)["threshold"]))[0]  # type: ignore[arg-type]
 
     assert state() == "ok"
     assert state(enabled=0.0, age=math.nan) == "off"
@@ -226,6 +382,10 @@ def test_states_by_importance() -> None:
     assert state(age=301.0) == state(age=-31.0) == "stale"
     assert state(interval=226.0) == "unlike"
     assert state(interval=225.0) == "ok"
+    assert state(watched=899.0) == "new"
+    # all of 500 s of watching is in the bucket that ends at 900 s, so nothing can be said of 420 s
+    assert state(watched=500.0, threshold=420.0) == "new"
+    assert state(watched=500.0, threshold=300.0) == "ok"
 
 
 # -- the table

@@ -13,8 +13,9 @@ import pytest
 
 from damontui import cli
 from damontui.errors import SourceError
-from damontui.fleet.ask import Wish, ask
 from damontui.fleet.client import Client
+from damontui.fleet.sums import ask
+from damontui.fleet.wish import Wish
 from tests.commands.test_export import running
 from tests.prometheus import need, prometheus, until
 
@@ -30,7 +31,7 @@ def test_the_libraries_are_missing(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     [
         (["http://127.0.0.1:1", "--json"], 1, "connection refused"),
         (["http://me:sesame@127.0.0.1:1", "--json"], 2, "--http-config"),
-        (["http://127.0.0.1:1", "--idle", "10m"], 2, "900"),
+        (["http://127.0.0.1:1", "--idle", "50"], 2, "from 60 to 14400 s"),
         (["http://127.0.0.1:1", "--http-config", "/nowhere.yml"], 1, "cannot read /nowhere.yml"),
         (["http://127.0.0.1:1"], 2, "--once"),
         ([], 2, "URL"),

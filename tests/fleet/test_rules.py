@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ from damontui import cli
 from damontui.commands.fleet import template
 from damontui.commands.scrape import Newest, Server
 from damontui.damon.snapshot import FRAME_KINDS, Frames, ints
-from damontui.fleet.ask import RECORDED, Wish
+from damontui.fleet.wish import RECORDED, Wish
 from tests.output.test_metrics import reading
 from tests.prometheus import need, prometheus, until
 
@@ -129,6 +131,22 @@ def full() -> Any:
     return replace(made, snapshot=replace(snapshot, frames=frames, watched=3600.0))
 
 
+@contextlib.contextmanager
+def exporting(reading: Any) -> Iterator[str]:
+    """Where a reading can be scraped: ``127.0.0.1:PORT``."""
+    newest = Newest()
+    newest.reading = reading
+    server = Server("127.0.0.1", 0, newest)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(10)
+
+
 def test_every_question_of_the_board_is_answered(tmp_path: Path) -> None:
     board = json.loads(template("grafana.json"))
     queries = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
@@ -136,24 +154,13 @@ def test_every_question_of_the_board_is_answered(tmp_path: Path) -> None:
     assert {one["name"] for one in board["templating"]["list"]} == {"datasource", "job", "instance"}
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])
     need("prometheus")
-    newest = Newest()
-    newest.reading = full()
-    server = Server("127.0.0.1", 0, newest)
-    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
-    thread.start()
-    try:
-        with prometheus(tmp_path, [f"127.0.0.1:{server.server_port}"]) as engine:
-            until(lambda: engine.query("rate(damontui_cpu_seconds_total[5m])"))
-            for query in queries:
-                asked = query.replace("$job", ".*").replace("$instance", ".*")
-                assert "$" not in asked
-                assert engine.get("query", query=asked)["result"], query
-            found = engine.get("label/instance/values")
-            assert found == [f"127.0.0.1:{server.server_port}"]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(10)
+    with exporting(full()) as target, prometheus(tmp_path, [target]) as engine:
+        until(lambda: engine.query("rate(damontui_cpu_seconds_total[5m])"))
+        for query in queries:
+            asked = query.replace("$job", ".*").replace("$instance", ".*")
+            assert "$" not in asked
+            assert engine.get("query", query=asked)["result"], query
+        assert engine.get("label/instance/values") == [target]
 
 
 def test_both_are_printed(capsys: Any) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import pytest
 from textual.pilot import Pilot
 
 from damontui.errors import DamontuiError, SourceError
-from damontui.fleet.ask import Wish, ask, ask_hosts, trend
-from damontui.fleet.model import Picture, Trend
+from damontui.fleet.ask import ask_details, ask_hosts
+from damontui.fleet.looks import Looks
+from damontui.fleet.model import Details, Picture, Trend
+from damontui.fleet.sums import ask, trend
+from damontui.fleet.wish import Wish
 from damontui.tui.fleet import FleetApp, FleetPane, Questions
 from damontui.tui.fleet_lines import Seen, draw, machine
 from tests.fleet.scripted import GIB, NOW, Engine, host
@@ -45,7 +48,11 @@ def whole(hosts: object = FLEET, **wish: object) -> Picture:
 
 
 def over() -> Trend:
-    return trend(Engine(FLEET), Wish(), NOW, 3600.0)
+    """The last hour, as it is known after some looks."""
+    found = Trend()
+    while len(found.times) < 13:
+        found = trend(Engine(FLEET), Wish(), NOW, 3600.0, before=found)
+    return found
 
 
 @dataclass(frozen=True)
@@ -168,7 +175,7 @@ class Script:
         self.answers = list(answers)
         self.wishes: list[Wish] = []
 
-    def pictures(self, wish: Wish) -> Iterator[Picture]:
+    def pictures(self, wish: Wish, details: Iterable[str]) -> Iterator[Picture]:
         self.wishes.append(wish)
         one = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(one, DamontuiError):
@@ -178,7 +185,12 @@ class Script:
 
     @property
     def questions(self) -> Questions:
-        return Questions(self.pictures, lambda wish, picture: over(), lambda wish, picture, at: over())
+        return Questions(
+            self.pictures,
+            lambda wish, picture, at: Details(),
+            lambda wish, picture, before: over(),
+            lambda wish, picture, at: over(),
+        )
 
 
 async def _settled(app: FleetApp, pilot: Pilot[int]) -> None:
@@ -232,6 +244,89 @@ def test_an_engine_that_fails_is_asked_again_after_a_pause_and_not_each_second()
             assert app.seen.error == ""
 
     asyncio.run(play())
+
+
+class Live:
+    """Questions to an engine in memory, written down."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.looks = Looks(engine)
+        self.wanted: list[frozenset[str]] = []
+        self.detailed: list[int] = []
+        self.fails = False
+
+    def pictures(self, wish: Wish, details: Iterable[str]) -> Iterator[Picture]:
+        self.wanted.append(frozenset(details))
+        return self.looks.pictures(wish, details)
+
+    def details(self, wish: Wish, picture: Picture, at: Sequence[int]) -> Details:
+        self.detailed.append(len(at))
+        if self.fails:
+            raise SourceError("cannot ask", "no")
+        return ask_details(self.engine, wish, picture, at)
+
+    @property
+    def app(self) -> FleetApp:
+        nothing = Questions(self.pictures, self.details, lambda *_: Trend(), lambda *_: Trend())
+        return FleetApp(URL, Wish(), nothing, every=1e6, clock=lambda: 0.0)
+
+
+def _shown(app: FleetApp, name: str, host: str) -> float:
+    picture = app.seen.picture
+    assert picture is not None
+    return float(picture.hosts.columns[name][picture.hosts.names.index(host)])
+
+
+def test_details_are_asked_for_of_the_hosts_around_the_cursor_and_of_all_where_the_table_is_sorted_by_them() -> None:
+    fleet = [host(f"n-{at:04d}", size=(2000 - at) * GIB) for at in range(1000)]
+    live = Live(Engine(fleet))
+    app = live.app
+
+    async def play() -> None:
+        async with app.run_test(size=(160, 20)) as pilot:
+            await _settled(app, pilot)
+            assert (live.wanted, live.detailed) == ([frozenset()], [81])  # four screens further than the cursor
+            assert "1 GB/s" in app.query_one(FleetPane).text()
+            assert _shown(app, "working_set", "n-0000") == 4 * GIB
+            assert not _shown(app, "working_set", "n-0999") >= 0
+            await pilot.press(*["down"] * 10)
+            await _settled(app, pilot)
+            assert len(live.detailed) == 1  # they were there already
+            await pilot.press("end")
+            await _settled(app, pilot)
+            assert len(live.detailed) == 2
+            assert _shown(app, "working_set", "n-0999") == 4 * GIB
+            fleet[-1]["used"] = 5 * GIB
+            live.fails = True
+            for _ in range(2):
+                live.engine.now += 15
+                app.action_now()
+                await _settled(app, pilot)
+            assert not _shown(app, "working_set", "n-0999") >= 0  # what cannot be had anew is not known
+            live.fails = False
+            await pilot.press("s", "s")
+            await _settled(app, pilot)
+            assert app.seen.view.sort == "working_set"
+            assert live.wanted[-1] == {"working_set"}
+            assert app.seen.order[0] == app.seen.picture.hosts.names.index("n-0999")  # type: ignore[union-attr]
+
+    asyncio.run(play())
+
+
+def test_idle_times_between_the_ends_lead_to_the_ends() -> None:
+    script = Script(whole(threshold=420))
+    app = FleetApp(URL, Wish(threshold=420), script.questions, every=1e6, clock=lambda: 0.0)
+
+    async def play() -> None:
+        async with app.run_test(size=(120, 36)) as pilot:
+            for key in ("greater_than_sign", "less_than_sign", *["less_than_sign"] * 4):
+                await _settled(app, pilot)
+                await pilot.press(key)
+            await _settled(app, pilot)
+
+    asyncio.run(play())
+    assert [one.threshold for one in script.wishes] == [420, 900, 300, 120, 60]
 
 
 @pytest.mark.parametrize("size", [(1, 1), (20, 6), (21, 7), (300, 90), (60, 15)])

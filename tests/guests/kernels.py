@@ -67,7 +67,7 @@ def get(series: str) -> Path:
     """
     store = cache()
     store.mkdir(parents=True, exist_ok=True)
-    with _lock(store / "lock"):
+    with lock(store / "lock"):
         if ready := _of_series([p.parent.name for p in store.glob("*/vmlinuz")], series):
             return store / ready[0]
         return _fetch(series, store)
@@ -84,7 +84,8 @@ def _of_series(versions: Sequence[str], series: str) -> list[str]:
 
 
 @contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def lock(path: Path) -> Iterator[None]:
+    """Hold a file that only one process holds at a time."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -104,29 +105,38 @@ def mirror(folder: Path = Path("/etc/apt")) -> str:
     raise Unavailable(f"no Debian mirror in {folder}/sources.list.d")
 
 
-def _fetch(series: str, store: Path) -> Path:
+def apt_options(apt: Path, suites: Sequence[str]) -> list[str]:
+    """Options for apt that make it look only into these suites, with all its state in the folder ``apt``.
+
+    Raises:
+        Unavailable: there is no apt here, no keyring or no mirror.
+    """
     for tool in ("apt-get", "apt-cache", "dpkg"):
         if shutil.which(tool) is None:
-            raise Unavailable(f"{tool} is missing: kernels come from Debian's packages")
+            raise Unavailable(f"{tool} is missing: this comes from Debian's packages")
     if not Path(KEYRING).exists():
         raise Unavailable(f"{KEYRING} is missing; run: apt-get install debian-archive-keyring")
-    apt = store / "apt"
     for part in ("lists/partial", "cache/archives/partial"):
         (apt / part).mkdir(parents=True, exist_ok=True)
     address = mirror()
-    (apt / "sources.list").write_text("".join(f"deb [signed-by={KEYRING}] {address} {s} main\n" for s in SUITES))
-    options = [
-        *("-q", "-o", f"Dir::Etc::sourcelist={apt}/sources.list", "-o", "Dir::Etc::sourceparts=/dev/null"),
-        *(
-            "-o",
-            f"Dir::State::Lists={apt}/lists",
-            "-o",
-            f"Dir::Cache={apt}/cache",
-            "-o",
-            "Dir::State::status=/dev/null",
-        ),
-        *("-o", "APT::Sandbox::User=root", "-o", "Acquire::Languages=none", "-o", "APT::Architecture=amd64"),
-    ]
+    (apt / "sources.list").write_text("".join(f"deb [signed-by={KEYRING}] {address} {s} main\n" for s in suites))
+    words = {
+        "Dir::Etc::sourcelist": f"{apt}/sources.list",
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::State::Lists": f"{apt}/lists",
+        "Dir::Cache": f"{apt}/cache",
+        "Dir::State::status": "/dev/null",
+        "APT::Sandbox::User": "root",
+        "Acquire::Languages": "none",
+        "APT::Architecture": "amd64",
+    }
+    return ["-q", *(part for name, value in words.items() for part in ("-o", f"{name}={value}"))]
+
+
+def _fetch(series: str, store: Path) -> Path:
+    apt = store / "apt"
+    options = apt_options(apt, SUITES)
+    address = mirror()
     # a suite that the mirror has dropped fails the update, but the others are there: what counts is what is found
     update = _run(["apt-get", *options, "update"], apt)
     found = _run(["apt-cache", *options, "search", "--names-only", "^linux-(image|binary)-[0-9].*-cloud-amd64$"], apt)
