@@ -20,7 +20,7 @@ import numpy as np
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Description
 from damontui.records import files
-from damontui.records.table import Beside, Table
+from damontui.records.table import Conditions, Table
 
 SNAPSHOTS, REGIONS = 54_300, 18
 _FILES: dict[str, files.Format] = {"long.damontui": "damontui", "long.json": "json", "long.data": "json-compressed"}
@@ -54,7 +54,7 @@ def record(snapshots: int, seed: int = 1) -> Table:
         nr_accesses.ravel(),
         age.ravel(),
         np.zeros(start.size, np.int64),
-        [Beside(attrs, attrs)],
+        [Conditions(attrs, attrs)],
         np.zeros(snapshots, np.int64),
         nanoseconds=np.stack([began, ends], axis=1),
     )

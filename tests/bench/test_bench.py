@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.bench import engine
-from tests.bench.__main__ import main, measure
+from tests.bench.__main__ import BENCHES, main, measure
 
 
 def test_a_short_run_prints_a_table_and_writes_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,8 +47,22 @@ def test_a_failing_compiler_is_a_row_with_the_reason(tmp_path: Path, monkeypatch
     assert str(engine.compiled(str(tmp_path))).endswith("failed: no such option")
 
 
-def test_a_bench_that_is_not_written_is_a_row_with_the_reason() -> None:
-    assert measure("nothing", smoke=True) == [{"skipped": "not written yet"}]
+def test_a_bench_that_cannot_be_imported_is_a_fault_and_a_missing_package_a_row(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(ModuleNotFoundError):
+        measure("nothing", smoke=True)
+
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError("No module named 'damo'", name="damo")
+
+    monkeypatch.setattr(importlib, "import_module", missing)
+    assert measure("records", smoke=True) == [{"skipped": "cannot be imported: No module named 'damo'"}]
+
+
+@pytest.mark.parametrize("name", BENCHES)
+def test_every_bench_can_be_imported(name: str) -> None:
+    assert importlib.import_module(f"tests.bench.{name}").run
 
 
 def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
