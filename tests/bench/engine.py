@@ -111,7 +111,7 @@ def run(smoke: bool) -> list[dict[str, Any]]:
                 if isinstance(program, Path):
                     theirs.append(in_c(program, memory, warm, measured))
                 ours.append(in_python(memory, warm, measured))
-            row = {"areas": count, "rates": rates, "aim": aim} | _columns("ours", ours)
+            row: dict[str, Any] = {"areas": count, "rates": rates, "aim": aim} | _columns("ours", ours)
             if theirs:
                 row |= _columns("c", theirs)
                 row["times c"] = round(row["ours us/tick"] / row["c us/tick"], 2)

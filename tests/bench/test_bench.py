@@ -34,7 +34,7 @@ def test_c_finds_as_many_regions_as_we_do(tmp_path: Path) -> None:
 
 
 def test_no_compiler_is_a_row_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     rows = engine.run(smoke=True)
     assert all("no C compiler" in row["skipped"] and "times c" not in row for row in rows)
 
@@ -43,7 +43,7 @@ def test_a_failing_compiler_is_a_row_with_the_reason(tmp_path: Path, monkeypatch
     compiler = tmp_path / "cc"
     compiler.write_text("#!/bin/sh\necho no such option >&2\nexit 1\n")
     compiler.chmod(0o700)
-    monkeypatch.setattr(engine.shutil, "which", lambda name: str(compiler))
+    monkeypatch.setattr(shutil, "which", lambda name: str(compiler))
     assert str(engine.compiled(str(tmp_path))).endswith("failed: no such option")
 
 

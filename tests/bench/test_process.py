@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.bench import process
@@ -17,5 +19,5 @@ def test_a_short_run_measures_all_parts() -> None:
 
 
 def test_without_clear_refs_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
     assert "clear_refs" in process.run(smoke=False)[0]["skipped"]

@@ -45,7 +45,7 @@ def run(smoke: bool) -> list[dict[str, Any]]:
     counts, ages = rng.integers(0, 21, REGIONS), rng.integers(0, 1000, REGIONS)
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as name:
         folder = Path(name)
-        rows = [
+        rows: list[dict[str, Any]] = [
             {"from": "trace text", "ms": _best(_traced(start, counts, ages, folder), rounds)},
             {"from": "tried_regions", "ms": _best(_tried(start, counts, ages, folder), rounds)},
         ]
