@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,10 +39,21 @@ class PressureRows(Rows):
 
     def __init__(self) -> None:
         super().__init__(_COUNT + len(HAPPENINGS))
+        self.most: Floats = np.full(_COUNT + len(HAPPENINGS), math.nan)
+        """The highest of each number so far; NaN where it was never told."""
 
     def numbers_of(self, snapshot: Snapshot) -> Floats:
         """All quantities, then how often each thing happened."""
-        return pressure.row_of(snapshot.pressure)
+        row = pressure.row_of(snapshot.pressure)
+        self.most = np.fmax(self.most, row) if len(self) else row
+        return row
+
+    def means(self, edges: Floats) -> Floats:
+        """The mean of each number in each slot, shape ``(slots, numbers)``; NaN where it is not known."""
+        low = int(np.searchsorted(self.ended, edges[0], side="right"))
+        high = int(np.searchsorted(self.began, edges[-1], side="left"))
+        part = slice(low, max(low, high))
+        return timeline.means(self.began[part], self.ended[part], self.numbers[part], edges)
 
 
 class Strip:
@@ -83,8 +95,7 @@ class Strip:
         key = (frame.history.epoch, len(self._rows), self._rows.ended[-1] if len(self._rows) else 0.0, frame.strip)
         if key != self._told_key:
             self._told_key = key
-            numbers = self._rows.numbers
-            most = np.nan_to_num(numbers, nan=-1.0).max(axis=0, initial=-1.0)  # below 0: never told
+            most = np.nan_to_num(self._rows.most, nan=-1.0)  # below 0: never told
             found = [
                 at
                 for at, one in enumerate(QUANTITIES)
@@ -99,22 +110,21 @@ class Strip:
 
     def _drawn(self, frame: Frame, grid: Grid, told: tuple[int, ...], room: int) -> list[Line]:
         edges = np.array([at * grid.column for at in range(grid.first, grid.stop + 1)], np.float64)
-        rows, layout = self._rows, grid.layout
-        means = timeline.means(rows.began, rows.ended, rows.numbers, edges)
+        means, layout = self._rows.means(edges), grid.layout
         kept = told[: room - 1]
         tops = _tops(means, kept)
         lines = [_head(frame, grid, tops)]
+        marks = _marks(means[:, _COUNT:]) if _COUNT in kept else ""
         for at in kept:
             if at == _COUNT:
-                cells, label, style = [_worst(row) or " " for row in means[:, _COUNT:]], _EVENTS, "strong"
+                cells, label, style = marks, _EVENTS, "strong"
             else:
                 top = tops.get(QUANTITIES[at].unit, 1.0)
                 cells, label, style = _bars(means[:, at], top, ascii_only=frame.ascii), QUANTITIES[at].label, "bar"
             lines.append((*_gutter(grid, label), *_styled(cells, style)))
         under = " " * layout.gutter
         if _COUNT in kept:
-            drawn = {_worst(row) for row in means[:, _COUNT:]}
-            key = ", ".join(f"{one.mark} {one.name}" for one in HAPPENINGS if one.mark in drawn)
+            key = ", ".join(f"{one.mark} {one.name}" for one in HAPPENINGS if one.mark in marks)
             lines.append(((under, ""), (key, "muted")))
         if self._note:
             lines.append(((under, ""), (shown(self._note), "muted")))
@@ -154,37 +164,28 @@ def _round_up(value: float, unit: Unit) -> float:
     return min(round_up(value), 1.0) if unit == "share" else round_up(value)
 
 
-def _bars(values: Floats, top: float, *, ascii_only: bool) -> list[str]:
+def _bars(values: Floats, top: float, *, ascii_only: bool) -> str:
     """A character for each column."""
-    ramp = ASCII_UP if ascii_only else EIGHTHS_UP
-    cells = []
-    for value in values.tolist():
-        if value != value:
-            cells.append(" ")
-        elif value <= 0:
-            cells.append(_NOTHING)
-        else:
-            cells.append(ramp[min(8, max(1, round(value / top * 8)))])
-    return cells
+    ramp = f"{_NOTHING}{(ASCII_UP if ascii_only else EIGHTHS_UP)[1:]} "
+    height = np.clip(np.rint(np.nan_to_num(values) / top * 8), 1, 8)
+    height[values <= 0] = 0
+    height[np.isnan(values)] = 9
+    return "".join(ramp[at] for at in height.astype(np.int64).tolist())
 
 
-def _worst(row: Floats) -> str:
-    """The mark of the worst that happened in a column; "" where nothing is known."""
-    if np.isnan(row).all():
-        return ""
-    return next((one.mark for one, count in zip(HAPPENINGS, row.tolist(), strict=True) if count > 0), _NOTHING)
+def _marks(counts: Floats) -> str:
+    """For each column, of shape ``(columns, happenings)``, the mark of the worst that happened in it."""
+    worst = np.where(np.isnan(counts).all(axis=1), len(HAPPENINGS) + 1, len(HAPPENINGS))
+    for at in range(len(HAPPENINGS) - 1, -1, -1):
+        worst[counts[:, at] > 0] = at
+    marks = "".join(one.mark for one in HAPPENINGS) + _NOTHING + " "
+    return "".join(marks[at] for at in worst.tolist())
 
 
-def _styled(cells: Sequence[str], style: str) -> list[Span]:
+def _styled(cells: str, style: str) -> list[Span]:
     """Characters in runs: what is nothing is fainter."""
-    spans: list[Span] = []
-    for cell in cells:
-        name = "track" if cell in (_NOTHING, " ") else style
-        if spans and spans[-1][1] == name:
-            spans[-1] = (spans[-1][0] + cell, name)
-        else:
-            spans.append((cell, name))
-    return spans
+    runs = groupby(cells, key=lambda cell: cell in (_NOTHING, " "))
+    return [("".join(run), "track" if faint else style) for faint, run in runs]
 
 
 def _head(frame: Frame, grid: Grid, tops: dict[Unit, float]) -> Line:

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from damontui.analysis import timeline
 from damontui.analysis.heatmap import Place, Raster, extent, make_axis, stride_for
 from damontui.damon.snapshot import Pressure, Snapshot
 from damontui.history import History
@@ -67,7 +66,7 @@ def test_it_is_on_the_heatmaps_own_columns(rows: list[tuple[float, float, int]],
     kept = PressureRows()
     kept.update(history)
     edges = np.array([at * column for at in range(stop - count, stop + 1)])
-    found = timeline.means(kept.began, kept.ended, kept.numbers, edges)[:, 0]
+    found = kept.means(edges)[:, 0]
     there = ~np.isnan(found)
     covered = raster.covered(stop - count, stop)
     # what lies in a column for less than rounding is in neither
