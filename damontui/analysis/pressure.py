@@ -54,6 +54,8 @@ class Happening:
 
     mark: str
     """One character."""
+    name: str
+    """Short, for a legend."""
     words: Callable[[int], str]
     of: Callable[[Pressure], int | None]
 
@@ -63,11 +65,11 @@ def _times(what: str) -> Callable[[int], str]:
 
 
 HAPPENINGS: tuple[Happening, ...] = (
-    Happening("K", lambda count: f"{count} killed for want of memory", lambda one: one.killed),
-    Happening("O", _times("out of memory"), lambda one: one.out),
-    Happening("M", _times("at memory.max"), lambda one: one.at_max),
-    Happening("H", _times("held back at memory.high"), lambda one: one.over_high),
-    Happening("L", _times("taken from below memory.low"), lambda one: one.under_low),
+    Happening("K", "killed", lambda count: f"{count} killed for want of memory", lambda one: one.killed),
+    Happening("O", "out of memory", _times("out of memory"), lambda one: one.out),
+    Happening("M", "at max", _times("at memory.max"), lambda one: one.at_max),
+    Happening("H", "over high", _times("held back at memory.high"), lambda one: one.over_high),
+    Happening("L", "under low", _times("taken from below memory.low"), lambda one: one.under_low),
 )
 """The worst first."""
 
@@ -82,7 +84,7 @@ def row_of(pressure: Pressure | None) -> Floats:
 
 def whose(pressure: Pressure) -> str:
     """``the machine``, or a group's name; not safe to be shown by itself."""
-    return "the machine" if pressure.group is None else f"the group {name_of(pressure.group)}"
+    return "the machine" if pressure.group is None else name_of(pressure.group)
 
 
 def counted(pressures: Iterable[Pressure]) -> tuple[int | None, ...]:
@@ -106,6 +108,7 @@ def words(pressure: Pressure) -> list[str]:
     stalls = (("some", pressure.some), ("full", pressure.full))
     if stalled := [f"{name} {units.share(part)}" for name, part in stalls if part is not None]:
         parts.append(f"{', '.join(stalled)} of the time")
+    parts += happened([one.of(pressure) for one in HAPPENINGS])
     if (read := _refaults(pressure)) is not None:
         parts.append(f"read back {units.bandwidth(read)}")
     for name, inward, outward in (
@@ -119,4 +122,4 @@ def words(pressure: Pressure) -> list[str]:
         parts.append(f"swapped {units.size(pressure.swapped)}")
     if pressure.compressed:
         parts.append(f"compressed in {units.size(pressure.compressed)}")
-    return parts + happened([one.of(pressure) for one in HAPPENINGS])
+    return parts

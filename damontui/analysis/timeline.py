@@ -69,7 +69,7 @@ def pairs(began: Floats, ended: Floats, edges: Floats) -> Pairs:
 
 
 def means(began: Floats, ended: Floats, values: NDArray[np.float64] | Ints, edges: Floats) -> Floats:
-    """The mean of a number over the time of each slot, shape ``(len(edges) - 1,)``; NaN where nothing is known.
+    """The mean of a number over the time of each slot, shape ``(slots,)``; NaN where nothing is known.
 
     It is over the time in the slot for which the number is known: each aggregation counts for as long as it lies in it,
     and one that is longer than a slot fills all that it covers, as on the heatmap.
@@ -77,16 +77,18 @@ def means(began: Floats, ended: Floats, values: NDArray[np.float64] | Ints, edge
     Args:
         began: when each value's aggregation began, seconds.
         ended: when it ended.
-        values: NaN where it is not known.
+        values: NaN where it is not known; of several numbers shape ``(values, numbers)``, and so is what is returned.
         edges: of the slots, rising, all as far apart.
     """
-    count = len(edges) - 1
-    known = ~np.isnan(values)
-    found = pairs(began[known], ended[known], edges)
-    weight = np.bincount(found.slot, found.seconds, count)
-    total = np.bincount(found.slot, found.seconds * values[known][found.value], count)
-    out: Floats = np.divide(total, weight, out=np.full(count, np.nan), where=weight > 0)
-    return out
+    found, count = pairs(began, ended, edges), len(edges) - 1
+    taken = (values if values.ndim == 2 else values[:, None])[found.value]
+    out = np.full((count, taken.shape[1]), np.nan)
+    for number, column in enumerate(taken.T):
+        known = ~np.isnan(column)
+        slot, seconds = found.slot[known], found.seconds[known]
+        weight = np.bincount(slot, seconds, count)
+        np.divide(np.bincount(slot, seconds * column[known], count), weight, out=out[:, number], where=weight > 0)
+    return out.reshape(count, *values.shape[1:])
 
 
 def means_of_ended(began: Floats, ended: Floats, values: Floats, edges: Floats) -> Floats:

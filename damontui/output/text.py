@@ -136,7 +136,7 @@ def _facts(snapshot: Snapshot, *, cost: bool) -> list[str]:
 
 def pressure_words(pressure: Pressure) -> str:
     """``pressure       some 0.3 %, full 0 % of the time; read back 1.2 MB/s; swapped 60 MiB``: what is known of it."""
-    of = f"{shown(pressed.whose(pressure))}: " if pressure.group is not None else ""
+    of = f"on {shown(pressed.whose(pressure))}: " if pressure.group is not None else ""
     said = "; ".join(pressed.words(pressure)) or "not known"
     note = f"; {shown(pressure.note)}" if pressure.note else ""
     return f"pressure       {of}{said}{note}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from math import ceil
 
@@ -137,3 +138,13 @@ def span_words(seconds: float) -> str:
         if seconds >= unit and seconds % unit < 1e-9:
             return f"{seconds / unit:.0f} {name}"
     return duration(seconds)
+
+
+def round_up(value: float) -> float:
+    """The next round number: a scale that seldom changes."""
+    if math.isnan(value) or value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(
+        step * power for step in (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0) if step * power >= value * 0.999
+    )

@@ -18,13 +18,14 @@ from damontui.session.moments import moment_of, parse_moment
 from damontui.session.session import Session
 from damontui.session.viewport import Viewport
 from damontui.tui import listing as lists
-from damontui.tui.frame import Frame, Mode
+from damontui.tui.frame import Frame, Mode, StripView
 from damontui.tui.heatmap.compose import Composer
 from damontui.tui.heatmap.hit import moved, place_at
 from damontui.tui.listing import Listing, parse_filter
 from damontui.tui.options import MODES, ScreenOptions
 from damontui.units import size
 
+STRIPS: tuple[StripView, ...] = ("", "waits", "all")
 _FAR = 1 << 30
 """Rows: more than any list has."""
 
@@ -48,6 +49,8 @@ class Explorer:
         self.listing = Listing()
         self.list_open = False
         self.savings_open = False
+        self.strip: StripView = ""
+        """What of pressure is under the heatmap."""
         self.threshold = 60.0
         """Seconds: memory idle for so long counts as such that could be saved."""
         self.sought = ""
@@ -112,6 +115,7 @@ class Explorer:
             hottest=viewport.hottest,
             cursor=viewport.place(shown, now),
             edge=viewport.edge,
+            strip=self.strip,
             threshold=self.threshold,
             listing=self.listing if self.list_open else None,
             savings=self.savings_open,
@@ -371,6 +375,10 @@ class Explorer:
     def act_colour(self) -> None:
         """The next meaning of the heatmap's colour."""
         self.mode = MODES[(MODES.index(self.mode) + 1) % len(MODES)]
+
+    def act_pressure(self) -> None:
+        """Pressure under the heatmap: how long tasks waited for memory, then all that is told, then nothing."""
+        self.strip = STRIPS[(STRIPS.index(self.strip) + 1) % len(STRIPS)]
 
     def act_percentiles(self) -> None:
         """11 rows or all 101."""

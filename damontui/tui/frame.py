@@ -16,6 +16,9 @@ from damontui.tui.listing import Listing
 Mode = Literal["rate", "temperature", "idle", "estimate"]
 """What the heatmap's colour means; ``estimate`` is idle time as estimated, address by address."""
 
+StripView = Literal["", "waits", "all"]
+"""What of pressure is under the heatmap: nothing, how long tasks waited for memory, or all that is told."""
+
 WORTH_WAITING = 2.0
 """Seconds: of an aggregation that is shorter nobody asks when it is due."""
 
@@ -78,6 +81,8 @@ class Frame:
     """The cell that is pointed at."""
     edge: float | None = None
     """The heatmap's right edge where one moved away from it, source's clock; None is ``now``."""
+    strip: StripView = ""
+    """What of pressure on memory is drawn under the heatmap."""
     threshold: float = 60.0
     """Seconds: memory idle for so long counts as such that could be saved."""
     listing: Listing | None = None

@@ -1,8 +1,8 @@
-"""One number a snapshot over time, kept as it comes in, so that a repaint costs the same after hours."""
+"""Numbers of each snapshot over time, kept as they come in, so that a repaint costs the same after hours."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,29 +15,51 @@ Floats = NDArray[np.float64]
 
 
 MOST = 65_536
-"""Rows kept: two megabytes. Beyond that, pairs of the older half are joined."""
+"""Rows kept: of one number two megabytes. Beyond that, pairs of the older half are joined."""
 
 
 FRESH = 10
 """Aggregations after a start in which regions are still few and large, so that one hot page stands for a lot."""
 
 
-class Series:
-    """A metric of every snapshot in a history, also of those that the history has made coarser since.
+class Rows:
+    """Some numbers of every snapshot in a history, also of those that the history has made coarser since.
 
     Args:
-        metric: the number of one snapshot; NaN where it has none.
+        count: how many numbers a snapshot has.
     """
 
-    def __init__(self, metric: Callable[[Snapshot], float]) -> None:
-        self.metric = metric
-        self._rows: Floats = np.empty((0, 5))  # began, ended, mean, peak, fresh
-        self._fresh = 0
+    def __init__(self, count: int) -> None:
+        self._rows: Floats = np.empty((0, 2 + count))  # began, ended, the numbers
         self._count = 0
         self._generation = self._epoch = -1
 
     def __len__(self) -> int:
         return self._count
+
+    @property
+    def began(self) -> Floats:
+        """When each snapshot's aggregation began, rising."""
+        return self._rows[: self._count, 0]
+
+    @property
+    def ended(self) -> Floats:
+        """When it ended, rising."""
+        return self._rows[: self._count, 1]
+
+    @property
+    def numbers(self) -> Floats:
+        """The numbers, shape ``(snapshots, count)``; NaN for what is not known."""
+        return self._rows[: self._count, 2:]
+
+    def numbers_of(self, snapshot: Snapshot) -> Sequence[float] | Floats:
+        """The numbers of one snapshot, which is newer than all others."""
+        raise NotImplementedError
+
+    def joined(self, older: Floats, newer: Floats) -> Floats:
+        """What stands for pairs of neighbours, of shape ``(pairs, count)``: their mean, or the one that is known."""
+        mean = (older + newer) / 2
+        return np.where(np.isnan(mean), np.fmax(older, newer), mean)
 
     def update(self, history: History) -> None:
         """Take in what was added since; all anew where the history was cleared."""
@@ -50,9 +72,48 @@ class Series:
         newest = self._rows[self._count - 1, 1] if self._count else -np.inf
         for snapshot in history.walk(newest, np.inf):
             if snapshot.time > newest:
-                value = self.metric(snapshot)
-                fresh = snapshot.measured is None and self._is_fresh(snapshot)
-                self._append(snapshot.began, snapshot.time, value, value, float(fresh))
+                self._append(snapshot.began, snapshot.time, *self.numbers_of(snapshot))
+
+    def _append(self, *row: float) -> None:
+        if self._count == MOST:
+            self._join()
+        if self._count == len(self._rows):
+            self._rows = np.resize(self._rows, (max(256, 2 * self._count), self._rows.shape[1]))
+        self._rows[self._count] = row
+        self._count += 1
+
+    def _join(self) -> None:
+        half = self._count // 2
+        older, newer = self._rows[:half:2], self._rows[1:half:2]
+        joined = np.column_stack((older[:, 0], newer[:, 1], self.joined(older[:, 2:], newer[:, 2:])))
+        rest = self._rows[half : self._count].copy()
+        self._count = len(joined) + len(rest)
+        self._rows[: len(joined)] = joined
+        self._rows[len(joined) : self._count] = rest
+
+
+class Series(Rows):
+    """A metric of every snapshot: its mean, its peak, and whether memory was only just being looked at.
+
+    Args:
+        metric: the number of one snapshot; NaN where it has none.
+    """
+
+    def __init__(self, metric: Callable[[Snapshot], float]) -> None:
+        super().__init__(3)
+        self.metric = metric
+        self._fresh = 0
+
+    def numbers_of(self, snapshot: Snapshot) -> Sequence[float]:
+        """Mean and peak, which of one snapshot are the same, and 1.0 where it is fresh."""
+        value = self.metric(snapshot)
+        fresh = snapshot.measured is None and self._is_fresh(snapshot)
+        return value, value, float(fresh)
+
+    def joined(self, older: Floats, newer: Floats) -> Floats:
+        """The mean of means, the higher peak; fresh where both are."""
+        mean = super().joined(older[:, :1], newer[:, :1])
+        return np.column_stack((mean, np.fmax(older[:, 1], newer[:, 1]), np.minimum(older[:, 2], newer[:, 2])))
 
     def _is_fresh(self, snapshot: Snapshot) -> bool:
         """Whether it is one of the first after a start: of all, or after a gap that is longer than itself."""
@@ -61,26 +122,6 @@ class Series:
             self._fresh = FRESH
         self._fresh -= 1
         return self._fresh >= 0
-
-    def _append(self, *row: float) -> None:
-        if self._count == MOST:
-            self._join()
-        if self._count == len(self._rows):
-            self._rows = np.resize(self._rows, (max(256, 2 * self._count), 5))
-        self._rows[self._count] = row
-        self._count += 1
-
-    def _join(self) -> None:
-        half = self._count // 2
-        old = self._rows[:half].reshape(-1, 2, 5)
-        mean = old[:, :, 2].mean(axis=1)
-        mean = np.where(np.isnan(mean), np.fmax(old[:, 0, 2], old[:, 1, 2]), mean)  # one of the two has a value
-        peak = np.fmax(old[:, 0, 3], old[:, 1, 3])
-        joined = np.column_stack((old[:, 0, 0], old[:, 1, 1], mean, peak, old[:, :, 4].min(axis=1)))
-        rest = self._rows[half : self._count].copy()
-        self._count = len(joined) + len(rest)
-        self._rows[: len(joined)] = joined
-        self._rows[len(joined) : self._count] = rest
 
     def _window(self, since: float, until: float) -> Floats:
         rows = self._rows[: self._count]

@@ -69,6 +69,11 @@ def test_means_are_those_of_time_taken_in_small_steps(
                 weight[slot] += 1
     wanted = np.divide(total, weight, out=np.full(count, np.nan), where=weight > 0)
     np.testing.assert_allclose(timeline.means(began, ended, values, edges), wanted, atol=1e-9)
+    several = np.column_stack((values, values * 2, np.full(len(values), np.nan)))
+    found = timeline.means(began, ended, several, edges)
+    np.testing.assert_array_equal(found[:, 0], timeline.means(began, ended, values, edges))
+    np.testing.assert_array_equal(found[:, 1], found[:, 0] * 2)
+    assert np.isnan(found[:, 2]).all()
 
 
 def test_of_what_ended_means_are_of_what_is_known() -> None:

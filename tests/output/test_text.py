@@ -157,14 +157,16 @@ def test_what_the_source_cannot_tell_stands_at_the_end() -> None:
 def test_pressure_is_one_line_of_what_is_known() -> None:
     pressed = Pressure(0.25, 0.0, 1e6, 5e5, 2e6, 0.0, 64 << 20, 20 << 20, 3, 0, 1)
     assert pressure_words(pressed) == (
-        "pressure       some 25 %, full 0 % of the time; read back 1.5 MB/s; swap in 2 MB/s, out 0 B/s; "
-        "swapped 64.0 MiB; compressed in 20.0 MiB; 1 killed for want of memory; held back at memory.high 3 times"
+        "pressure       some 25 %, full 0 % of the time; 1 killed for want of memory; "
+        "held back at memory.high 3 times; read back 1.5 MB/s; swap in 2 MB/s, out 0 B/s; "
+        "swapped 64.0 MiB; compressed in 20.0 MiB"
     )
     of_group = replace(pressed, group="/system.slice/web\x1b[2J.service", over_high=1, zswap_in=4e3, zswap_out=0.0)
     text = pressure_words(replace(of_group, note="not told here: stalls (memory.pressure; boot with psi=1)"))
-    assert text.startswith("pressure       the group web?[2J.service: some 25 %, full 0 % of the time; ")
+    assert text.startswith("pressure       on web?[2J.service: some 25 %, full 0 % of the time; ")
     assert "; zswap in 4 kB/s, out 0 B/s; " in text
-    assert text.endswith("held back at memory.high once; not told here: stalls (memory.pressure; boot with psi=1)")
+    assert "; held back at memory.high once; " in text
+    assert text.endswith("; not told here: stalls (memory.pressure; boot with psi=1)")
     assert pressure_words(Pressure(some=0.0)) == "pressure       some 0 % of the time"
     assert pressure_words(Pressure()) == "pressure       not known"
     one = replace(snapshot([(0, 1 << 30, 1, 1)]), pressure=pressed)

@@ -16,6 +16,7 @@ from damontui.tui.options import ScreenOptions
 from damontui.tui.panes.output import OutputPane
 from tests import make
 from tests.owners import owned
+from tests.pressure import pressed
 from tests.screens import captured
 from tests.tui import fed, made, picker
 
@@ -88,6 +89,23 @@ def _kernel() -> list[Snapshot]:
 
 def _owned() -> list[Snapshot]:
     return owned(_kernel())
+
+
+def _pressed() -> list[Snapshot]:
+    return pressed(_kernel())
+
+
+def _pressed_group() -> list[Snapshot]:
+    return pressed(make.steady(origin="process"), "/system.slice/postgresql.service")
+
+
+def _half_told() -> list[Snapshot]:
+    """A group on a machine that was booted without PSI."""
+    note = "not told here: stalls (memory.pressure; boot with psi=1)"
+    return [
+        replace(one, pressure=replace(one.pressure, some=None, full=None, note=note)) if one.pressure else one
+        for one in _pressed_group()
+    ]
 
 
 def _recorded() -> list[Snapshot]:
@@ -307,6 +325,16 @@ STATES = (
     State("owners-60x15", _owned, keys=("O", "down", "down"), size=(60, 15)),
     State("owners-ascii", _owned, keys=("O", "<", "<"), options=ScreenOptions(ascii=True)),
     State("owners-unknown", _kernel, keys=("O",)),
+    State("pressure", _pressed, keys=("w",)),
+    State("pressure-all", _pressed, keys=("w", "w")),
+    State("pressure-cursor", _pressed_group, _PROCESS, keys=("w", "w", "n", *("left",) * 8)),
+    State("pressure-half-told", _half_told, _PROCESS, keys=("w", "w")),
+    State("pressure-unknown", _simulated, _DEMO, keys=("escape", "w")),
+    State("pressure-record", lambda: pressed(_recorded()), _RECORD, keys=("w", *("left",) * 9), seconds=1e6),
+    State("pressure-80x24", _pressed, keys=("w", "n"), size=(80, 24)),
+    State("pressure-60x15", _pressed, keys=("w",), size=(60, 15)),
+    State("pressure-ascii", _pressed_group, _PROCESS, keys=("w", "w"), options=ScreenOptions(ascii=True)),
+    State("pressure-no-color", _pressed_group, _PROCESS, keys=("w", "w"), no_color=True),
     State("picker", _kernel, keys=("t",), active=_target),
     State("picker-unavailable", _kernel, keys=("t", "down"), active=_target),
     State("picker-tree-filter", _kernel, keys=("t", "ctrl+t", *"postgres"), active=_target),

@@ -13,12 +13,14 @@ from damontui.analysis.estimate import Estimate, past
 from damontui.damon.snapshot import Snapshot
 from damontui.history import History
 from damontui.tui.app import DamontuiApp
+from damontui.tui.heatmap.strip import PressureRows, Strip
 from damontui.tui.options import ScreenOptions
 from damontui.tui.panes.idle import IdlePane
 from damontui.tui.panes.keyline import KeyLine
 from damontui.tui.series import Series
 from damontui.tui.stage import Stage
 from tests import make
+from tests.pressure import pressed
 from tests.tui import fed
 from tests.tui.frames import frame
 
@@ -49,6 +51,22 @@ async def test_a_frame_that_is_as_the_one_before_repaints_nothing(monkeypatch: p
         assert refreshed == []
         fed.feed(app, make.steady(61)[60])
         assert refreshed != []
+
+
+async def test_pressure_is_worked_out_only_for_what_is_new(monkeypatch: pytest.MonkeyPatch) -> None:
+    app = fed.app(make.description(), clock=lambda: make.WALL + 60.0)
+    async with app.run_test(size=(120, 36)) as pilot:
+        made = pressed(make.steady(61), "/web")
+        for snapshot in made[:60]:
+            fed.feed(app, snapshot)
+        await pilot.press("w", "w")
+        await pilot.pause()
+        refreshed, worked = counted(monkeypatch, Widget, "refresh"), counted(monkeypatch, Strip, "_drawn")
+        looked = counted(monkeypatch, PressureRows, "numbers_of")
+        app.paint()
+        assert refreshed == worked == looked == []
+        fed.feed(app, made[60])
+        assert (len(worked), len(looked)) == (1, 1)
 
 
 async def test_the_clock_goes_on_by_itself_only_where_nothing_else_painted(monkeypatch: pytest.MonkeyPatch) -> None:

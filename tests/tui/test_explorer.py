@@ -16,6 +16,7 @@ from damontui.tui.keys import TABLE
 from damontui.tui.options import ScreenOptions
 from tests import make
 from tests.make import GIB
+from tests.pressure import pressed
 from tests.tui import fed
 
 KEYS = {one: key.action for key in TABLE for one in key.keys.split(",")}
@@ -50,6 +51,15 @@ def test_every_wish_has_a_key_and_every_key_of_time_and_memory_a_wish() -> None:
 def test_what_nobody_knows_is_a_fault() -> None:
     with pytest.raises(AttributeError):
         exploring().do("fly(1)")
+
+
+def test_w_shows_pressure_then_all_of_it_then_none() -> None:
+    explorer = exploring(pressed(make.steady(240)))
+    heights = []
+    for _ in range(4):
+        heights.append(explorer.composer.grid(explorer.frame()).layout.strip)
+        press(explorer, "w")
+    assert heights == [0, 3, 8, 0]
 
 
 def test_left_and_right_go_a_column_through_time() -> None:

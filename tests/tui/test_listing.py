@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from damontui.analysis import usage
 from damontui.analysis.heatmap import Place
-from damontui.damon.snapshot import FRAME_KINDS, Frames, ints
+from damontui.damon.snapshot import FRAME_KINDS, Frames, Pressure, ints
 from damontui.errors import UsageError
 from damontui.history import History
 from damontui.tui import listing as lists
@@ -23,6 +23,7 @@ from damontui.tui.panes.list import ListPane
 from damontui.tui.panes.savings import SavingsPane, subject
 from tests import make
 from tests.make import GIB, MIB
+from tests.pressure import pressure
 from tests.tui import made
 from tests.tui.frames import drawn, frame
 
@@ -216,6 +217,25 @@ def test_the_read_out_at_every_size() -> None:
         "not mapped at this moment" in drawn(DetailPane(), replace(shown, cursor=Place(GIB + 2 * MIB, 1.0)), 80, 3)[0]
     )
     assert "ago" in drawn(DetailPane(), replace(shown, live=False, behind=90.0), 120, 3)[0]
+
+
+def test_the_read_out_tells_pressure_where_it_is_known() -> None:
+    one = replace(SHOWN, pressure=pressure(20))
+    shown = frame([one], cursor=Place(GIB + 4096, 1.0))
+    for height in (3, 4, 5):
+        lines = drawn(DetailPane(), shown, 160, height)
+        assert len(lines) == height
+        assert lines[-1].startswith(" pressure some 31 %, full 7.9 % of the time · read back ")
+    assert "pressure" not in " ".join(drawn(DetailPane(), shown, 160, 2))
+    of_group = replace(one, pressure=replace(pressure(20), group="/system.slice/we\x1bb.service"))
+    assert drawn(DetailPane(), frame([of_group], cursor=Place(GIB, 1.0)), 160, 5)[-1].startswith(
+        " pressure on we?b.service: some 31 %"
+    )
+    silent = replace(one, pressure=Pressure(note="pressure is not known: /proc/vmstat cannot be read"))
+    assert "pressure" not in " ".join(drawn(DetailPane(), frame([silent], cursor=Place(GIB, 1.0)), 160, 5))
+    found = detail.facts(one, Place(GIB, 1.0))
+    assert found is not None
+    assert "\npressure     some 31 %, full" in detail.plain(found, one, 1)
 
 
 def blinking(count: int) -> History:

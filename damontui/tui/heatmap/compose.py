@@ -18,6 +18,7 @@ from damontui.tui.frame import Frame, Mode
 from damontui.tui.heatmap import margins
 from damontui.tui.heatmap.hit import cell_of
 from damontui.tui.heatmap.layout import Grid, Layout, layout_of, stop_of
+from damontui.tui.heatmap.strip import Strip
 from damontui.tui.ink import EMPTY, FREE, GAP, OFF, PENDING, SO_FAR, SOMEWHERE
 from damontui.tui.palette import LEVELS
 from damontui.tui.panes.common import due_words, found_so_far, nothing, off_since, seconds_left, waiting
@@ -96,6 +97,7 @@ class Composer:
         self._raster_key: tuple[object, ...] = ()
         self._picture_key: tuple[object, ...] = ()
         self._gutter_key: tuple[object, ...] = ()
+        self._strip = Strip()
         self._last = NOTHING
 
     def resize(self, width: int, height: int, *, bordered: bool) -> None:
@@ -104,7 +106,7 @@ class Composer:
 
     def grid(self, frame: Frame) -> Grid:
         """Where what is, in the picture of a frame; nothing is drawn."""
-        layout = layout_of(frame, self.width, self.height)
+        layout = layout_of(frame, self.width, self.height, self._strip.wanted(frame))
         if not _has_picture(frame) or layout.lines <= 0 or layout.columns <= 0:
             return Grid(layout, None, frame.span, 0, frame.right)
         return Grid(
@@ -126,7 +128,8 @@ class Composer:
         else:
             body = self._body(frame, grid, grid.axis)
             foot = margins.foot(frame, grid, body.codes, body.partial, bordered=self.bordered)
-            text = _finished(foot, grid.layout, frame)
+            strip = dict(enumerate(self._strip.lines(frame, grid), grid.layout.lines))
+            text = _finished(strip | foot, grid.layout, frame)
             self._last = Picture(grid, title, subtitle, text, body.codes, body.gutter, body.overlays, body.partial)
         return self._last
 
@@ -209,6 +212,8 @@ def caption(frame: Frame, layout: Layout) -> tuple[str, str]:
     column = frame.span / columns
     coarse = margins.coarse(frame, stop_of(frame, column) * column - frame.span, columns)
     said = f" ─ {coarse}" if coarse else ""
+    if frame.strip and not layout.strip:
+        said += " ─ pressure: no room"
     return title, f"{off}{span_words(frame.span)} ─ {duration(column)} a column{said}"
 
 

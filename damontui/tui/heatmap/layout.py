@@ -24,6 +24,8 @@ class Layout:
     """Rows to a line: 2 with half blocks, 1 with glyphs."""
     names: int = 0
     """Columns of the gutter that say what is mapped, left of the addresses."""
+    strip: int = 0
+    """Lines of pressure between the picture and the time axis."""
 
     @property
     def columns(self) -> int:
@@ -33,7 +35,7 @@ class Layout:
     @property
     def lines(self) -> int:
         """Lines of the picture."""
-        return self.height - self.foot
+        return self.height - self.foot - self.strip
 
     @property
     def rows(self) -> int:
@@ -41,18 +43,31 @@ class Layout:
         return self.lines * self.halves
 
 
-def layout(width: int, height: int, *, glyphs: bool, long: bool = False, named: bool = False) -> Layout:
-    """What fits: the axes give way to the picture. ``long`` leaves room for the digits of virtual addresses."""
+_LEAST_LINES = 6
+"""Lines that a picture keeps, and half of all, where something else is to be under it."""
+
+
+def layout(width: int, height: int, *, glyphs: bool, long: bool = False, named: bool = False, strip: int = 0) -> Layout:
+    """What fits: the axes give way to the picture, and the strip of ``strip`` lines to both.
+
+    ``long`` leaves room for the digits of virtual addresses.
+    """
     gutter = 0 if width < 44 else 14 if long and width >= 56 else 11
     names = min(16, width // 6) if named and width >= 60 else 0
     foot = 3 if height >= 9 else 2 if height >= 5 else 1 if height >= 2 else 0
-    return Layout(width, height, gutter + names, foot, 1 if glyphs else 2, names)
+    lines = height - foot
+    room = lines - max(_LEAST_LINES, lines // 2) if gutter else 0
+    # a head without a line under it says nothing
+    fits = min(strip, room) if strip <= 1 or room > 1 else 0
+    return Layout(width, height, gutter + names, foot, 1 if glyphs else 2, names, max(0, fits))
 
 
-def layout_of(frame: Frame, width: int, height: int) -> Layout:
-    """The layout of a pane of that size for what the frame shows."""
+def layout_of(frame: Frame, width: int, height: int, strip: int = 0) -> Layout:
+    """The layout of a pane of that size for what the frame shows, with ``strip`` lines under it where they fit."""
     named = frame.snapshot is not None and any(frame.snapshot.names)
-    return layout(width, height, glyphs=frame.glyphs or frame.ascii, long=_long(frame.snapshot), named=named)
+    return layout(
+        width, height, glyphs=frame.glyphs or frame.ascii, long=_long(frame.snapshot), named=named, strip=strip
+    )
 
 
 @dataclass(frozen=True, slots=True)

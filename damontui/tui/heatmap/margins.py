@@ -48,7 +48,7 @@ def gutter(frame: Frame, grid: Grid, axis: Axis, names: dict[int, str]) -> list[
 def foot(frame: Frame, grid: Grid, codes: Codes, partial: Sequence[int], *, bordered: bool) -> dict[int, Line]:
     """The lines below the picture: the time axis, its labels, and the legend."""
     lines: dict[int, Line] = {}
-    layout, y = grid.layout, grid.layout.lines
+    layout, y = grid.layout, grid.layout.lines + grid.layout.strip
     wall = frame.wall
     if frame.edge is not None and frame.snapshot is not None:
         at_edge = frame.history.at(frame.edge)
@@ -105,6 +105,8 @@ def _legend(frame: Frame, grid: Grid, codes: Codes, partial: Sequence[int], *, b
     facts += _textures(frame, codes)
     if not bordered:
         facts.insert(0, f"{duration(grid.column)} a column")
+        if frame.strip and not layout.strip:
+            facts.append("pressure: no room")
     scale = _scale(frame, layout, 1 if layout.width >= 90 else 2)
     while facts and sum(len(text) for text, _ in scale) + len(" · ".join(facts)) + 2 > layout.width:
         facts.pop(0)

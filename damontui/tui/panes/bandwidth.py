@@ -8,6 +8,7 @@ import textwrap
 from damontui.analysis import usage
 from damontui.damon import metrics
 from damontui.damon.snapshot import Snapshot
+from damontui.tui.axes import round_up
 from damontui.tui.draw import Line, Pane, Span, fit, sparkline, width_of
 from damontui.tui.frame import Frame
 from damontui.tui.panes.common import due_words, nothing, off_since, seconds_left
@@ -75,7 +76,7 @@ class BandwidthPane(Pane):
         return [fit(numbers, width), *self._chart(frame, peak, width, rows), *beside]
 
     def _chart(self, frame: Frame, peak: float, width: int, rows: int) -> list[Line]:
-        top = _round_up(peak)
+        top = round_up(peak)
         scale = [bandwidth(top), *[""] * (rows - 2), "0 B/s"] if rows > 1 else [f"0 … {bandwidth(top)}"]
         room = width - max(len(text) for text in scale) - 2
         values = self.series.columns(frame.now, frame.span, room)
@@ -116,7 +117,7 @@ class BandwidthPane(Pane):
         room = width - width_of(parts) - 2
         if room >= 8:
             spark = sparkline(
-                self.series.columns(frame.now, frame.span, room), 1, 0.0, _round_up(peak), ascii=frame.ascii
+                self.series.columns(frame.now, frame.span, room), 1, 0.0, round_up(peak), ascii=frame.ascii
             )[0]
             parts += [("  ", ""), (spark, "bar")]
         return fit(parts, width)
@@ -131,13 +132,3 @@ def _off(snapshot: Snapshot) -> Line:
         return ()
     ratio = metrics.bandwidth(snapshot) / snapshot.truth.bandwidth
     return ((f"   estimate is {ratio * 100:.0f} % of it", "muted"),)
-
-
-def _round_up(value: float) -> float:
-    """The next round number: a scale that seldom changes."""
-    if math.isnan(value) or value <= 0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
-    return next(
-        step * power for step in (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0) if step * power >= value * 0.999
-    )

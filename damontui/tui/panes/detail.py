@@ -8,11 +8,12 @@ from math import inf, nan
 
 import numpy as np
 
-from damontui.analysis import timeline, usage
+from damontui.analysis import pressure, timeline, usage
 from damontui.analysis.heatmap import Place, region_at
 from damontui.damon import metrics
 from damontui.damon.snapshot import Snapshot
 from damontui.history import History
+from damontui.safe_text import shown
 from damontui.tui.axes import span_words
 from damontui.tui.draw import Line, Pane, Span, fit, sparkline, spread, width_of
 from damontui.tui.frame import Frame
@@ -121,6 +122,7 @@ def plain(found: Facts, snapshot: Snapshot, targets: int) -> str:
         ("temperature", heat(found.temperature)),
         ("above", f"{size(found.above.size)} {found.above.text}" if found.above else ""),
         ("below", f"{size(found.below.size)} {found.below.text}" if found.below else ""),
+        ("pressure", _pressure(snapshot)),
         ("at", f"{clock(snapshot.wall)} ({snapshot.time:.3f} s)"),
     ]
     return "\n".join(f"{name:<12} {text}" for name, text in rows if text)
@@ -195,6 +197,7 @@ class DetailPane(Pane):
         if self.display != display:
             self.display = display
         self.frame = frame
+        self.set_class(display and bool(_pressure(frame.snapshot)), "-pressed")
         if display:
             super().show(frame)
 
@@ -216,9 +219,12 @@ class DetailPane(Pane):
         if height == 1:
             return [fit((*lines[0][:2], *_numbers(found, width - width_of(lines[0][:2]))), width)]
         lines.append(fit(_numbers(found, width), width))
-        if height >= 4:
+        said = _pressure(snapshot) if height >= 3 else ""
+        if height >= 4 + bool(said):
             lines.append(self._beside(found, width))
         lines.append(self._past(frame, snapshot, place, width))
+        if said:
+            lines[height - 1 :] = [fit(((" pressure ", "label"), (said, "value")), width)]
         return lines[:height]
 
     def _where(self, found: Facts, snapshot: Snapshot, when: Line, width: int) -> Line:
@@ -253,6 +259,16 @@ class DetailPane(Pane):
         values = self.track.columns(frame.history, target, place.address, frame.now, frame.span, room)
         drawn = sparkline(values, 1, 0.0, 1.0, ascii=frame.ascii)[0]
         return ((label, "label"), (drawn, "bar"), (scale, "muted"))
+
+
+def _pressure(snapshot: Snapshot | None) -> str:
+    """How hard memory was pressed at that moment, and whose; "" where nothing is known."""
+    told = snapshot.pressure if snapshot is not None else None
+    parts = pressure.words(told) if told is not None else []
+    if told is None or not parts:
+        return ""
+    of = f"on {pressure.whose(told)}: " if told.group is not None else ""
+    return shown(f"{of}{' · '.join(parts)}")
 
 
 def _numbers(found: Facts, width: int) -> Sequence[Span]:
