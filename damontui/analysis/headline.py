@@ -79,8 +79,8 @@ def headline(snapshot: Snapshot, threshold: float = THRESHOLD, estimate: Estimat
         return None
     measured = snapshot.measured
     mapped = measured.mapped if measured is not None else None
-    if mapped is None and snapshot.resident is not None:
-        mapped = int(snapshot.sizes.sum())
+    if mapped is None:
+        mapped = mapped_bytes(snapshot)
     return Headline(
         seconds,
         usage.watched(snapshot),
@@ -110,9 +110,19 @@ def _estimated(snapshot: Snapshot, threshold: float, estimate: Estimate) -> Head
         Amount(used.least, used.found, used.most),
         Amount(idle.least, idle.found, idle.most),
         None if free is None else round(free.found),
-        None if snapshot.resident is None else int(snapshot.sizes.sum()),
+        mapped_bytes(snapshot),
         kernel=None if kernel is None else Amount(kernel.least, kernel.found, kernel.most),
     )
+
+
+def mapped_bytes(snapshot: Snapshot) -> int | None:
+    """Bytes of address space, of which the memory is the resident part; None where addresses are memory.
+
+    Those of a control group's share of physical memory (one target, 0) are the machine's.
+    """
+    if snapshot.resident is None or (snapshot.group is not None and snapshot.targets == (0,)):
+        return None
+    return int(snapshot.sizes.sum())
 
 
 def _physical(snapshot: Snapshot) -> bool:

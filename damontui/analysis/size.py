@@ -13,6 +13,14 @@ Where bytes are counted (`Measured`), ``U(s)`` bytes were touched within the las
 between two moments ``d`` seconds apart and not in the T before is then ``U(T + d)`` of the second moment less ``U(T)``
 of the first, less what memory was new.
 
+The size of a threshold is what was not idle for it, and the mean of that over the time watched, not the last moment's:
+memory that is held to a size gives up what was touched longest ago, and reads back as much as at the threshold whose
+mean size that is (Denning, "The Working Set Model for Program Behavior", CACM 1968). A moment's size depends on whether
+something seldom was touched just before it. Where the last quarter of the time needed more, it is the last quarter's.
+
+Of a control group (`Snapshot.group`) what is charged to it and is no memory seen here (the kernel's own, and page cache
+that no process maps) is in every size, since nobody knows when it was touched.
+
 The line. A large fleet has lived with at most 0.2 % of the working set read back a minute (Lagar-Cavilla et al.,
 "Software-Defined Far Memory in Warehouse-Scale Computers", ASPLOS 2019). The answer is the shortest threshold that
 keeps it, or the shortest whose interval does not rule that out.
@@ -21,7 +29,7 @@ keeps it, or the shortest whose interval does not rule that out.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 
@@ -44,6 +52,8 @@ _LEAST_BLOCKS = 4
 _Z = 1.959964
 """Normal quantile of a two-sided 95 % interval."""
 _MOST_PAST = 4_096
+_LATE = 0.25
+"""Part of the time watched, the last, whose size is taken where it is more than that of all of it."""
 _ENOUGH = 2.0
 """A threshold is judged once memory was watched for so many times as long."""
 
@@ -55,9 +65,9 @@ class Row:
     seconds: float
     """The threshold."""
     idle: Amount
-    """Bytes idle for at least so long: what could be taken away."""
+    """Bytes idle for at least so long now: what could be taken away."""
     size: Amount
-    """Bytes that are left then."""
+    """Bytes that are left then, the mean over time."""
     back: Amount
     """Bytes a minute that would be read back, with the interval that follows from how much the parts of the time
     differ; the same number three times where there were too few parts."""
@@ -111,6 +121,50 @@ class _Past:
     snapshot: Snapshot
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What is held at a moment. Bytes."""
+
+    bytes: Amount
+    unseen: float
+    """Those among them of which nobody knows when they were touched, so that all sizes have them."""
+    watched_s: float
+    idle: list[Amount | None]
+    """Idle for at least each threshold; None where memory was not watched for so long."""
+
+    def without(self, idle: Amount) -> Amount:
+        """What is left when that is taken away."""
+        held = self.bytes
+        return Amount(held.least - idle.most, held.bytes - idle.bytes, held.most - idle.least)
+
+
+def _beside(held: _Held, snapshot: Snapshot, seen: float) -> _Held:
+    """The same with what is charged to a control group beyond the memory that is seen of it."""
+    current = snapshot.group.current if snapshot.group is not None else None
+    more = max(0.0, float(current) - seen) if current is not None else 0.0
+    if not more:
+        return held
+    least, found, most = (one + more for one in (held.bytes.least, held.bytes.bytes, held.bytes.most))
+    return replace(held, bytes=Amount(least, found, most), unseen=held.unseen + more)
+
+
+@dataclass(slots=True)
+class _Part:
+    """A part of the time watched; arrays have a place for each threshold."""
+
+    came: Floats
+    """Bytes that came back: least, found, most; shape ``(3, thresholds)``."""
+    counted: Floats
+    """Seconds in which that was counted."""
+    size: Floats
+    """Bytes that were not idle, times seconds: least, found, most; shape ``(3, thresholds)``."""
+    sized: Floats
+    """Seconds of that."""
+
+    def __add__(self, other: _Part) -> _Part:
+        return _Part(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+
+
 class Sizer:
     """Takes snapshots of one target, oldest first.
 
@@ -123,7 +177,7 @@ class Sizer:
         self._estimator = Estimator()
         self._moment: Estimate | None = None
         self._last: Snapshot | None = None
-        self._parts: list[tuple[Floats, Floats]] = []  # bytes that came back (3, thresholds), and seconds that counted
+        self._parts: list[_Part] = []
         self._past: list[_Past] = []
         self._a_block = 1
         self._open = 0
@@ -136,12 +190,13 @@ class Sizer:
         if snapshot.measured is not None:
             if before is not None and before.measured is not None and before.time < snapshot.time:
                 self._counted(before, snapshot)
+                self._sized(self._held(snapshot), snapshot.time - before.time)
             self._remember(snapshot)
             return
         self._estimator.add(snapshot)
         # only the oldest moment that can still be corrected: by now it hardly is
-        for _, estimate in self._estimator.window():
-            self._reached(estimate)
+        for of, estimate in self._estimator.window():
+            self._reached(of, estimate)
             break
 
     def size(self) -> Size | None:
@@ -153,14 +208,14 @@ class Sizer:
         if last.measured is None:
             if not len(self._estimator):
                 return None
-            for _, estimate in self._estimator.window():
-                self._reached(estimate)
+            for of, estimate in self._estimator.window():
+                self._reached(of, estimate)
         found = self._told(last)
         self._parts, self._moment, self._a_block, self._open = parts, moment, block, opened
         return found
 
-    def _reached(self, make: object) -> None:
-        estimate: Estimate = make()  # type: ignore[operator]
+    def _reached(self, snapshot: Snapshot, make: Callable[[], Estimate]) -> None:
+        estimate = make()
         before = self._moment
         if before is not None and estimate.time <= before.time:
             return
@@ -171,6 +226,7 @@ class Sizer:
         if estimate.watched_s < before.watched_s + 0.5 * passed:
             return  # a gap: what was before it is not known
         self._note(came_back(before, estimate, self._seconds), before.watched_s, passed)
+        self._sized(self._held(snapshot, estimate), passed)
 
     def _counted(self, before: Snapshot, now: Snapshot) -> None:
         """Between the threshold's neighbours among the times of the curve, in which it is known only roughly.
@@ -225,41 +281,66 @@ class Sizer:
         self._add(np.tile(np.where(counted > 0, came, 0.0), (3, 1)), counted)
 
     def _add(self, came: Floats, counted: Floats) -> None:
+        part = _Part(came, counted, np.zeros_like(came), np.zeros_like(counted))
         if self._open and self._open < self._a_block:
-            bytes_before, seconds_before = self._parts[-1]
-            self._parts[-1] = bytes_before + came, seconds_before + counted
+            self._parts[-1] = self._parts[-1] + part
         else:
-            self._parts.append((came, counted))
+            self._parts.append(part)
             self._open = 0
         self._open += 1
         if len(self._parts) > 2 * _BLOCKS:
             pairs = [self._parts[at : at + 2] for at in range(0, len(self._parts), 2)]
-            self._parts = [(sum(p[0] for p in pair), sum(p[1] for p in pair)) for pair in pairs]  # type: ignore[misc]
+            self._parts = [pair[0] + pair[1] if len(pair) == 2 else pair[0] for pair in pairs]
             self._a_block *= 2
             self._open = self._a_block // 2 if len(pairs[-1]) == 1 else self._a_block
 
+    def _sized(self, held: _Held, passed: float) -> None:
+        """Note the sizes of a moment, which stands for so many seconds."""
+        sizes, there = np.zeros((3, len(self._seconds))), np.zeros(len(self._seconds))
+        for at, idle in enumerate(held.idle):
+            if idle is not None:
+                size = held.without(idle)
+                sizes[:, at] = np.array([size.least, size.bytes, size.most]) * passed
+                there[at] = passed
+        last = self._parts[-1]
+        # another object: what is asked for in between must not change what is kept
+        self._parts[-1] = last + _Part(np.zeros_like(last.came), np.zeros_like(last.counted), sizes, there)
+
     def _told(self, last: Snapshot) -> Size:
-        held, unseen, watched, amounts = self._amounts(last)
+        held = self._held(last, None if last.measured is not None else self._estimator.estimate())
         rows = []
-        for at, (seconds, idle) in enumerate(zip(self._seconds.tolist(), amounts, strict=True)):
+        for at, (seconds, idle) in enumerate(zip(self._seconds.tolist(), held.idle, strict=True)):
             if idle is None:
                 continue
-            size = Amount(held.least - idle.most, held.bytes - idle.bytes, held.most - idle.least)
+            size = self._mean_size(at, held.without(idle), held.bytes.most)
             back, over = self._back(at)
-            rows.append(Row(seconds, idle, size, back, over, size.bytes - unseen))
-        return Size(tuple(rows), held.bytes, watched)
+            rows.append(Row(seconds, idle, size, back, over, size.bytes - held.unseen))
+        return Size(tuple(rows), held.bytes.bytes, held.watched_s)
 
-    def _amounts(self, last: Snapshot) -> tuple[Amount, float, float, list[Amount | None]]:
-        """Bytes held, the kernel's among them, seconds watched, and bytes idle at each threshold that was watched."""
-        if last.measured is not None:
-            total = float(last.total_bytes)
-            return (
-                Amount(total, total, total),
-                0.0,
-                usage.watched(last),
-                [usage.idle_for(last, seconds) for seconds in self._seconds.tolist()],
-            )
-        estimate = self._estimator.estimate()
+    def _mean_size(self, at: int, now: Amount, most: float) -> Amount:
+        """A threshold's size over time, with how far the mean of so many different parts may be off."""
+        parts = [part for part in self._parts if part.sized[at] > 0]
+        if not parts:
+            return now
+        seconds = np.array([part.sized[at] for part in parts])
+        sizes = np.array([part.size[:, at] for part in parts]) / seconds[:, None]
+        weights = seconds / seconds.sum()
+        least, found, high = (weights @ sizes).tolist()
+        half = 0.0
+        if len(parts) >= _LEAST_BLOCKS:
+            half = _Z * sqrt(float(weights @ (sizes[:, 1] - found) ** 2) / (len(parts) - 1))
+        late = np.cumsum(seconds[::-1])[::-1] <= _LATE * seconds.sum() * 1.001
+        if late.any():
+            grown = max(0.0, float(np.average(sizes[late, 1], weights=seconds[late])) - found)
+            found, high = found + grown, high + grown
+        return Amount(max(0.0, least - half), min(found, most), min(high + half, most))
+
+    def _held(self, snapshot: Snapshot, estimate: Estimate | None = None) -> _Held:
+        """What is held at a moment, and what of it is idle for each threshold that memory was watched for."""
+        if snapshot.measured is not None or estimate is None:
+            total = float(snapshot.total_bytes)
+            idle = [usage.idle_for(snapshot, seconds) for seconds in self._seconds.tolist()]
+            return _beside(_Held(Amount(total, total, total), 0.0, usage.watched(snapshot), idle), snapshot, total)
         seen = estimate.total_bytes
         held = Amount(seen, seen, seen)
         free = unseen = 0.0
@@ -267,23 +348,21 @@ class Sizer:
             kernel = estimate.kernel
             unseen = kernel.found
             held = Amount(seen + kernel.least, seen + kernel.found, seen + kernel.most)
-        elif estimate.free is None and last.resident is None and last.free is not None:
+        elif estimate.free is None and snapshot.resident is None and snapshot.free is not None:
             # of physical memory without its frames: all that is free looks idle
-            free = float(last.free)
+            free = float(snapshot.free)
             held = Amount(seen - free, seen - free, seen - free)
-        amounts: list[Amount | None] = []
-        for seconds in self._seconds.tolist():
-            if not estimate.reaches(seconds) or seconds < estimate.aggregation_s * 0.98:
-                amounts.append(None)
-                continue
-            idle = estimate.idle(seconds)
-            amounts.append(Amount(*(max(0.0, one - free) for one in (idle.least, idle.found, idle.most))))
-        return held, unseen, estimate.watched_s, amounts
+        found: list[Amount | None] = []
+        amounts = np.maximum(estimate.idle_at(self._seconds.tolist()) - free, 0.0).T.tolist()
+        for seconds, amount in zip(self._seconds.tolist(), amounts, strict=True):
+            told = estimate.reaches(seconds) and seconds >= estimate.aggregation_s * 0.98
+            found.append(Amount(*amount) if told else None)
+        return _beside(_Held(held, unseen, estimate.watched_s, found), snapshot, seen)
 
     def _back(self, at: int) -> tuple[Amount, float]:
         """Bytes a minute that came back at a threshold, and the seconds that it was counted over."""
-        low, came, high = np.array([part[0][:, at] for part in self._parts]).reshape(-1, 3).T
-        counted = np.array([part[1][at] for part in self._parts])
+        low, came, high = np.array([part.came[:, at] for part in self._parts]).reshape(-1, 3).T
+        counted = np.array([part.counted[at] for part in self._parts])
         over = float(counted.sum())
         if not over:
             return Amount(0.0, 0.0, 0.0), 0.0

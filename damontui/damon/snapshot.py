@@ -118,21 +118,21 @@ class Frames:
 class Group:
     """A control group, and what the kernel counts for it and those below it: bytes, None where it does not tell."""
 
-    path: str
+    path: Annotated[str, Fact("cgroup")]
     """Below where the hierarchy is mounted: ``/`` for the uppermost, ``/system.slice/nginx.service``."""
-    current: int | None = None
+    current: Annotated[int | None, Fact("current", unit="bytes")] = None
     """``memory.current``."""
-    max: int | None = None
+    max: Annotated[int | None, Fact("max", unit="bytes")] = None
     """``memory.max``; None also where there is no limit, as in the next one."""
-    high: int | None = None
+    high: Annotated[int | None, Fact("high", unit="bytes")] = None
     """``memory.high``."""
-    swap: int | None = None
+    swap: Annotated[int | None, Fact("swap", unit="bytes")] = None
     """``memory.swap.current``."""
-    inactive_file: int | None = None
+    inactive_file: Annotated[int | None, Fact("inactive_file", unit="bytes")] = None
     """``inactive_file`` of ``memory.stat``, which the kubelet subtracts from ``memory.current``."""
-    dying: int = 0
+    dying: Annotated[int, Fact("deleted_below")] = 0
     """Deleted groups below it whose memory lingers; the kernel charges it to the closest group that is there."""
-    gone: bool = False
+    gone: Annotated[bool, Fact("gone")] = False
     """Whether it was deleted since its frames were looked at."""
 
     @property
@@ -353,6 +353,8 @@ class Snapshot:
     """To whom page frames are charged, of physical memory; None where it cannot be had."""
     pressure: Annotated[Pressure | None, Fact("pressure")] = None
     """How hard memory was pressed; None where that was not looked at."""
+    group: Annotated[Group | None, Fact("group")] = None
+    """The control group that the target is, with what the kernel counts for it; None where the target is none."""
     free: Annotated[int | None, Fact("free_bytes", unit="bytes")] = None
     """Bytes that the kernel says are free (``MemFree``), of physical memory; None where unknown."""
     watched: Annotated[float | None, Fact("watched_s", unit="s", digits=6)] = None

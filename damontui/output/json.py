@@ -23,7 +23,7 @@ import numpy as np
 
 from damontui.analysis import frames, savings, usage
 from damontui.analysis.estimate import Estimate, Estimator, Interval
-from damontui.analysis.headline import THRESHOLD, headline
+from damontui.analysis.headline import THRESHOLD, headline, mapped_bytes
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.fields import REGIONS, Field, fields_of, lists
@@ -136,7 +136,7 @@ def _goal(goal: IntervalsGoal | None) -> dict[str, int] | None:
 def _mapped(snapshot: Snapshot) -> int | None:
     if snapshot.measured is not None:
         return snapshot.measured.mapped
-    return int(snapshot.sizes.sum()) if snapshot.resident is not None else None
+    return mapped_bytes(snapshot)
 
 
 def _memory(snapshot: Snapshot, threshold: float, estimator: Estimator | None) -> dict[str, Any] | None:

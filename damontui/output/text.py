@@ -18,7 +18,7 @@ from damontui.analysis.headline import THRESHOLD, Headline, headline
 from damontui.analysis.savings import by_kind
 from damontui.analysis.usage import Amount
 from damontui.damon import metrics
-from damontui.damon.snapshot import Description, Measured, Pressure, Snapshot
+from damontui.damon.snapshot import Description, Group, Measured, Pressure, Snapshot
 from damontui.output.owners import owners_table
 from damontui.safe_text import shown
 
@@ -127,11 +127,22 @@ def _facts(snapshot: Snapshot, *, cost: bool) -> list[str]:
         lines += _module(snapshot)
     if snapshot.pressure is not None:
         lines += textwrap.wrap(pressure_words(snapshot.pressure), WIDTH, subsequent_indent=" " * 15)
+    if snapshot.group is not None:
+        lines += textwrap.wrap(group_words(snapshot.group), WIDTH, subsequent_indent=" " * 15)
     if snapshot.cpu is not None and cost:
         lines.append(f"overhead       {units.share(snapshot.cpu)} of one CPU")
     if snapshot.late:
         lines.append(f"late           {snapshot.late} sampling deadlines missed")
     return lines
+
+
+def group_words(group: Group) -> str:
+    """``group          charged 417 MiB, high 500 MiB, max 1 GiB, swapped 3 MiB``: what the kernel counts for it."""
+    told = (("charged", group.current), ("high", group.high), ("max", group.max), ("swapped", group.swap or None))
+    parts = [f"{name} {units.size(value)}" for name, value in told if value is not None]
+    if group.dying:
+        parts.append(f"{group.dying} deleted groups below it have memory")
+    return f"group          {shown(group.path)}: {', '.join(parts) or 'its files cannot be read'}"
 
 
 def pressure_words(pressure: Pressure) -> str:

@@ -580,6 +580,7 @@ _LEFT_OUT = {
     "frames": "what page frames held",
     "owners": "whose memory it is",
     "pressure": "how hard memory was pressed",
+    "group": "what the kernel counts for the control group",
     "free": "how much memory was free",
     "watched": "how long memory had been watched",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from damontui import units
 from damontui.damon.attrs import Attrs, IntervalsGoal
+from damontui.damon.snapshot import Description
 from damontui.declare import (
     NUMBER,
     Flag,
@@ -147,9 +148,14 @@ class Options:
         flags=(Flag("--children", True, "of processes, their children, too"),),
     )
     via: str | None = setting(
-        None, "via", "of processes: proc (no root needed) or damon", one_of("proc", "damon"), file=False, metavar="HOW"
+        None,
+        "via",
+        "of processes: proc (no root needed) or damon; of a control group, too, stat: a share of DAMON_STAT's picture",
+        one_of("proc", "damon", "stat"),
+        file=False,
+        metavar="HOW",
     )
-    """``proc`` or ``damon``: how a process is observed, where the user insists."""
+    """``proc``, ``damon`` or, of a control group, ``stat``: how it is observed, where the user insists."""
     take: bool = setting(
         False,
         "take",
@@ -448,6 +454,71 @@ def _cgroup(word: str, options: Options) -> Source:
     return _process(pids, everybody, word=word, around=group.around, title=group.title, group=group.path)
 
 
+def _group(word: str, options: Options) -> Source:
+    """A control group: by its processes where they can be watched, else as a share of what DAMON_STAT sees."""
+    from damontui.kernel.cgroupfs import Groups
+    from damontui.sources.cgroup import GroupFiles, GroupSource
+
+    root = options.root()
+    groups = Groups.find(root)
+    path = groups.named(word.removeprefix(CGROUP))
+    files = GroupFiles(groups, path)
+    if options.via != "stat":
+        try:
+            return GroupSource(_readable(_cgroup(word, options), root, groups.processes(path), options), files)
+        except SourceError as error:
+            if options.via is not None or options.take or not _stat_tells_groups(root):
+                raise
+            why = f"{error.why}, so this is"
+    else:
+        why = "this is"
+    return GroupSource(_stat(word, options), files, share=True, describe=partial(_as_share, path, why))
+
+
+def _as_share(path: str, why: str, description: Description) -> Description:
+    from damontui.analysis.owners import name_of
+    from damontui.safe_text import shown
+
+    limit = f"{why} the group's share of physical memory as DAMON_STAT sees it, by page frames drawn at random"
+    title = f"group {shown(name_of(path))}, its share of DAMON_STAT's picture"
+    return replace(description, title=title, reason=description.reason or limit, limits=(limit, *description.limits))
+
+
+def _readable(source: Source, root: Root, pids: Iterable[int], options: Options) -> Source:
+    """The source. Raises `SourceError` where it would read processes through /proc, and may not read one of them."""
+    from damontui.kernel import process_files
+
+    if options.via == "damon" or (options.via is None and (options.take or damon_is_free(root))):
+        return source
+    for pid in pids:
+        stat = process_files.stat(root, pid)
+        there = stat is not None and not stat.ended and not stat.kernel_thread
+        if there and not root.writable(f"proc/{pid}/clear_refs"):
+            what = f"cannot watch process {pid}"
+            raise SourceError(what, "its bits cannot be cleared by this user", "run it as root, or watch stat")
+    return source
+
+
+def _stat_tells_groups(root: Root) -> bool:
+    """Whether DAMON_STAT runs, and the kernel says here to which group a page frame is charged."""
+    from damontui.kernel.damon_stat import StatModule
+    from damontui.kernel.pages import FLAGS, GROUPS
+
+    try:
+        state = StatModule(root).state()
+    except SourceError:
+        return False
+    return state.on and all(_opens(root, name) for name in (FLAGS, GROUPS))
+
+
+def _opens(root: Root, name: str) -> bool:
+    try:
+        os.close(root.open(name))
+    except OSError:
+        return False
+    return True
+
+
 def _process(
     pids: str,
     options: Options,
@@ -461,6 +532,8 @@ def _process(
     from damontui.sources.pressure import PressureOnProcesses
     from damontui.sources.process import BUDGET, DEFAULTS, MAX_PAUSE, WINDOW, ProcessSource, parse_pids
 
+    if options.via == "stat":
+        raise UsageError("--via stat: only a control group can be watched as a share of DAMON_STAT's picture")
     root, numbers = options.root(), parse_pids(pids)
     pressure = PressureOnProcesses(root, lambda: numbers, group)
     more: dict[str, Any] = {"around": around or descendants, "title": title, "target": word or pids}
@@ -541,7 +614,7 @@ KINDS: list[Kind] = [
         f"{CGROUP}PATH",
         "a control group's processes, as they come and go: its path, a unit's name, part of a container's id",
         lambda word: word.startswith(CGROUP),
-        _cgroup,
+        _group,
     ),
     Kind("kdamond:PID", "somebody else's kdamond, only watched", lambda word: word.startswith("kdamond:"), _kdamond),
     Kind("demo[:SCENE]", "synthetic memory", lambda word: word == "demo" or word.startswith("demo:"), _demo),

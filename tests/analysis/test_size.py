@@ -9,7 +9,7 @@ import pytest
 
 from damontui.analysis.size import LINE, Row, Size, Sizer
 from damontui.analysis.usage import Amount
-from damontui.damon.snapshot import Measured, Snapshot, ints
+from damontui.damon.snapshot import Group, Measured, Snapshot, ints
 from tests import make
 
 MIB = 1 << 20
@@ -110,6 +110,50 @@ def test_memory_that_is_never_touched_again_may_go_at_once() -> None:
     assert [seconds for seconds, row in sorted(rows.items()) if row.keeps_the_line] == [2.0, 5.0, 10.0, 30.0]
     assert rows[10.0].size.bytes == pytest.approx(HOT * MIB)
     assert rows[10.0].back.bytes == 0
+
+
+@pytest.mark.parametrize("load", [sampled, counted])
+@pytest.mark.parametrize("length", [401, 425, 439])
+def test_a_size_is_the_mean_over_time_whenever_it_ends(load: object, length: int) -> None:
+    """100 MiB once in 40 s: at a threshold of 10 s they are in use for a quarter of the time"""
+    rows = sized(load(length, 40))  # type: ignore[operator]
+    for seconds in (10.0, 30.0):
+        mean = (HOT + DRIFT * seconds / 40) * MIB
+        assert rows[seconds].size.bytes == pytest.approx(mean, rel=0.05), seconds
+        assert rows[seconds].size.least <= mean <= rows[seconds].size.most
+        if load is counted:  # of three regions an estimate is not sure
+            assert rows[seconds].size.most <= (HOT + DRIFT) * MIB * 1.05
+
+
+def test_what_has_grown_is_not_averaged_with_what_it_was() -> None:
+    """For three quarters of the time 300 MiB are in use, then 400"""
+    edges = np.cumsum([0, HOT, DRIFT, COLD]) * MIB
+    made = []
+    for time in range(1, 401):
+        grown = 20 if time > 300 else 0
+        rows = [
+            (int(edges[0]), int(edges[1]), 20, time),
+            (int(edges[1]), int(edges[2]), grown, max(1, time - 300)),
+            (int(edges[2]), int(edges[3]), 0, time),
+        ]
+        made.append(replace(make.snapshot(rows, float(time)), watched=float(time)))
+    row = sized(made)[10.0]
+    assert row.size.bytes == pytest.approx((HOT + DRIFT) * MIB, rel=0.03)
+    assert row.size.most >= (HOT + DRIFT) * MIB * 0.99
+
+
+@pytest.mark.parametrize("load", [sampled, counted])
+def test_what_is_charged_to_a_group_and_not_seen_is_in_every_size(load: object) -> None:
+    """1000 MiB are seen, 1150 charged: 150 are the kernel's or page cache that nobody maps"""
+    plain = sized(load(120, 40))  # type: ignore[operator]
+    group = Group("/web", current=1150 * MIB)
+    beside = sized([replace(one, group=group) for one in load(120, 40)])  # type: ignore[operator]
+    for seconds, row in plain.items():
+        assert beside[seconds].size.bytes == pytest.approx(row.size.bytes + 150 * MIB)
+        assert beside[seconds].idle == row.idle
+        assert beside[seconds].working_set == pytest.approx(row.working_set)
+    less = sized([replace(one, group=Group("/web", current=MIB)) for one in load(120, 40)])  # type: ignore[operator]
+    assert less == plain  # pages shared with others are charged to them
 
 
 def test_a_gap_is_not_counted_over() -> None:

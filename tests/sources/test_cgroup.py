@@ -4,26 +4,45 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from damontui.damon.snapshot import Snapshot
-from damontui.errors import SourceError
+from damontui.analysis.headline import mapped_bytes
+from damontui.damon.attrs import Attrs
+from damontui.damon.snapshot import (
+    FRAME_KINDS,
+    UNCHARGED,
+    Description,
+    Group,
+    Interim,
+    ModuleValues,
+    Snapshot,
+    Status,
+    ints,
+    owners_of,
+)
+from damontui.errors import SourceError, UsageError
+from damontui.kernel.cgroupfs import Groups
 from damontui.kernel.root import Root
 from damontui.safe_text import is_shown
 from damontui.sources import cgroup
 from damontui.sources.catalog import catalog
-from damontui.sources.cgroup import GroupOfProcesses
+from damontui.sources.cgroup import GroupFiles, GroupOfProcesses, GroupSource, share_of
 from damontui.sources.choose import KINDS, Options, choose
 from damontui.sources.process import ProcessSource
+from tests import make
 from tests.fake_cgroups import MIB, FakeCgroups
+from tests.fake_kernel import FakeKernel
 from tests.fake_process import Area, FakeProcess
 
 
 def machine(folder: Path) -> FakeCgroups:
     fake = FakeCgroups(folder)
-    fake.add("/web", pids=[20, 30, 999])  # 999 has ended
+    fake.add("/web", 12 * MIB, pids=[20, 30, 999], files={"memory.max": f"{64 * MIB}\n"})  # 999 has ended
     fake.add("/web/worker", pids=[40, 50])
     fake.add("/empty")
     for pid, kernel in ((20, False), (30, False), (40, False), (50, True), (60, False)):
@@ -65,7 +84,8 @@ def test_refusals_are_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_word_leads_to_its_processes_through_proc(tmp_path: Path) -> None:
     fake = machine(tmp_path)
     source = choose("cgroup:web", Options(rootfs=str(tmp_path)))
-    assert isinstance(source, ProcessSource)
+    assert isinstance(source, GroupSource)
+    assert isinstance(source._source, ProcessSource)
     about = source.describe()
     assert (about.target, about.title, about.origin) == ("cgroup:web", "group web", "process")
     seen: list[tuple[int, ...]] = []
@@ -74,6 +94,8 @@ def test_a_word_leads_to_its_processes_through_proc(tmp_path: Path) -> None:
         for event in source.snapshots(stop):
             if isinstance(event, Snapshot):
                 seen.append(event.targets)
+                assert event.group is not None
+                assert (event.group.path, event.group.current, event.group.max) == ("/web", 12 * MIB, 64 * MIB)
                 (fake.mount / "web/cgroup.procs").write_text("20\n30\n60\n")  # one comes in from elsewhere
                 if 60 in event.targets or len(seen) > 60:
                     stop.set()
@@ -97,3 +119,134 @@ def test_groups_are_listed_with_their_size_the_largest_first(tmp_path: Path) -> 
     assert [entry.name for entry in found[1:]] == ["system", "nginx.service"]
     assert found[2].detail == "20.0 MiB, /system.slice/nginx.service"
     assert all(is_shown(entry.name + entry.detail) for entry in found)
+
+
+PAGE = 4096
+ANON, FILE, TABLES, FREE = (FRAME_KINDS.index(kind) for kind in ("anon", "file", "page_tables", "free"))
+
+
+def physical(frames: list[tuple[int, int, int]]) -> Snapshot:
+    """Ten regions of 1000 pages; drawn frames as (page, kind, group): 0 is /web, 1 /web/worker, 2 /webmail."""
+    page, kind, group = (ints(list(column)) for column in zip(*frames, strict=True))
+    groups = [Group("/web"), Group("/web/worker"), Group("/webmail")]
+    owners = owners_of(groups, page * PAGE, (page + 1) * PAGE, kind, group, np.ones(len(page), np.int64))
+    rows = [(at * 1000 * PAGE, (at + 1) * 1000 * PAGE, at, 9 - at) for at in range(10)]
+    return replace(make.snapshot(rows), owners=owners, free=5 * MIB)
+
+
+def test_a_groups_share_of_physical_memory() -> None:
+    """What is charged to the group and to those below it, of what DAMON can see; each frame stands for its part"""
+    frames = [(at * 100, ANON, 0) for at in range(10)] + [(1000 + at * 100, FILE, 1) for at in range(5)]
+    frames += [(2000, TABLES, 0), (2100, FREE, UNCHARGED)] + [(3000 + at * 100, ANON, 2) for at in range(3)]
+    whole = physical(frames)
+    found = share_of(whole, "/web")
+    assert found.resident is not None
+    each = 10_000 * PAGE / 20
+    # of a region where more frames were drawn than its part, it is all of it
+    assert found.resident.tolist() == [1000 * PAGE, 1000 * PAGE, *[0] * 8]
+    assert share_of(whole, "/webmail").memory.tolist() == [0, 0, 0, pytest.approx(3 * each, abs=1000 * PAGE), *[0] * 6]
+    assert (found.owners, found.frames, found.free) == (None, None, None)
+    assert found.note == ""
+    none = share_of(whole, "/idle")
+    assert none.total_bytes == 0
+    assert none.note == "none of the drawn frames is charged to the group"
+    assert share_of(replace(whole, owners=None), "/web").note == "no frames were drawn yet"
+    assert mapped_bytes(replace(found, group=Group("/web"))) is None
+
+
+def test_the_share_of_a_large_group_is_its_bytes() -> None:
+    rng = np.random.default_rng(1)
+    pages = rng.integers(0, 10_000, 4000)
+    frames = [(int(page), ANON, 0 if page < 3_300 else 2) for page in pages]
+    found = share_of(physical(frames), "/web")
+    assert found.total_bytes == pytest.approx(3_300 * PAGE, rel=0.05)
+    assert found.memory[:3] == pytest.approx([1000 * PAGE] * 3, rel=0.15)
+    assert found.memory[4:].tolist() == [0] * 6
+
+
+class Machine:
+    """A source of physical memory that gives these events."""
+
+    def __init__(self, *events: object) -> None:
+        self.events = events
+        self.enabled = True
+        self.entered: list[str] = []
+        self.several = False
+
+    def __enter__(self) -> Machine:
+        self.entered.append("in")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.entered.append("out")
+
+    def describe(self) -> Description:
+        return Description("stat", "DAMON_STAT", "kernel", Attrs())
+
+    def overhead(self) -> float:
+        return 0.25
+
+    def snapshots(self, stop: threading.Event) -> Iterator[object]:
+        yield from self.events
+
+
+def test_a_share_has_the_groups_files_and_nothing_of_the_whole_machine(tmp_path: Path) -> None:
+    machine(tmp_path)
+    inner = Machine(
+        Status("on", "", 1.0, 1.0), Interim(1.0, 1.0, ModuleValues(True)), physical([(0, ANON, 0), (9000, ANON, 2)])
+    )
+    files = GroupFiles(Groups(Root(tmp_path)), "/web", lambda: 1.0)
+    source = GroupSource(inner, files, share=True, describe=lambda about: replace(about, title="web"))  # type: ignore[arg-type]
+    with source as entered:
+        assert entered is source
+        status, found = source.snapshots(threading.Event())
+    assert inner.entered == ["in", "out"]
+    assert isinstance(status, Status)
+    assert isinstance(found, Snapshot)
+    assert found.group is not None
+    assert found.group.current == 12 * MIB
+    assert found.memory[0] == 1000 * PAGE
+    assert source.describe().title == "web"
+    assert (source.overhead(), source.enabled, source.several) == (0.25, True, False)
+    source.enabled = False
+    assert not inner.enabled
+    with pytest.raises(AttributeError):
+        _ = source._nothing
+
+
+def stat_of(folder: Path, *, on: bool = True, groups: bool = True) -> None:
+    """DAMON_STAT on a kernel that tells frames' groups, or not."""
+    FakeKernel(folder, on=on)
+    for name in ("kpageflags", *(["kpagecgroup"] if groups else [])):
+        (folder / "proc" / name).write_bytes(bytes(8000))
+
+
+@pytest.mark.parametrize("word", ["cgroup:/empty", "cgroup:/web"])
+def test_where_processes_cannot_be_watched_it_is_a_share_and_said_so(tmp_path: Path, word: str) -> None:
+    stat_of(tmp_path)
+    machine(tmp_path)
+    for pid in (20, 30, 40):
+        (tmp_path / f"proc/{pid}/clear_refs").unlink()
+    source = choose(word, Options(rootfs=str(tmp_path)))
+    about = source.describe()
+    assert about.title == f"group {word.rpartition('/')[2]}, its share of DAMON_STAT's picture"
+    why = "no process is in it" if word.endswith("empty") else "its bits cannot be cleared by this user"
+    said = "so this is the group's share of physical memory as DAMON_STAT sees it, by page frames drawn at random"
+    assert about.reason == about.limits[0] == f"{why}, {said}"
+
+
+def test_a_share_can_be_asked_for(tmp_path: Path) -> None:
+    machine(tmp_path)
+    stat_of(tmp_path)
+    about = choose("cgroup:web", Options(rootfs=str(tmp_path), via="stat")).describe()
+    assert about.title == "group web, its share of DAMON_STAT's picture"
+    with pytest.raises(UsageError, match="only a control group"):
+        choose("20", Options(rootfs=str(tmp_path), via="stat"))
+
+
+@pytest.mark.parametrize("lacks", ["stat", "groups", "asked"])
+def test_without_damon_stat_the_refusal_stays(tmp_path: Path, lacks: str) -> None:
+    machine(tmp_path)
+    stat_of(tmp_path, on=lacks != "stat", groups=lacks != "groups")
+    with pytest.raises(SourceError, match="no process is in it"):
+        choose("cgroup:/empty", Options(rootfs=str(tmp_path), via="proc" if lacks == "asked" else None))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from damontui.analysis import headline
 from damontui.analysis.savings import THRESHOLDS
 from damontui.analysis.usage import Amount
+from damontui.damon.snapshot import Group as ControlGroup
 from damontui.damon.snapshot import Interim, Snapshot
 from damontui.errors import SourceError
 from damontui.tui.axes import whole_seconds
@@ -73,6 +74,8 @@ def groups(frame: Frame, free: int | None) -> list[Group]:
         if free is not None:
             out.append(_labelled("free", size(free)))
         out += _beside(told)
+        if snapshot.group is not None:
+            out += _counted(snapshot.group)
         if frame.live and frame.description.closer:
             out.append((("T looks closer", "muted"),))
         return out
@@ -157,6 +160,12 @@ def _beside(told: headline.Headline) -> list[Group]:
     if told.swapped:
         out.append(_labelled("swapped", size(told.swapped)))
     return out
+
+
+def _counted(group: ControlGroup) -> list[Group]:
+    """What the kernel counts for the control group that is watched."""
+    told = (("charged", group.current), ("high", group.high), ("max", group.max), ("swapped", group.swap or None))
+    return [_labelled(name, size(value)) for name, value in told if value is not None]
 
 
 def _by_module(snapshot: Snapshot) -> list[Group]:
