@@ -75,6 +75,9 @@ class FakeSource:
             if self.behaviour in ("watched", "ahead"):  # for an hour, by a clock that is right, or an hour ahead
                 wall = time.time() + (3600 if self.behaviour == "ahead" else 0)
                 one = replace(one, watched=3600.0, wall=wall)
+            if self.behaviour == "set":  # what a file beside the log says: how far the clock is ahead, and watched for
+                ahead, watched = map(float, Path(f"{LOG}.set").read_text().split())
+                one = replace(one, watched=watched, wall=time.time() + ahead)
             yield one
             note(f"gave {step}")
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+
 from damontui.commands.app import run_app
 from damontui.commands.context import Context
+from damontui.commands.fleet_live import watch
 from damontui.fleet.ask import ask_details
 from damontui.fleet.client import Client
 from damontui.fleet.looks import Looks
+from damontui.fleet.ssh import ssh_command
 from damontui.fleet.sums import history, trend
 from damontui.fleet.wish import Wish
 from damontui.tui.fleet import FleetApp, Questions
@@ -25,12 +30,21 @@ def show(context: Context, client: Client, wish: Wish) -> int:
         lambda wish, picture, before: trend(client, wish, picture.time, SPAN_S, before=before),
         lambda wish, picture, at: history(client, wish, picture.hosts, at, picture.time, SPAN_S),
     )
-    app = FleetApp(
-        client.url,
-        wish,
-        questions,
-        every=context.words.every,
-        ascii=settings.ascii,
-        theme=settings.theme,
-    )
-    return run_app(app, context.signals)
+    seen, said = None, ""
+    while True:
+        app = FleetApp(
+            client.url,
+            wish,
+            questions,
+            every=context.words.every,
+            ascii=settings.ascii,
+            theme=settings.theme,
+            seen=seen,
+            said=said,
+        )
+        status = run_app(app, context.signals)
+        if not app.live:
+            return status
+        seen, wish = app.seen, app.wish
+        print(f"damontui: {shlex.join(ssh_command(app.live))}", file=sys.stderr, flush=True)
+        said = watch(context, app.live)

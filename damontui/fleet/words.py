@@ -7,6 +7,7 @@ import math
 from damontui import units
 from damontui.fleet.model import Buckets, Picture, WhatIf
 
+_DAY_S = 86_400
 QUANTILES = (0.5, 0.75, 0.9, 0.99)
 """Shares of memory at which idle times are told."""
 
@@ -52,4 +53,6 @@ def cell(name: str, value: float) -> str:
         return units.bandwidth(value)
     if name == "pressure":
         return units.share(value)
+    if abs(value) >= 2 * _DAY_S:  # a clock that is wrong: its hours say nothing, and have no room
+        return f"{int(value / _DAY_S)} d"
     return units.duration(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from textual.binding import Binding, BindingType
 
 from damontui.errors import DamontuiError
 from damontui.fleet.model import BOUNDS, DETAILS, STATES, Details, Picture, Trend, View, rows
+from damontui.fleet.ssh import ssh_command
 from damontui.fleet.wish import RULES, Wish
 from damontui.tui.draw import Pane, ShownFilter
 from damontui.tui.fleet_lines import SORTS, Seen, draw
@@ -76,6 +78,8 @@ class FleetApp(App[int]):
         clock: seconds, monotonic.
         ascii: only ASCII characters.
         theme: ``damontui-dark`` where None.
+        seen: what another one showed, to go on with.
+        said: a sentence that is shown until a key is pressed.
     """
 
     TITLE = "damontui fleet"
@@ -99,6 +103,7 @@ class FleetApp(App[int]):
         Binding("enter", "open", "host"),
         Binding("escape", "close", "back"),
         Binding("r", "now", "now"),
+        Binding("L", "live", "live by ssh"),
     ]
 
     def __init__(
@@ -111,6 +116,8 @@ class FleetApp(App[int]):
         clock: Callable[[], float] = time.monotonic,
         ascii: bool = False,
         theme: str | None = None,
+        seen: Seen | None = None,
+        said: str = "",
     ) -> None:
         super().__init__()
         for one in THEMES:
@@ -120,6 +127,9 @@ class FleetApp(App[int]):
         self.questions = questions
         self.clock = clock
         self.seen = Seen(url, every=every, by=wish.by, ascii=ascii)
+        if seen is not None:
+            self.seen = replace(seen, asking=False, command="")
+        self.seen = replace(self.seen, said=said)
         self.pane = FleetPane()
         self._came = clock()
         self._asked_trend: tuple[Wish, float] | None = None
@@ -127,6 +137,8 @@ class FleetApp(App[int]):
         self._asked_details: tuple[float, frozenset[int]] | None = None
         """Of which picture, by its time, and of which hosts, while that is under way or done."""
         self.status = 0
+        self.live = ""
+        """The instance that is wanted on a screen of its own, once this one is closed."""
 
     def get_line_filters(self) -> list[object]:  # type: ignore[override]
         """Nothing that may not be shown leaves the program."""
@@ -377,13 +389,35 @@ class FleetApp(App[int]):
         """Type what a host's name or label must hold."""
         self._change(typing=self.seen.view.wanted)
 
+    def action_live(self) -> None:
+        """Show the command that brings the machine that is opened here, live, and ask whether to run it."""
+        seen, picture = self.seen, self.seen.picture
+        if picture is None or seen.opened is None:
+            return
+        try:
+            command = ssh_command(picture.hosts.names[seen.opened])
+        except DamontuiError as error:
+            self._change(said=str(error))
+            return
+        self._change(command=shlex.join(command))
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """While a filter is typed, keys are its letters."""
-        return self.seen.typing is None
+        """While a filter is typed, keys are its letters; while something is asked, they are answers."""
+        return self.seen.typing is None and not self.seen.command
 
     def on_key(self, event: events.Key) -> None:
-        typing = self.seen.typing
+        typing, picture, opened = self.seen.typing, self.seen.picture, self.seen.opened
+        if self.seen.command:
+            event.stop()
+            event.prevent_default()
+            self._change(command="")
+            if event.key == "enter" and picture is not None and opened is not None:
+                self.live = picture.hosts.names[opened]
+                self.exit(0)
+            return
         if typing is None:
+            if self.seen.said:
+                self._change(said="")
             return
         event.stop()
         event.prevent_default()

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from damontui import units
+from damontui.errors import UsageError
 from damontui.fleet.model import BOUNDS, STATES, Buckets, Picture, Trend, View, what_if
+from damontui.fleet.ssh import FAR, USER, host_of
 from damontui.fleet.words import QUANTILES, cell, hosts_words, quantile_words, states_words, what_if_words
-from damontui.safe_text import shown
 from damontui.tui.draw import Line, Span, fit, sparkline, spread, to_ascii
 
 SORTS = ("idle", "free", "working_set", "total", "bandwidth", "pressure", "age", "name", "group", "state")
@@ -64,6 +65,10 @@ class Seen:
     """Its past."""
     typing: str | None = None
     """What is being typed as a filter; None while nothing is."""
+    command: str = ""
+    """A command that is asked about; "" while none is."""
+    said: str = ""
+    """What came of the last one, where that is worth a sentence."""
     ascii: bool = False
 
 
@@ -108,6 +113,10 @@ def _age(seen: Seen) -> list[Span]:
 
 
 def _notice(seen: Seen) -> Line:
+    if seen.command:
+        return (("  run ", "warn"), (seen.command, "key"))
+    if seen.said:
+        return ((f"  {seen.said}", "error"),)
     if seen.error:
         kept = "; this is what was known before" if seen.picture is not None else ""
         return ((f"  {seen.error}{kept}", "error"),)
@@ -248,23 +257,28 @@ def _host(seen: Seen, picture: Picture, at: int, width: int, height: int) -> lis
         line.append(((quantile_words(last, share) if last is not None else "-").rjust(14), "value"))
         line += [("  ", ""), (_spark(seen.history.sums, share, room, ascii=seen.ascii), "idle")]
         lines.append(tuple(line))
-    name = machine(hosts.names[at])
-    lines += [(), (("  live: ", "muted"), (f"ssh root@{name} damontui record stat -o - | damontui -", "key"))]
+    lines += [(), _live(hosts.names[at])]
     return lines[:height]
 
 
-def machine(instance: str) -> str:
-    """The host's name in an instance, as a shell may be given it: what is odd is quoted away."""
-    name = instance.rpartition(":")[0] or instance
-    name = name.strip("[]")
-    return "".join(char if char.isalnum() or char in ".-_:" else "?" for char in shown(name))
+def _live(instance: str) -> Line:
+    """The command that shows a machine live, to copy."""
+    try:
+        name = host_of(instance)
+    except UsageError as error:
+        return ((f"  live: {error}", "muted"),)
+    return (("  live: ", "muted"), (f"ssh {USER}@{name} {FAR} | damontui -", "key"), ("   L runs it here", "muted"))
 
 
 def _foot(seen: Seen) -> Line:
     if seen.typing is not None:
         return ((" hosts with: ", "label"), (f"{seen.typing}▏", "strong"), ("  enter keeps, esc drops it", "muted"))
     spans: list[Span] = []
-    keys = (("esc", "back"), ("q", "quit")) if seen.opened is not None else _KEYS
+    keys: tuple[tuple[str, str], ...] = _KEYS
+    if seen.opened is not None:
+        keys = (("esc", "back"), ("L", "live by ssh"), ("q", "quit"))
+    if seen.command:
+        keys = (("enter", "runs it, and its screen takes this one's place"), ("esc", "no"))
     for key, text in keys:
         spans += [(f" {key} ", "key"), (f"{text} ", "label")]
     return tuple(spans)

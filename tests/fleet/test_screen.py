@@ -16,7 +16,7 @@ from damontui.fleet.model import Details, Picture, Trend
 from damontui.fleet.sums import ask, trend
 from damontui.fleet.wish import Wish
 from damontui.tui.fleet import FleetApp, FleetPane, Questions
-from damontui.tui.fleet_lines import Seen, draw, machine
+from damontui.tui.fleet_lines import Seen, draw
 from tests.fleet.scripted import GIB, NOW, Engine, host
 from tests.fleet.test_ask import FLEET
 
@@ -80,6 +80,7 @@ STATES = (
     State("filter", lambda: fed(whole(MANY), over()), ("backslash", "r", "a", "c", "k", "2")),
     State("one-state", lambda: fed(whole(MANY), over()), ("t", "t", "t")),
     State("host", lambda: fed(whole(MANY), over()), ("down", "enter")),
+    State("host-live", lambda: fed(whole(MANY), over()), ("down", "enter", "L")),
     State("hostile", lambda: fed(whole(EVIL, by="rack"), wish=Wish(by="rack"))),
     State("80x24", lambda: fed(whole(MANY), over()), (), (80, 24)),
     State("40x10", lambda: fed(whole(MANY), over()), (), (40, 10)),
@@ -345,14 +346,44 @@ def test_every_size_is_filled(size: tuple[int, int], hosts: object) -> None:
         assert len(lines) == size[1]
 
 
-@pytest.mark.parametrize(
-    ("instance", "found"),
-    [
-        ("a.example:9100", "a.example"),
-        ("[2001:db8::1]:9100", "2001:db8::1"),
-        ("a;reboot:1", "a?reboot"),
-        ("$(reboot)", "??reboot?"),
-    ],
-)
-def test_a_command_to_copy_has_no_surprise(instance: str, found: str) -> None:
-    assert machine(instance) == found
+@pytest.mark.parametrize("instance", ["a;reboot:1", "-oProxyCommand=reboot:1", "$(reboot)"])
+def test_a_machine_without_a_name_cannot_be_watched_live(instance: str) -> None:
+    app = fed(whole([host(instance)]))
+    text = played(app, "enter", "L")
+    assert "ssh root@" not in text
+    assert text.count("is no name of a machine") == 2  # in its place, and as an answer to the key
+    assert app.seen.command == ""
+    assert not app.live
+
+
+@pytest.mark.parametrize(("key", "live"), [("enter", "big:1"), ("escape", ""), ("q", ""), ("y", "")])
+def test_a_command_is_shown_and_asked_about_before_it_is_run(key: str, live: str) -> None:
+    app = fed(whole())
+
+    async def play() -> None:
+        async with app.run_test(size=(140, 30)) as pilot:
+            await pilot.press("L")
+            assert not app.seen.command  # no host is open
+            await pilot.press("enter", "L")
+            await pilot.pause()
+            text = app.query_one(FleetPane).text()
+            command = "ssh -T -o BatchMode=yes -o ConnectTimeout=10 -- root@big 'damontui record stat -o -'"
+            assert f"run {command}" in text
+            await pilot.press(key)
+            assert app.live == live
+            assert app.seen.command == ""
+            assert app.is_running != bool(live)
+
+    asyncio.run(play())
+
+
+def test_another_screen_goes_on_where_one_was_and_says_what_came_of_it() -> None:
+    before = fed(whole(MANY))
+    played(before, "down", "enter", "L", "enter")
+    app = FleetApp(URL, Wish(), clock=lambda: 0.0, seen=before.seen, said="cannot watch it live: \x1b[31m no")
+    text = played(app)
+    assert "cannot watch it live" in text
+    assert "\x1b" not in text
+    assert before.live in text
+    text = played(FleetApp(URL, Wish(), clock=lambda: 0.0, seen=before.seen, said="cannot"), "escape")
+    assert "cannot" not in text
