@@ -62,6 +62,7 @@ _FINE = 1.05
 _MOST_VALUES = 150_000
 _EPOCHS = 6
 _EPOCH_READINGS = 32
+_ABOUT = 0.02
 _CHANCE = 0.1
 """That the interval is wrong about bytes that are touched together."""
 _PAGES = 16 * 1024
@@ -268,7 +269,10 @@ class Curve:
         if not inside.all():
             longer = seconds[~inside]
             base, news = now - np.minimum(self._news, now), np.minimum(self._news, now)
-            former, sure, can = (self._ago(longer - age, name) for name in ("bytes", "least", "most"))
+            ago = longer - age
+            sure, can = (self._ago(ago, name) for name in ("least", "most"))
+            # a time that ends about where the epoch began is told by the epoch alone
+            former = self._ago(np.where(ago < _ABOUT * longer, 0.0, ago), "bytes")
             found[:, ~inside] = np.maximum(former, base[:, None]) + news[:, None]
             least[:, ~inside] = np.maximum(np.maximum(sure - self._lost[:, None], now[:, None]), always[:, ~inside])
             both = self._always(np.minimum(longer - age, age)) if steady else np.zeros_like(can)
