@@ -64,7 +64,8 @@ def _used(snapshot: Snapshot, said: dict[str, Any], seconds: float) -> tuple[flo
 
 @pytest.mark.parametrize(
     ("kind", "mib"),
-    [(kind, mib) for mib in (100, 400) for kind in ("one", "many", "file", "huge", "fork")] + [(kind, 2048) for kind in ("one", "many", "huge")],
+    [(kind, mib) for mib in (100, 400) for kind in ("one", "many", "file", "huge", "fork")]
+    + [(kind, 2048) for kind in ("one", "many", "huge")],
 )
 def test_used_and_idle_bytes_are_true_at_each_time(kind: str, mib: int) -> None:
     _needs(mib)

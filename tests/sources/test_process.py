@@ -97,7 +97,7 @@ def test_a_dear_reading_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         found = snapshots(made, 6)
     # 50 ms at 19 ms a second, of which a seventh is put aside at first
     assert found[-1].note == (
-        "read every 3.1 s, not 1 s: one reading costs 50.0 ms of CPU time and the budget is 2.0 % of one CPU; "
+        "readings slowed to one in 3.1 s by the 2 % CPU budget: each costs 50.0 ms of CPU time; "
         "a larger --budget reads more often"
     )
     assert found[-1].attrs.aggr_us == pytest.approx(3_096_000, rel=0.05)
