@@ -38,6 +38,7 @@ every 10 s, as far as budget and pause allow.
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,9 +58,11 @@ _EARLY_S = 0.9
 _FIRST_QUIET_S = 10.0
 _LAST_QUIET_S = 60.0
 _MOST_READINGS = 240
-_FINE = 1.1
+_FINE = 1.05
+_MOST_VALUES = 150_000
 _EPOCHS = 6
 _EPOCH_READINGS = 32
+_ABOUT = 0.02
 _CHANCE = 0.1
 """That the interval is wrong about bytes that are touched together."""
 _PAGES = 16 * 1024
@@ -89,8 +92,8 @@ class Curve:
         """When the epoch's clear was done."""
         self.foreign = 0
         """How often somebody else cleared the bits."""
-        # finer than what is told: it is handed on from epoch to epoch, at other times
-        self._grid = np.geomspace(0.1, window, 2 + int(np.log(window / 0.1) / np.log(_FINE)))
+        self._window = window
+        self._grid = self._times_for(1)
         self._quiet = min(_FIRST_QUIET_S, max(_SOONEST_S, window / 2))
         self._last_quiet = min(_LAST_QUIET_S, max(_SOONEST_S, window / 2))
         self._former: Used | None = None
@@ -156,8 +159,8 @@ class Curve:
         if len(self._times) > 1:
             expected = (after - self._times[-1]) * self._slope()
             excess = np.where(more > 2 * expected + tolerance, more - expected, 0.0)
-        elif not self._shortest:
-            self._shortest = after
+        else:
+            self._shortest = min(self._shortest or after, after)
         unknown = np.where(referenced > self._known(2 * after) * 1.02 + tolerance, excess, 0.0)
         self._news += unknown
         asks = float((unknown if after <= _KNOWN_S else excess).sum())
@@ -217,6 +220,38 @@ class Curve:
 
     def used(self, seconds: Floats) -> Used:
         """Bytes of each mapping touched in the last ``seconds`` (rising) before the last reading."""
+        rows = np.flatnonzero(self._ever())
+        if len(rows) == len(self._rss):
+            return self._used(seconds)
+        # of what was never touched there is nothing to compute, and of many mappings that is most
+        whole = np.zeros((3, len(self._rss), len(seconds)))
+        some = self._of(rows)._used(seconds)
+        for values, of_some in zip(whole, (some.bytes, some.least, some.most), strict=True):
+            values[rows] = of_some
+        return Used(*whole)
+
+    # -- ours
+
+    def _ever(self) -> NDArray[np.bool_]:
+        """Which mappings anything is known of but that they were left alone; shape ``(mappings,)``."""
+        found = self._read[-1] > 0
+        if self._former is not None:
+            found = found | (self._former.most[:, -1] > 0)
+        for _, read in self._alike:
+            found = found | (read[-1] > 0)
+        return found
+
+    def _of(self, rows: NDArray[np.int64]) -> Curve:
+        """The curve of some of the mappings, to be asked only."""
+        some = copy.copy(self)
+        some._rss, some._news, some._lost = self._rss[rows], self._news[rows], self._lost[rows]
+        some._read, some._excess = [one[rows] for one in self._read], [one[rows] for one in self._excess]
+        some._alike = [(times, read[:, rows]) for times, read in self._alike]
+        if (former := self._former) is not None:
+            some._former = Used(former.bytes[rows], former.least[rows], former.most[rows])
+        return some
+
+    def _used(self, seconds: Floats) -> Used:
         age, now = self._times[-1], self._read[-1]
         found, least, most = (np.zeros((len(now), len(seconds))) for _ in range(3))
         steady = not (self._changed or self._disturbed)
@@ -234,7 +269,10 @@ class Curve:
         if not inside.all():
             longer = seconds[~inside]
             base, news = now - np.minimum(self._news, now), np.minimum(self._news, now)
-            former, sure, can = (self._ago(longer - age, name) for name in ("bytes", "least", "most"))
+            ago = longer - age
+            sure, can = (self._ago(ago, name) for name in ("least", "most"))
+            # a time that ends about where the epoch began is told by the epoch alone
+            former = self._ago(np.where(ago < _ABOUT * longer, 0.0, ago), "bytes")
             found[:, ~inside] = np.maximum(former, base[:, None]) + news[:, None]
             least[:, ~inside] = np.maximum(np.maximum(sure - self._lost[:, None], now[:, None]), always[:, ~inside])
             both = self._always(np.minimum(longer - age, age)) if steady else np.zeros_like(can)
@@ -242,17 +280,19 @@ class Curve:
             most[:, ~inside] = np.minimum(union, self._lately(longer)) if steady else union
         rss = self._rss[:, None]
         found = np.minimum(np.maximum.accumulate(np.maximum(found, least), axis=1), rss)
-        most = np.minimum(np.maximum.accumulate(np.maximum(most, found), axis=1), rss)
+        # what bounds a longer time bounds the shorter ones, too
+        most = np.minimum.accumulate(np.minimum(most, rss)[:, ::-1], axis=1)[:, ::-1]
+        most = np.maximum(most, found)
         return Used(found, np.minimum(least, found), most)
-
-    # -- ours
 
     def _end_epoch(self) -> None:
         """Keep what is known at the last reading for the epochs that follow."""
         if len(self._times) == 1:
             return
-        former, watched = self.used(self._grid), self.watched
-        self._former, self._former_age = former, watched
+        watched = self.watched
+        grid = self._times_for(int(np.count_nonzero(self._ever())))
+        former = self.used(np.minimum(grid, watched))  # nothing is known of longer
+        self._former, self._former_age, self._grid = former, watched, grid
         self._before = (np.array(self._times), np.stack(self._read))
         if self._changed or self._disturbed:
             self._alike = []
@@ -263,6 +303,11 @@ class Curve:
             kept = np.unique((0, *np.minimum(some, len(times) - 1)))
             times, read = times[kept], read[kept]
         self._alike = [(times, read), *self._alike[: _EPOCHS - 1]]
+
+    def _times_for(self, mappings: int) -> Floats:
+        """Seconds at which an epoch's end hands its curve on: finer than is told, as far as that stays cheap."""
+        finest = int(np.log(self._window / 0.1) / np.log(_FINE))
+        return np.geomspace(0.1, self._window, 2 + min(finest, max(finest // 2, _MOST_VALUES // max(1, mappings))))
 
     def _always(self, seconds: Floats) -> Floats:
         """Bytes of each mapping that are touched within any such time (rising not needed): see *least* above."""

@@ -55,7 +55,10 @@ _HUGETLB = "ht"
 _PRIVATE = ("", "[heap]", "[stack]")
 _SHMEM = ("/dev/shm/", "/dev/zero", "/memfd:", "/SYSV", "[anon_shmem")
 _STEADY_READINGS = 3
-_DENSE_S = (0.075, 0.25)
+_GLANCE_FROM = 2e-8
+"""Mappings per resident byte (one in 50 MB) from which the sums of all are much cheaper to read than each of them: a
+mapping costs us about 10 us, to walk the page tables of a GiB 5 to 15 ms."""
+DENSE_S = (0.075, 0.25)
 """When it is read after a clear: it takes its time, and what is touched within a second is seen in a tenth of one."""
 _FULL_EVERY_S = 10.0
 """While nothing new is touched the sums of all mappings do; the mappings are looked at this often all the same."""
@@ -248,6 +251,8 @@ class Process:
         self._resident = np.zeros(0)
         self._steady = 0
         self._whole_at = -_FULL_EVERY_S
+        self.whole = True
+        """Whether the last reading was one of every mapping."""
         self._attempt(self._open)
 
     @property
@@ -298,7 +303,7 @@ class Process:
         else:
             self.curve.cleared(now)
         self._steady, self._sums = 0, (-1, -1)
-        self.dense = [now + one for one in _DENSE_S]
+        self.dense = [now + one for one in DENSE_S]
 
     def read(self) -> bool:
         """Read what was touched since the clear; False where it is gone. Raises `SourceError`.
@@ -309,19 +314,37 @@ class Process:
         if folder is None or curve is None:
             return False
         self.dense = [due for due in self.dense if due > self._clock()]
-        if self._steady >= _STEADY_READINGS and self._clock() - self._whole_at < _FULL_EVERY_S:
+        self.whole = not self.glances
+        if not self.whole:
             sums = self._attempt(folder.rollup)
             if sums is None or not self.alive:
                 return False
             if (sums.rss, sums.referenced) == self._sums and len(self._resident):
                 curve.reading(self._clock(), self._referenced, self._resident, self.layout.private)
                 return True
+        self.whole = True
         smaps = self._attempt(folder.smaps)
         # asked after reading: what was read was his, unless he is gone by now
         if smaps is None or not self.alive:
             return False
         self._take(smaps, curve)
         return True
+
+    @property
+    def glances(self) -> bool:
+        """Whether the sums over all mappings would be read next, and the mappings only where these have changed."""
+        return (
+            self._steady >= _STEADY_READINGS
+            and self._clock() - self._whole_at < _FULL_EVERY_S
+            and len(self._smaps.headers) >= _GLANCE_FROM * float(self._resident.sum())
+        )
+
+    def count_mappings(self) -> int:
+        """How many mappings it has, without walking page tables; 0 where that is not told."""
+        try:
+            return self._folder.read("maps").count(b"\n") if self._folder is not None else 0
+        except KernelError:
+            return 0
 
     def close(self) -> None:
         """Let go of its files."""
@@ -474,11 +497,28 @@ class Processes:
         """Seconds that a clear of all of them is foreseen to take."""
         return sum(process.predicted_pause()[0] for process in self.watched.values())
 
-    def read(self, pids: Sequence[int] | None = None) -> None:
-        """Read these, or all; who has ended is dropped. Raises `SourceError`."""
+    def mappings(self) -> int:
+        """How many mappings all of them have, without walking page tables."""
+        return sum(process.count_mappings() for process in self.watched.values())
+
+    @property
+    def glance(self) -> bool:
+        """Whether all of them would be looked at by their sums next: see `Process.glances`."""
+        return all(process.glances for process in self.watched.values())
+
+    def read(self, pids: Sequence[int] | None = None) -> bool:
+        """Read these, or all; who has ended is dropped. Raises `SourceError`.
+
+        Returns:
+            Whether all mappings of any of them were read, not only the sums.
+        """
+        whole = False
         for process in list(self.watched.values()):
-            if (pids is None or process.pid in pids) and process.curve is not None and not process.read():
-                self._drop(process)
+            if (pids is None or process.pid in pids) and process.curve is not None:
+                if not process.read():
+                    self._drop(process)
+                whole = whole or process.whole
+        return whole
 
     def wanting(self) -> list[int]:
         """Whose bits should be cleared again, and may be by ``max_pause``."""

@@ -24,8 +24,9 @@ from damontui.kernel.readers import READERS
 from damontui.kernel.root import Root
 from damontui.kernel.watch_lock import WatchLock
 from damontui.operations.counted import Moment, One, snapshots
-from damontui.operations.process import LIMITS, Processes, identify
+from damontui.operations.process import DENSE_S, LIMITS, Processes, identify
 from damontui.sources.live import Live, until_stopped
+from damontui.sources.spending import Budget, Plan
 
 BUDGET = 0.02
 """Share of one CPU that observing may take."""
@@ -37,10 +38,6 @@ WINDOW = 120.0
 DEFAULTS = Attrs(sample_us=50_000, aggr_us=1_000_000, update_us=1_000_000, goal=None)
 """A snapshot a second; its sampling interval only says how fine ``nr_accesses`` is, in steps of 5 %."""
 
-_BANK_S = 1.0
-"""CPU time that was not needed is kept for this long: a whole second at the budget's share."""
-_FIXED_S = 0.003
-"""CPU time that a first reading may take, beside what grows with the resident memory."""
 _EARLY_S = 2.0
 """A clear is not put off for longer than this in order to have CPU time left for a reading soon after it."""
 _STEP = 1.25
@@ -55,73 +52,6 @@ def parse_pids(word: str) -> tuple[int, ...]:
             f"target: {word!r} is not a process; write its number (PID, 1 … {(1 << 22) - 1}), several with commas"
         )
     return tuple(dict.fromkeys(int(part) for part in parts))
-
-
-class Budget:
-    """CPU time that may be spent: it comes in at a share of one CPU.
-
-    The first second's worth is there from the beginning, and nothing comes in during that second: at any time after it,
-    no more was spent than the share of the time so far, as long as who spends waits first, and its costs are foreseen.
-    What is not needed is kept for a second, or until there is enough for what is waited for.
-
-    Args:
-        share: of one CPU, over 0, at most 1.
-
-    Raises:
-        UsageError: for a share that is none.
-    """
-
-    def __init__(self, share: float) -> None:
-        if not 0 < share <= 1:
-            raise UsageError(f"--budget: {share * 100:g} % of one CPU is not over 0 % and at most 100 %")
-        self.share = share
-        self.left = share * _BANK_S
-        """CPU seconds; negative after something that cost more than was foreseen."""
-        self._kept = share * _BANK_S
-        self._now = 0.0
-        self._from: float | None = None
-        """Until when all has come in, or when that begins."""
-
-    def pass_to(self, now: float) -> None:
-        """Time has passed; the first call begins the first second."""
-        self._now = now
-        if self._from is None:
-            self._from = now + _BANK_S
-        elif now > self._from:
-            # what was saved up is there to be spent, however much that is
-            self.left = max(self.left, min(self._kept, self.left + (now - self._from) * self.share))
-            self._from = now
-
-    def spend(self, seconds: float) -> None:
-        """CPU seconds were spent."""
-        self.left -= seconds
-        self._kept = self.share * _BANK_S
-
-    def wait(self, cost: float) -> float:
-        """Seconds from the last `pass_to` until so many CPU seconds may be spent."""
-        self._kept = max(self._kept, cost)
-        lacking = cost - self.left
-        if lacking <= 0:
-            return 0.0
-        return lacking / self.share + max(0.0, (self._from or 0.0) - self._now)
-
-
-class Cost:
-    """What one of several like actions costs: a mean that rises faster than it falls, CPU seconds."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self._known = False
-
-    def guess(self, seconds: float) -> None:
-        """What one may cost, until the first is measured."""
-        self.seconds = seconds
-
-    def measured(self, seconds: float) -> None:
-        """Take in what one has cost."""
-        weight = 1 if not self._known else 4 if seconds < self.seconds else 2
-        self._known = True
-        self.seconds += (seconds - self.seconds) / weight
 
 
 class ProcessSource(Live):
@@ -247,80 +177,97 @@ class ProcessSource(Live):
     # -- the schedule
 
     def _start(self, stop: threading.Event, start: int) -> Iterator[Event]:
-        budget, reading, clearing = Budget(self._budget_share), Cost(), Cost()
+        plan = Plan(self._budget_share)
         self._spent.clear()
-        budget.pass_to(self._clock())
+        entered = self._clock()
+        plan.budget.pass_to(entered)
         self._mark = self._cpu_clock()
         processes = self.open()
         locks = [WatchLock(self._locks, who) for who in self._who] if self._locks is not None else []
         try:
-            self._settle(budget)
-            # the first clear is foreseen from the resident bytes, the first reading from the clear
-            clearing.guess(processes.predicted_pauses())
-            reading.guess(2 * clearing.seconds + _FIXED_S)
+            plan.foresee(processes)
+            self._settle(plan)
             if not self.valid(processes):
                 yield self._status(*self.gone())
                 return
-            yield self._status("waiting", f"first look, {self._in(budget, clearing, reading)}")
+            yield self._status("waiting", f"first look, {self._in(plan)}")
             self._mark = self._cpu_clock()
-            if not self._wait_until(self._clock() + budget.wait(clearing.seconds), stop, start):
+            if not self._wait_until(self._clock() + plan.budget.wait(plan.clearing.seconds), stop, start):
                 return
-            self._settle(budget)
+            self._settle(plan)
             self.begin(processes)
-            clearing.measured(self._settle(budget))
-            reading.guess(2 * clearing.seconds + _FIXED_S)
-            began = self._clock()
-            attrs, due, late = self._wanted, began + self._wanted.aggr_us / 1e6, 0
-            while True:
-                self._share()
-                if not self._dense(processes, budget, reading, due, stop, start):
-                    return
-                wanting = processes.wanting()
-                self._settle(budget)
-                cost = reading.seconds
-                if wanting:
-                    # and for the first look after it, which says most of what is hot, unless that takes too long
-                    early = cost + clearing.seconds <= _EARLY_S * budget.share
-                    cost += clearing.seconds + (reading.seconds if early else 0.0)
-                due = max(due, self._clock() + budget.wait(cost))
-                if not self._wait_until(due, stop, start):
-                    return
-                late += int(max(0.0, self._clock() - due) * 1e6 // attrs.aggr_us)
-                self._settle(budget)
-                processes.read()
-                now = self._clock()
-                if not self.valid(processes):
-                    yield self._status(*self.gone())
-                    return
-                attrs = self._attrs(attrs, reading.seconds / budget.share)
-                note = "; ".join(self._notes(processes, locks, attrs, reading))
-                moment = Moment(now, began, self._wall(), attrs, late, self._share(), note, processes.longest_pause)
-                watched = list(processes.watched.values())
-                found, self.each = snapshots(watched, self._window, attrs.max_regions, moment)
-                spent = self._settle(budget)
-                if wanting:
-                    processes.clear(wanting)
-                    clearing.measured(self._settle(budget))
-                processes.update()
-                reading.measured(spent + self._settle(budget))
-                processes.clear()  # those that have just come
-                self._settle(budget)
-                began, due = now, max(due, now - 0.5 * attrs.aggr_us / 1e6) + self._wanted.aggr_us / 1e6
-                if len(found):
-                    yield found
-                    self._mark = self._cpu_clock()  # what others did with it is not ours
-                if not self.valid(processes):
-                    yield self._status(*self.gone())
-                    return
+            plan.cleared(self._settle(plan), processes)
+            # where the first clear had to wait, what it shows need not
+            due = max(entered + self._wanted.aggr_us / 1e6, self._clock() + DENSE_S[-1])
+            yield from self._look(processes, locks, plan, due, stop, start)
         finally:
             processes.close()
             for lock in locks:
                 lock.close()
 
-    def _dense(
-        self, processes: Processes, budget: Budget, reading: Cost, due: float, stop: threading.Event, start: int
-    ) -> bool:
-        """Readings soon after a clear, as far as there is CPU time to spare; False where monitoring ends."""
+    def _look(
+        self, processes: Processes, locks: list[WatchLock], plan: Plan, due: float, stop: threading.Event, start: int
+    ) -> Iterator[Event]:
+        """One snapshot after another, from the first clear to the end."""
+        attrs, sure, began, late = self._wanted, False, self._clock(), 0
+        while True:
+            self._share()
+            if not self._dense(processes, plan, due, stop, start):
+                return
+            wanting = processes.wanting()
+            self._settle(plan)
+            due = max(due, self._clock() + self._until(processes, plan, wanting=bool(wanting)))
+            if not self._wait_until(due, stop, start):
+                return
+            late += int(max(0.0, self._clock() - due) * 1e6 // attrs.aggr_us)
+            self._settle(plan)
+            whole = processes.read()
+            now = self._clock()
+            if not self.valid(processes):
+                yield self._status(*self.gone())
+                return
+            attrs = self._attrs(attrs if sure else self._wanted, plan.distance(glance=processes.glance))
+            sure = plan.measured
+            note = "; ".join(self._notes(processes, locks, attrs, plan))
+            moment = Moment(now, began, self._wall(), attrs, late, self._share(), note, processes.longest_pause)
+            found, self.each = snapshots(list(processes.watched.values()), self._window, attrs.max_regions, moment)
+            spent = self._settle(plan)
+            self._clear(processes, plan, wanting or self._changed(processes, plan))
+            processes.update()
+            plan.read(spent + self._settle(plan), whole=whole)
+            processes.clear()  # those that have just come
+            self._settle(plan)
+            began, due = now, max(due, now - 0.5 * attrs.aggr_us / 1e6) + self._wanted.aggr_us / 1e6
+            if len(found):
+                yield found
+                self._mark = self._cpu_clock()  # what others did with it is not ours
+            if not self.valid(processes):
+                yield self._status(*self.gone())
+                return
+
+    def _until(self, processes: Processes, plan: Plan, *, wanting: bool) -> float:
+        """Seconds from now until the next snapshot may be made, with a clear after it where one is wanted."""
+        reading = plan.reading(glance=processes.glance)
+        if not wanting:
+            return plan.budget.wait(reading, plan.aside if plan.measured else 0.0)
+        cost = reading + plan.clearing.seconds
+        # and for the first look after it, which says most of what is hot, unless that takes too long
+        return plan.budget.wait(cost + (reading if cost <= _EARLY_S * plan.budget.share else 0.0))
+
+    def _changed(self, processes: Processes, plan: Plan) -> list[int]:
+        """Whose pattern has just been found changed, where there is CPU time for a clear now and a look in time."""
+        wanting = processes.wanting()
+        after = plan.reading(glance=False)
+        within = self._wanted.aggr_us / 1e6
+        return wanting if wanting and plan.budget.affords(plan.clearing.seconds, after, within) else []
+
+    def _clear(self, processes: Processes, plan: Plan, wanting: list[int]) -> None:
+        if wanting:
+            processes.clear(wanting)
+            plan.cleared(self._settle(plan), processes)
+
+    def _dense(self, processes: Processes, plan: Plan, due: float, stop: threading.Event, start: int) -> bool:
+        """Readings soon after a clear, as far as that puts off no snapshot; False where monitoring ends."""
         while True:
             soon = min(((one.dense[0], one.pid) for one in processes.watched.values() if one.dense), default=None)
             if soon is None or soon[0] >= due:
@@ -329,10 +276,10 @@ class ProcessSource(Live):
                 return False
             process = processes.watched[soon[1]]
             process.dense = process.dense[1:]
-            self._settle(budget)
-            if budget.wait(reading.seconds) <= 0:
+            self._settle(plan)
+            if plan.budget.affords(plan.early.seconds, plan.reading(glance=False), due - self._clock()):
                 processes.read([process.pid])
-                self._settle(budget)
+                plan.early.measured(self._settle(plan))
 
     def _attrs(self, now: Attrs, least: float) -> Attrs:
         """The wanted attributes, with the distance of snapshots that costs allow, seconds."""
@@ -346,7 +293,7 @@ class ProcessSource(Live):
         sample = max(1, round(every * 1e6 / samples))
         return replace(self._wanted, sample_us=sample, aggr_us=sample * samples, aggr_samples=samples)
 
-    def _notes(self, processes: Processes, locks: list[WatchLock], attrs: Attrs, reading: Cost) -> list[str]:
+    def _notes(self, processes: Processes, locks: list[WatchLock], attrs: Attrs, plan: Plan) -> list[str]:
         notes = []
         if any(lock.taken for lock in locks):
             notes.append(
@@ -356,15 +303,17 @@ class ProcessSource(Live):
         notes += processes.missing()
         every, wanted = units.duration(attrs.aggr_us / 1e6), units.duration(self._wanted.aggr_us / 1e6)
         if every != wanted:
+            cost = units.duration(plan.reading(glance=processes.glance))
             notes.append(
-                f"read every {every}, not {wanted}: one reading costs {units.duration(reading.seconds)} of CPU time "
-                f"and the budget is {units.share(self._budget_share)} of one CPU; a larger --budget reads more often"
+                f"readings slowed to one in {every} by the {self._budget_share * 100:g} % CPU budget: each costs "
+                f"{cost} of CPU time; a larger --budget reads more often"
             )
         return notes
 
-    def _in(self, budget: Budget, clearing: Cost, reading: Cost) -> str:
-        least = budget.wait(clearing.seconds) + self._wanted.aggr_us / 1e6
-        return f"in about {units.duration(max(least, budget.wait(clearing.seconds + reading.seconds)))}"
+    def _in(self, plan: Plan) -> str:
+        clearing = plan.clearing.seconds
+        least = plan.budget.wait(clearing + plan.reading(glance=False))
+        return f"in about {units.duration(max(self._wanted.aggr_us / 1e6, least))}"
 
     def _processes(self) -> Processes:
         return Processes(
@@ -382,11 +331,11 @@ class ProcessSource(Live):
     def _status(self, state: State, text: str, due: float | None = None) -> Status:
         return Status(state, text, self._clock(), self._wall(), due)
 
-    def _settle(self, budget: Budget) -> float:
+    def _settle(self, plan: Plan) -> float:
         """Charge what this thread has computed since it was asked last; CPU seconds."""
         spent = self._charge()
-        budget.pass_to(self._clock())
-        budget.spend(spent)
+        plan.budget.pass_to(self._clock())
+        plan.budget.spend(spent)
         return spent
 
     def _title(self) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from damontui.analysis.heatmap import SHOWN, VOID, Axis, Place, region_at
 from damontui.damon.snapshot import Snapshot
-from damontui.units import duration, size
+from damontui.units import duration, size, span
 
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 
@@ -134,10 +134,7 @@ def short(text: str) -> str:
 
 def span_words(seconds: float) -> str:
     """A span as people say it: ``4 min``, ``30 s``, ``6 h``."""
-    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= unit and seconds % unit < 1e-9:
-            return f"{seconds / unit:.0f} {name}"
-    return duration(seconds)
+    return span(seconds)
 
 
 def round_up(value: float) -> float:

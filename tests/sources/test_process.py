@@ -20,7 +20,8 @@ from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Event, Snapshot, Status
 from damontui.errors import SourceError, UsageError
 from damontui.kernel.root import Root
-from damontui.sources.process import DEFAULTS, Budget, ProcessSource, parse_pids
+from damontui.sources.process import DEFAULTS, ProcessSource, parse_pids
+from damontui.sources.spending import Budget
 from tests.fake_process import Area, FakeProcess
 from tests.scripted_process import Part, Scripted, always, never
 
@@ -94,11 +95,12 @@ def test_a_dear_reading_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     script.charge(monkeypatch, 0.05)
     with script.source() as made:
         found = snapshots(made, 6)
+    # 50 ms at 19 ms a second, of which a seventh is put aside at first
     assert found[-1].note == (
-        "read every 2.5 s, not 1 s: one reading costs 50.0 ms of CPU time and the budget is 2.0 % of one CPU; "
+        "readings slowed to one in 3.1 s by the 2 % CPU budget: each costs 50.0 ms of CPU time; "
         "a larger --budget reads more often"
     )
-    assert found[-1].attrs.aggr_us == pytest.approx(2_500_000, rel=0.05)
+    assert found[-1].attrs.aggr_us == pytest.approx(3_096_000, rel=0.05)
     assert found[-1].attrs.max_nr_accesses == 20
     assert found[-1].nr_accesses.tolist() == [20, 0]
 

@@ -96,7 +96,7 @@ async def test_all_panes_show_the_moment_and_collecting_goes_on() -> None:
 async def test_the_title_says_how_far_back_and_what_time_it_was() -> None:
     async with running() as (app, pilot):
         await pilot.press("minus", "minus", "home")
-        assert f" LIVE −03:59 · {clock(make.WALL + 1)} " in title(app)
+        assert f" LIVE −3:59 · {clock(make.WALL + 1)} " in title(app)
         assert "PAUSED" not in title(app)
         assert app.query_one("#body").has_class("-frozen")
         await pilot.press("space")

@@ -265,7 +265,7 @@ def test_title_names_target_host_and_kernel() -> None:
 
 
 def test_state_is_never_in_doubt() -> None:
-    assert "PAUSED −02:31 · 14 new" in title(live=False, behind=151.0, pending=14)
+    assert "PAUSED −2:31 · 14 new" in title(live=False, behind=151.0, pending=14)
     assert "LIVE" not in title(live=False)
     off = title(enabled=False, status=make.status("off", "", 30.0))
     assert "○ OFF" in off

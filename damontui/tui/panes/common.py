@@ -6,11 +6,11 @@ import textwrap
 
 from damontui.damon.snapshot import Interim
 from damontui.errors import SourceError
-from damontui.tui.axes import span_words, whole_seconds
+from damontui.tui.axes import whole_seconds
 from damontui.tui.draw import Line
 from damontui.tui.frame import WORTH_WAITING, Frame
 from damontui.tui.panes.title import clock
-from damontui.units import duration
+from damontui.units import duration, span
 
 
 def off_since(frame: Frame) -> str:
@@ -94,4 +94,4 @@ def found_so_far(interim: Interim | None) -> float | None:
 
 def idle_words(seconds: float) -> str:
     """A threshold: ``5 s``, ``10 min``, ``1 h``."""
-    return f"{seconds:g} s" if seconds < 60 else span_words(seconds)
+    return span(seconds)

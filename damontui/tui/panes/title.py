@@ -9,6 +9,7 @@ from rich.cells import cell_len
 from textual import events
 from textual.message import Message
 
+from damontui.tui.axes import whole_seconds
 from damontui.tui.draw import Line, Pane, Span, fit, width_of
 from damontui.tui.frame import Frame
 
@@ -78,11 +79,11 @@ def state(frame: Frame, *, short: bool = False) -> tuple[Span, ...]:
         return _recorded(frame, short=short)
     if not frame.live:
         new = f" · {frame.pending} new" if frame.pending else ""
-        behind = f" −{_minutes(frame.behind)}" if frame.behind >= 0.5 else ""
+        behind = f" −{whole_seconds(round(frame.behind))}" if frame.behind >= 0.5 else ""
         if frame.edge is None:
             parts.append((f" PAUSED{behind}{new} ", "paused"))
         else:  # moved away: how far, and to when
-            parts.append((f" LIVE{behind or ' −00:00'} · {clock(frame.wall)} ", "paused"))
+            parts.append((f" LIVE{behind or ' −0 s'} · {clock(frame.wall)} ", "paused"))
     elif frame.switching:
         parts.append((" SWITCHING… ", "paused"))
     elif frame.error is not None:
@@ -121,13 +122,6 @@ def _recorded(frame: Frame, *, short: bool) -> tuple[Span, ...]:
     if frame.playing:
         parts.append((f" ▶ {speed(frame.description.speed)} ", "live"))
     return tuple(parts)
-
-
-def _minutes(seconds: float) -> str:
-    whole = round(seconds)
-    if whole >= 3600:
-        return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"
-    return f"{whole // 60:02d}:{whole % 60:02d}"
 
 
 def switch(frame: Frame, *, short: bool = False) -> tuple[Span, ...]:
