@@ -118,6 +118,15 @@ class GroupSource:
             raise AttributeError(name)
         return getattr(self._source, name)
 
+    @property
+    def take(self) -> bool:
+        """Whether DAMON_STAT may be switched off meanwhile (`TakesDamonStat`), where the source has that."""
+        return bool(self._source.take)  # type: ignore[attr-defined]
+
+    @take.setter
+    def take(self, take: bool) -> None:
+        self._source.take = take  # type: ignore[attr-defined]
+
     def __enter__(self) -> Self:
         self._source.__enter__()
         return self

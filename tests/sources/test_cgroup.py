@@ -30,6 +30,7 @@ from damontui.kernel.cgroupfs import Groups
 from damontui.kernel.root import Root
 from damontui.safe_text import is_shown
 from damontui.sources import cgroup
+from damontui.sources.base import TakesDamonStat
 from damontui.sources.catalog import catalog
 from damontui.sources.cgroup import GroupFiles, GroupOfProcesses, GroupSource, share_of
 from damontui.sources.choose import KINDS, Options, choose
@@ -250,3 +251,19 @@ def test_without_damon_stat_the_refusal_stays(tmp_path: Path, lacks: str) -> Non
     stat_of(tmp_path, on=lacks != "stat", groups=lacks != "groups")
     with pytest.raises(SourceError, match="no process is in it"):
         choose("cgroup:/empty", Options(rootfs=str(tmp_path), via="proc" if lacks == "asked" else None))
+
+
+class Taking(Machine):
+    """A source that DAMON_STAT can be in the way of."""
+
+    take = False
+
+
+def test_what_is_in_the_way_of_its_source_can_be_taken_and_of_others_not(tmp_path: Path) -> None:
+    machine(tmp_path)
+    inner, files = Taking(), GroupFiles(Groups(Root(tmp_path)), "/web", lambda: 1.0)
+    source = GroupSource(inner, files)  # type: ignore[arg-type]
+    assert isinstance(source, TakesDamonStat)
+    source.take = True
+    assert inner.take
+    assert not isinstance(GroupSource(Machine(), files), TakesDamonStat)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import pytest
 
 from damontui.damon.snapshot import Event, Pressure, Snapshot
 from damontui.kernel.root import Root
+from damontui.sources.cgroup import GroupSource
 from damontui.sources.choose import Options, choose
 from damontui.sources.live import Live, until_stopped
 from damontui.sources.own_kdamond import OWN, processes
@@ -92,6 +93,7 @@ def test_where_groups_do_not_count_memory_it_is_of_the_machine(tmp_path: Path) -
 def test_a_target_has_the_pressure_of_its_group(tmp_path: Path, word: str, group: str | None) -> None:
     world = World(tmp_path)
     source = choose(word, Options(rootfs=str(tmp_path)))
+    source = source._source if isinstance(source, GroupSource) else source
     assert isinstance(source, ProcessSource)
     beside = source.beside
     assert isinstance(beside, PressureOnProcesses)
