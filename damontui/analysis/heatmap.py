@@ -7,10 +7,10 @@ span of time and adds to them only what is new.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil, floor, inf
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -450,28 +450,40 @@ def unplaced(snapshot: Snapshot, axis: Axis) -> Bools:
     return np.cumsum(steps)[: len(axis)] > 0
 
 
+Measure = Callable[[Snapshot], tuple[Floats, Floats]]
+"""A value of each region of a snapshot, and for how many of its bytes it is known, both of shape ``(regions,)``."""
+
+
 def binned(
-    snapshot: Snapshot, axis: Axis, mode: Mode | Literal["free"], *, hottest: bool = False
+    snapshot: Snapshot,
+    axis: Axis,
+    mode: Mode | Literal["free"],
+    *,
+    hottest: bool = False,
+    measure: Measure | None = None,
 ) -> tuple[Floats, Floats]:
     """``(values, weights)`` of each row, both of shape ``(rows,)``.
 
     The value is the mean of what the row covers, weighted by bytes of memory, or the hottest of it; the weight is how
     many bytes of memory the snapshot's regions have in the row: 0 where there are none (the value is then 0). Of a
-    region of which a part is in memory each row has its share.
+    region of which a part is in memory each row has its share. ``measure`` stands in the place of ``mode``.
     """
     snapshot = placed(snapshot, axis.ids)
     if len(snapshot) == 0:
         return np.zeros(len(axis)), np.zeros(len(axis))
     start = snapshot.start + snapshot.target * axis.stride
     sizes = snapshot.end - snapshot.start
-    values = values_of(snapshot, mode)
+    memory: NDArray[Any] = snapshot.memory
+    if measure is None:
+        values = values_of(snapshot, mode)
+    else:
+        values, memory = measure(snapshot)
     # edges in one go: the first half the rows' low ends, the second their high ends
     edges = np.concatenate((axis.low, axis.high))
     index = np.searchsorted(start, edges, side="right") - 1
     inside = np.maximum(index, 0)
     part = np.clip(edges - start[inside], 0, sizes[inside])
-    memory = snapshot.memory
-    if snapshot.resident is not None:
+    if snapshot.resident is not None or measure is not None:
         part = part * (memory / np.maximum(sizes, 1))[inside]
     covered = np.zeros(len(sizes) + 1)
     np.cumsum(memory, out=covered[1:])
@@ -481,7 +493,7 @@ def binned(
     under = summed[inside] + part * values[inside]
     rows = len(axis)
     weights: Floats = np.maximum(below[rows:] - below[:rows], 0.0)
-    there = weights > (0 if snapshot.resident is None else _LEAST_BYTES)
+    there = weights > (0 if snapshot.resident is None and measure is None else _LEAST_BYTES)
     weights[~there] = 0.0
     if not hottest:
         return np.where(there, (under[rows:] - under[:rows]) / np.where(there, weights, 1.0), 0.0), weights
@@ -553,6 +565,8 @@ class Raster:
     """Seconds."""
     mode: Mode = "rate"
     hottest: bool = False
+    measure: Measure | None = None
+    """What is drawn in the place of the mode's value."""
     first: int = 0
     stop: int = 0
     """Columns held: ``[first, stop)``."""
@@ -633,8 +647,9 @@ class Raster:
         high = min(max(ceil(snapshot.time / self.column), floor(began / self.column) + 1), stop)
         if low >= high:
             return stop
-        values, weights = binned(snapshot, self.axis, self.mode, hottest=self.hottest)
-        free, looked = binned(snapshot, self.axis, "free") if snapshot.frames is not None else (0.0, 0.0)
+        values, weights = binned(snapshot, self.axis, self.mode, hottest=self.hottest, measure=self.measure)
+        freed = snapshot.frames is not None and self.measure is None
+        free, looked = binned(snapshot, self.axis, "free") if freed else (0.0, 0.0)
         self.binned += 1
         for k in range(low, high):
             overlap = min(snapshot.time, (k + 1) * self.column) - max(began, k * self.column)

@@ -22,6 +22,7 @@ from textual.screen import Screen
 from textual.timer import Timer
 
 from damontui import files, units
+from damontui.analysis.chosen import Owner
 from damontui.errors import SourceError, UsageError
 from damontui.safe_text import shown
 from damontui.session.session import Session
@@ -442,7 +443,12 @@ class DamontuiApp(App[int]):
     def action_owners(self) -> None:
         """Whose memory it is, at the moment shown."""
         if not isinstance(self.screen, OwnersScreen):
-            self.push_screen(OwnersScreen(self.frame()))
+            self.push_screen(OwnersScreen(self.frame()), self._owner_chosen)
+
+    def _owner_chosen(self, owner: Owner | None) -> None:
+        if owner is not None:
+            self.explorer.owner = owner
+            self.paint()
 
     def action_shot(self) -> None:
         """The screen as an SVG file."""

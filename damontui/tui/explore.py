@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from dataclasses import replace
 
+from damontui.analysis.chosen import Owner
 from damontui.analysis.heatmap import Axis, Place
 from damontui.analysis.savings import THRESHOLDS
 from damontui.damon.snapshot import Snapshot
@@ -51,6 +52,8 @@ class Explorer:
         self.savings_open = False
         self.strip: StripView = ""
         """What of pressure is under the heatmap."""
+        self.owner: Owner | None = None
+        """Whose memory stands out on the heatmap."""
         self.threshold = 60.0
         """Seconds: memory idle for so long counts as such that could be saved."""
         self.sought = ""
@@ -116,6 +119,7 @@ class Explorer:
             cursor=viewport.place(shown, now),
             edge=viewport.edge,
             strip=self.strip,
+            owner=self.owner,
             threshold=self.threshold,
             listing=self.listing if self.list_open else None,
             savings=self.savings_open,
@@ -385,9 +389,11 @@ class Explorer:
         self.all_percentiles = not self.all_percentiles
 
     def put_away(self) -> bool:
-        """Close the list, else the savings, else the cursor; whether there was one of them."""
+        """Close the list, else the savings, else show everybody's memory, else no cursor; whether there was one."""
         if self.list_open or self.savings_open:
             self.list_open, self.savings_open = False, self.savings_open and self.list_open
+        elif self.owner is not None:
+            self.owner = None
         elif self.viewport.point is not None:
             self._show(self.viewport.unpointed())
         else:

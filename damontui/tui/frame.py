@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from damontui.analysis.chosen import Owner
 from damontui.analysis.estimate import Estimate
 from damontui.analysis.heatmap import Place
 from damontui.analysis.savings import Learned
@@ -83,6 +84,8 @@ class Frame:
     """The heatmap's right edge where one moved away from it, source's clock; None is ``now``."""
     strip: StripView = ""
     """What of pressure on memory is drawn under the heatmap."""
+    owner: Owner | None = None
+    """Whose memory stands out on the heatmap; None is everybody's."""
     threshold: float = 60.0
     """Seconds: memory idle for so long counts as such that could be saved."""
     listing: Listing | None = None

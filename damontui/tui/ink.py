@@ -13,8 +13,14 @@ from damontui.tui.palette import LEVELS, RGB
 GAP, EMPTY, PENDING, OFF, FREE = 250, 251, 252, 253, 254
 # a level plus one of these: where in the memory, or in the aggregation, it belongs is not known
 SOMEWHERE, SO_FAR = 64, 128
-TEXTURES = {SOMEWHERE: ("≈", "~"), SO_FAR: ("┊", "|")}
-"""What is drawn over such a level, and in ASCII: somewhere in here; found so far by the aggregation under way."""
+# where an owner is chosen: none of its frames were seen there; some were
+DIM, SOME = 192, 224
+_DIMMED = 0.25
+"""How much of its colour is left to a dimmed cell."""
+_DIM_GLYPH = ","
+TEXTURES = {SOMEWHERE: ("≈", "~"), SO_FAR: ("┊", "|"), SOME: ("≈", "~")}
+"""What is drawn over such a level, and in ASCII: somewhere in here; found so far by the aggregation under way; some of
+it is the chosen owner's."""
 _MARKS = {GAP: "· ", EMPTY: " ", PENDING: "┊ ", OFF: "× ", FREE: "   ·"}
 _ASCII_MARKS = {GAP: "' ", EMPTY: " ", PENDING: "| ", OFF: "x ", FREE: "   ."}
 
@@ -63,18 +69,29 @@ class Ink:
         if top >= GAP and bottom >= GAP:
             return self.marks[min(top, bottom)], self.muted
         texture = texture_of(top)
-        if texture and top == bottom:
+        if texture in self.textures and top == bottom:
             return self._textured(top - texture, self.textures[texture])
-        top, bottom = (code if code >= GAP else code - texture_of(code) for code in (top, bottom))
-        if self.as_glyphs:
+        if self.as_glyphs:  # of which there is one a line: both halves are the same
+            level = top - texture
+            if texture == DIM:
+                return (_DIM_GLYPH if level else " "), self.muted
             if self.no_colour:
-                return self.glyphs[top], self.base
-            return self.glyphs[top], Style.from_color(_colour(self._readable(top)), _colour(self.ground))
-        upper = self.ramp[top] if top < LEVELS else self.ground
-        lower = self.ramp[bottom] if bottom < LEVELS else self.ground
+                return self.glyphs[level], self.base
+            return self.glyphs[level], Style.from_color(_colour(self._readable(level)), _colour(self.ground))
+        upper, lower = self._colour_of(top), self._colour_of(bottom)
         if upper == lower:
             return " ", Style.from_color(None, _colour(upper))
+        if SOME in (texture, texture_of(bottom)):  # half a line of it must not look like all of it
+            return f"{self.textures[SOME]}▀", Style.from_color(_colour(upper), _colour(lower))
         return "▀", Style.from_color(_colour(upper), _colour(lower))
+
+    def _colour_of(self, code: int) -> RGB:
+        """The colour of a code: the ground's where it is no level."""
+        if code >= GAP:
+            return self.ground
+        texture = texture_of(code)
+        colour = self.ramp[code - texture]
+        return palette.blend(colour, self.ground, _DIMMED) if texture == DIM else colour
 
     def _textured(self, level: int, mark: str) -> tuple[str, Style]:
         """The level's colour (or glyph) with a mark at every other column, so that it reads without colour."""
@@ -103,7 +120,7 @@ class Ink:
             if self.as_glyphs or code >= GAP:
                 found = self.base
             else:
-                under = self.ramp[code - texture_of(code)]
+                under = self._colour_of(code)
                 ink = RGB(0, 0, 0) if palette.luminance(under) > 0.18 else RGB(255, 255, 255)
                 found = Style.from_color(_colour(ink), _colour(under))
             self._overs[top, bottom] = found
@@ -111,8 +128,10 @@ class Ink:
 
 
 def texture_of(code: int) -> int:
-    """`SOMEWHERE`, `SO_FAR`, or 0 of a level without a texture."""
-    return 0 if code < SOMEWHERE or code >= GAP else SOMEWHERE if code < SO_FAR else SO_FAR
+    """`SOMEWHERE`, `SO_FAR`, `DIM`, `SOME`, or 0 of a level without any of them."""
+    if code >= GAP:
+        return 0
+    return next((texture for texture in (SOME, DIM, SO_FAR, SOMEWHERE) if code >= texture), 0)
 
 
 def run_of(text: str, low: int, high: int) -> str:

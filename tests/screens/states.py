@@ -15,7 +15,7 @@ from damontui.tui.app import DamontuiApp
 from damontui.tui.options import ScreenOptions
 from damontui.tui.panes.output import OutputPane
 from tests import make
-from tests.owners import owned
+from tests.owners import always_owned, owned
 from tests.pressure import pressed
 from tests.screens import captured
 from tests.tui import fed, made, picker
@@ -89,6 +89,10 @@ def _kernel() -> list[Snapshot]:
 
 def _owned() -> list[Snapshot]:
     return owned(_kernel())
+
+
+def _always_owned() -> list[Snapshot]:
+    return always_owned(_kernel())
 
 
 def _pressed() -> list[Snapshot]:
@@ -325,6 +329,10 @@ STATES = (
     State("owners-60x15", _owned, keys=("O", "down", "down"), size=(60, 15)),
     State("owners-ascii", _owned, keys=("O", "<", "<"), options=ScreenOptions(ascii=True)),
     State("owners-unknown", _kernel, keys=("O",)),
+    State("owner", _always_owned, keys=("O", *"user", "enter")),
+    State("owner-tree", _always_owned, keys=("O", "tab", *"system", "down", "enter", "n")),
+    State("owner-80x24-no-color", _always_owned, keys=("O", *"user", "enter"), size=(80, 24), no_color=True),
+    State("owner-ascii", _always_owned, keys=("O", *"user", "enter"), options=ScreenOptions(ascii=True)),
     State("pressure", _pressed, keys=("w",)),
     State("pressure-all", _pressed, keys=("w", "w")),
     State("pressure-cursor", _pressed_group, _PROCESS, keys=("w", "w", "n", *("left",) * 8)),

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+from damontui.analysis.chosen import Owner
 from damontui.analysis.owners import Ownership, ownership
 from damontui.safe_text import is_shown
-from damontui.tui.screens.owners import OwnersScreen, View, lines, shown_rows, within
+from damontui.tui.heatmap.widget import RegionsPane
+from damontui.tui.ink import DIM, GAP, SOME, texture_of
+from damontui.tui.palette import LEVELS
+from damontui.tui.screens.owners import OwnersScreen, View, first_row, lines, shown_rows, within
 from tests import make
-from tests.owners import owned
+from tests.owners import GROUPS, always_owned, owned
 from tests.tui import fed
 
 
@@ -91,3 +96,67 @@ async def test_the_table_follows_what_comes_in() -> None:
         fed.feed_all(app, owned(make.steady(240)))
         app.paint()
         assert screen.pane.found is not None
+
+
+async def test_enter_dims_all_but_the_row_and_esc_undoes_it() -> None:
+    app = fed.app(make.description(), clock=lambda: make.WALL + 240.0)
+    async with app.run_test(size=(120, 36)) as pilot:
+        fed.feed_all(app, always_owned(make.steady(60)))
+        regions = app.query_one(RegionsPane)
+        before = regions.picture.codes.copy()
+        await pilot.press("O", "down", "down", "up", "enter")
+        await pilot.pause()
+        assert not isinstance(app.screen, OwnersScreen)
+        assert app.explorer.owner is not None
+        assert app.explorer.owner.what == "free"  # the second row
+        await pilot.press("O", *"session", "enter")
+        await pilot.pause()
+        assert app.explorer.owner == Owner("group", GROUPS[3].path, "session-3")
+        assert "of session-3" in str(regions.border_title)
+        after = regions.picture.codes
+        assert {texture_of(code) for code in np.unique(after[after < GAP]).tolist()} == {0, DIM, SOME}
+        levels = np.where(before < LEVELS, after.astype(int) - before, 0)
+        assert set(np.unique(levels).tolist()) == {0, DIM, SOME}, "colours are what they were"
+        assert "dim: none" in regions.text()
+        await pilot.press("escape")
+        assert app.explorer.owner is None
+        np.testing.assert_array_equal(regions.picture.codes, before)
+        assert "session" not in str(regions.border_title)
+
+
+async def test_where_nobody_is_known_enter_chooses_nobody() -> None:
+    app = fed.app(make.description(), clock=lambda: make.WALL + 240.0)
+    async with app.run_test(size=(120, 36)) as pilot:
+        fed.feed_all(app, make.steady(60))
+        await pilot.press("O", "down", "enter")
+        await pilot.pause()
+        assert not isinstance(app.screen, OwnersScreen)
+        assert app.explorer.owner is None
+
+
+def test_the_row_pointed_at_is_always_among_those_shown() -> None:
+    for count in (0, 1, 5, 30):
+        for room in (1, 4, 40):
+            for at in range(0, 40, 3):
+                for first in range(0, 40, 3):
+                    top = first_row(View(at=at, first=first), count, room)
+                    assert 0 <= top <= max(0, count - room)
+                    if count:
+                        assert top <= min(at, count - 1) < top + room
+
+
+async def test_nothing_of_a_half_line_looks_like_all_of_it() -> None:
+    """Two halves of a line that differ: where some of one is the owner's, the line keeps the mark."""
+    app = fed.app(make.description(), clock=lambda: make.WALL + 240.0)
+    async with app.run_test(size=(120, 36)):
+        fed.feed_all(app, make.steady(5))
+        ink = app.query_one(RegionsPane)._ink
+        assert ink is not None
+        for dark in (8, 20):
+            assert "≈" in ink.cell(SOME + 8, DIM + dark)[0]
+            assert "≈" in ink.cell(8, SOME + dark + 1)[0]
+        assert "≈" not in ink.cell(8, DIM + 20)[0]
+        bright, dim = ink.cell(20, 20)[1].bgcolor, ink.cell(DIM + 20, DIM + 20)[1].bgcolor
+        assert bright is not None
+        assert dim is not None
+        assert sum(dim.get_truecolor()) < sum(bright.get_truecolor())

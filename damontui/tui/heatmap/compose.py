@@ -5,13 +5,15 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
-from damontui.analysis import heatmap
+from damontui.analysis import chosen, heatmap
 from damontui.analysis.heatmap import SHOWN, VOID, Axis, Part, Raster
 from damontui.damon.snapshot import Interim, Snapshot
+from damontui.safe_text import shown
 from damontui.tui.axes import name_labels, span_words
 from damontui.tui.draw import Line, fit, to_ascii
 from damontui.tui.frame import Frame, Mode
@@ -19,7 +21,7 @@ from damontui.tui.heatmap import margins
 from damontui.tui.heatmap.hit import cell_of
 from damontui.tui.heatmap.layout import Grid, Layout, layout_of, stop_of
 from damontui.tui.heatmap.strip import Strip
-from damontui.tui.ink import EMPTY, FREE, GAP, OFF, PENDING, SO_FAR, SOMEWHERE
+from damontui.tui.ink import DIM, EMPTY, FREE, GAP, OFF, PENDING, SO_FAR, SOME, SOMEWHERE
 from damontui.tui.palette import LEVELS
 from damontui.tui.panes.common import due_words, found_so_far, nothing, off_since, seconds_left, waiting
 from damontui.units import duration, share, size
@@ -35,6 +37,8 @@ MODES: dict[Mode, str] = {
     "estimate": "idle time, estimated",
 }
 
+_NONE = 1e-6
+"""The share of a cell up to which nothing of it is the chosen owner's: what is left of differences of sums."""
 _NO_CODES: Codes = np.zeros((0, 0), dtype=np.uint8)
 
 
@@ -98,6 +102,9 @@ class Composer:
         self._picture_key: tuple[object, ...] = ()
         self._gutter_key: tuple[object, ...] = ()
         self._strip = Strip()
+        self._owned: Raster | None = None
+        """How much of each cell is the chosen owner's."""
+        self._owned_key: tuple[object, ...] = ()
         self._last = NOTHING
 
     def resize(self, width: int, height: int, *, bordered: bool) -> None:
@@ -167,6 +174,7 @@ class Composer:
             raster.update(frame.learned, grid.first, grid.stop)
         else:
             raster.update(history, grid.first, grid.stop)
+        owned = self._owned_of(frame, grid, axis)
         running = frame.live and frame.enabled and (frame.status is None or frame.status.state in ("on", "waiting"))
         picture_key = (
             self._raster_key,
@@ -180,11 +188,13 @@ class Composer:
             history.began,
             margins.due(frame),
             None if frame.interim is None else frame.interim.in_use,
+            frame.owner,
+            None if owned is None else owned.binned,
         )
         if picture_key == self._picture_key:
             return self._last
         self._picture_key = picture_key
-        codes, waited = _coded(frame, grid, axis, raster, running=running)
+        codes, waited = _coded(frame, grid, axis, raster, owned, running=running)
         partial = tuple(np.flatnonzero(raster.partial(grid.first, grid.stop)).tolist())
         names = name_labels(axis, frame.snapshot, layout.lines, layout.halves, layout.names - 1) if layout.names else {}
         gutter = self._last.gutter
@@ -193,6 +203,18 @@ class Composer:
             self._gutter_key = gutter_key
             gutter = margins.gutter(frame, grid, axis, names)
         return Picture(grid, "", "", {}, codes, gutter, _overlays(frame, grid, axis, waited), partial)
+
+    def _owned_of(self, frame: Frame, grid: Grid, axis: Axis) -> Raster | None:
+        """The raster of what is the chosen owner's; None where none is chosen."""
+        if frame.owner is None:
+            self._owned, self._owned_key = None, ()
+            return None
+        key = (id(axis), grid.column, frame.owner, frame.history.epoch)
+        if self._owned is None or key != self._owned_key:
+            self._owned_key = key
+            self._owned = Raster(axis, grid.column, measure=partial(chosen.parts, owner=frame.owner))
+        self._owned.update(frame.history, grid.first, grid.stop)
+        return self._owned
 
 
 def drawn_mode(frame: Frame) -> heatmap.Mode:
@@ -205,6 +227,8 @@ def caption(frame: Frame, layout: Layout) -> tuple[str, str]:
     counted = frame.snapshot is not None and frame.snapshot.measured is not None
     what = "share in use" if counted and frame.mode == "rate" else MODES[frame.mode]
     title = f"{'Mappings' if counted else 'Regions'} ─ {what}"
+    if frame.owner is not None:
+        title += f" ─ of {shown(frame.owner.name)}"
     columns = layout.columns
     off = f"{off_since(frame)} ─ " if not frame.enabled else ""
     if columns <= 0:
@@ -244,8 +268,13 @@ def _made_axis(frame: Frame, snapshot: Snapshot, layout: Layout) -> Axis:
 # --- the cells ---
 
 
-def _coded(frame: Frame, grid: Grid, axis: Axis, raster: Raster, *, running: bool) -> tuple[Codes, int]:
-    """The codes of all cells, and how many columns at the right edge are of the aggregation under way."""
+def _coded(
+    frame: Frame, grid: Grid, axis: Axis, raster: Raster, owned: Raster | None, *, running: bool
+) -> tuple[Codes, int]:
+    """The codes of all cells, and how many columns at the right edge are of the aggregation under way.
+
+    ``owned`` is of the chosen owner's share; what is not seen to be its is dimmed.
+    """
     first, stop = grid.first, grid.stop
     values = raster.values(first, stop)
     holes = np.isnan(values)
@@ -256,6 +285,11 @@ def _coded(frame: Frame, grid: Grid, axis: Axis, raster: Raster, *, running: boo
     codes[holes] = GAP
     if frame.snapshot is not None and frame.snapshot.measured is not None:
         codes[_vague(frame.snapshot, axis, raster.mode, values)] += SOMEWHERE
+    if owned is not None:
+        share = np.nan_to_num(owned.values(first, stop))  # where no frame was drawn, none was seen
+        levels = codes < LEVELS
+        codes[levels & (share <= _NONE)] += DIM
+        codes[levels & (share > _NONE) & (share < chosen.MOSTLY)] += SOME
     bare = raster.covered(first, stop) <= 0
     recorded = ~bare
     waited = 0

@@ -14,7 +14,7 @@ from damontui.tui.draw import Line, Span, spread, to_ascii
 from damontui.tui.frame import Frame
 from damontui.tui.heatmap.hit import cell_of, x_of
 from damontui.tui.heatmap.layout import Grid, Layout
-from damontui.tui.ink import EMPTY, FREE, GAP, OFF, PENDING, SO_FAR, SOMEWHERE, TEXTURES
+from damontui.tui.ink import DIM, EMPTY, FREE, GAP, OFF, PENDING, SO_FAR, SOME, SOMEWHERE, TEXTURES
 from damontui.tui.palette import LEVELS
 from damontui.tui.panes.common import due_words, seconds_left
 from damontui.tui.panes.title import clock
@@ -121,9 +121,11 @@ def _textures(frame: Frame, codes: Codes) -> list[str]:
         out.append(f"{chr(39) if frame.ascii else '·'} not in memory")
     if (codes == FREE).any():
         out.append(f"{'.' if frame.ascii else '·'} free")
-    for texture, words in ((SO_FAR, "found so far"), (SOMEWHERE, "somewhere in here")):
+    for texture, words in ((SO_FAR, "found so far"), (SOMEWHERE, "somewhere in here"), (SOME, "some")):
         if ((codes >= texture) & (codes < texture + LEVELS)).any():
             out.append(f"{TEXTURES[texture][frame.ascii]} {words}")
+    if ((codes >= DIM) & (codes < DIM + LEVELS)).any():
+        out.append("dim: none")
     return out
 
 
@@ -168,7 +170,7 @@ def _of_what(frame: Frame) -> str:
 
 def _whole(row: Codes) -> NDArray[np.bool_]:
     """Columns of a row of the picture that a whole aggregation has filled."""
-    whole: NDArray[np.bool_] = (row != EMPTY) & (row != OFF) & (row != PENDING) & ((row < SO_FAR) | (row >= GAP))
+    whole: NDArray[np.bool_] = (row != EMPTY) & (row != OFF) & (row != PENDING) & ((row < SO_FAR) | (row >= DIM))
     return whole
 
 

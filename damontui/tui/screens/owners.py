@@ -16,6 +16,7 @@ from textual.widget import Widget
 
 from damontui import units
 from damontui.analysis import owners
+from damontui.analysis.chosen import Owner
 from damontui.analysis.owners import Ownership, Row, marks, ownership, row_name, with_half
 from damontui.analysis.savings import THRESHOLDS
 from damontui.safe_text import shown
@@ -41,6 +42,8 @@ class View:
     """Seconds that idle means."""
     first: int = 0
     """The first row shown."""
+    at: int = 0
+    """The row that is pointed at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +108,17 @@ def lines(
     name = max(_LEAST_NAME, width - sum(column.width for column in columns))
     head = f"{'whose' if view.mode != 'zones' else 'where':<{name}}" + "".join(f"{c.title:>{c.width}}" for c in columns)
     room = max(1, height - 2)
-    first = min(view.first, max(0, len(rows) - room))
+    first = first_row(view, len(rows), room)
     body = [_line(row, view, seconds, name, columns, ascii_only) for row in rows[first : first + room]]
     if not rows:
         body = [f"nothing has {shown(view.filter)!r} in its name; backspace" if view.filter else "nothing yet"]
     return [head, *body, *[""] * (room - len(body)), _foot(found, view, len(rows), first, room)]
+
+
+def first_row(view: View, count: int, room: int) -> int:
+    """The first row shown of ``count``, where there is room for so many: such that the one pointed at is among them."""
+    at = min(view.at, count - 1)
+    return max(0, min(max(view.first, at - room + 1), at, count - room))
 
 
 def _line(row: Row, view: View, seconds: float | None, width: int, columns: list[_Column], ascii_only: bool) -> str:
@@ -174,39 +183,55 @@ class OwnersPane(Widget):
         self.view = replace(self.view, **changes)  # type: ignore[arg-type]
         self.refresh()
 
-    def scroll_rows(self, rows: int) -> None:
-        """Move down by so many rows."""
-        room = max(1, self.content_size.height - 2)
+    @property
+    def _room(self) -> int:
+        return max(1, self.content_size.height - 2)
+
+    def move(self, rows: int) -> None:
+        """Point to the row so many rows further down."""
         count = len(shown_rows(self.found, self.view)) if self.found is not None else 0
-        self.look(first=max(0, min(self.view.first + rows, count - room)))
+        at = max(0, min(self.view.at + rows, count - 1))
+        self.look(at=at, first=first_row(replace(self.view, at=at), count, self._room))
+
+    @property
+    def owner(self) -> Owner | None:
+        """Who is pointed at; None where nobody is."""
+        rows = shown_rows(self.found, self.view) if self.found is not None else []
+        if not rows:
+            return None
+        return Owner.of(rows[min(self.view.at, len(rows) - 1)], below=self.view.mode == "tree")
 
     def render(self) -> Text:
         """The table at the present size."""
         width, height = self.content_size
         made = lines(self.found, self.view, width, height, why_not(self._frame), self._frame.ascii)
         text = Text(no_wrap=self.found is not None, end="")
+        pointed = -1
+        if self.found is not None and (count := len(shown_rows(self.found, self.view))):
+            pointed = 1 + min(self.view.at, count - 1) - first_row(self.view, count, self._room)
         for number, line in enumerate(made):
-            style = "bold" if number == 0 and self.found is not None else ""
+            style = "bold" if number == 0 and self.found is not None else "reverse" if number == pointed else ""
             text.append(("\n" if number else "") + line, style)
         return text
 
 
-class OwnersScreen(ModalScreen[None]):
-    """The table over the panes. Letters filter; the other keys are named at its foot."""
+class OwnersScreen(ModalScreen[Owner | None]):
+    """The table over the panes; gives the owner that was chosen. Letters filter; the other keys are at its foot."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back"),
+        Binding("enter", "choose", "dim the rest"),
         Binding("tab", "mode(1)", "groups, tree, zones"),
         Binding("shift+tab", "mode(-1)", show=False),
         Binding("ctrl+s", "sort", "sort"),
         Binding("greater_than_sign", "threshold(1)", show=False),
         Binding("less_than_sign", "threshold(-1)", show=False),
-        Binding("up", "scroll(-1)", show=False),
-        Binding("down", "scroll(1)", show=False),
-        Binding("pageup", "scroll(-10)", show=False),
-        Binding("pagedown", "scroll(10)", show=False),
-        Binding("home", "scroll(-1000000)", show=False),
-        Binding("end", "scroll(1000000)", show=False),
+        Binding("up", "move(-1)", show=False),
+        Binding("down", "move(1)", show=False),
+        Binding("pageup", "move(-10)", show=False),
+        Binding("pagedown", "move(10)", show=False),
+        Binding("home", "move(-1000000)", show=False),
+        Binding("end", "move(1000000)", show=False),
         Binding("backspace", "rub_out", show=False),
         Binding("ctrl+c", "app.interrupt", show=False),
     ]
@@ -218,7 +243,7 @@ class OwnersScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         pane = OwnersPane(self._frame)
         pane.border_title = "Whose memory"
-        pane.border_subtitle = "tab tree, zones - ctrl+s sort - letters filter - < > idle - esc closes"
+        pane.border_subtitle = "enter dims the rest - tab tree, zones - ctrl+s sort - letters filter - < > idle - esc"
         yield pane
 
     def show(self, frame: Frame) -> None:
@@ -236,31 +261,35 @@ class OwnersScreen(ModalScreen[None]):
         if event.character is not None and event.is_printable and event.character not in "<>":
             event.stop()
             event.prevent_default()
-            self.pane.look(filter=(self.pane.view.filter + event.character)[:64], first=0)
+            self.pane.look(filter=(self.pane.view.filter + event.character)[:64], first=0, at=0)
 
     def action_rub_out(self) -> None:
         """Take a character off the filter."""
-        self.pane.look(filter=self.pane.view.filter[:-1], first=0)
+        self.pane.look(filter=self.pane.view.filter[:-1], first=0, at=0)
 
     def action_mode(self, step: int) -> None:
         """Groups, their tree, zones."""
         at = MODES.index(self.pane.view.mode)
-        self.pane.look(mode=MODES[(at + step) % len(MODES)], first=0)
+        self.pane.look(mode=MODES[(at + step) % len(MODES)], first=0, at=0)
 
     def action_sort(self) -> None:
         """By the next column."""
         at = SORTS.index(self.pane.view.sort)
-        self.pane.look(sort=SORTS[(at + 1) % len(SORTS)], first=0)
+        self.pane.look(sort=SORTS[(at + 1) % len(SORTS)], first=0, at=0)
 
     def action_threshold(self, step: int) -> None:
         """Idle after a longer time, or a shorter one."""
         at = min(range(len(THRESHOLDS)), key=lambda number: abs(THRESHOLDS[number] - self.pane.view.threshold))
         self.pane.look(threshold=float(THRESHOLDS[max(0, min(at + step, len(THRESHOLDS) - 1))]))
 
-    def action_scroll(self, rows: int) -> None:
-        """Move the rows."""
-        self.pane.scroll_rows(rows)
+    def action_move(self, rows: int) -> None:
+        """Point to another row."""
+        self.pane.move(rows)
+
+    def action_choose(self) -> None:
+        """Back to the panes, where all but the memory of the one pointed at is dimmed."""
+        self.dismiss(self.pane.owner)
 
     def action_back(self) -> None:
         """Back to the panes."""
-        self.dismiss()
+        self.dismiss(None)

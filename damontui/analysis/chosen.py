@@ -1,0 +1,87 @@
+"""What of each region belongs to a chosen owner, as far as frames were drawn in it: for a picture that dims the rest.
+
+A region counts as a whole: of its frames some were drawn, and what they tell is told of all of it, never of a part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from damontui.analysis.owners import ELSEWHERE, FREE, GROUP, KERNEL, REST, ZONE, Row, row_name
+from damontui.damon.snapshot import FRAME_KINDS, OTHERS, UNCHARGED, UNSEEN, Owners, Snapshot
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+MOSTLY = 0.5
+"""The share of a region's drawn frames from which on it counts as the owner's, and not as one that has some of it."""
+
+_BESIDE = {KERNEL: UNCHARGED, ELSEWHERE: UNSEEN, REST: OTHERS}
+_NOTHING = tuple(FRAME_KINDS.index(name) for name in ("free", "hole"))
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose memory is looked for: a row of the table of owners."""
+
+    what: str
+    """As of `damontui.analysis.owners.Row`."""
+    path: str
+    name: str
+    """What it is called; as a path, not safe to be shown by itself."""
+    below: bool = False
+    """Whether what is charged to groups below it is its, too."""
+
+    @classmethod
+    def of(cls, row: Row, *, below: bool = False) -> Owner:
+        """The owner of a row; of a row of the tree with ``below``."""
+        return cls(row.what, row.path, row_name(row), below and row.what == GROUP)
+
+
+def parts(snapshot: Snapshot, owner: Owner) -> tuple[Floats, Floats]:
+    """The share of each region that is the owner's, and for how many of its bytes that is known.
+
+    Both have shape ``(regions,)``. The share is that of its drawn frames, 0 where none were drawn; then, too, it is
+    known of no byte. Where zones lie is known without frames.
+    """
+    nothing = np.zeros(len(snapshot))
+    owners = snapshot.owners
+    if owners is None or not len(snapshot):
+        return nothing, nothing
+    if owner.what == ZONE:
+        return _in_zone(snapshot, owners, owner.path), snapshot.memory.astype(np.float64)
+    region = np.searchsorted(snapshot.start, owners.start, side="right") - 1
+    inside = (region >= 0) & (owners.start < snapshot.end[np.maximum(region, 0)]) & (owners.count > 0)
+    region, count = region[inside], owners.count[inside].astype(np.float64)
+    drawn = np.bincount(region, count, len(snapshot))
+    its = np.bincount(region, count * _its(owners, owner)[inside], len(snapshot))
+    share = np.divide(its, drawn, out=nothing, where=drawn > 0)
+    return share, np.where(drawn > 0, snapshot.memory, 0).astype(np.float64)
+
+
+def _its(owners: Owners, owner: Owner) -> Bools:
+    """Which entries are the owner's."""
+    nothing: Bools = np.isin(owners.kind, _NOTHING)
+    if owner.what == FREE:
+        return nothing
+    if owner.what != GROUP:
+        beside: Bools = owners.group == _BESIDE.get(owner.what, OTHERS - 1)
+        return beside & ~nothing
+    above = owner.path.rstrip("/") + "/"
+    mine = [
+        at for at, path in enumerate(owners.paths) if path == owner.path or (owner.below and path.startswith(above))
+    ]
+    found: Bools = np.isin(owners.group, mine) & ~nothing
+    return found
+
+
+def _in_zone(snapshot: Snapshot, owners: Owners, name: str) -> Floats:
+    inside = np.zeros(len(snapshot))
+    for zone in owners.zones:
+        if zone.name == name:
+            inside += np.clip(np.minimum(snapshot.end, zone.end) - np.maximum(snapshot.start, zone.start), 0, None)
+    share: Floats = inside / np.maximum(snapshot.sizes, 1)
+    return share
