@@ -207,7 +207,8 @@ def _of_snapshot(snapshot: Snapshot, estimate: Estimate | None) -> list[Metric]:
         _gauge("damon_regions", "Regions in the last aggregation", len(snapshot)),
     ]
     # the estimate knows what was seen from here, which is less than the kernel's own ages where this began later
-    known = [one for one in (snapshot.watched, estimate and estimate.watched_s) if one is not None]
+    seen = None if estimate is None else estimate.watched_s
+    known = [one for one in (snapshot.watched, seen) if one is not None]
     if known:
         since = "Seconds for which memory has been watched from here without a gap; nothing is idle for longer"
         found.append(_gauge("damon_watched_seconds", since, min(known)))
