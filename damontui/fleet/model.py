@@ -256,11 +256,12 @@ def states_of(
     return [names[at] for at in chosen.tolist()]
 
 
-def what_if(hosts: Hosts, threshold: float) -> WhatIf:
+def what_if(picture: Picture) -> WhatIf:
     """What could be taken away on hosts that are ``ok``."""
+    hosts, threshold = picture.hosts, picture.threshold
     ok = np.array([state == "ok" for state in hosts.states], bool)
-    # no free page is ever seen in use: all of it looks idle
-    free = np.nan_to_num(hosts.columns["free"][ok])
+    # no free page is ever seen in use: to the kernel's rule all of it is idle; the estimate leaves it out itself
+    free = np.nan_to_num(hosts.columns["free"][ok]) * (picture.rule == "kernel")
 
     def rest(name: str) -> Floats:
         left: Floats = np.maximum(np.nan_to_num(hosts.columns[name][ok]) - free, 0.0)

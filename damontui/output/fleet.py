@@ -19,7 +19,7 @@ ROWS = 20
 
 def picture_object(picture: Picture, url: str) -> dict[str, Any]:
     """The JSON object of a picture."""
-    hosts, could = picture.hosts, what_if(picture.hosts, picture.threshold)
+    hosts, could = picture.hosts, what_if(picture)
     everything = picture.sums.get("")
     return {
         "schema": SCHEMA,
@@ -88,7 +88,7 @@ def summary(picture: Picture, url: str) -> str:
     lines = [
         f"fleet · {shown(url)} · {at}",
         states_words(picture),
-        what_if_words(what_if(picture.hosts, picture.threshold)),
+        what_if_words(what_if(picture)),
     ]
     lines += [f"note: {shown(one)}" for one in picture.notes]
     lines += ["", "idle time by bytes of those that are summed"]

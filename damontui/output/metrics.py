@@ -44,7 +44,10 @@ LABEL = 128
 """Most characters of a label's value."""
 
 _IDLE = "damon_memory_idle_seconds"
-_IDLE_HELP = "Bytes of memory by seconds since their last touch; le=0 was touched in the last aggregation"
+_IDLE_HELP = (
+    "Bytes of memory by seconds since their last touch; le=0 was touched in the last aggregation. "
+    "The estimate leaves out what is free and what the kernel uses itself, where that is known"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -203,9 +206,12 @@ def _of_snapshot(snapshot: Snapshot, estimate: Estimate | None) -> list[Metric]:
         _gauge("damon_sampling_interval_seconds", "Sampling interval of the last aggregation", attrs.sample_us / 1e6),
         _gauge("damon_regions", "Regions in the last aggregation", len(snapshot)),
     ]
-    if snapshot.watched is not None:
-        since = "Seconds for which memory has been monitored without a gap; nothing is idle for longer"
-        found.append(_gauge("damon_watched_seconds", since, snapshot.watched))
+    # the estimate knows what was seen from here, which is less than the kernel's own ages where this began later
+    seen = None if estimate is None else estimate.watched_s
+    known = [one for one in (snapshot.watched, seen) if one is not None]
+    if known:
+        since = "Seconds for which memory has been watched from here without a gap; nothing is idle for longer"
+        found.append(_gauge("damon_watched_seconds", since, min(known)))
     if snapshot.pressure is not None and snapshot.pressure.some is not None:
         share = "Share of the time in which some task waited for memory (PSI), since the aggregation before"
         found.append(_gauge("damon_pressure_memory_some_ratio", share, snapshot.pressure.some))

@@ -127,7 +127,7 @@ def _notice(seen: Seen) -> Line:
 
 
 def _percentiles(seen: Seen, picture: Picture, width: int, height: int) -> list[Line]:
-    could = what_if(picture.hosts, picture.threshold)
+    could = what_if(picture)
     lines: list[Line] = [((f"  {what_if_words(could)}", "strong"),)]
     everything = picture.sums.get("")
     if everything is None:

@@ -257,6 +257,8 @@ class Chromium:
         """Addresses from which the page got something."""
         self.drawn = ""
         """What came for its terminal."""
+        self.typed = ""
+        """What its terminal sent: keys, and the mouse as a terminal has it."""
 
     async def call(self, method: str, **words: Any) -> Any:
         self.number += 1
@@ -270,6 +272,9 @@ class Chromium:
                 frame = message["params"]["response"]
                 if frame["opcode"] == 2:
                     self.drawn += base64.b64decode(frame["payloadData"]).decode("utf-8", "replace")
+            if message.get("method") == "Network.webSocketFrameSent":
+                words = json.loads(message["params"]["response"]["payloadData"])
+                self.typed += words[1] if words[0] == "stdin" else ""
             if message.get("id") == number:
                 assert "error" not in message, message
                 return message["result"]
@@ -278,9 +283,9 @@ class Chromium:
         found = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
         return found["result"].get("value")
 
-    async def until(self, expression: str, drawn: str = "") -> None:
+    async def until(self, expression: str, drawn: str = "", typed: str = "") -> None:
         for _ in range(600):
-            if await self.value(expression) and drawn in self.drawn:
+            if await self.value(expression) and drawn in self.drawn and typed in self.typed:
                 return
             await asyncio.sleep(0.1)
         raise AssertionError(f"{expression} did not come true; drawn last: {self.drawn[-300:]!r}")
@@ -329,6 +334,7 @@ def test_in_chromium(served: Served, tmp_path: Path) -> None:
                     for kind in ("mousePressed", "mouseReleased"):
                         at = {"x": 300, "y": 300, "button": "left", "clickCount": 1}
                         await tab.call("Input.dispatchMouseEvent", type=kind, **at)
+                    await tab.until("true", typed="\x1b[<0;")  # a press, and where
                     await tab.call("Input.dispatchKeyEvent", type="keyDown", key="?", text="?")
                     await tab.call("Input.dispatchKeyEvent", type="keyUp", key="?")
                     await tab.until("true", drawn="the region under the cursor, large")

@@ -64,7 +64,7 @@ tests:
       - expr: damon:memory_idle_15m_bytes
         eval_time: 20m
         exp_samples:
-          - {labels: 'damon:memory_idle_15m_bytes{job="d",instance="a"}', value: 55}
+          - {labels: 'damon:memory_idle_15m_bytes{job="d",instance="a"}', value: 60}
     alert_rule_test:
       - {eval_time: 10m, alertname: DamonOff, exp_alerts: []}
       - eval_time: 20m
@@ -95,7 +95,7 @@ tests:
         exp_alerts:
           - exp_labels: {job: d, instance: a, severity: info}
             exp_annotations:
-              summary: Over half of the memory of a has been idle for 15 minutes or longer all the time
+              summary: Over half of the memory in use on a has been idle for 15 minutes or longer all the time
 """
 
 

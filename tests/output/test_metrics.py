@@ -251,3 +251,27 @@ def test_control_groups_are_five_samples_each_with_safe_and_single_names() -> No
     assert sum(value for name, value in found.items() if "memory_bytes{cgroup=/xxx" in name) == 30
     assert check_metrics(metrics.text(made)) == ""
     assert b"\x1b" not in metrics.text(made)
+
+
+def test_what_was_watched_is_what_this_exporter_saw() -> None:
+    """An exporter that began later than DAMON_STAT knows nothing to be idle for longer than it has looked."""
+    seen = [replace(one, watched=one.time + 5000) for one in make.steady(100)]
+    made = reading(snapshot=seen[-1], estimate=past(seen))
+    assert made.estimate is not None
+    assert samples(made)["damon_watched_seconds"] == made.estimate.watched_s < 200
+    assert samples(replace(made, estimate=None))["damon_watched_seconds"] == 5100
+
+
+def test_the_estimate_leaves_out_what_is_free_and_the_kernel_s_rule_does_not() -> None:
+    free = GIB // 2
+    seen = [replace(one, watched=one.time, free=free) for one in make.steady(100)]
+    without = reading(snapshot=replace(seen[-1], free=None))
+    made = reading(snapshot=seen[-1], estimate=past(seen))
+    total = samples(without)["damon_memory_idle_seconds_bucket{le=+Inf,rule=kernel}"]
+    found = samples(made)
+    assert found["damon_memory_bytes{kind=free}"] == free
+    assert found["damon_memory_idle_seconds_bucket{le=+Inf,rule=kernel}"] == total
+    assert found["damon_memory_idle_seconds_bucket{le=+Inf,rule=estimate}"] == pytest.approx(total - free)
+    # so what is free is to be taken away from what is idle by the kernel's rule only, and nothing where it is unknown
+    assert "damon_memory_bytes{kind=free}" not in samples(without)
+    assert samples(without)["damon_memory_idle_seconds_bucket{le=+Inf,rule=estimate}"] == pytest.approx(total)
