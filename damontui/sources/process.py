@@ -305,8 +305,8 @@ class ProcessSource(Live):
         if every != wanted:
             cost = units.duration(plan.reading(glance=processes.glance))
             notes.append(
-                f"readings slowed to one in {every} by the {self._budget_share * 100:g} % CPU budget: each costs {cost} "
-                "of CPU time; a larger --budget reads more often"
+                f"readings slowed to one in {every} by the {self._budget_share * 100:g} % CPU budget: "
+                f"each costs {cost} of CPU time; a larger --budget reads more often"
             )
         return notes
 
