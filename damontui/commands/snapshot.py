@@ -103,7 +103,11 @@ def _printer(source: Source, estimator: Estimator, *, as_json: bool) -> Callable
         if table is not None and isinstance(event, Snapshot):
             from damontui.output import several
 
-            said = "\n".join(several.dump(table.each, word)) if as_json else several.summary(table.each, about())
+            said = (
+                "\n".join(several.dump(table.each, word))
+                if as_json
+                else several.summary(table.each, about(), missing=table.missing)
+            )
             said = said if first or as_json else f"\n{said}"
         elif as_json:
             said = json.dump(event, word, estimator) if isinstance(event, Snapshot) else interim.dump(event, word)

@@ -79,6 +79,17 @@ def survey(root: Root, pause: Pause = time.sleep) -> list[SysfsKdamond]:
     return found
 
 
+def place(root: Root) -> int:
+    """Which folder the first kdamond's place in the tree is: its inode, 0 where there is none.
+
+    It is another one whenever the number of kdamonds was written, and stays while a kdamond starts and ends there.
+    """
+    try:
+        return root.stat(f"{ADMIN}/0").st_ino
+    except SourceError:
+        return 0
+
+
 class Kdamond:
     """One kdamond of our own, from ``on`` to an empty tree.
 

@@ -39,12 +39,14 @@ class Handback:
     """The kdamond that it started, -1 for none."""
     stat: bool = False
     """Whether it switched DAMON_STAT off."""
+    place: int = 0
+    """Where that kdamond is set up (`damon_sysfs.place`), 0 where that is not known."""
 
 
 def ours(root: Root, *, kdamond: int = -1, stat: bool = False) -> Handback:
     """What this run has to give back."""
     pid = procfs.own_pid(root, os.getpid())
-    return Handback(pid, procfs.started(root, pid), kdamond, stat)
+    return Handback(pid, procfs.started(root, pid), kdamond, stat, damon_sysfs.place(root) if kdamond > 0 else 0)
 
 
 def note(root: Root, taken: Handback) -> None:
@@ -71,7 +73,8 @@ def noted(root: Root) -> Handback | None:
     """What the note says, None where there is none; of a run that goes on or is gone."""
     try:
         fields = json.loads(root.read(NOTE))
-        return Handback(int(fields["pid"]), int(fields["started"]), int(fields["kdamond"]), bool(fields["stat"]))
+        pid, started, kdamond = (int(fields[name]) for name in ("pid", "started", "kdamond"))
+        return Handback(pid, started, kdamond, bool(fields["stat"]), int(fields.get("place", 0)))
     except (SourceError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
@@ -94,15 +97,35 @@ def words(taken: Handback) -> str:
 
 
 def take_away_kdamond(root: Root, taken: Handback, pause: Callable[[float], None] = time.sleep) -> bool:
-    """Take away the kdamond that a killed run left; whether there was one, and still the same. Raises `SourceError`."""
-    if taken.kdamond <= 0 or not damon_sysfs.supported(root):
+    """Take away the kdamond that a killed run left, or what is set up for it where it has ended by itself.
+
+    Returns:
+        Whether there was one, and still the same.
+
+    Raises:
+        SourceError: the system says no.
+    """
+    kdamond = _kdamond(root, taken, pause)
+    if kdamond is None:
         return False
-    for kdamond in damon_sysfs.survey(root, pause):
+    if kdamond.state == "on":
+        root.write(f"{damon_sysfs.ADMIN}/{kdamond.index}/state", "off")
+    damon_sysfs.patiently(lambda: root.write(f"{damon_sysfs.ADMIN}/nr_kdamonds", "0"), pause)
+    return True
+
+
+def _kdamond(root: Root, taken: Handback, pause: Callable[[float], None]) -> damon_sysfs.SysfsKdamond | None:
+    """The kdamond of a killed run, running or ended, None where that is gone. Raises `SourceError`."""
+    if taken.kdamond <= 0 or not damon_sysfs.supported(root):
+        return None
+    there = damon_sysfs.survey(root, pause)
+    for kdamond in there:
         if kdamond.pid == taken.kdamond:
-            root.write(f"{damon_sysfs.ADMIN}/{kdamond.index}/state", "off")
-            damon_sysfs.patiently(lambda: root.write(f"{damon_sysfs.ADMIN}/nr_kdamonds", "0"), pause)
-            return True
-    return False
+            return kdamond
+    # one of a process ends with it, and stays set up
+    if len(there) == 1 and there[0].state == "off" and taken.place and damon_sysfs.place(root) == taken.place:
+        return there[0]
+    return None
 
 
 def remedy(program: str) -> str:
@@ -115,7 +138,9 @@ class Left:
     """What runs of this program that are gone left behind, as it stands now."""
 
     kdamond: int = -1
-    """A kdamond that still runs, -1 for none."""
+    """A kdamond that is still set up, -1 for none."""
+    ended: bool = False
+    """Whether it has ended by itself meanwhile."""
     stat: bool = False
     """Whether DAMON_STAT is still off because of it."""
     traces: tuple[str, ...] = ()
@@ -127,7 +152,8 @@ class Left:
     @property
     def words(self) -> str:
         """All of it, as one clause."""
-        parts = [f"a kdamond (PID {self.kdamond})"] if self.kdamond > 0 else []
+        ended = ", which has ended" if self.ended else ""
+        parts = [f"a kdamond (PID {self.kdamond}{ended})"] if self.kdamond > 0 else []
         if self.stat:
             parts.append("DAMON_STAT switched off")
         if self.traces:
@@ -138,11 +164,12 @@ class Left:
 def survey(root: Root) -> Left:
     """Look at what is left; nothing where this user may not. It only reads, and never raises."""
     taken = left_behind(root)
-    kdamond, off = -1, False
+    kdamond, ended, off = -1, False, False
     if taken is not None:
         try:
-            running = damon_sysfs.survey(root, lambda _: None) if damon_sysfs.supported(root) else []
-            kdamond = taken.kdamond if taken.kdamond in [one.pid for one in running] and taken.kdamond > 0 else -1
+            there = _kdamond(root, taken, lambda _: None)
+            if there is not None:
+                kdamond, ended = taken.kdamond, there.pid != taken.kdamond
         except SourceError:
             kdamond = taken.kdamond  # it is busy, or cannot be read: as noted
         off = taken.stat and _stat_is_off(root)
@@ -150,7 +177,7 @@ def survey(root: Root) -> Left:
         traces = tuple(tracefs.stale(root, tracefs.find_tracefs(root)))
     except SourceError:
         traces = ()
-    return Left(kdamond, off, traces)
+    return Left(kdamond, ended, off, traces)
 
 
 def give_back(root: Root, *, program: str = "damontui", pause: Callable[[float], None] = time.sleep) -> list[str]:

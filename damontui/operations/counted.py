@@ -41,6 +41,19 @@ class One:
     """Of this process alone, of the same moment and over the same times as the others'."""
 
 
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """One of several processes that is not watched (any more)."""
+
+    pid: int
+    name: str
+    """What the kernel calls it, printable."""
+    started: int
+    """Clock ticks after the start of the machine."""
+    why: str
+    """``ended at 12:03:04``, ``permission denied; run: sudo …``."""
+
+
 def snapshot(processes: Sequence[Process], window: float, max_regions: int, moment: Moment) -> Snapshot:
     """What is known of these processes now, together: see `snapshots`."""
     return snapshots(processes, window, max_regions, moment)[0]

@@ -60,8 +60,28 @@ _GLANCE_FROM = 2e-8
 mapping costs us about 10 us, to walk the page tables of a GiB 5 to 15 ms."""
 DENSE_S = (0.075, 0.25)
 """When it is read after a clear: it takes its time, and what is touched within a second is seen in a tenth of one."""
+_MOST_ENDED = 5
+"""Processes that have ended and are still told of."""
 _FULL_EVERY_S = 10.0
 """While nothing new is touched the sums of all mappings do; the mappings are looked at this often all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """A process that belongs to those that are watched, and is not watched (any more)."""
+
+    pid: int
+    name: str
+    """What the kernel calls it, printable."""
+    started: int
+    """When, as in `Stat`."""
+    why: str
+    """What keeps it from being watched; "" for one that has ended."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it runs no more."""
+        return not self.why
 
 
 class HoldsUp(SourceError):
@@ -452,7 +472,7 @@ class Processes:
         program: how to start this program, for remedies to copy.
 
     Raises:
-        SourceError: one of the processes may not be watched, or is too large for ``max_pause``. Nothing is cleared yet.
+        SourceError: none of the processes may be watched, or one is too large for ``max_pause``; nothing is cleared yet.
     """
 
     def __init__(
@@ -477,12 +497,23 @@ class Processes:
         self._cpu_clock = cpu_clock
         self._program = program
         self._roots = [stat.pid for stat in who]
-        self._refused: dict[int, tuple[int, str]] = {}
+        self._refused: dict[int, Absent] = {}
+        self._ended: dict[int, Absent] = {}
         self.watched: dict[int, Process] = {}
         """By PID, in order of arrival."""
         self.longest_pause = 0.0
+        refusals = []
         for stat in who:
-            self._begin(stat)
+            try:
+                self._begin(stat)
+            except HoldsUp:
+                self.close()
+                raise
+            except SourceError as error:
+                refusals.append(error)
+                self._refused[stat.pid] = Absent(stat.pid, stat.comm, stat.started, self._because(error))
+        if refusals and not self.watched:
+            raise refusals[0]
         if children:
             self._follow_children()
 
@@ -557,9 +588,10 @@ class Processes:
             parts.append(f"{units.size(hugetlb)} of hugetlb pages are left out: the kernel tells of no access to them")
         if self._refused:
             first = min(self._refused)
+            kind = "process" if first in self._roots else "child"
             more = f" and {len(self._refused) - 1} more" if len(self._refused) > 1 else ""
             verb = "are" if more else "is"
-            parts.append(f"child {first}{more} {verb} not watched: {self._refused[first][1]}")
+            parts.append(f"{kind} {first}{more} {verb} not watched: {self._refused[first].why}")
         curves = [process.curve for process in self.watched.values() if process.curve is not None]
         if any(curve.foreign for curve in curves):
             parts.append(
@@ -591,25 +623,36 @@ class Processes:
 
     def _drop(self, process: Process) -> None:
         process.close()
-        self.watched.pop(process.pid, None)
+        if self.watched.pop(process.pid, None) is not None and process.curve is not None:
+            who = process.who
+            self._ended.pop(who.pid, None)
+            self._ended[who.pid] = Absent(who.pid, who.comm, who.started, "")
+            for pid in list(self._ended)[:-_MOST_ENDED]:
+                del self._ended[pid]
+
+    def absent(self) -> tuple[Absent, ...]:
+        """Who is not watched: those that cannot be, and the latest of those that have ended, in order of their end."""
+        return (*self._refused.values(), *self._ended.values())
 
     def _follow_children(self) -> None:
         known = [*self._roots, *(pid for pid in self.watched if pid not in self._roots)]
         around = self._around(self._root, known)
-        self._refused = {pid: one for pid, one in self._refused.items() if pid in around}
+        self._refused = {pid: one for pid, one in self._refused.items() if pid in around or pid in self._roots}
         for pid in around:
             stat = files.stat(self._root, pid)
             if pid in self.watched or pid in self._roots or stat is None or stat.ended or stat.kernel_thread:
                 continue
-            if pid in self._refused and self._refused[pid][0] == stat.started:
+            if pid in self._refused and self._refused[pid].started == stat.started:
                 continue
             try:
                 self._begin(stat)
             except SourceError as error:
-                why = f"it is too large for --max-pause; say {error.remedy.rpartition('say ')[2]}"
-                if not isinstance(error, HoldsUp):
-                    why = f"permission denied; run: sudo {self._program} {self._roots[0]}"
-                self._refused[pid] = (stat.started, why)
+                self._refused[pid] = Absent(pid, stat.comm, stat.started, self._because(error))
+
+    def _because(self, error: SourceError) -> str:
+        if isinstance(error, HoldsUp):
+            return f"it is too large for --max-pause; say {error.remedy.rpartition('say ')[2]}"
+        return f"permission denied; run: sudo {self._program} {','.join(map(str, self._roots))}"
 
 
 def _needed(pause: float) -> float:

@@ -9,20 +9,28 @@ from collections.abc import Sequence
 from damontui import units
 from damontui.analysis.headline import THRESHOLD
 from damontui.damon.snapshot import Description
-from damontui.operations.counted import One
+from damontui.operations.counted import Missing, One
 from damontui.output import json as objects
 from damontui.output.text import WIDTH, plus_minus
 from damontui.safe_text import shown
 from damontui.sources.several import COLUMNS, cells, rows_of, time_of
 
+_SHARED = (
+    "Memory that several of them share counts once for each, so sums say more than there is. "
+    "One of them in full: name it by its PID alone."
+)
 
-def summary(each: Sequence[One], description: Description, threshold: float = THRESHOLD) -> str:
+
+def summary(
+    each: Sequence[One], description: Description, threshold: float = THRESHOLD, missing: Sequence[Missing] = ()
+) -> str:
     """A line a process, the largest working set first, and what is to be known of it.
 
     Args:
         each: the processes, of one moment.
         description: their source.
         threshold: seconds that "in use" and "idle" mean, or less where one was not watched for so long.
+        missing: processes that are not watched (any more).
     """
     seconds = time_of(each, threshold)
     rows = rows_of(each, seconds)
@@ -38,14 +46,13 @@ def summary(each: Sequence[One], description: Description, threshold: float = TH
     for at, line in enumerate(table):
         name = shown(rows[at - 1].name) + plus_minus(rows[at - 1].used) if at else "name"
         lines.append("  ".join(f"{text:>{width}}" for text, width in zip(line, widths, strict=True)) + f"  {name}")
+    for one in missing:
+        lines.append(f"{one.pid:>{widths[0]}}  {shown(one.name)}: {shown(one.why)}")
     lines.append("")
     if each and each[0].snapshot.cpu is not None:
         lines.append(f"overhead {units.share(each[0].snapshot.cpu)} of one CPU, for all of them together")
-    lines += textwrap.wrap(
-        "Memory that several of them share counts once for each, so sums say more than there is. "
-        "One of them in full: name it by its PID alone.",
-        WIDTH,
-    )
+    if len(rows) > 1:
+        lines += textwrap.wrap(_SHARED, WIDTH)
     return "\n".join(lines)
 
 

@@ -71,7 +71,11 @@ class ForeignKdamond(KernelSource):
     def describe(self) -> Description:
         """See `Source`."""
         told = self._told
-        limits = [] if told.attrs is not None else ["its intervals are estimated from when its aggregations end"]
+        limits = []
+        if told.attrs is None:
+            limits = ["its intervals are estimated from when its aggregations end"]
+        elif not told.fixed and told.lag is None:
+            limits = ["its intervals are tuned, and estimated from when its aggregations end until the next step"]
         attrs, sample_us = told.attrs or Attrs(), told.sample_us() if told.lag is not None else None
         return self._about(
             attrs if sample_us is None else with_sample(attrs, sample_us),
@@ -140,10 +144,13 @@ class ForeignKdamond(KernelSource):
             text = f"two aggregations, at most {2 * LONGEST_S:.0f} s, since nothing tells how long one takes"
             return self._status("waiting", text, now + 2 * LONGEST_S)
         if sample_us is not None:
-            seconds = with_sample(told.attrs, sample_us).aggr_us / 1e6
-        else:
-            seconds = told.attrs.aggr_us / 1e6 if told.fixed else LONGEST_S
-        return self._first(seconds)
+            return self._first(with_sample(told.attrs, sample_us).aggr_us / 1e6)
+        if told.fixed:
+            return self._first(told.attrs.aggr_us / 1e6)
+        text = (
+            f"first aggregation, at most {LONGEST_S:.0f} s; its intervals are tuned, and unknown until the trace tells"
+        )
+        return self._status("waiting", text, now + LONGEST_S)
 
     def _look_up(self) -> tuple[str, _Told]:
         """Whose it is, and what files tell of its attributes."""

@@ -23,7 +23,7 @@ from damontui.kernel import procfs, watch_lock
 from damontui.kernel.readers import READERS
 from damontui.kernel.root import Root
 from damontui.kernel.watch_lock import WatchLock
-from damontui.operations.counted import Moment, One, snapshots
+from damontui.operations.counted import Missing, Moment, One, snapshots
 from damontui.operations.process import DENSE_S, LIMITS, Processes, identify
 from damontui.sources.live import Live, until_stopped
 from damontui.sources.spending import Budget, Plan
@@ -119,6 +119,8 @@ class ProcessSource(Live):
         self._locks = locks
         self.each: tuple[One, ...] = ()
         """The processes that the last snapshot is of, each with its own; may be read from any thread."""
+        self.missing: tuple[Missing, ...] = ()
+        """Those that it is not of though they belong to it, and why; may be read from any thread."""
         self._description = Description(
             target=target or ",".join(map(str, self._pids)),
             title=self._title(),
@@ -179,6 +181,7 @@ class ProcessSource(Live):
     def _start(self, stop: threading.Event, start: int) -> Iterator[Event]:
         plan = Plan(self._budget_share)
         self._spent.clear()
+        self.missing = ()
         entered = self._clock()
         plan.budget.pass_to(entered)
         self._mark = self._cpu_clock()
@@ -197,8 +200,9 @@ class ProcessSource(Live):
             self._settle(plan)
             self.begin(processes)
             plan.cleared(self._settle(plan), processes)
-            # where the first clear had to wait, what it shows need not
-            due = max(entered + self._wanted.aggr_us / 1e6, self._clock() + DENSE_S[-1])
+            every, now = self._wanted.aggr_us / 1e6, self._clock()
+            # where the first clear had to wait for long, what it shows need not
+            due = max(now + DENSE_S[-1], min(now + every, entered + 2 * every))
             yield from self._look(processes, locks, plan, due, stop, start)
         finally:
             processes.close()
@@ -231,6 +235,7 @@ class ProcessSource(Live):
             note = "; ".join(self._notes(processes, locks, attrs, plan))
             moment = Moment(now, began, self._wall(), attrs, late, self._share(), note, processes.longest_pause)
             found, self.each = snapshots(list(processes.watched.values()), self._window, attrs.max_regions, moment)
+            self.missing = self._missing(processes)
             spent = self._settle(plan)
             self._clear(processes, plan, wanting or self._changed(processes, plan))
             processes.update()
@@ -281,6 +286,15 @@ class ProcessSource(Live):
                 processes.read([process.pid])
                 plan.early.measured(self._settle(plan))
 
+    def _missing(self, processes: Processes) -> tuple[Missing, ...]:
+        """Who is not watched, with the time of day where that is the end of it."""
+        before = {(one.pid, one.started): one for one in self.missing}
+        at = time.strftime("%H:%M:%S", time.localtime(self._wall()))
+        return tuple(
+            before.get((one.pid, one.started)) or Missing(one.pid, one.name, one.started, one.why or f"ended at {at}")
+            for one in processes.absent()
+        )
+
     def _attrs(self, now: Attrs, least: float) -> Attrs:
         """The wanted attributes, with the distance of snapshots that costs allow, seconds."""
         wanted = self._wanted.aggr_us / 1e6
@@ -305,8 +319,8 @@ class ProcessSource(Live):
         if every != wanted:
             cost = units.duration(plan.reading(glance=processes.glance))
             notes.append(
-                f"readings slowed to one in {every} by the {self._budget_share * 100:g} % CPU budget: each costs "
-                f"{cost} of CPU time; a larger --budget reads more often"
+                f"readings slowed to one in {every} by the {self._budget_share * 100:g} % CPU budget: "
+                f"each costs {cost} of CPU time; a larger --budget reads more often"
             )
         return notes
 

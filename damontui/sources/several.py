@@ -11,7 +11,7 @@ from damontui.analysis import usage
 from damontui.analysis.headline import THRESHOLD, headline, within
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import KINDS
-from damontui.operations.counted import One
+from damontui.operations.counted import Missing, One
 
 
 @runtime_checkable
@@ -20,6 +20,8 @@ class Several(Protocol):
 
     each: tuple[One, ...]
     """The processes that the last snapshot is of; may be read from any thread."""
+    missing: tuple[Missing, ...]
+    """Those that it is not of, and why; may be read from any thread."""
 
     @property
     def several(self) -> bool:

@@ -96,6 +96,45 @@ def test_doctor_knows_it_as_ours_and_names_the_command(kernel: FakeSysfs) -> Non
     assert "a kdamond" in value["left_behind"]
 
 
+def test_a_kdamond_that_has_ended_by_itself_is_ours_as_long_as_it_is_set_up(kernel: FakeSysfs) -> None:
+    """As one does whose process has ended: what is set up for it stays, and keeps others away."""
+    pid = kdamond(kernel)
+    kernel.end_kdamond()
+    found = survey(kernel.root, program="/opt/damontui", uid=0)
+    text = report(found, terminal({}, is_terminal=False))
+    assert f"An earlier run of damontui was killed and left a kdamond (PID {pid}, which has ended)" in text
+    assert "→ sudo /opt/damontui doctor --give-back" in text
+    assert "somebody else" not in text
+    assert "nr_kdamonds" not in "".join(o.remedy for o in found.obstacles), "a remedy that wipes"
+    done = handback.give_back(kernel.root, pause=kernel.advance)
+    assert done[0] == f"the kdamond (PID {pid}) is taken away"
+    assert kernel.sys("nr_kdamonds") == "0"
+
+
+def test_a_run_takes_away_what_is_set_up_for_a_kdamond_that_has_ended(kernel: FakeSysfs) -> None:
+    kernel.end_kdamond()
+    events = run(kernel)
+    assert kernel.sys("nr_kdamonds") == "0"
+    next(events)
+    assert kernel.running is not None
+    noted = handback.noted(kernel.root)
+    assert noted is not None
+    assert noted.pid != KILLED
+    events.close()  # type: ignore[attr-defined]
+
+
+def test_what_somebody_has_set_up_since_is_theirs(kernel: FakeSysfs) -> None:
+    kernel.end_kdamond()
+    kernel.root.write(f"{ADMIN}/nr_kdamonds", "0")
+    (kernel.folder / "keeps the inode").mkdir()
+    kernel.root.write(f"{ADMIN}/nr_kdamonds", "1")
+    left = handback.survey(kernel.root)
+    assert left.kdamond == -1
+    assert "somebody else" in report(survey(kernel.root, uid=0), terminal({}, is_terminal=False))
+    handback.give_back(kernel.root, pause=kernel.advance)
+    assert kernel.sys("nr_kdamonds") == "1"
+
+
 def test_the_command_gives_everything_back(kernel: FakeSysfs, capsys: pytest.CaptureFixture[str]) -> None:
     pid = kdamond(kernel)
     done = handback.give_back(kernel.root, pause=kernel.advance)
@@ -163,11 +202,15 @@ def test_somebody_elses_kdamond_is_left_alone(kernel: FakeSysfs) -> None:
 
 
 def test_damon_stat_that_somebody_switched_on_is_no_debt(kernel: FakeSysfs) -> None:
+    pid = kdamond(kernel)
     kernel.end_kdamond()
     kernel.start()
     left = handback.survey(kernel.root)
-    assert (left.kdamond, left.stat) == (-1, False)
-    assert handback.give_back(kernel.root, pause=kernel.advance) == [f"the trace instance damontui-{KILLED} is removed"]
+    assert (left.kdamond, left.ended, left.stat) == (pid, True, False)
+    assert handback.give_back(kernel.root, pause=kernel.advance) == [
+        f"the kdamond (PID {pid}) is taken away",
+        f"the trace instance damontui-{KILLED} is removed",
+    ]
     assert not (kernel.folder / handback.NOTE).exists()
 
 

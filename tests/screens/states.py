@@ -10,6 +10,7 @@ from textual.pilot import Pilot
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Description, Event, Snapshot
 from damontui.errors import DamontuiError, SourceError
+from damontui.operations.counted import Missing, One
 from damontui.sources.active import ActiveSource
 from damontui.tui.app import DamontuiApp
 from damontui.tui.options import ScreenOptions
@@ -56,6 +57,8 @@ class State:
     active: Callable[[], ActiveSource | None] = lambda: None
     """What the picker shows."""
     output: Callable[[], OutputPane | None] = lambda: None
+    source: Callable[[], fed.Silent | None] = lambda: None
+    """Instead of one that has nothing to say but its description."""
 
     def app(self) -> DamontuiApp:
         """The app, not fed yet."""
@@ -67,6 +70,7 @@ class State:
             output=self.output(),
             history=self.history,
             span=self.span,
+            source=self.source(),
         )
 
     async def play(self, pilot: Pilot[int]) -> None:
@@ -247,6 +251,27 @@ def _late_news() -> list[Event | DamontuiError]:
 
 _MEASURED = make.description("process", target="1234", title="process 1234 (postgres)")
 
+_SEVERAL = make.description(
+    "process", target="1234,1250,1300,4711", title="processes 1234 (postgres), 1250 (postgres), 1300, 4711"
+)
+
+
+def _several() -> fed.Silent:
+    """Two processes, one that has ended and one that cannot be read."""
+    snapshot = made.process(240.0)
+    assert snapshot.measured is not None
+    small = replace(snapshot, resident=snapshot.memory // 3)
+    small = replace(small, measured=replace(snapshot.measured, used=snapshot.measured.used // 4, longest_pause=0.003))
+    assert small.measured is not None
+    small = replace(small, measured=replace(small.measured, kinds=snapshot.measured.kinds // 3, swapped=0, huge=0))
+    each = (One(1250, "postgres", small), One(1234, "postgres", snapshot))
+    missing = (
+        Missing(4711, "sshd", 5, "permission denied; run: sudo damontui 1234,1250,1300,4711"),
+        Missing(1300, "psql", 9, "ended at 00:03:12"),
+    )
+    return fed.SilentSeveral(_SEVERAL, each, missing)
+
+
 _NEWS = (
     State("first-news", _waited, further=_news, seconds=5.0),
     State(
@@ -281,6 +306,9 @@ _NEWS = (
     State("measured-holders", made.processes, _MEASURED, keys=("o",)),
     State("measured-savings", made.processes, _MEASURED, keys=("v",)),
     State("measured-cursor", made.processes, _MEASURED, keys=("n",)),
+    State("several", made.processes, _SEVERAL, source=_several),
+    State("several-60x15", made.processes, _SEVERAL, source=_several, size=(60, 15)),
+    State("several-40x10", made.processes, _SEVERAL, source=_several, size=(40, 10)),
 )
 
 STATES = (

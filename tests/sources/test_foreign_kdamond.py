@@ -89,6 +89,21 @@ def test_a_tuned_one_is_estimated_until_a_tuning_line(kernel: FakeKernel) -> Non
     assert found[3].next_attrs.goal == IntervalsGoal()
 
 
+def test_a_tuned_one_is_unknown_before_its_first_aggregation_and_says_so(kernel: FakeKernel) -> None:
+    """What files tell is what was set, which tuning has left behind: no number rests on that."""
+    sysfs(kernel, access_bp=400, aggrs=3, min_sample_us=5_000, max_sample_us=10_000_000)
+    source = make(kernel)
+    said = events(kernel, source, 3.0)
+    assert not any(isinstance(e, Snapshot) for e in said)
+    (waiting,) = (e for e in said if isinstance(e, Status) and e.state == "waiting")
+    assert "its intervals are tuned, and unknown until the trace tells" in waiting.text
+    assert "20" not in waiting.text.replace("200 s", "")  # nor the file's 20 ms
+    assert any("tuned" in limit for limit in source.describe().limits)
+    # one aggregation alone: how long it took is not known either
+    kernel.at(kernel.now + 1.0, lambda: lines(kernel, 300, REGION))
+    assert not any(isinstance(e, Snapshot) for e in events(kernel, make(kernel), 3.0))
+
+
 def test_a_modules_kdamond(kernel: FakeKernel) -> None:
     kernel.task(300, "kdamond.0")
     for name, value in {"kdamond_pid": 300, "sample_interval": 5_000, "aggr_interval": 100_000}.items():
@@ -181,7 +196,7 @@ def test_damon_stats_own_before_its_file_tells_waits_for_a_second_aggregation(tm
     times = [(e.time, e.attrs.aggr_us) for e in said if isinstance(e, Snapshot)]
     assert times == [(1060.0, 60_000_000), (1120.0, 60_000_000), (1180.0, 60_000_000)]
     assert [e.text for e in said if isinstance(e, Status)] == [
-        "first aggregation, at most 200 s",
+        "first aggregation, at most 200 s; its intervals are tuned, and unknown until the trace tells",
         "one more aggregation, since nothing tells how long one takes",
     ]
     assert all("estimate" in e.note for e in said if isinstance(e, Snapshot))

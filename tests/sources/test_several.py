@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from damontui.damon.snapshot import Snapshot
+from damontui.errors import SourceError
 from damontui.output import several as output
 from damontui.sources.process import ProcessSource
 from damontui.sources.several import cells, rows_of, several_of, time_of
@@ -96,6 +98,29 @@ def test_processes_end_and_their_rows_with_them(tmp_path: Path) -> None:
         while len(source.each) != 2:
             next(events)
         assert [one.pid for one in source.each] == [12, 14]
+        at = time.strftime("%H:%M:%S", time.localtime(1e9 + machine.now))
+        assert [(one.pid, one.name, one.why) for one in source.missing] == [(13, "lar?ge", f"ended at {at}")]
+        next(events)
+        next(events)
+        assert [one.why for one in source.missing] == [f"ended at {at}"]  # the time of its end stays
+        text = output.summary(source.each, source.describe(), missing=source.missing)
+        assert f"\n 13  lar?ge: ended at {at}\n" in text
+
+
+def test_one_that_cannot_be_read_does_not_keep_the_others_away(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    (tmp_path / "proc/13/smaps").unlink()  # as where a kernel refuses
+    with machine.source() as source:
+        machine.look(source, 2)
+        (missing,) = source.missing
+        assert [one.pid for one in source.each] == [12, 14]
+        assert (missing.pid, missing.name) == (13, "lar?ge")
+        assert source.each[0].snapshot.note.startswith("process 13 is not watched: ")
+        assert "13  lar?ge: " in output.summary(source.each, source.describe(), missing=source.missing)
+    for pid in (12, 14):
+        (tmp_path / f"proc/{pid}/smaps").unlink()
+    with pytest.raises(SourceError, match="cannot watch process 12"):
+        machine.source().__enter__()
 
 
 def test_a_child_that_comes_is_told_of_only_for_as_long_as_it_was_watched(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from damontui.damon.snapshot import Description, Event, Snapshot
 from damontui.errors import DamontuiError
 from damontui.history import BUDGET, History
 from damontui.monitor import Monitor
+from damontui.operations.counted import Missing, One
 from damontui.session.session import Session
 from damontui.sources.active import ActiveSource
 from damontui.tui.app import DamontuiApp
@@ -49,6 +50,22 @@ class Silent:
         return 0.0
 
 
+class SilentSeveral(Silent):
+    """The same of several processes.
+
+    Args:
+        description: of the source.
+        each: the processes.
+        missing: those that are not watched.
+    """
+
+    def __init__(self, description: Description, each: tuple[One, ...], missing: tuple[Missing, ...] = ()) -> None:
+        super().__init__(description)
+        self.each = each
+        self.missing = missing
+        self.several = True
+
+
 def at_once(work: Callable[[], None], kind: str) -> None:
     """Do what a session does beside the front end there and then; monitoring not at all."""
     if kind != "monitor":
@@ -62,9 +79,10 @@ def session(
     active: ActiveSource | None = None,
     history: int = 0,
     span: float | None = None,
+    source: Silent | None = None,
 ) -> Session:
     """A session that hears what it is told by `hear`."""
-    monitor = Monitor(Silent(description), History(history or BUDGET))
+    monitor = Monitor(source or Silent(description), History(history or BUDGET))
     return Session(monitor, active=active, clock=clock, span=span, run=at_once)
 
 
@@ -77,9 +95,10 @@ def app(
     output: OutputPane | None = None,
     history: int = 0,
     span: float | None = None,
+    source: Silent | None = None,
 ) -> DamontuiApp:
     """A screen on such a session."""
-    of = session(description, clock=clock, active=active, history=history, span=span)
+    of = session(description, clock=clock, active=active, history=history, span=span, source=source)
     return DamontuiApp(of, options=replace(options or ScreenOptions(), clocks=False), output=output)
 
 

@@ -10,7 +10,7 @@ import pytest
 from textual.pilot import Pilot
 
 from damontui.damon.snapshot import Description, Event
-from damontui.operations.counted import One
+from damontui.operations.counted import Missing, One
 from damontui.operations.process import HoldsUp
 from damontui.sources.base import Source
 from damontui.tui.screens.picker import PickerScreen
@@ -29,6 +29,7 @@ class Many(Scripted):
     def __init__(self, each: tuple[One, ...], word: str, log: list[str]) -> None:
         super().__init__(word, log)
         self.each = each
+        self.missing: tuple[Missing, ...] = ()
         self.several = "," in word
 
     def describe(self) -> Description:

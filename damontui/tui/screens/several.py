@@ -12,6 +12,7 @@ from textual.message import Message
 from textual.screen import ModalScreen
 
 from damontui import units
+from damontui.operations.counted import Missing
 from damontui.safe_text import shown
 from damontui.sources.several import COLUMNS, Row, Several, cells, rows_of, time_of
 from damontui.tui.draw import Line, Pane, Span, fit, spread
@@ -35,6 +36,7 @@ class SeveralPane(Pane):
         super().__init__(id=id)
         self.source = source
         self.rows: list[Row] = []
+        self.missing: tuple[Missing, ...] = ()
         self.chosen: int | None = None
         """The PID of the chosen row; it stays chosen wherever its row goes."""
         self.top = 0
@@ -43,7 +45,7 @@ class SeveralPane(Pane):
 
     def follow(self) -> None:
         """Take what the source knows now."""
-        each = self.source.each
+        each, self.missing = self.source.each, self.source.missing
         self._seconds = time_of(each)
         self.rows = rows_of(each, self._seconds)
         pids = [row.pid for row in self.rows]
@@ -68,7 +70,8 @@ class SeveralPane(Pane):
     def draw(self, frame: Frame, width: int, height: int) -> list[Line]:
         if not self.rows:
             return [((" Waiting for the first look at them", "label"),)]
-        self._seen = max(1, height - 2)
+        missing = self.missing[: max(0, height - 2 - min(len(self.rows), height // 2))]
+        self._seen = max(1, height - 2 - len(missing))
         at = self._at()
         self.top = max(0, min(max(min(self.top, at), at - self._seen + 1), len(self.rows) - self._seen))
         room = max(0, (width - 10 - _LEAST_NAME) // _WIDTH)
@@ -80,6 +83,7 @@ class SeveralPane(Pane):
             else:
                 styles, name = (*_STYLES, *("label",) * (len(COLUMNS) - len(_STYLES))), "value"
             lines.append(self._line((str(row.pid), *cells(row)), row.name, kept, width, styles, name))
+        lines += [fit([(f"{one.pid:>9}  {shown(one.name)}: {shown(one.why)}", "muted")], width) for one in missing]
         lines += [()] * (height - 1 - len(lines))
         return [*lines, self._foot(frame, width)]
 
