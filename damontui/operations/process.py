@@ -472,7 +472,7 @@ class Processes:
         program: how to start this program, for remedies to copy.
 
     Raises:
-        SourceError: none of the processes may be watched, or one is too large for ``max_pause``; nothing is cleared yet.
+        SourceError: none of the processes may be watched, or one is too large for ``max_pause``: nothing is cleared.
     """
 
     def __init__(

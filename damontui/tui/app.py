@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import App, ComposeResult, SystemCommand
+from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
 from textual.containers import Container
 from textual.filter import LineFilter
@@ -27,7 +28,7 @@ from damontui.errors import SourceError, UsageError
 from damontui.safe_text import shown
 from damontui.session.session import Session
 from damontui.tui import keys
-from damontui.tui.draw import ShownFilter
+from damontui.tui.draw import ShownFilter, give_up_lines
 from damontui.tui.explore import Explorer
 from damontui.tui.frame import Frame
 from damontui.tui.heatmap.compose import Composer
@@ -467,6 +468,13 @@ class DamontuiApp(App[int]):
             self.paint()
             return
         self.notify(str(path.resolve()), title="Screenshot saved", markup=False)
+
+    def pop_screen(self) -> AwaitComplete:
+        """As Textual's, without keeping what was painted."""
+        closed = self.screen
+        found = super().pop_screen()
+        give_up_lines(closed)
+        return found
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Textual's own, and then the one that lets nothing through that a terminal would obey."""

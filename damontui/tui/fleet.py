@@ -10,13 +10,14 @@ from typing import ClassVar
 
 from textual import events
 from textual.app import App, ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding, BindingType
 
 from damontui.errors import DamontuiError
 from damontui.fleet.model import BOUNDS, DETAILS, STATES, Details, Picture, Trend, View, rows
 from damontui.fleet.ssh import ssh_command
 from damontui.fleet.wish import RULES, Wish
-from damontui.tui.draw import Pane, ShownFilter
+from damontui.tui.draw import Pane, ShownFilter, give_up_lines
 from damontui.tui.fleet_lines import SORTS, Seen, draw
 from damontui.tui.themes import DARK, THEMES
 
@@ -139,6 +140,13 @@ class FleetApp(App[int]):
         self.status = 0
         self.live = ""
         """The instance that is wanted on a screen of its own, once this one is closed."""
+
+    def pop_screen(self) -> AwaitComplete:
+        """As Textual's, without keeping what was painted."""
+        closed = self.screen
+        found = super().pop_screen()
+        give_up_lines(closed)
+        return found
 
     def get_line_filters(self) -> list[object]:  # type: ignore[override]
         """Nothing that may not be shown leaves the program."""

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 
 import pytest
+from textual.strip import Strip as PaintedLine
 from textual.widget import Widget
 
 from damontui.analysis.estimate import Estimate, past
@@ -142,3 +143,19 @@ def test_of_a_long_past_few_snapshots_are_unpacked_at_once() -> None:
 
     Series(metric).update(history)
     assert most <= 2
+
+
+async def test_what_was_painted_of_a_closed_screen_is_not_kept() -> None:
+    app = fed.app(make.description(), clock=lambda: make.WALL + 60.0)
+    async with app.run_test(size=(120, 36)) as pilot:
+        fed.feed_all(app, make.steady(5))
+
+        async def held_after(times: int) -> int:
+            for _ in range(times):
+                await pilot.press("question_mark", "escape")
+            await pilot.pause()
+            gc.collect()
+            return sum(isinstance(one, PaintedLine) for one in gc.get_objects())
+
+        first = await held_after(3)
+        assert await held_after(6) < first + 100, "a help page has some 90 lines"
