@@ -72,6 +72,8 @@ class FakeSource:
         while not stop.wait(0.1):
             step += 1
             one = snapshot(step)
+            if step == 1 and self.behaviour in ("watched", "ahead", "set"):
+                one = replace(one, began=one.time - 3600.0)  # its first aggregation took an hour
             if self.behaviour in ("watched", "ahead"):  # for an hour, by a clock that is right, or an hour ahead
                 wall = time.time() + (3600 if self.behaviour == "ahead" else 0)
                 one = replace(one, watched=3600.0, wall=wall)

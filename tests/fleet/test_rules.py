@@ -125,10 +125,12 @@ def full() -> Any:
     made = reading(last_wall=time.time())
     snapshot = made.snapshot
     assert snapshot is not None
+    assert made.estimate is not None
     counts = np.ones((len(snapshot), len(FRAME_KINDS)), np.int64)
     nothing = ints([0] * len(counts))
     frames = Frames(counts, nothing, nothing.copy())
-    return replace(made, snapshot=replace(snapshot, frames=frames, watched=3600.0))
+    estimate = replace(made.estimate, watched_s=3600.0)
+    return replace(made, snapshot=replace(snapshot, frames=frames, watched=3600.0), estimate=estimate)
 
 
 @contextlib.contextmanager

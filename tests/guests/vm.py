@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from tests.guests import kernels
+from tests.guests import kernels, network
 
 REPO = Path(__file__).resolve().parents[2]
 BOOT_LIMIT = 180.0
@@ -99,13 +99,23 @@ class Vm:
         memory: MiB.
         hurried: whether its clock counts instructions and passes over what it sleeps: minutes of an idle machine are
             over in seconds of ours, and what takes it a second of computing takes a second on its clock.
+        network: two ports of loopback that lead to those of `tests.guests.network`; without it there is none.
     """
 
-    def __init__(self, series: str, *, memory: int = 2048, cpus: int = 1, hurried: bool = False) -> None:
+    def __init__(
+        self,
+        series: str,
+        *,
+        memory: int = 2048,
+        cpus: int = 1,
+        hurried: bool = False,
+        network: tuple[int, int] | None = None,
+    ) -> None:
         self.series = series
         self.hurried = hurried
         self.memory = memory
         self.cpus = cpus
+        self.network = network
         self.boots = 0
         self.boot_seconds = 0.0
         self.kernel = ""
@@ -175,6 +185,7 @@ class Vm:
         if self.boots >= BOOTS:
             raise GuestFailed(f"the guest with kernel {self.series} failed {BOOTS} times and is not booted again")
         kernel = kernels.get(self.series)
+        modules = "" if self.network is None else f" guest.modules={network.modules(self.series)}"
         self.boots += 1
         began = time.monotonic()
         # what Python would compile in the guest takes fifteen times as long there, each time anew
@@ -211,7 +222,8 @@ class Vm:
                     *(("-icount", "shift=2,sleep=off") if self.hurried else ()),
                     *("-m", str(self.memory), "-smp", str(self.cpus), "-display", "none", "-monitor", "none"),
                     *("-serial", f"file:{folder}/console"),
-                    *("-chardev", f"socket,id=line,path={folder}/line", "-serial", "chardev:line", "-nic", "none"),
+                    *("-chardev", f"socket,id=line,path={folder}/line", "-serial", "chardev:line"),
+                    *(("-nic", "none") if self.network is None else network.device(*self.network)),
                     *("-kernel", str(kernel / "vmlinuz")),
                     *(("-initrd", str(kernel / "initrd")) if (kernel / "initrd").exists() else ()),
                     *(
@@ -226,7 +238,7 @@ class Vm:
                     # clearcpuid=141 (cx16): the emulation of cmpxchg16b spoils the flags at times (seen: panics in
                     # kmalloc); only the kernel does without it, programs still see it
                     "console=ttyS0 quiet panic=-1 clearcpuid=141 rootfstype=virtiofs root=root ro"
-                    f" init={init} guest.init={init} damontui.guest",
+                    f" init={init} guest.init={init} damontui.guest" + modules,
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -7,7 +7,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-MODULES = ("stat", "app", "targets", "bare", "frames", "first", "export", "idle", "owners", "pressure")
+MODULES = (
+    "stat",
+    "app",
+    "targets",
+    "bare",
+    "frames",
+    "first",
+    "export",
+    "idle",
+    "owners",
+    "pressure",
+    "scraped",
+    "unit",
+)
 """Modules of this package that hold checks."""
 
 
