@@ -316,7 +316,7 @@ class ProcessSource(Live):
             )
         notes += processes.missing()
         every, wanted = units.duration(attrs.aggr_us / 1e6), units.duration(self._wanted.aggr_us / 1e6)
-        if every != wanted:
+        if every != wanted and plan.measured:
             cost = units.duration(plan.reading(glance=processes.glance))
             notes.append(
                 f"readings slowed to one in {every} by the {self._budget_share * 100:g} % CPU budget: "
