@@ -77,10 +77,12 @@ def span(seconds: float) -> str:
 
 
 def share(part: float) -> str:
-    """A share as a percentage with two significant digits below 10 %: ``0.3 %``, ``3.8 %``, ``42 %``."""
+    """A share as a percentage with two significant digits below 10 %: ``0.3 %``, ``3.8 %``, ``42 %``, ``<0.001 %``."""
     percent = part * 100
     if percent >= 9.95 or percent == 0:
         return f"{percent:.0f} %"
+    if 0 < percent < 0.001:
+        return "<0.001 %"
     return f"{percent:.1f} %" if percent >= 0.0995 else f"{percent:.2g} %"
 
 

@@ -75,3 +75,19 @@ def test_a_size_that_no_machine_has_is_one_sentence(text: str) -> None:
 def test_spans_are_as_people_say_them() -> None:
     shown = [units.span(one) for one in (0.1, 1, 10, 59, 60, 90, 120, 3600, 86_400, 12.5)]
     assert shown == ["100 ms", "1 s", "10 s", "59 s", "1 min", "1:30", "2 min", "1 h", "1 d", "12.5 s"]
+
+
+@pytest.mark.parametrize(
+    ("part", "text"),
+    [
+        (0.0, "0 %"),
+        (4.96e-7, "<0.001 %"),
+        (1e-5, "0.001 %"),
+        (9e-4, "0.09 %"),
+        (0.0095, "0.9 %"),
+        (0.0996, "10 %"),
+        (1.0, "100 %"),
+    ],
+)
+def test_shares_have_no_exponent(part: float, text: str) -> None:
+    assert units.share(part) == text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import sys
@@ -37,7 +38,7 @@ EXAMPLES = (
     + """
 
 examples:
-  damontui report night.damontui --style wss
+  damontui report wss night.damontui --within 1m                 or: report night.damontui --style wss
   damontui report damon.data --style heatmap -o heat.png         a record of damo, as a picture
   damontui report night.damontui --style idle-histogram --time 1h-2h --address 4G-8G
   sudo damontui report stat --style idle-percentiles --for 5m    measure first
@@ -47,9 +48,22 @@ A record is a file of ours, or damo's JSON, compressed JSON or trace text, or pe
 )
 
 
+class _Style(argparse.Action):
+    """A style before the target: ``report wss FILE`` is ``report FILE --style wss``."""
+
+    def __call__(self, parser: argparse.ArgumentParser, words: argparse.Namespace, value: Any, _: Any = None) -> None:
+        """Take the first word as the style and the second as the target."""
+        if value is None:
+            return
+        if words.target not in results.STYLES:
+            parser.error(f"{value}: one target is enough; before it there may be a style: {', '.join(results.STYLES)}")
+        words.style, words.target = words.target, value
+
+
 def arguments(parser: Parser) -> None:
     """The options of ``report``."""
     add_target(parser)
+    parser.add_argument("after_style", nargs="?", action=_Style, help=argparse.SUPPRESS)
     group = parser.add_argument_group("report")
 
     def add(option: str, parse: Callable[[str], Any], metavar: str, words: str, **more: Any) -> None:
@@ -94,6 +108,12 @@ def arguments(parser: Parser) -> None:
     )
     add(
         "--skip", lambda t: parse_count(t, "--skip"), "N", "wss: leave out the first snapshots (0; damo: 20)", default=0
+    )
+    add(
+        "--within",
+        lambda t: parse_seconds(t, "--within"),
+        "TIME",
+        "wss: what was touched within so long: 1s, 1m (an aggregation; of a process the shortest time counted)",
     )
     add("--bins", lambda t: _positive(t, "--bins"), "N", "histograms: ranges (10)", default=10)
     group.add_argument("--doubling", action="store_true", help="histograms: ranges that double")
@@ -223,6 +243,7 @@ def _made(context: Context, table: Table, form: str, progress: Progress) -> byte
         mode=words.heat,
         fold_idle=words.fold,
         skip=words.skip,
+        within=words.within,
         bins=words.bins,
         log=words.doubling,
         every=words.all,
@@ -238,8 +259,11 @@ def _made(context: Context, table: Table, form: str, progress: Progress) -> byte
             words.style,
             results.THRESHOLDS,
             lambda done: progress.show(f"estimating from {done:,} of {count:,} snapshots …", often=True),
+            words.within,
         )
         idle = "estimate" if known is not None else "kernel"
+    if idle == "kernel" and any(True for _ in numbers.measured(table)):
+        idle = None  # bytes were counted, and no rule is about them
     table, intervals = select.select(table, intervals, filters)
     look = _look(context, plain=words.output is not None)
     if form == "text":

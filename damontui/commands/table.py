@@ -25,7 +25,7 @@ COMMANDS: dict[str, Command] = {
     "run": Command("run", "[options] -- COMMAND…", "start COMMAND and monitor it; ends with its exit status"),
     "snapshot": Command("snapshot", "[TARGET] [--count N] [--json]", "measure without a screen, print, end"),
     "record": Command("record", "[TARGET] -o FILE|- [--for TIME]", "keep what is seen"),
-    "report": Command("report", "TARGET|FILE|- [--style S]", "what a record shows: text, JSON, pictures"),
+    "report": Command("report", "[STYLE] TARGET|FILE|-", "what a record shows: text, JSON, pictures"),
     "export": Command("export", "[TARGET] [--listen A:P] [--textfile F]", "numbers for Prometheus, as long as it runs"),
     "size": Command("size", "[TARGET] [--for TIME] [--json]", "how small could it be, and what that would cost"),
     "fleet": Command("fleet", "URL [--once] [--json]", "many machines, by what Prometheus has scraped"),

@@ -168,7 +168,7 @@ class Curve:
             self._changed = True
         if self._times[-1] < _EARLY_S <= after:
             # so much so soon: a hot set that has grown, or something rare that came by chance; another clear tells
-            more_than = np.maximum(referenced - self._known(after), 0) if self._before else referenced
+            more_than = np.maximum(referenced - self._known(2 * after), 0) if self._before else referenced
             self._doubt = float(more_than.sum()) > max(1 << 20, 0.01 * float(resident.sum()))
         self._times.append(after)
         self._read.append(referenced.copy())

@@ -472,7 +472,8 @@ class Processes:
         program: how to start this program, for remedies to copy.
 
     Raises:
-        SourceError: none of the processes may be watched, or one is too large for ``max_pause``: nothing is cleared.
+        SourceError: none of the processes may be watched, or one is too large for ``max_pause``. Nothing is cleared
+            yet.
     """
 
     def __init__(

@@ -1,8 +1,9 @@
 """Processes through ``/proc`` as a source: when to clear and when to read, within a budget of CPU time and pauses.
 
-The accessed bits are cleared at the start, then soon after the pattern has changed (2 s at the earliest, 10 s where it
-keeps changing the same way), and otherwise after 10, 20, 40, 60, 60 … s. They are read 0.08 and 0.25 s after a clear
-where the budget has room for it, and for each snapshot: once a second, or as seldom as the budget demands.
+The accessed bits are cleared at the start, then when the pattern is found changed (at once where the budget has room for
+it, 2 s after the former clear at the earliest, 10 s where it keeps changing the same way), and otherwise after 10, 20, 40,
+60, 60 … s. They are read 0.08 and 0.25 s after a clear where the budget has room for it, and for each snapshot: once a
+second, or as seldom as the budget demands (`damontui.sources.spending`).
 """
 
 from __future__ import annotations
@@ -316,7 +317,7 @@ class ProcessSource(Live):
             )
         notes += processes.missing()
         every, wanted = units.duration(attrs.aggr_us / 1e6), units.duration(self._wanted.aggr_us / 1e6)
-        if every != wanted:
+        if every != wanted and plan.measured:
             cost = units.duration(plan.reading(glance=processes.glance))
             notes.append(
                 f"readings slowed to one in {every} by the {self._budget_share * 100:g} % CPU budget: "

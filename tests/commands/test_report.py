@@ -388,6 +388,13 @@ def test_help_lists_the_styles_and_examples(capsys: pytest.CaptureFixture[str]) 
 # -- where it goes ----------
 
 
+def test_a_style_may_stand_before_the_target(record: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--format", "json")
+    assert report(capsys, "regions", record, *words) == report(capsys, record, "--style", "regions", *words)
+    assert "working set: bytes touched within 1 s" in report(capsys, "wss", record, "--within", "1s")
+    assert "one target is enough; before it there may be a style: regions" in refused(capsys, 2, record, record)
+
+
 def test_a_file_is_not_overwritten_unasked(record: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.json"
     path.write_text("mine")

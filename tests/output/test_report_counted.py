@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from damontui.analysis import heatmap, usage
-from damontui.damon.snapshot import Snapshot, ints
+from damontui.damon.snapshot import Measured, Snapshot, ints
+from damontui.errors import SourceError
 from damontui.output.reports import data, numbers, results, select, text
 from damontui.output.reports.results import Heat, Histogram, IdlePercentiles, Options, Regions, Series
 from damontui.records.table import Table, table_of
@@ -34,6 +35,10 @@ def printed(style: str, table: Table) -> str:
     return text.report(head, result, text.Look(GLYPHS))  # type: ignore[arg-type]
 
 
+def head(table: Table) -> results.Head:
+    return results.head_of("wss", table, numbers.intervals_of(table), {})
+
+
 def touched(one: Snapshot) -> int:
     assert one.measured is not None
     return int(one.measured.used[:, 0].sum())
@@ -47,6 +52,41 @@ def test_the_working_set_is_what_was_touched(table: Table) -> None:
     said = printed("wss", table)
     assert "working set: bytes touched within 100 ms, as the kernel counted them" in said
     assert "as far as sampling can tell" not in said
+
+
+def test_the_working_set_within_a_time_that_is_asked_for() -> None:
+    young = [replace(one, watched=min(one.watched or 0.0, float(at + 3))) for at, one in enumerate(SNAPSHOTS)]
+    young = [replace(one, measured=_until(one, float(at + 3))) for at, one in enumerate(young)]
+    table = table_of(make.description("process"), young)
+    result = made("wss", table, within=5.0)
+    assert isinstance(result, Series)
+    expected = [usage.used_within(one, 5.0) for one in young]
+    assert expected[:2] == [None, None]
+    assert result.lines[0].values.tolist() == [one.bytes for one in expected if one is not None]
+    said = " ".join(text.report(head(table), result, text.Look(GLYPHS)).split())  # type: ignore[arg-type]
+    assert "working set: bytes touched within 5 s, as the kernel counted them" in said
+    left_out = sum(one is None for one in expected)
+    assert f"the first {left_out} snapshots are left out, in which memory was not yet watched for 5 s" in said
+    with pytest.raises(SourceError, match=r"not watched for 10 min .* choose a shorter --within"):
+        made("wss", table, within=600.0)
+
+
+def _until(one: Snapshot, seconds: float) -> Measured:
+    """What was counted, as far as ``seconds``."""
+    assert one.measured is not None
+    told = sum(at <= seconds for at in one.measured.seconds)
+    kept = {name: getattr(one.measured, name)[:told] for name in ("seconds", "least", "most")}
+    return replace(one.measured, used=one.measured.used[:, :told], **kept)
+
+
+def test_the_working_set_of_sampled_memory_within_a_time() -> None:
+    """Regions with an access, and those idle for less: the second one, of 8 KiB, for 2 aggregations of 1 s."""
+    regions = [(0, 4096, 5, 0), (4096, 12288, 0, 1), (12288, 28672, 0, 9)]
+    table = table_of(make.description(), [make.snapshot(regions, t) for t in (1.0, 2.0, 3.0, 4.0)])
+    for within, used in ((1.0, 4096), (2.0, 4096), (3.0, 12288)):
+        result = made("wss", table, within=within)
+        assert isinstance(result, Series)
+        assert result.lines[0].values.tolist() == [used] * (5 - int(within))
 
 
 def test_of_sampled_memory_the_aggregation_is_named() -> None:

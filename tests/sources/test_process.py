@@ -12,6 +12,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from damontui.analysis import usage
@@ -77,6 +78,41 @@ def test_the_budget_is_kept_from_the_first_second(
     # neither is time wasted: it is read as often as the budget has room for
     distances = [b.time - a.time for a, b in itertools.pairwise(found)]
     assert min(distances) == pytest.approx(max(1.0, cost / budget), rel=0.3)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("cost", [0.002, 0.006, 0.015])
+def test_the_budget_is_kept_where_costs_vary_by_a_quarter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cost: float, seed: int
+) -> None:
+    mib = round(cost * 1024 / 15e-3)
+    script = Scripted(tmp_path, [[Part(mib << 19, always())], [Part(mib << 19, never)]])
+    script.charge(monkeypatch, cost)
+    rng = np.random.default_rng(seed)
+    spent = []
+    waited = script.wait
+
+    def wait(stop: threading.Event, seconds: float) -> None:
+        script.cost = cost * rng.uniform(0.8, 1.25)
+        spent.append((script.now, script.cpu))
+        waited(stop, seconds)
+
+    monkeypatch.setattr(script, "wait", wait)
+    with script.source(max_pause=1.0) as made:
+        snapshots(made, 20)
+    assert max(cpu / max(now, 1.0) for now, cpu in spent) <= 0.02
+
+
+def test_a_first_snapshot_does_not_wait_for_a_second_after_a_clear_that_had_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """2 GiB at what they cost on a real machine: the first figures come as soon as the budget has room for them."""
+    script = Scripted(tmp_path, [[Part(400 * MIB, always())], [Part(1648 * MIB, never)]])
+    script.charge(monkeypatch, 0.012)
+    with script.source(max_pause=1.0) as made:
+        (first,) = snapshots(made, 1)
+    assert first.time <= 2.1
+    assert usage.used_by_region(first, 1.0).tolist() == [400 * MIB, 0]
 
 
 def test_a_first_clear_that_takes_longer_than_foreseen_is_made_up_for(

@@ -32,7 +32,7 @@ class Known:
     time: Floats
     """When each of these snapshots ended, shape ``(known,)``."""
     used: Floats
-    """Bytes touched in the aggregation."""
+    """Bytes touched in the aggregation, or within the time asked for: NaN where not watched for so long."""
     total: Floats
     """Bytes that hold something and can be seen in use."""
     percentiles: Ints
@@ -65,6 +65,7 @@ def learn(
     style: str,
     thresholds: tuple[float, ...],
     told: Callable[[int], None] = lambda done: None,
+    within: float | None = None,
 ) -> Known | None:
     """What a record's snapshots say together; None where none of them has an estimate.
 
@@ -76,6 +77,7 @@ def learn(
         style: of the report: only what it needs is kept.
         thresholds: seconds.
         told: is told how many snapshots were gone through.
+        within: seconds that a working set is of; an aggregation where left out.
     """
     began = min(float(table.began[0]), float(table.time[0]))
     low, high = filters.time if filters.time is not None else (-np.inf, np.inf)
@@ -92,7 +94,8 @@ def learn(
             continue
         time.append(snapshot.time)
         total.append(found.total_bytes)
-        used.append(found.working_set(found.aggregation_s).found)
+        reach = within is None or found.reaches(within)
+        used.append(found.working_set(within or found.aggregation_s).found if reach else np.nan)
         free = None if found.free is None else found.free.found
         if style == "idle-percentiles":
             percentiles.append(found.idle_ms_percentiles)

@@ -167,6 +167,21 @@ def working_sets(table: Table) -> Ints:
     return summed(table, in_use(table))
 
 
+def used_within(table: Table, intervals: Intervals, seconds: float) -> Floats:
+    """Bytes of each snapshot touched within so long; NaN where memory was not watched for it, shape ``(snapshots,)``.
+
+    Counted bytes where there are; else DAMON's rule: regions with an access, and those idle for less.
+    """
+    idle = idle_ms(table, intervals)
+    found = summed(table, np.where(idle < seconds * 1000, sizes(table), 0)).astype(np.float64)
+    began = min(float(table.began[0]), float(table.time[0])) if len(table) else 0.0
+    found[table.time - began < seconds * (1 - 1e-6)] = np.nan
+    for index, snapshot in measured(table):
+        amount = usage.used_within(snapshot, seconds)
+        found[index] = np.nan if amount is None else amount.bytes
+    return found
+
+
 def totals(table: Table) -> Ints:
     """Bytes of all regions, of each snapshot."""
     return summed(table, sizes(table))

@@ -43,6 +43,8 @@ class Options:
     fold_idle: bool = False
     skip: int = 0
     """Snapshots at the start that a working set's distribution leaves out."""
+    within: float | None = None
+    """Seconds that a working set is of; None: an aggregation, or the shortest that was counted."""
     bins: int = 10
     log: bool = False
     """Histogram ranges that double, instead of equal ones."""
@@ -218,13 +220,15 @@ def working_set(table: Table, intervals: Intervals, options: Options, known: Kno
     """Bytes with an access, and their distribution; with ``known``, bytes that were touched by the estimate."""
     if options.skip >= len(table):
         raise UsageError(f"--skip: {options.skip} leaves nothing of {len(table)} snapshots")
-    skip = options.skip
     values: NDArray[np.float64] | Ints = numbers.working_sets(table)
+    if options.within is not None:
+        values = numbers.used_within(table, intervals, options.within)
     whole: NDArray[np.float64] | Ints = numbers.totals(table)
     if known is not None:
         values, whole = known.put(table, values, known.used), known.put(table, whole, known.total)
+    skip = _reached(table, values, options)
     values, whole = values[skip:], whole[skip:]
-    within = _within(table, intervals, skip, known)
+    within = _within(table, intervals, skip, known, options.within)
     doubt = "" if any(True for _ in numbers.measured(table)) else ", as far as sampling can tell"
     table = _from(table, skip)
     edges = numbers.time_edges(table, options.columns)
@@ -235,14 +239,33 @@ def working_set(table: Table, intervals: Intervals, options: Options, known: Kno
         f"95 % of the snapshots needed no more than {units.size(needed)}; all regions hold up to {units.size(most)}: "
         f"{units.size(max(0.0, most - needed))} less would have done{doubt}"
     )
-    remarks = (f"the first {skip:,} snapshots are left out", remark) if skip else (remark,)
+    why = f", in which memory was not yet watched for {units.span(options.within or 0)}" if skip > options.skip else ""
+    remarks = (f"the first {skip:,} snapshots are left out{why}", remark) if skip else (remark,)
     if within is not None:
         remarks = (within, *remarks)
     return Series(table.time, edges, (line,), remarks)
 
 
-def _within(table: Table, intervals: Intervals, skip: int, known: Known | None) -> str | None:
+def _reached(table: Table, values: NDArray[np.float64] | Ints, options: Options) -> int:
+    """The first snapshot whose working set is known. Raises `SourceError` where none is."""
+    known = np.flatnonzero(~np.isnan(values[options.skip :]))
+    if not len(known):
+        lasted = units.duration(float(table.time[-1] - min(table.began[0], table.time[0])))
+        raise SourceError(
+            "nothing to report",
+            f"memory was not watched for {units.span(options.within or 0)} (the record lasts {lasted})",
+            "choose a shorter --within",
+        )
+    return options.skip + int(known[0])
+
+
+def _within(
+    table: Table, intervals: Intervals, skip: int, known: Known | None, asked: float | None = None
+) -> str | None:
     """Within which time memory of the working set was used, as far as that is known."""
+    if asked is not None:
+        how = ", as the kernel counted them" if any(True for _ in numbers.measured(table)) else ""
+        return f"working set: bytes touched within {units.span(asked)}{how}"
     counted = [one.measured.seconds[0] for _, one in numbers.measured(table) if one.measured is not None]
     if counted:
         return f"working set: bytes touched within {units.span(counted[-1])}, as the kernel counted them"

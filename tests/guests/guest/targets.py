@@ -143,6 +143,36 @@ def process_by_damon_is_of_memory(guest: Guest) -> None:
     assert last["mapped_bytes"] <= sum(high - low for low, high in mapped) * 1.01
 
 
+@check("7.2", "6.18", limit=200)
+def two_ways_to_a_process_agree(guest: Guest) -> None:
+    """One process through /proc and by DAMON, side by side: the same memory, the same hot bytes; DAMON knows where"""
+    free_damon()
+    with Load(PROCESS, guest.folder) as load, as_found():
+        words = ("--json", "--now", "--budget", "50%", "--count")
+        proc = program.run(guest.folder, "snapshot", str(load.pid), "--via", "proc", *words, "4", limit=90)
+        damon = program.run(guest.folder, "snapshot", str(load.pid), "--via", "damon", *words, "12", *STEADY, limit=90)
+        ranges = {name: load.virtual(name) for name in load.areas}
+    assert proc.status == damon.status == 0, proc.err + damon.err
+    counted, looked = (json.loads(one.out.splitlines()[-1]) for one in (proc, damon))
+    hot, cold = (sum(end - start for start, end in ranges[name]) for name in ("hot", "cold"))
+    by_damon = [json.loads(line) for line in damon.out.splitlines()[6:]]
+    known = {name: statistics.median(in_use(ranges[name], one) for one in by_damon) for name in ("hot", "cold")}
+    used = counted["working_set_bytes"]
+    guest.facts.update(
+        proc_total_mib=round(counted["total_bytes"] / MIB, 1),
+        damon_total_mib=round(looked["total_bytes"] / MIB, 1),
+        proc_used_mib=round(used / MIB, 1),
+        damon_hot=round(known["hot"], 3),
+        damon_cold=round(known["cold"], 3),
+    )
+    assert abs(counted["total_bytes"] - looked["total_bytes"]) <= 0.03 * counted["total_bytes"]
+    # beside the areas there is an interpreter that runs
+    assert 0.95 * hot <= used <= 1.05 * hot + 16 * MIB, (used, hot)
+    assert counted["total_bytes"] - used >= 0.97 * cold
+    assert known["hot"] >= 0.8, known
+    assert known["cold"] <= 0.2, known
+
+
 def rss(pid: int) -> int:
     """Resident bytes of a process."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text()
@@ -349,6 +379,31 @@ def killed_take_is_given_back_by_the_command(guest: Guest) -> None:
         guest.facts["given_back"] = ended.out.splitlines()
         assert len(ended.out.splitlines()) == 3, ended.out
         assert json.loads(program.run(guest.folder, "doctor", "--json").out)["left_behind"] is None
+
+
+@check("7.2", "6.18", limit=150)
+def what_ended_after_a_kill_is_given_back(guest: Guest) -> None:
+    """kill −9 of a run whose kdamond then ends with its process: doctor knows it as ours, and gives back"""
+    free_damon()
+    with as_found():
+        with Load(PROCESS, guest.folder) as load:
+            words = ("--via", "damon", "--json", "--now", "--count", "0")
+            run = program.Background(guest.folder, "snapshot", str(load.pid), *words, *STEADY)
+            wait(run.lines, 60, "a snapshot")
+            (pid,) = system.kdamonds()
+            run.send(signal.SIGKILL)
+            assert run.wait(10).status == -signal.SIGKILL
+        wait(lambda: not system.kdamonds(), 60, "the end of the kdamond")
+        assert (ADMIN / "nr_kdamonds").read_text().strip() == "1"
+        found = json.loads(program.run(guest.folder, "doctor", "--json").out)
+        assert f"a kdamond (PID {pid}, which has ended)" in (found["left_behind"] or ""), found["left_behind"]
+        said = program.run(guest.folder, "doctor").out
+        assert "somebody else" not in said, said
+        ended = program.run(guest.folder, "doctor", "--give-back")
+        assert ended.status == 0, ended.err
+        guest.facts["given_back"] = ended.out.splitlines()
+        assert (ADMIN / "nr_kdamonds").read_text().strip() == "0"
+        assert not NOTE.exists()
 
 
 @check("7.2", "6.18", limit=120)
