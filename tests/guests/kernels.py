@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import fcntl
+import lzma
 import os
 import pwd
 import re
@@ -104,7 +105,72 @@ def mirror(folder: Path = Path("/etc/apt")) -> str:
     raise Unavailable(f"no Debian mirror in {folder}/sources.list.d")
 
 
-def _fetch(series: str, store: Path) -> Path:
+def modules(series: str, *names: str) -> tuple[Path, ...]:
+    """Files of modules of that kernel as it can load them, each after what it depends on, fetched where they are not
+    in its folder yet.
+
+    A module that the kernel has built in has no file.
+
+    Raises:
+        Unavailable: no apt, no mirror, no such package on it; the text says which.
+    """
+    kernel = get(series)
+    place = kernel / "modules"
+    if not (place / ".whole").exists():
+        with _lock(kernel.parent / "lock"):
+            if not (place / ".whole").exists():
+                _fetch_modules(kernel, place)
+    return needed(place, *names)
+
+
+def needed(place: Path, *names: str) -> tuple[Path, ...]:
+    """Files in a folder of modules, each after what it depends on; a module that has no file is left out."""
+    found: list[Path] = []
+
+    def add(name: str) -> None:
+        path = place / f"{name}.ko"
+        if path in found or not path.exists():
+            return
+        text = re.search(rb"\0depends=([^\0]*)\0", path.read_bytes())
+        for one in text[1].decode().split(",") if text is not None else ():
+            add(one)
+        found.append(path)
+
+    for name in names:
+        add(name)
+    return tuple(found)
+
+
+KEPT_MODULES = ("zram", "zsmalloc", "lz4", "lz4_compress", "lz4hc", "lz4hc_compress", "lzo", "zstd", "842")
+"""What is kept of a kernel's modules: memory as swap, and what that may depend on."""
+
+
+def _fetch_modules(kernel: Path, place: Path) -> None:
+    apt, options, _ = _apt(kernel.parent)
+    _run(["apt-get", *options, "update"], apt)  # the lists may be as old as the kernel
+    said = ""
+    with tempfile.TemporaryDirectory(dir=kernel.parent, prefix="unpack-") as name:
+        folder = Path(name)
+        # newer suites have the modules in a package of their own
+        for package in (f"linux-modules-{kernel.name}", f"linux-image-{kernel.name}"):
+            got = _run(["apt-get", *options, "download", package], folder)
+            said = (got.stdout.strip().splitlines() or ["no word"])[-1]
+            if got.returncode == 0:
+                break
+        packages = list(folder.glob("*.deb"))
+        if not packages:
+            raise Unavailable(f"no modules of kernel {kernel.name}: {said}")
+        subprocess.run(["dpkg", "-x", str(packages[0]), str(folder / "root")], check=True)
+        place.mkdir(exist_ok=True)
+        for one in KEPT_MODULES:
+            for path in folder.rglob(f"{one.replace('_', '[-_]')}.ko*"):
+                data = path.read_bytes()
+                (place / f"{one}.ko").write_bytes(lzma.decompress(data) if path.suffix == ".xz" else data)
+    (place / ".whole").touch()
+
+
+def _apt(store: Path) -> tuple[Path, list[str], str]:
+    """Lists of packages of its own below the store: the folder, apt's options for it, and the mirror's address."""
     for tool in ("apt-get", "apt-cache", "dpkg"):
         if shutil.which(tool) is None:
             raise Unavailable(f"{tool} is missing: kernels come from Debian's packages")
@@ -127,6 +193,11 @@ def _fetch(series: str, store: Path) -> Path:
         ),
         *("-o", "APT::Sandbox::User=root", "-o", "Acquire::Languages=none", "-o", "APT::Architecture=amd64"),
     ]
+    return apt, options, address
+
+
+def _fetch(series: str, store: Path) -> Path:
+    apt, options, address = _apt(store)
     # a suite that the mirror has dropped fails the update, but the others are there: what counts is what is found
     update = _run(["apt-get", *options, "update"], apt)
     found = _run(["apt-cache", *options, "search", "--names-only", "^linux-(image|binary)-[0-9].*-cloud-amd64$"], apt)
