@@ -16,7 +16,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from damontui.damon.attrs import Attrs, IntervalsGoal
-from damontui.damon.snapshot import FRAME_KINDS, Description, Frames, Measured, ModuleValues, Snapshot, Truth, ints
+from damontui.damon.snapshot import (
+    FRAME_KINDS,
+    Description,
+    FirstTouches,
+    Frames,
+    Measured,
+    ModuleValues,
+    Snapshot,
+    Truth,
+    ints,
+)
 from damontui.errors import SourceError
 from damontui.output.json import dump, snapshot_of
 from damontui.records import files, own
@@ -338,3 +348,17 @@ def test_what_was_read_of_a_long_record_is_no_memory_of_ours(tmp_path: Path) -> 
         assert resident() == 0  # although all of it was looked through
         assert len(list(record.table())) == 60
         assert resident() <= own._KEPT + (size // 60 + (1 << 16))
+
+
+def test_what_was_first_touched_is_recorded(tmp_path: Path) -> None:
+    plain = of_process()
+    assert plain.measured is not None
+    first = FirstTouches(*(np.array(pair) for pair in ((0.0, 1.0), (4096.0, 8192.0), (4096.0, 0.0), (1.0, 1.5))))
+    path = tmp_path / "a.damontui"
+    with RecordWriter(path, ABOUT) as writer:
+        writer.append(dataclasses.replace(plain, measured=dataclasses.replace(plain.measured, first_touches=first)))
+    (found,) = files.read(path)
+    assert found.measured is not None
+    assert found.measured.first_touches is not None
+    for name in ("since", "touched", "back", "seconds"):
+        assert getattr(found.measured.first_touches, name).tolist() == getattr(first, name).tolist()
