@@ -24,8 +24,8 @@ Floats = NDArray[np.float64]
 
 EDGES: Floats = np.concatenate(([0.0], np.geomspace(0.05, 3600.0, 80)))
 """Seconds after a clear: what is known is kept by the times between them."""
-_ABOUT = 1.2
-"""What woke after so many times less or more than a threshold is taken for it."""
+_ABOUT = (1.2, 1.5, 2.0)
+"""What woke after so many times less or more than a threshold is taken for it: the least with which there is some."""
 _PARTS = 8
 _LEAST_PARTS = 4
 _Z = 1.959964
@@ -36,14 +36,18 @@ class _Part:
     """Sums by time after the clear, shape ``(times,)``."""
 
     touched: Floats
-    back: Floats
     seconds: Floats
+    """Seconds in which that was looked for."""
+    back: Floats
+    """Bytes that came back, by how long they had been idle at least."""
+    looked: Floats
+    """Seconds in which that was looked for."""
 
     def __add__(self, other: _Part) -> _Part:
-        return _Part(self.touched + other.touched, self.back + other.back, self.seconds + other.seconds)
+        return _Part(*(getattr(self, name) + getattr(other, name) for name in _Part.__slots__))
 
     def __sub__(self, other: _Part) -> _Part:
-        return _Part(self.touched - other.touched, self.back - other.back, self.seconds - other.seconds)
+        return _Part(*(getattr(self, name) - getattr(other, name) for name in _Part.__slots__))
 
 
 class Woken:
@@ -59,7 +63,12 @@ class Woken:
         low, long = first.since[:, None], first.seconds[:, None]
         over = np.clip(np.minimum(low + long, EDGES[1:]) - np.maximum(low, EDGES[:-1]), 0.0, None)
         share = over / np.maximum(long, 1e-9)
-        part = _Part(first.touched @ share, first.back @ share, over.sum(axis=0) / max(1, processes))
+        # when in the time before a reading something woke is not known: it had been idle for what came before it
+        place = np.clip(np.searchsorted(EDGES, first.since, side="right") - 1, 0, len(EDGES) - 2)
+        bins = len(EDGES) - 1
+        back, looked = (np.bincount(place, one, bins).astype(np.float64) for one in (first.back, first.seconds))
+        count = max(1, processes)
+        part = _Part(first.touched @ share, over.sum(axis=0) / count, back, looked / count)
         if self._open and self._open < self._a_part:
             self._parts[-1] += part
         else:
@@ -113,8 +122,13 @@ class Woken:
 
 
 def _filled(part: _Part, whole: _Part) -> _Part:
-    there = part.seconds > 1e-9
-    return _Part(*(np.where(there, getattr(part, name), getattr(whole, name)) for name in _Part.__slots__))
+    seen, looked = part.seconds > 1e-9, part.looked > 1e-9
+    return _Part(
+        np.where(seen, part.touched, whole.touched),
+        np.where(seen, part.seconds, whole.seconds),
+        np.where(looked, part.back, whole.back),
+        np.where(looked, part.looked, whole.looked),
+    )
 
 
 def _within(part: _Part, seconds: float) -> float:
@@ -124,7 +138,10 @@ def _within(part: _Part, seconds: float) -> float:
 
 
 def _about(part: _Part, seconds: float) -> float:
-    low, high = seconds / _ABOUT, seconds * _ABOUT
-    over = np.clip(np.minimum(EDGES[1:], high) - np.maximum(EDGES[:-1], low), 0.0, None) / np.diff(EDGES)
-    looked = float(part.seconds @ over)
-    return float(part.back @ over) / looked if looked > 0 else 0.0
+    middle = np.sqrt(np.maximum(EDGES[:-1], 1e-3) * EDGES[1:])
+    for about in _ABOUT:
+        near = (middle >= seconds / about) & (middle <= seconds * about)
+        looked = float(part.looked[near].sum())
+        if looked > 0:
+            return float(part.back[near].sum()) / looked
+    return 0.0
