@@ -9,9 +9,11 @@ Where memory is sampled, the estimate tells for each piece of memory how long ag
 touched before the second. Moments are looked at when later snapshots have had their say, so that memory which only
 looked touched for a moment is not counted.
 
-Where bytes are counted (`Measured`), ``U(s)`` bytes were touched within the last ``s`` seconds. What was touched
-between two moments ``d`` seconds apart and not in the T before is then ``U(T + d)`` of the second moment less ``U(T)``
-of the first, less what memory was new.
+Where bytes are counted (`Measured`), so is what wakes how long after a clear of the accessed bits, and both follow from
+that (`damontui.analysis.woken`). For a T longer than bits are left alone, and in older records, the curve has to do:
+``U(s)`` bytes were touched within the last ``s`` seconds, so that what was touched between two moments ``d`` seconds
+apart and not in the T before is ``U(T + d)`` of the second moment less ``U(T)`` of the first, less what memory was new.
+That is rough, since of such times the curve is an estimate.
 
 The size of a threshold is what was not idle for it, and the mean of that over the time watched, not the last moment's:
 memory that is held to a size gives up what was touched longest ago, and reads back as much as at the threshold whose
@@ -40,6 +42,7 @@ from damontui.analysis import usage
 from damontui.analysis.estimate import Estimate, Estimator
 from damontui.analysis.savings import THRESHOLDS
 from damontui.analysis.usage import Amount
+from damontui.analysis.woken import Woken
 from damontui.damon.snapshot import Snapshot, ints
 
 Floats = NDArray[np.float64]
@@ -54,6 +57,8 @@ _Z = 1.959964
 _MOST_PAST = 4_096
 _LATE = 0.25
 """Part of the time watched, the last, whose size is taken where it is more than that of all of it."""
+_DOUBT = 10.0
+"""Times the line that may be found where the interval holds less: an interval that says nothing is no answer."""
 _ENOUGH = 2.0
 """A threshold is judged once memory was watched for so many times as long."""
 
@@ -88,8 +93,9 @@ class Row:
 
     @property
     def may_keep_the_line(self) -> bool:
-        """Whether the interval of what would be read back holds less than the line."""
-        return self.judged and self.back.least <= LINE * self.working_set
+        """Whether the interval of what would be read back holds less than the line, and its middle is not far above."""
+        line = LINE * self.working_set
+        return self.judged and self.back.least <= line and self.back.bytes <= _DOUBT * line
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +185,7 @@ class Sizer:
         self._last: Snapshot | None = None
         self._parts: list[_Part] = []
         self._past: list[_Past] = []
+        self._woken = Woken()
         self._a_block = 1
         self._open = 0
 
@@ -188,6 +195,8 @@ class Sizer:
             return
         before, self._last = self._last, snapshot
         if snapshot.measured is not None:
+            if snapshot.measured.first_touches is not None:
+                self._woken.add(snapshot.measured.first_touches, len(snapshot.targets))
             if before is not None and before.measured is not None and before.time < snapshot.time:
                 self._counted(before, snapshot)
                 self._sized(self._held(snapshot), snapshot.time - before.time)
@@ -304,7 +313,7 @@ class Sizer:
                 there[at] = passed
         last = self._parts[-1]
         # another object: what is asked for in between must not change what is kept
-        self._parts[-1] = last + _Part(np.zeros_like(last.came), np.zeros_like(last.counted), sizes, there)
+        self._parts[-1] = last + _Part(np.zeros_like(sizes), np.zeros_like(there), sizes, there)
 
     def _told(self, last: Snapshot) -> Size:
         held = self._held(last, None if last.measured is not None else self._estimator.estimate())
@@ -313,6 +322,11 @@ class Sizer:
             if idle is None:
                 continue
             size = self._mean_size(at, held.without(idle), held.bytes.most)
+            told = self._woken.size(seconds)
+            if told is not None:
+                # what was touched within that time just now was so for certain
+                most = max(told.most, held.without(idle).least - held.unseen)
+                size = Amount(*(min(one + held.unseen, held.bytes.most) for one in (told.least, told.bytes, most)))
             back, over = self._back(at)
             rows.append(Row(seconds, idle, size, back, over, size.bytes - held.unseen))
         return Size(tuple(rows), held.bytes.bytes, held.watched_s)
@@ -366,16 +380,23 @@ class Sizer:
         over = float(counted.sum())
         if not over:
             return Amount(0.0, 0.0, 0.0), 0.0
-        least, rate, most = (max(0.0, float(one.sum())) / over * 60 for one in (low, came, high))
+        told = self._woken.back(float(self._seconds[at]))
+        if told is not None:
+            return told, over
+        # the longer it has been idle, the less of it wakes: no more than at the longest time for which that is known
+        bound = self._woken.back(self._woken.reach)
+        top = bound.most if bound is not None else 0.0
+        total = float(counted.sum())
+        least, rate, most = (max(0.0, float(one.sum())) / total * 60 for one in (low, came, high))
         there = counted > 0
         if there.sum() < _LEAST_BLOCKS:
-            return Amount(least, rate, most), over
+            return Amount(least, rate, max(most, top)), over
         # parts of the time as draws of the rate, each with its length as a weight
-        weights = counted[there] / over
+        weights = counted[there] / total
         rates = came[there] / counted[there] * 60
         spread = float((weights * (rates - rate) ** 2).sum())
         half = _Z * sqrt(spread / (there.sum() - 1))
-        return Amount(max(0.0, least - half), rate, most + half), over
+        return Amount(max(0.0, least - half), rate, max(most + half, top)), over
 
 
 def came_back(before: Estimate, now: Estimate, seconds: Floats) -> Floats:

@@ -13,6 +13,7 @@ from damontui.damon.attrs import Attrs
 from damontui.damon.fields import REGIONS, Fact, Field, fields_of, seal
 
 Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
 Origin = Literal["simulated", "process", "kernel", "record"]
 
 
@@ -50,6 +51,26 @@ KINDS = ("anon", "file", "shmem")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FirstTouches:
+    """What was first touched since the bits were cleared, an entry for each reading since the snapshot before.
+
+    Arrays of shape ``(readings,)``, float64 and read-only (`damontui.operations.curve`).
+    """
+
+    since: Annotated[Floats, Fact("since_s", unit="s", axes=("readings",))]
+    """Seconds after the clear at which the time before the reading began: what it found had been idle for so long."""
+    touched: Annotated[Floats, Fact("touched_bytes", unit="bytes", axes=("readings",))]
+    """Bytes first touched in that time."""
+    back: Annotated[Floats, Fact("back_bytes", unit="bytes", axes=("readings",))]
+    """Those of them that were there before: the rest is new memory."""
+    seconds: Annotated[Floats, Fact("seconds", unit="s", axes=("readings",))]
+    """How long that time was."""
+
+    def __post_init__(self) -> None:
+        seal(self)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Measured:
     """Bytes that were touched, counted by the kernel page by page instead of sampled: the working set as a curve.
 
@@ -80,6 +101,8 @@ class Measured:
     """Bytes of address space of which the resident ones are a part."""
     longest_pause: Annotated[float, Fact(unit="s")] = 0.0
     """Seconds for which clearing or reading held up the process at most so far: an upper bound, seen from outside."""
+    first_touches: Annotated[FirstTouches | None, Fact("first_touches", past="default")] = None
+    """What was first touched since the bits were cleared; None where unknown."""
 
     def __post_init__(self) -> None:
         seal(self)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Ints, Measured, Snapshot, ints
+from damontui.damon.snapshot import FirstTouches, Ints, Measured, Snapshot, ints
 from damontui.operations.curve import GRID, Curve
 from damontui.operations.process import Memory, Process, Shape
 
@@ -77,7 +77,8 @@ def snapshots(
     seconds = (*(one for one in GRID if shortest <= one < longest * 0.999), longest)
     most = max(1, max_regions // max(1, len(known)))
     parts = [(process, _part(process, curve, np.array(seconds), most, moment)) for process, curve in known]
-    whole = _made(parts, seconds, watched, moment)
+    first = {process.pid: curve.first_touches() for process, curve in known}
+    whole = _made(parts, seconds, watched, moment, [row for rows in first.values() for row in rows])
     if len(parts) < 2:
         return whole, tuple(One(process.pid, process.who.comm, whole) for process, _ in parts)
     each = []
@@ -88,7 +89,13 @@ def snapshots(
         # one that has come lately was not watched for as long as the others
         told = max(1, sum(one <= reach * 1.001 for one in seconds))
         mine_alone = (*part[:5], part[5][:, :told], *part[6:8], part[8][:told], part[9][:told])
-        each.append(One(process.pid, process.who.comm, _made([(process, mine_alone)], seconds[:told], reach, mine)))
+        each.append(
+            One(
+                process.pid,
+                process.who.comm,
+                _made([(process, mine_alone)], seconds[:told], reach, mine, first[process.pid]),
+            )
+        )
     return whole, tuple(each)
 
 
@@ -97,7 +104,11 @@ _Part = tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints, tuple[str, ...], Ints, I
 
 
 def _made(
-    processes: Sequence[tuple[Process, _Part]], seconds: tuple[float, ...], watched: float, moment: Moment
+    processes: Sequence[tuple[Process, _Part]],
+    seconds: tuple[float, ...],
+    watched: float,
+    moment: Moment,
+    first: Sequence[tuple[float, float, float, float]],
 ) -> Snapshot:
     parts = [part for _, part in processes]
     columns = [np.concatenate([part[at] for part in parts]) if parts else np.zeros(0) for at in range(5)]
@@ -135,6 +146,7 @@ def _made(
             huge=sum(one.huge for one in amounts),
             mapped=sum(one.mapped for one in amounts),
             longest_pause=moment.longest_pause,
+            first_touches=FirstTouches(*np.array(first, np.float64).reshape(len(first), 4).T.copy()),
         ),
     )
 

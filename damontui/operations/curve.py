@@ -103,6 +103,7 @@ class Curve:
         self._alike: list[tuple[Floats, Floats]] = []
         self._shortest = 0.0
         self._rss = np.zeros(0)
+        self._first: list[tuple[float, float, float, float]] = []
         self._start_epoch(0)
 
     def _start_epoch(self, mappings: int) -> None:
@@ -154,6 +155,9 @@ class Curve:
         self._take_freed(referenced, resident, lost)
         before = self._read[-1]
         more = np.maximum(referenced - before, 0)
+        # memory that is new did not come back
+        came = np.maximum(more - np.maximum(resident - self._rss, 0), 0)
+        self._first.append((self._times[-1], float(more.sum()), float(came.sum()), after - self._times[-1]))
         excess = np.zeros_like(more)
         tolerance = np.maximum(_PAGES, 0.005 * resident)
         if len(self._times) > 1:
@@ -207,6 +211,15 @@ class Curve:
     def watched(self) -> float:
         """Seconds from the first clear to the last reading."""
         return self.epoch + self._times[-1] - self.began
+
+    def first_touches(self) -> list[tuple[float, float, float, float]]:
+        """What was touched for the first time since a clear, for each reading since this was asked before.
+
+        Seconds from the clear to the reading before (or 0), bytes touched since, those of them that were there before,
+        and the seconds between both. These are counts, whatever the pattern is.
+        """
+        found, self._first = self._first, []
+        return found
 
     @property
     def shortest(self) -> float:

@@ -24,7 +24,7 @@ _FREE_S = 0.2
 """Seconds for which ``MemFree`` is not read again."""
 _AIMED = 0.92
 """Part of the whole budget that is aimed at: a look may take a little more than was left."""
-_LEAST_SHARE = 0.25
+_LEAST_SHARE = 0.5
 """Part of their budget that drawing and naming have in any case."""
 
 

@@ -31,6 +31,8 @@ _FRESH_S = 2.0
 """Seconds for which ``memory.current`` of a group is not read again."""
 _WHOLE_S = 20.0
 """The same of its other files: limits seldom change, and ``memory.stat`` is dear, since the kernel adds it up."""
+_AT_LEAST = 2
+"""Groups of which files are read at each look, whatever is left: so that the largest has numbers on any machine."""
 _LOOK_S = 1.0
 """Seconds for which the same answer is given again: frames are drawn over half a minute."""
 _DEAREST_WALK = 0.5
@@ -153,7 +155,7 @@ class OwnersOfFrames:
         return self._walk_cost
 
     def _read_files(self, inodes: list[int], now: float, until: float) -> None:
-        """Read files of groups with frames and of those above them, until the CPU time.
+        """Read files of groups with frames and of those above them, until the CPU time; of two in any case.
 
         ``memory.current`` of all of them comes first, since it is cheap; then the other files, which tell limits; then
         the oldest numbers again. Of those in the same turn the largest group comes first.
@@ -176,8 +178,8 @@ class OwnersOfFrames:
             elif now - known.read >= _FRESH_S:
                 turns.append((2, known.read, path))
         turns.sort(key=itemgetter(0, 1))
-        for _, _, path in turns:
-            if self._cpu_clock() >= until:
+        for number, (_, _, path) in enumerate(turns):
+            if number >= _AT_LEAST and self._cpu_clock() >= until:
                 return
             known = self._known.get(path)
             self._known[path] = self._read(path, known, now)

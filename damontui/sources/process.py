@@ -1,9 +1,9 @@
 """Processes through ``/proc`` as a source: when to clear and when to read, within a budget of CPU time and pauses.
 
-The accessed bits are cleared at the start, then when the pattern is found changed (at once where the budget has room for
-it, 2 s after the former clear at the earliest, 10 s where it keeps changing the same way), and otherwise after 10, 20, 40,
-60, 60 … s. They are read 0.08 and 0.25 s after a clear where the budget has room for it, and for each snapshot: once a
-second, or as seldom as the budget demands (`damontui.sources.spending`).
+The accessed bits are cleared at the start, then when the pattern is found changed (at once where the budget has room
+for it, 2 s after the former clear at the earliest, 10 s where it keeps changing the same way), and otherwise after
+10, 20, 40, 60, 60 … s. They are read 0.08 and 0.25 s after a clear where the budget has room for it, and for each
+snapshot: once a second, or as seldom as the budget demands (`damontui.sources.spending`).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pytest
 
 from damontui.analysis.size import LINE, Row, Size, Sizer
 from damontui.analysis.usage import Amount
-from damontui.damon.snapshot import Group, Measured, Snapshot, ints
+from damontui.damon.snapshot import FirstTouches, Group, Measured, Snapshot, ints
 from tests import make
 
 MIB = 1 << 20
@@ -101,6 +101,32 @@ def test_what_is_in_doubt_may_keep_the_line() -> None:
     assert Size((breaks, doubt, keeps, young), 1.0, 200.0).answer is keeps
     assert Size((breaks, doubt, young), 1.0, 200.0).answer is doubt
     assert Size((breaks, young), 1.0, 200.0).answer is None
+
+
+def test_an_interval_that_says_nothing_is_no_answer() -> None:
+    amount = Amount(1.0, 1.0, 1.0)
+    anything = Row(10.0, amount, amount, Amount(0.0, 60.0, 120.0), 100.0, 1000.0)
+    near = Row(30.0, amount, amount, Amount(0.0, 6.0, 12.0), 100.0, 1000.0)
+    assert Size((anything, near), 1.0, 200.0).answer is near
+
+
+def test_what_was_first_touched_goes_before_the_curve() -> None:
+    """The curve knows nothing of 100 MiB every 40 s; what was first touched after a clear every 47 s does"""
+    made = []
+    for one in counted(1800, 0):
+        since = (one.time - 1) % 47
+        again = any((one.time - back) % 40 == 0 for back in range(1, int(since) + 1))
+        size = HOT * MIB * float(since == 0) + DRIFT * MIB * float(one.time % 40 == 0 and not again)
+        first = FirstTouches(*(np.array([value]) for value in (since, size, size, 1.0)))
+        assert one.measured is not None
+        made.append(replace(one, measured=replace(one.measured, first_touches=first)))
+    rows, without = sized(made), sized(counted(100, 0))
+    assert without[10.0].back.bytes == 0
+    assert without[10.0].size.bytes == pytest.approx(HOT * MIB, rel=0.01)
+    for seconds in (10.0, 30.0):
+        assert rows[seconds].size.bytes == pytest.approx((HOT + DRIFT * seconds / 40) * MIB, rel=0.05), seconds
+        assert rows[seconds].back.least <= DRIFT * MIB * 60 / 40 <= rows[seconds].back.most, seconds
+    assert rows[60.0].back.bytes == 0
 
 
 def test_memory_that_is_never_touched_again_may_go_at_once() -> None:

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import fcntl
+import lzma
 import os
 import pwd
 import re
@@ -103,6 +104,74 @@ def mirror(folder: Path = Path("/etc/apt")) -> str:
         if re.search(r"/debian/?$", address):
             return address
     raise Unavailable(f"no Debian mirror in {folder}/sources.list.d")
+
+
+def modules(series: str, *names: str) -> tuple[Path, ...]:
+    """Files of modules of that kernel as it can load them, each after what it depends on, fetched where they are not
+    in its folder yet.
+
+    A module that the kernel has built in has no file.
+
+    Raises:
+        Unavailable: no apt, no mirror, no such package on it; the text says which.
+    """
+    kernel = get(series)
+    place = kernel / "modules"
+    if not (place / ".whole").exists():
+        with lock(kernel.parent / "lock"):
+            if not (place / ".whole").exists():
+                _fetch_modules(kernel, place)
+    return needed(place, *names)
+
+
+def needed(place: Path, *names: str) -> tuple[Path, ...]:
+    """Files in a folder of modules, each after what it depends on; a module that has no file is left out."""
+    found: list[Path] = []
+
+    def add(name: str) -> None:
+        path = place / f"{name}.ko"
+        if path in found or not path.exists():
+            return
+        text = re.search(rb"\0depends=([^\0]*)\0", path.read_bytes())
+        for one in text[1].decode().split(",") if text is not None else ():
+            add(one)
+        found.append(path)
+
+    for name in names:
+        add(name)
+    return tuple(found)
+
+
+KEPT_MODULES = (
+    *("zram", "zsmalloc", "lz4", "lz4_compress", "lz4hc", "lz4hc_compress", "lzo", "zstd", "842"),
+    *("failover", "net_failover", "virtio_net"),
+)
+"""What is kept of a kernel's modules: memory as swap and a network card, and what those may depend on."""
+
+
+def _fetch_modules(kernel: Path, place: Path) -> None:
+    apt = kernel.parent / "apt"
+    options = apt_options(apt, SUITES)
+    _run(["apt-get", *options, "update"], apt)  # the lists may be as old as the kernel
+    said = ""
+    with tempfile.TemporaryDirectory(dir=kernel.parent, prefix="unpack-") as name:
+        folder = Path(name)
+        # newer suites have the modules in a package of their own
+        for package in (f"linux-modules-{kernel.name}", f"linux-image-{kernel.name}"):
+            got = _run(["apt-get", *options, "download", package], folder)
+            said = (got.stdout.strip().splitlines() or ["no word"])[-1]
+            if got.returncode == 0:
+                break
+        packages = list(folder.glob("*.deb"))
+        if not packages:
+            raise Unavailable(f"no modules of kernel {kernel.name}: {said}")
+        subprocess.run(["dpkg", "-x", str(packages[0]), str(folder / "root")], check=True)
+        place.mkdir(exist_ok=True)
+        for one in KEPT_MODULES:
+            for path in folder.rglob(f"{one.replace('_', '[-_]')}.ko*"):
+                data = path.read_bytes()
+                (place / f"{one}.ko").write_bytes(lzma.decompress(data) if path.suffix == ".xz" else data)
+    (place / ".whole").touch()
 
 
 def apt_options(apt: Path, suites: Sequence[str]) -> list[str]:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import lzma
-import subprocess
-import tempfile
 from pathlib import Path
 
-from tests.guests.kernels import Unavailable, apt_options, cache, get, lock
+from tests.guests import kernels
 
-SUITES = ("sid", "trixie-backports", "trixie", "bookworm-backports", "bookworm")
 MODULES = ("failover", "net_failover", "virtio_net")
 """Each after what it depends on."""
 PORT = 19317
@@ -24,46 +20,10 @@ def modules(series: str) -> Path:
     Raises:
         Unavailable: no apt, no mirror, no such package on it; the text says which.
     """
-    kernel = get(series)
-    place = kernel / "network"
-    with lock(cache() / "lock"):
-        if not all((place / f"{name}.ko").exists() for name in MODULES):
-            _fetch(kernel.name, place)
-    return place
-
-
-def _fetch(version: str, place: Path) -> None:
-    store = place.parent.parent
-    options = apt_options(store / "apt", SUITES)
-    with tempfile.TemporaryDirectory(dir=store, prefix="unpack-") as name:
-        folder = Path(name)
-
-        def apt(*words: str) -> bool:
-            done = subprocess.run(
-                ["apt-get", *options, *words],
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                timeout=240,
-            )
-            return done.returncode == 0
-
-        # newer suites have modules in a package of their own; lists that are too old have no such package
-        packages = (f"linux-modules-{version}", f"linux-image-{version}")
-        if not any(apt("download", one) for one in packages):
-            apt("update")
-            if not any(apt("download", one) for one in packages):
-                raise Unavailable(f"Debian has no modules of {version} any more")
-        for archive in folder.glob("*.deb"):
-            subprocess.run(["dpkg", "-x", str(archive), str(folder / "root")], check=True)
-        place.mkdir(exist_ok=True)
-        for one in MODULES:
-            path = next((folder / "root").rglob(f"{one}.ko*"), None)
-            if path is None:
-                raise Unavailable(f"kernel {version} has no module {one}")
-            data = path.read_bytes()
-            (place / f"{one}.ko").write_bytes(lzma.decompress(data) if path.suffix == ".xz" else data)
+    found = kernels.modules(series, "virtio_net")
+    if {path.stem for path in found} != set(MODULES):
+        raise kernels.Unavailable(f"kernel {series} lacks a module of {', '.join(MODULES)}")
+    return found[0].parent
 
 
 def device(port: int, end: int) -> list[str]:

@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -36,6 +37,9 @@ BOOTS = 3
 """How often one guest is booted at most: software emulation has faults of its own (a kernel that panics in code it
 patches at boot, or after an instruction that is emulated wrongly). A check that fails in a living guest has failed."""
 
+FILE_MIB = 72
+"""Size of the file beside ``init``."""
+
 _WITH_US = ("setpriv", "--pdeathsig", "KILL")
 """Before a command that must end when we do, however that is: an interrupted run kills its workers."""
 
@@ -46,6 +50,7 @@ mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 mkdir -p /run/home; ip link set lo up 2>/dev/null; hostname kernel-test
 export PATH={path} HOME=/run/home TMPDIR=/run LANG=C.UTF-8 TERM=xterm-256color COLORTERM=truecolor
 export PYTHONDONTWRITEBYTECODE=1 PYTHONPATH={repo} OPENBLAS_NUM_THREADS=1 TEXTUAL_ANIMATIONS=none DAMONTUI_GUEST=1
+export DAMONTUI_KERNELS={kernels}
 cd {repo}
 {python} -m tests.guests.guest.runner /dev/ttyS1 </dev/null >/dev/ttyS0 2>&1
 echo "the runner ended with $?" >/dev/ttyS0
@@ -97,6 +102,7 @@ class Vm:
     Args:
         series: a name in `kernels.SERIES`.
         memory: MiB.
+        modules: which of the kernel's modules the checks will load.
         hurried: whether its clock counts instructions and passes over what it sleeps: minutes of an idle machine are
             over in seconds of ours, and what takes it a second of computing takes a second on its clock.
         network: two ports of loopback that lead to those of `tests.guests.network`; without it there is none.
@@ -109,10 +115,12 @@ class Vm:
         memory: int = 2048,
         cpus: int = 1,
         hurried: bool = False,
+        modules: Sequence[str] = (),
         network: tuple[int, int] | None = None,
     ) -> None:
         self.series = series
         self.hurried = hurried
+        self.modules = tuple(modules)
         self.memory = memory
         self.cpus = cpus
         self.network = network
@@ -186,14 +194,25 @@ class Vm:
             raise GuestFailed(f"the guest with kernel {self.series} failed {BOOTS} times and is not booted again")
         kernel = kernels.get(self.series)
         modules = "" if self.network is None else f" guest.modules={network.modules(self.series)}"
+        for name in self.modules:
+            kernels.modules(self.series, name)
         self.boots += 1
         began = time.monotonic()
         # what Python would compile in the guest takes fifteen times as long there, each time anew
         for package in ("damontui", "tests/guests"):
             compileall.compile_dir(REPO / package, quiet=2)
         folder = self._folder = Path(tempfile.mkdtemp(prefix="damontui-vm-", dir="/tmp"))
+        # page cache of a file system that is no memory itself: a file on our disk
+        with (folder / "file").open("wb") as file:
+            for _ in range(FILE_MIB):
+                file.write(os.urandom(1 << 20))
         init = folder / "init"
-        values = {"path": os.environ["PATH"], "repo": str(REPO), "python": sys.executable}
+        values = {
+            "path": os.environ["PATH"],
+            "repo": str(REPO),
+            "python": sys.executable,
+            "kernels": str(kernels.cache()),
+        }
         init.write_text(INIT.format(**{name: shlex.quote(value) for name, value in values.items()}))
         init.chmod(0o755)
         daemon = _virtiofsd()

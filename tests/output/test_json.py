@@ -14,7 +14,7 @@ from damontui.analysis import savings
 from damontui.analysis.estimate import Estimator
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Frames, Measured, ModuleValues, Snapshot, Truth, ints
+from damontui.damon.snapshot import FirstTouches, Frames, Group, Measured, ModuleValues, Snapshot, Truth, ints
 from damontui.damon.stat import DamonStat
 from damontui.errors import UsageError
 from damontui.operations.scenes import scene
@@ -252,3 +252,40 @@ def test_the_estimate_follows_from_all_snapshots_so_far() -> None:
     truth = savings.true_share(snapshot.truth, 60.0) * made["total_bytes"]
     assert abs(minute["bytes"] - truth) < 0.1 * made["total_bytes"]
     assert abs(metrics.idle_at_least(snapshot, 60_000) - truth) > 0.3 * made["total_bytes"]
+
+
+def test_a_control_group_has_its_files() -> None:
+    group = Group("/web", current=5, max=9, swap=0, inactive_file=2, dying=1)
+    found = replace(snapshot([(0, 4096, 1, 1)]), group=group)
+    told = snapshot_object(found, "cgroup:web")
+    assert told["group"] == {
+        "cgroup": "/web",
+        "current": 5,
+        "max": 9,
+        "high": None,
+        "swap": 0,
+        "inactive_file": 2,
+        "deleted_below": 1,
+        "gone": False,
+    }
+    assert snapshot_of(json.loads(json.dumps(told))).group == group
+    assert "group" not in snapshot_object(snapshot([(0, 4096, 1, 1)]), "1")
+
+
+def test_what_was_first_touched_comes_back() -> None:
+    columns = ([0.0, 1.0], [4096.0, 8192.0], [4096.0, 0.0], [1.0, 1.5])
+    plain = make.process()
+    assert plain.measured is not None
+    first = FirstTouches(*(np.array(column) for column in columns))
+    told = snapshot_object(replace(plain, measured=replace(plain.measured, first_touches=first)), "1234")
+    assert told["measured"]["first_touches"] == {
+        "since_s": [0.0, 1.0],
+        "touched_bytes": [4096.0, 8192.0],
+        "back_bytes": [4096.0, 0.0],
+        "seconds": [1.0, 1.5],
+    }
+    found = snapshot_of(json.loads(json.dumps(told))).measured
+    assert found is not None
+    assert found.first_touches is not None
+    for name, column in zip(("since", "touched", "back", "seconds"), columns, strict=True):
+        assert getattr(found.first_touches, name).tolist() == column

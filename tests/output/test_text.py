@@ -6,9 +6,9 @@ import math
 from dataclasses import replace
 
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Description, ModuleValues, Pressure, Truth, ints
+from damontui.damon.snapshot import Description, Group, ModuleValues, Pressure, Truth, ints
 from damontui.output.json import snapshot_object
-from damontui.output.text import idle_words, pressure_words, summary
+from damontui.output.text import group_words, idle_words, pressure_words, summary
 from tests.make import GIB, MIB, description, process, snapshot
 
 STAT = Description("stat", "DAMON_STAT", "kernel", Attrs(), host="lab", kernel="Linux 7.2")
@@ -152,6 +152,18 @@ def test_what_the_source_cannot_tell_stands_at_the_end() -> None:
     end = text.partition("\nwhat this cannot tell:\n")[2]
     assert " ".join(end.split()) == f"{limit} Pages that were never touched count as idle."
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_control_group_has_its_files_in_one_line() -> None:
+    group = Group("/a\x1b.slice/web", current=417 << 20, high=500 << 20, max=1 << 30, swap=3 << 20, dying=2)
+    assert group_words(group) == (
+        "group          /a?.slice/web: charged 417 MiB, high 500 MiB, max 1 GiB, swapped 3 MiB, "
+        "2 deleted groups below it have memory"
+    )
+    assert group_words(Group("/web", current=4096, swap=0)) == "group          /web: charged 4 KiB"
+    assert group_words(Group("/web")) == "group          /web: its files cannot be read"
+    one = replace(snapshot([(0, 1 << 30, 1, 1)]), group=Group("/web", current=417 << 20))
+    assert "group          /web: charged 417 MiB" in summary(one, description()).splitlines()
 
 
 def test_pressure_is_one_line_of_what_is_known() -> None:

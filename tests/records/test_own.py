@@ -19,6 +19,7 @@ from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.snapshot import (
     FRAME_KINDS,
     Description,
+    FirstTouches,
     Frames,
     Measured,
     ModuleValues,
@@ -360,3 +361,17 @@ def test_pressure_comes_back_exactly(group: str | None, tmp_path: Path) -> None:
     back = files.read(path)
     assert [back.snapshot(at).pressure for at in range(40)] == [one.pressure for one in made]
     assert [snapshot_of(json.loads(dump(one, "x"))).pressure for one in made] == [one.pressure for one in made]
+
+
+def test_what_was_first_touched_is_recorded(tmp_path: Path) -> None:
+    plain = of_process()
+    assert plain.measured is not None
+    first = FirstTouches(*(np.array(pair) for pair in ((0.0, 1.0), (4096.0, 8192.0), (4096.0, 0.0), (1.0, 1.5))))
+    path = tmp_path / "a.damontui"
+    with RecordWriter(path, ABOUT) as writer:
+        writer.append(dataclasses.replace(plain, measured=dataclasses.replace(plain.measured, first_touches=first)))
+    (found,) = files.read(path)
+    assert found.measured is not None
+    assert found.measured.first_touches is not None
+    for name in ("since", "touched", "back", "seconds"):
+        assert getattr(found.measured.first_touches, name).tolist() == getattr(first, name).tolist()

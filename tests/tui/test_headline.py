@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from rich.style import Style
 
-from damontui.damon.snapshot import Status
+from damontui.damon.snapshot import Group, Status
 from damontui.errors import SourceError
 from damontui.tui.ink import SO_FAR, SOMEWHERE, Ink
 from damontui.tui.palette import RGB
@@ -36,6 +36,13 @@ def test_another_threshold_is_another_working_set() -> None:
     rows = [(0, 300 * made.MIB, 5, 2), (300 * made.MIB, 400 * made.MIB, 0, 20), (400 * made.MIB, 900 * made.MIB, 0, 99)]
     assert said(frame([make.snapshot(rows)], threshold=10.0)).startswith(" in use 300 MiB of 900 MiB within 10 s")
     assert said(frame([make.snapshot(rows)], threshold=60.0)).startswith(" in use 400 MiB of 900 MiB within 1 min")
+
+
+def test_a_control_group_has_what_the_kernel_counts_for_it() -> None:
+    rows = [(0, 300 * made.MIB, 5, 9), (300 * made.MIB, 2048 * made.MIB, 0, 99)]
+    group = Group("/web", current=417 * made.MIB, max=1 << 30, swap=3 * made.MIB)
+    line = said(frame([replace(make.snapshot(rows), group=group)]))
+    assert line.endswith(" · idle 1.71 GiB · charged 417 MiB · max 1 GiB · swapped 3 MiB")
 
 
 def test_counted_bytes_with_what_is_mapped_beside_and_the_interval() -> None:

@@ -41,7 +41,7 @@ def whole_machine() -> Snapshot:
     )
 
 
-def _walk() -> NDArray[np.uint64]:
+def walk() -> NDArray[np.uint64]:
     """The flags of every frame: the file tells no size."""
     handle, parts = os.open("/proc/kpageflags", os.O_RDONLY), []
     while part := os.read(handle, 1 << 20):
@@ -62,7 +62,7 @@ def drawn_frames_tell_what_memory_is_made_of(guest: Guest) -> None:
         whole = dict.fromkeys(FRAME_KINDS, 0)
         for look in range(LOOKS):
             if look % 20 == 0:  # the truth moves a little, as the program itself runs
-                flags = _walk()
+                flags = walk()
                 inside = np.concatenate(
                     [flags[a // PAGE : b // PAGE] for a, b in zip(machine.start, machine.end, strict=True)]
                 )

@@ -29,6 +29,12 @@ def kdamonds() -> dict[int, str]:
     return found
 
 
+def file_on_disk() -> Path:
+    """A file of 72 MiB on the host's disk (`tests.guests.vm`): here it is page cache of a file system."""
+    word = next(one for one in Path("/proc/cmdline").read_text().split() if one.startswith("guest.init="))
+    return Path(word.partition("=")[2]).with_name("file")
+
+
 def stat_enabled() -> bool:
     """Whether DAMON_STAT runs: what the file says is not enough before 7.2, which echoes the last word written."""
     return STAT.exists() and (STAT / "enabled").read_text().strip() == "Y" and bool(kdamonds())
