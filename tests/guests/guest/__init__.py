@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-MODULES = ("stat", "app", "targets", "bare", "frames", "first", "export", "idle", "owners")
+MODULES = ("stat", "app", "targets", "bare", "frames", "first", "export", "idle", "owners", "size")
 """Modules of this package that hold checks."""
 
 
