@@ -99,8 +99,11 @@ class Woken:
         return self._told(seconds, lambda part: _within(part, seconds))
 
     def back(self, seconds: float) -> Amount | None:
-        """Bytes a minute that wake after having been idle for about a time; None beyond what is known."""
-        return self._told(seconds, lambda part: 60 * _about(part, seconds))
+        """Bytes a minute that wake after having been idle for about a time; None beyond what is known, and where it was
+        never looked for after about that time."""
+        if not self._parts or _about(self._whole(), seconds) is None:
+            return None
+        return self._told(seconds, lambda part: 60 * (_about(part, seconds) or 0.0))
 
     def _told(self, seconds: float, of: object) -> Amount | None:
         reach = self.reach
@@ -137,11 +140,11 @@ def _within(part: _Part, seconds: float) -> float:
     return float(rates @ wide)
 
 
-def _about(part: _Part, seconds: float) -> float:
+def _about(part: _Part, seconds: float) -> float | None:
     middle = np.sqrt(np.maximum(EDGES[:-1], 1e-3) * EDGES[1:])
     for about in _ABOUT:
         near = (middle >= seconds / about) & (middle <= seconds * about)
         looked = float(part.looked[near].sum())
         if looked > 0:
             return float(part.back[near].sum()) / looked
-    return 0.0
+    return None

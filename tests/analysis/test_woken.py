@@ -68,6 +68,17 @@ def test_nothing_is_said_beyond_the_longest_epoch_and_before_anything_is_known()
     assert len(found._parts) <= 16
 
 
+def test_what_was_not_looked_for_is_not_nothing() -> None:
+    """The first reading comes 3 s after each clear: what wakes after 1 s is not known"""
+    found = Woken()
+    for _ in range(40):
+        found.add(first([0.0, 9 * MIB, 9 * MIB, 3.0], [3.0, MIB, MIB, 1.0], [4.0, MIB, MIB, 1.0]), 1)
+    assert found.back(1.0) is None
+    back = found.back(4.0)
+    assert back is not None
+    assert back.bytes == pytest.approx(60 * MIB)
+
+
 def test_new_memory_was_touched_and_did_not_come_back() -> None:
     found = Woken()
     for now in range(100):

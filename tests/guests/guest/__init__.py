@@ -20,6 +20,7 @@ MODULES = (
     "pressure",
     "scraped",
     "unit",
+    "size",
 )
 """Modules of this package that hold checks."""
 
