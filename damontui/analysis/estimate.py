@@ -98,7 +98,7 @@ _SIMILAR_RATE, _SIMILAR_IDLE = 1.5, 0.03
 _AT_ONCE = 24_576
 """Pieces times aggregations of a window: with more pieces the lag is shorter, down to `_LEAST_LAG`."""
 _LEAST_LAG = 4
-_A_SNAPSHOT = 6_144
+_A_SNAPSHOT = 4_608
 """Pieces times aggregations shared out anew at each snapshot; with more, decisions become final several at once."""
 _BATCH = 12
 """Decisions that become final at once where nobody asks in between (`smoothed`): the work of a snapshot is less."""
