@@ -30,11 +30,27 @@ most the share ``3 / m`` of pages was in use, with 95 % confidence (the rule of 
 that on the scenes and seeds that were tuned on the interval of all memory holds the truth in 95 of 100 moments; they
 are not derived from a likelihood (``python -m tests.bench accuracy`` says how often it does on others).
 
+The counts. A printed count is a mean that was rounded down where regions were joined; what is lost on average is added
+to every count over 0, and the bandwidth is told with all of it (`damontui.analysis.rounding`, with the derivation). The
+working set of the newest aggregation lies between two numbers: that of the pieces which had a part in a count, whole,
+which leaves out what was hidden in a region printed 0; and that of the regions as if their pages were touched alike,
+``Σ S (1 - (1 - k / N)^N)``, which counts what lies idle beside what is used. It is told as the mean of both, as long
+as no later aggregation tells who it was.
+
+Pages between others. With a page drawn anew for every look the count of a region of many pages is binomial, and its
+chance is the mean of its pages' chances ``q``: one page in four always, and all of them a quarter of the time, give
+the same counts, by whatever boundaries. Only regions of a page tell them apart, which DAMON makes where counts differ
+page by page. Of single pages that were touched at all ``E[q²] / E[q]``, the chance at a page weighted by its touches,
+is ``Σ k (k - 1) / (N - 1) / Σ k``: it does not matter how many untouched ones were printed. Where that is `_APART`
+times the chance of the surroundings (a region of the largest size to either side) and regions of up to four pages
+there have the same mean as all of it, so that they are no chosen few, then ``1 - mean / page`` of what is used there
+is taken for pages that are not (`Estimate.unused`), and at most ``1 - q`` of any piece that is used.
+
 What is assumed: that samples fall evenly on a region's pages; that rates last for a few aggregations; that a piece is
 touched all over, if seldom. What cannot be seen: accesses in a part of a region that was joined and rounded down to a
-count of 0 before it was printed; pages between touched ones (one page in four that is always in use looks as all of
-them would, a quarter of the time: all of it counts as in use, and the interval does not hold that); anything faster
-than an aggregation; working sets within reach of the TLB; what was before the first snapshot or in a gap, so that
+count of 0 before it was printed, but on average; pages between touched ones where no region is as small as a page
+(then all of it counts as in use, and the interval does not hold that they are not); anything faster than an
+aggregation; working sets within reach of the TLB; what was before the first snapshot or in a gap, so that
 nothing is idle for longer than it was watched.
 """
 
@@ -49,8 +65,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from damontui.analysis import frames
-from damontui.damon.attrs import Attrs
+from damontui.analysis import frames, rounding
+from damontui.damon.attrs import PAGE_SIZE, Attrs
 from damontui.damon.metrics import percentiles_of
 from damontui.damon.snapshot import Ints, Snapshot
 from damontui.errors import UsageError
@@ -67,8 +83,6 @@ _ROUNDS = 4
 _FLOOR = 1e-3
 """Least chance of a positive look: what was never touched can still come into use."""
 _SLACK = 2.0
-_ROUNDED = 0.4
-"""What a count has lost on average by rounding: half of one at most, since not every region was joined."""
 _DECISIONS = ((0.005, 0.01), (0.2, 0.5), (0.8, 2.0))
 """``part`` and ``touches`` of the lenient, the plain and the strict decision."""
 _PLAIN = 1
@@ -84,12 +98,21 @@ _SIMILAR_RATE, _SIMILAR_IDLE = 1.5, 0.03
 _AT_ONCE = 24_576
 """Pieces times aggregations of a window: with more pieces the lag is shorter, down to `_LEAST_LAG`."""
 _LEAST_LAG = 4
-_A_SNAPSHOT = 6_144
+_A_SNAPSHOT = 4_608
 """Pieces times aggregations shared out anew at each snapshot; with more, decisions become final several at once."""
 _BATCH = 12
 """Decisions that become final at once where nobody asks in between (`smoothed`): the work of a snapshot is less."""
 
-_PARTS, _LOOKED, _FELL, _BORN, _RESTED, _SEEN = range(6)
+_SMALL = 4 * PAGE_SIZE
+"""Regions of so many bytes at most show what pages beside each other are like."""
+_PAGES = 2.0
+"""Least number of pages seen alone, in reach, from which is told what the others are like."""
+_APART = 2.5
+"""How much more often than its surroundings a page that is seen alone must be touched, for these to be sparse."""
+_REMEMBERED = 512.0
+"""Aggregations after which half of what single pages said is forgotten: of what kind memory is changes seldom."""
+
+_PARTS, _LOOKED, _FELL, _TWICE, _ONCE, _ALONE, _HITS, _HIT_LOOKS, _BORN, _RESTED, _SPARED, _SEEN = range(12)
 _ROWS = _SEEN + len(_DECISIONS)
 
 
@@ -142,6 +165,12 @@ class Estimate:
     """Bytes that the kernel uses itself, which DAMON cannot see; None where that is not known."""
     grain: float = 0.0
     """Bytes by which the ends of an interval are moved apart further: a part of a region that nobody saw."""
+    touched: float | None = None
+    """Bytes touched in the last aggregation, on average; None: the pieces that are not idle, whole."""
+    unused: Floats | None = None
+    """Share of each piece whose pages were not touched though others between them were; None: of none."""
+    unused_most: Floats | None = None
+    """The upper end of it."""
 
     def __post_init__(self) -> None:
         for array in (self.start, self.end, self.target, self.bytes, self.idle_s, self.least_s, self.most_s):
@@ -166,6 +195,11 @@ class Estimate:
         """Bytes not touched for at least ``seconds``, which must be over 0."""
         return Interval(*self.idle_at((seconds,))[:, 0].tolist())
 
+    def idle_bytes(self, seconds: float) -> Floats:
+        """Bytes of each piece not touched for at least ``seconds`` (over 0), shape ``(pieces,)``."""
+        rest = 0.0 if self.unused is None or not self.reaches(seconds) else self.unused
+        return self.bytes * np.where(self.idle_s >= seconds - 1e-9, 1.0, rest)
+
     def idle_at(self, seconds: Sequence[float]) -> Floats:
         """`idle` at each of ``seconds``: least, found and most, shape ``(3, len(seconds))``."""
         hidden = RULE_OF_THREE * self.aggregation_s / (self.looks * np.maximum(self.least_s, self.aggregation_s))
@@ -173,8 +207,18 @@ class Estimate:
         wanted = np.asarray(seconds, np.float64)[:, None] - 1e-9
         pairs = ((self.least_s, sure), (self.idle_s, self.bytes), (self.most_s, self.bytes))
         least, found, most = ((ages >= wanted) @ weights for ages, weights in pairs)
-        reached = self.grain * np.array([self.reaches(one) for one in seconds])
-        least, most = np.maximum(least - reached, 0.0), np.minimum(most + reached, self.total_bytes)
+        reached = np.array([self.reaches(one) for one in seconds])
+        if self.unused is not None and self.unused_most is not None:
+            found = found + reached * ((self.idle_s < wanted) @ (self.bytes * self.unused))
+            most = most + reached * ((self.most_s < wanted) @ (self.bytes * self.unused_most))
+        least, most = np.maximum(least - self.grain * reached, 0.0), most + self.grain * reached
+        most = np.minimum(most, self.total_bytes)
+        if self.touched is not None:
+            # what was not touched for longer was not touched just now
+            longer = float(self.idle_bytes(1.5 * self.aggregation_s).sum())
+            rest = max(self.total_bytes - self.touched, longer)
+            found = np.where((np.asarray(seconds) <= self.aggregation_s + 1e-9) & (found > 0), rest, found)
+            least, most = np.minimum(least, found), np.maximum(most, found)
         # what is free or the kernel's is a sample's guess: its error is independent of the other
         doubt = self._unseen_half()
         if doubt:
@@ -191,7 +235,7 @@ class Estimate:
 
         Of the memory in it that can be seen; 0 where there is none.
         """
-        held, idle = self.within(snapshot), self.within(snapshot, self.bytes * (self.idle_s >= seconds - 1e-9))
+        held, idle = self.within(snapshot), self.within(snapshot, self.idle_bytes(seconds))
         return np.divide(idle, held, out=np.zeros(len(held)), where=held > 0)
 
     def within(self, snapshot: Snapshot, bytes_of: Floats | None = None) -> Floats:
@@ -219,8 +263,20 @@ class Estimate:
     @property
     def idle_ms_percentiles(self) -> tuple[int, ...]:
         """101 idle times by bytes, milliseconds, as ``memory_idle_ms_percentiles``: negative is in use for so long."""
-        seconds = np.where(self.idle_s > 0, self.idle_s, -np.maximum(self.used_s, 1e-3))
-        return percentiles_of((seconds * 1000).astype(np.int64), self.bytes.astype(np.int64))
+        seconds, amounts = self.ages()
+        used = np.concatenate((self.used_s, np.zeros(len(seconds) - len(self.used_s))))
+        seconds = np.where(seconds > 0, seconds, -np.maximum(used, 1e-3))
+        return percentiles_of((seconds * 1000).astype(np.int64), amounts.astype(np.int64))
+
+    def ages(self) -> tuple[Floats, Floats]:
+        """Idle seconds, and the bytes that have been idle so long; shapes ``(n,)``, the pieces first.
+
+        Of a piece between whose touched pages others are not, these come apart, idle since memory is watched.
+        """
+        if self.unused is None:
+            return self.idle_s, self.bytes
+        rest = self.bytes * np.where(self.idle_s < self.watched_s, self.unused, 0.0)
+        return np.append(self.idle_s, np.full(len(rest), self.watched_s)), np.append(self.bytes - rest, rest)
 
 
 Final = Callable[[Snapshot, Callable[[], Estimate]], None]
@@ -234,6 +290,9 @@ class _Column:
     snapshot: Snapshot
 
     count: Floats
+    """As printed, and what a count over 0 has lost by rounding."""
+    share: Floats
+    """Of each region that was touched, if its pages are touched alike (what was printed 0 may hide some)."""
     looks: Floats
     size: Floats
     sample_s: float
@@ -250,6 +309,7 @@ class _Solution:
     looked_s: Floats
     fell: Floats
     rate: Floats
+    chance: Floats
     touched: Bools
 
 
@@ -298,6 +358,8 @@ class Estimator:
         self._targets: tuple[int, ...] = ()
         self._since = self._until = self._final_until = -np.inf
         self._gap = True
+        self._rounding = rounding.Rounding()
+        self._singles: Ints = np.empty(0, np.int64)
         self._solution: _Solution | None = None
 
     def __len__(self) -> int:
@@ -308,6 +370,7 @@ class Estimator:
         """Another that knows the same and goes its own way; it tells ``final`` what it finds final, or nobody."""
         other = copy(self)
         other._state, other._columns, other._final = self._state.copy(), list(self._columns), final
+        other._rounding = copy(self._rounding)
         return other
 
     def settled(self) -> Self:
@@ -318,6 +381,7 @@ class Estimator:
         other = copy(self)
         other._state, other._columns, other._final, other._solution = self._state.copy(), [], None, None
         other._region = self._region[:0]
+        other._rounding = rounding.Rounding()
         if self._columns:
             other._until = self._final_until
             other._gap = not np.isfinite(self._final_until)  # what was lost in the window comes again as well
@@ -348,10 +412,12 @@ class Estimator:
         counts = np.minimum(snapshot.nr_accesses, looks)
         sizes = snapshot.sizes.astype(np.float64)
         sample = snapshot.attrs.sample_us / 1e6
-        # a joined region's count is a mean that was rounded down
-        more = np.where((counts > 0) & (counts < looks), np.minimum(counts + _ROUNDED, looks), counts)
-        bandwidth = float((snapshot.memory * more).sum()) * 1e6 / snapshot.attrs.aggr_us
-        self._columns.append(_Column(snapshot, counts, looks, sizes, sample, bandwidth, snapshot.began, snapshot.time))
+        lost = self._rounding.lost(snapshot)
+        bandwidth = rounding.bandwidth(snapshot, lost)
+        share = 1.0 - (1.0 - np.minimum((counts + lost) / looks, 1.0)) ** looks
+        counts = np.where(counts > 0, counts + lost, 0.0)
+        began, ended = snapshot.began, snapshot.time
+        self._columns.append(_Column(snapshot, counts, share, looks, sizes, sample, bandwidth, began, ended))
         self._solution = None
         lag = max(_LEAST_LAG, min(self._lag, _AT_ONCE // len(self)))
         step = max(min(self._batch, _AT_ONCE // len(self) - lag), 1 + len(self) * lag // _A_SNAPSHOT)
@@ -392,7 +458,7 @@ class Estimator:
         which: Ints | slice = slice(None) if there.all() else np.flatnonzero(there)  # memory that came later
         state = self._state[:, which].copy()
         for index, column in enumerate(columns):
-            _note(state, solution.touched[:, index][:, which], column)
+            _note(state, solution.touched[:, index][:, which], solution.chance[index][which], column)
         now, length = columns[-1].time, columns[-1].time - columns[-1].began
         seen = np.maximum(state[_SEEN:], state[_BORN])
         idle = np.maximum(now - seen, 0.0)
@@ -405,6 +471,11 @@ class Estimator:
         most = np.minimum(idle[-1] + length, known)
         watched = max(0.0, now - self._since)
         looks, bandwidth = int(columns[-1].looks[0]), columns[-1].bandwidth
+        held, region = self._bytes[which].copy(), self._region[at][which]
+        unused, unused_most = _unused(state, end - start, columns[-1].snapshot.attrs.min_regions)
+        alike = np.where(region >= 0, columns[-1].share[region], 0.0)
+        apart = solution.touched[_PLAIN, at][which]
+        amounts = held if unused is None else held * (1.0 - unused)
         found = Estimate(
             now,
             watched,
@@ -414,14 +485,18 @@ class Estimator:
             start,
             end,
             target,
-            self._bytes[which].copy(),
+            held,
             plain,
             least,
             most,
             used,
             rate,
             self._targets,
-            grain=_GRAIN * float(self._bytes[which].sum()) / max(1, len(columns[-1].count)),
+            grain=_GRAIN * float(held.sum()) / max(1, len(columns[-1].count)),
+            # what came later tells better who it was
+            touched=float(amounts @ (alike + apart)) / 2.0 if at == len(self._columns) - 1 else None,
+            unused=unused,
+            unused_most=unused_most,
         )
         return _seen(found, columns[-1].snapshot)
 
@@ -444,7 +519,7 @@ class Estimator:
         start, end = addresses[:-1][inside], addresses[1:][inside]
         size = (end - start).astype(np.float64)
         state = np.full((_ROWS, len(low)), -np.inf)
-        state[: _BORN + 1] = np.array([[0.0], [0.0], [0.0], [snapshot.began]])
+        state[:_BORN], state[_BORN], state[_SPARED] = 0.0, snapshot.began, 0.0
         regions = np.full((len(self._columns) + 1, len(low)), -1)
         if len(old):
             piece = np.searchsorted(old, low, side="right") - 1
@@ -536,11 +611,14 @@ class Estimator:
             for index, column in enumerate(self._columns[:columns]):
                 self._final(column.snapshot, partial(self._about, index))
         for index, column in enumerate(self._columns[:columns]):
-            self._state[:_BORN] *= 2.0 ** (-1.0 / _HALF_LIFE)
+            self._state[:_TWICE] *= 2.0 ** (-1.0 / _HALF_LIFE)
+            self._state[_TWICE:_BORN] *= 2.0 ** (-1.0 / _REMEMBERED)
+            if column.size.min() <= _SMALL:
+                self._learn_of_pages(index, column)
             self._state[_PARTS] += solution.parts[index]
             self._state[_LOOKED] += solution.looked_s[index]
             self._state[_FELL] += solution.fell[index]
-            _note(self._state, solution.touched[:, index], column)
+            _note(self._state, solution.touched[:, index], solution.chance[index], column)
         self._final_until = self._columns[columns - 1].time
         del self._columns[:columns]
         self._region = self._region[columns:]
@@ -549,8 +627,27 @@ class Estimator:
             solution.looked_s[columns:],
             solution.fell[columns:],
             solution.rate[columns:],
+            solution.chance[columns:],
             solution.touched[:, columns:],
         )
+
+    def _learn_of_pages(self, index: int, column: _Column) -> None:
+        """Take down what regions of a few pages say of how pages beside each other are touched (`_unused`)."""
+        small = column.size <= _SMALL
+        region = self._region[index]
+        piece = np.flatnonzero((region >= 0) & small[region])
+        at = region[piece]
+        count, looks = column.snapshot.nr_accesses[at].astype(np.float64), column.looks[at]
+        pages = (self._end - self._start)[piece] / PAGE_SIZE
+        self._state[_HITS, piece] += count * pages
+        self._state[_HIT_LOOKS, piece] += looks * pages
+        single = (column.size[at] <= PAGE_SIZE) & (count > 0)
+        piece, at, count, looks = piece[single], at[single], count[single], looks[single]
+        self._state[_TWICE, piece] += count * (count - 1.0) / np.maximum(looks - 1.0, 1.0)
+        self._state[_ONCE, piece] += count
+        # a page that stays alone counts once
+        self._state[_ALONE, piece] += ~np.isin(column.snapshot.start[at], self._singles)
+        self._singles = column.snapshot.start[at]
 
     def _solve(self) -> _Solution:
         """Share out the counts of the window and decide who was touched (see above)."""
@@ -589,7 +686,7 @@ class Estimator:
         touched = np.stack(
             [(parts > part * fell * mean) & (touches > least * large) & (mean > 0) for part, least in _DECISIONS]
         )
-        self._solution = _Solution(parts, looked, fell, rate, touched)
+        self._solution = _Solution(parts, looked, fell, rate, chance, touched)
         return self._solution
 
 
@@ -598,10 +695,52 @@ def _keys(target: Ints, address: Ints, span: tuple[int, int]) -> Ints:
     return (target << bits) + (address >> lost)
 
 
-def _note(state: Floats, touched: Bools, column: _Column) -> None:
-    """Write one column's decisions, shape ``(decisions, pieces)``, into the pieces' state."""
+def _note(state: Floats, touched: Bools, chance: Floats, column: _Column) -> None:
+    """Write one column's decisions, shape ``(decisions, pieces)``, and chances of a look into the pieces' state."""
+    used = touched[_PLAIN]
+    going = state[_SEEN + _PLAIN] >= column.began - 1e-6
+    spared = np.minimum(1.0 - np.minimum(chance, 1.0), np.where(going, state[_SPARED], 1.0))
+    state[_SPARED] = np.where(used, spared, state[_SPARED])
     state[_SEEN:][touched] = column.time
     state[_RESTED][~touched[_PLAIN]] = column.time
+
+
+def _unused(state: Floats, size: Ints, min_regions: int) -> tuple[Floats | None, Floats | None]:
+    """The share of each piece that is never touched though its surroundings are, and its upper end (see above).
+
+    Args:
+        state: of the pieces, shape ``(rows, pieces)``.
+        size: bytes of the pieces, int64, shape ``(pieces,)``.
+        min_regions: how many regions there are at least: as large as one of so many parts is what is in reach.
+
+    Returns:
+        Both None where no memory is known to be sparse.
+    """
+    if state[_ALONE].sum() < _PAGES:
+        return None, None
+    chance = 1.0 - state[_SPARED]
+    used = np.isfinite(state[_SEEN + _PLAIN]) & (chance > 0)
+    edges = np.concatenate(([0.0], np.cumsum(size, dtype=np.float64)))
+    middle = (edges[:-1] + edges[1:]) / 2.0
+    reach = np.maximum(edges[-1] / max(3, min_regions), size / 2.0)
+
+    def around(values: Floats) -> Floats:
+        below = np.concatenate(([0.0], np.cumsum(values)))
+        found: Floats = np.interp(middle + reach, edges, below) - np.interp(middle - reach, edges, below)
+        return found
+
+    bytes_used = size * used
+    mean = around(bytes_used * chance) / np.maximum(around(bytes_used), 1.0)
+    alone, twice, once = around(state[_ALONE]), around(state[_TWICE]), around(state[_ONCE])
+    page = twice / np.maximum(once, 1e-9)
+    sample = around(state[_HITS]) / np.maximum(around(state[_HIT_LOOKS]), 1.0)
+    sparse = used & (alone >= _PAGES) & (page > _APART * mean) & (sample < 2.0 * mean)
+    here = np.where(chance > _APART * mean, chance, mean)
+    if not sparse.any():
+        return None, None
+    unused = np.where(sparse, 1.0 - np.minimum(here / np.maximum(page, 1e-9), 1.0), 0.0)
+    # where some of it is sparse the rest may be, too: pages were seen alone here and there only
+    return unused, np.where(used, np.maximum(unused, state[_SPARED]), 0.0)
 
 
 def _sums(values: Floats, region: Ints, regions: int) -> Floats:

@@ -19,7 +19,7 @@ from damontui.analysis.estimate import LAG, PIECES, Estimate, Estimator, Final
 from damontui.damon.snapshot import Snapshot
 
 MARKS = 32
-"""Most copies of the estimator: about 10 KB each on an ordinary map, 0.4 MB at the most pieces."""
+"""Most copies of the estimator: about 15 KB each on an ordinary map, 0.5 MB at the most pieces."""
 _STRIDE = 64
 """Snapshots from one mark to the next, at first."""
 _BATCH = 8

@@ -436,7 +436,7 @@ def owners_by_name(snapshot: Snapshot, seconds: float, known: estimate.Estimate 
     first = order[np.searchsorted(code[order], np.arange(count), side="left")]
     cold, used = usage.idle_by_region(snapshot, seconds), usage.in_use(snapshot)
     if known is not None and snapshot.measured is None:
-        cold = known.within(snapshot, known.bytes * (known.idle_s >= seconds - 1e-9))
+        cold = known.within(snapshot, known.idle_bytes(seconds))
     # float64 is exact up to 8 PiB
     totals = (np.rint(np.bincount(code, column, count)).astype(np.int64).tolist() for column in (memory, cold, used))
     rows = zip(table, np.bincount(code).tolist(), *totals, first.tolist(), strict=True)

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from damontui.analysis import frames, savings, usage
+from damontui.analysis import frames, rounding, savings, usage
 from damontui.analysis.estimate import Estimate, Estimator, Interval
 from damontui.analysis.headline import THRESHOLD, headline, mapped_bytes
 from damontui.damon import metrics
@@ -178,6 +178,7 @@ def _estimate(snapshot: Snapshot, estimator: Estimator | None) -> dict[str, Any]
         "idle_ms_percentiles": list(usage.idle_percentiles(snapshot)),
         "idle": idle,
         "working_set": used,
+        "bandwidth_bytes_per_s": round(rounding.Rounding().bandwidth(snapshot)),
         "watched_s": round(usage.watched(snapshot), 6),
         "total_bytes": snapshot.total_bytes,
     }
@@ -201,6 +202,7 @@ def _estimated(found: Estimate) -> dict[str, Any]:
         "idle_ms_percentiles": list(found.idle_ms_percentiles),
         "idle": rows(found.idle),
         "working_set": rows(found.working_set),
+        "bandwidth_bytes_per_s": round(found.bandwidth),
         "watched_s": round(found.watched_s, 6),
         "total_bytes": round(found.total_bytes),
     }

@@ -29,7 +29,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encode
 from prometheus_client.registry import Collector
 
 from damontui import __version__
-from damontui.analysis import frames, usage
+from damontui.analysis import frames, rounding, usage
 from damontui.analysis.estimate import Estimate, Floats
 from damontui.analysis.owners import Row
 from damontui.damon import metrics
@@ -107,7 +107,7 @@ def idle_histograms(reading: Reading) -> dict[str, Histogram]:
     if snapshot is not None and snapshot.measured is not None:
         return {"counted": _counted(snapshot)}
     if reading.estimate is not None:
-        found["estimate"] = histogram(reading.estimate.idle_s, reading.estimate.bytes)
+        found["estimate"] = histogram(*reading.estimate.ages())
     if snapshot is not None and len(snapshot):
         found["kernel"] = histogram(metrics.idle_ms(snapshot) / 1000, snapshot.memory)
     elif reading.module is not None and reading.module.idle_ms_percentiles and reading.module_bytes:
@@ -217,7 +217,7 @@ def _of_snapshot(snapshot: Snapshot, estimate: Estimate | None) -> list[Metric]:
         found.append(_gauge("damon_pressure_memory_some_ratio", share, snapshot.pressure.some))
     if not len(snapshot):
         return found
-    touched = estimate.bandwidth if estimate is not None else float(usage.bandwidth(snapshot))
+    touched = estimate.bandwidth if estimate is not None else rounding.Rounding().bandwidth(snapshot)
     text = "Bytes touched a second in the last aggregation, a page at most once in a sampling interval"
     found.append(_gauge("damon_estimated_bandwidth_bytes_per_second", text, touched))
     used = GaugeMetricFamily("damon_working_set_bytes", "Bytes touched within the threshold (s)", labels=["threshold"])

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from damontui import units
-from damontui.analysis import frames, savings, usage
+from damontui.analysis import frames, rounding, savings, usage
 from damontui.analysis import pressure as pressed
 from damontui.analysis.estimate import Estimate
 from damontui.analysis.frames import SEEN
@@ -55,7 +55,7 @@ def summary(
     if not snapshot.complete:
         lines += [f"INCOMPLETE: {snapshot.lost} trace events were lost; regions are missing", ""]
     # as fast as it goes, the engine takes what CPU there is: no measure of its cost
-    lines += _facts(snapshot, cost=not math.isinf(description.speed))
+    lines += _facts(snapshot, estimate, cost=not math.isinf(description.speed))
     if snapshot.measured is not None and said is not None:
         lines += ["", *_over_times(snapshot), "", *_kinds(snapshot, snapshot.measured, said.within)]
         lines += ["", *_idle(snapshot), "", *_mappings(snapshot, said.within)]
@@ -121,8 +121,8 @@ def plus_minus(amount: Amount) -> str:
     return f" ± {units.size(half)}" if half > 0.005 * max(amount.bytes, 1.0) and half >= 1 << 20 else ""
 
 
-def _facts(snapshot: Snapshot, *, cost: bool) -> list[str]:
-    lines = _sampled(snapshot) if snapshot.measured is None else _counted(snapshot, snapshot.measured)
+def _facts(snapshot: Snapshot, estimate: Estimate | None, *, cost: bool) -> list[str]:
+    lines = _sampled(snapshot, estimate) if snapshot.measured is None else _counted(snapshot, snapshot.measured)
     if snapshot.module is not None:
         lines += _module(snapshot)
     if snapshot.pressure is not None:
@@ -168,7 +168,7 @@ def _pause(measured: Measured) -> str:
     return units.duration(measured.longest_pause) if measured.longest_pause else "no time"
 
 
-def _sampled(snapshot: Snapshot) -> list[str]:
+def _sampled(snapshot: Snapshot, estimate: Estimate | None) -> list[str]:
     attrs, after = snapshot.attrs, snapshot.next_attrs
     interval = f"{_us(attrs.sample_us)}, aggregation {_us(attrs.aggr_us)} ({attrs.max_nr_accesses} samples)"
     if after.sample_us != attrs.sample_us:
@@ -178,10 +178,11 @@ def _sampled(snapshot: Snapshot) -> list[str]:
     if len(snapshot):
         observed = units.share(metrics.observed_access_bp(snapshot) / 10_000)
         goal = f" of the {units.share(attrs.goal.access_bp / 10_000)} goal" if attrs.goal else ", not tuned"
+        touched = rounding.Rounding().bandwidth(snapshot) if estimate is None else estimate.bandwidth
         real = f" (truth {units.bandwidth(truth.bandwidth)})" if truth else ""
         lines += [
             f"observed       {observed}{goal}",
-            f"bandwidth      {units.bandwidth(metrics.bandwidth(snapshot))}, estimated{real}",
+            f"bandwidth      {units.bandwidth(touched)}, estimated{real}",
         ]
         real = f" (truth {units.size(truth.working_set_bytes)})" if truth else ""
         working = metrics.working_set(snapshot)

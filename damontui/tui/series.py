@@ -128,6 +128,11 @@ class Series(Rows):
         low, high = np.searchsorted(rows[:, 1], (since, until), side="right")
         return rows[low:high]
 
+    def value_at(self, time: float) -> float:
+        """The number of the snapshot that ended at ``time``; NaN where that is not known apart."""
+        rows = self._window(-np.inf, time)
+        return float(rows[-1, 2]) if len(rows) and rows[-1, 1] == time else np.nan
+
     def mean_and_peak(self, since: float, until: float) -> tuple[float, float]:
         """Mean, weighted by the length of each aggregation, and peak in ``(since, until]``; NaN without any.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 from textual.pilot import Pilot
 
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Description, Event, Snapshot
+from damontui.damon.snapshot import FRAME_KINDS, Description, Event, Frames, Snapshot, ints
 from damontui.errors import DamontuiError, SourceError
 from damontui.operations.counted import Missing, One
 from damontui.sources.active import ActiveSource
@@ -125,6 +126,21 @@ def _lost() -> list[Snapshot]:
     made[-30] = replace(made[-30], complete=False, lost=5)
     made[-1] = replace(made[-1], complete=False, lost=12)
     return made
+
+
+def _partly_free() -> list[Snapshot]:
+    """Of the largest region that is idle nearly all is free, of the one beside it half."""
+    counts = np.zeros((len(make.steady_rows(0)), len(FRAME_KINDS)), np.int64)
+    anon, free = FRAME_KINDS.index("anon"), FRAME_KINDS.index("free")
+    counts[:, anon] = 64
+    counts[-2:, free], counts[-2:, anon] = (62, 32), (2, 32)
+    none = ints([0] * len(counts))
+    return [replace(one, frames=Frames(counts, none, none)) for one in _kernel()]
+
+
+def _after_a_gap() -> list[Snapshot]:
+    """A minute that nobody watched, half a minute ago."""
+    return [one for one in _kernel() if not 150 < one.time <= 210]
 
 
 def _no_tracefs() -> list[Snapshot]:
@@ -342,6 +358,8 @@ STATES = (
     ),
     State("percentiles-all", _kernel, keys=("a", "4")),
     State("idle-age", _kernel, keys=("c", "c")),
+    State("estimate-free", _partly_free, keys=("c", "c", "c")),
+    State("estimate-gap", _after_a_gap, keys=("c", "c", "c")),
     State("80x24", _kernel, size=(80, 24)),
     State("80x24-simulated", _simulated, _DEMO, size=(80, 24)),
     State("60x15", _kernel, size=(60, 15)),

@@ -77,16 +77,20 @@ async def test_a_locked_switch_says_why() -> None:
 async def test_space_freezes_the_view_while_collecting_goes_on() -> None:
     async with running() as (app, pilot):
         await pilot.press("space")
-        before = app.query_one(IdlePane).text()
+        # idle times of that moment are still corrected by what comes later
+        before = app.query_one(BandwidthPane).text()
         for snapshot in make.steady(75)[60:]:
             fed.feed(app, snapshot)
         assert "PAUSED −15 s · 15 new" in title(app)
         assert len(app.session.history) == 75
-        assert app.query_one(IdlePane).text() == before
+        assert app.query_one(BandwidthPane).text() == before
+        estimate = app.frame().estimate
+        assert estimate is not None
+        assert estimate.time == 60.0
         assert app.query_one("#body").has_class("-frozen")
         await pilot.press("space")
         assert "LIVE" in title(app)
-        assert app.query_one(IdlePane).text() != before
+        assert app.query_one(BandwidthPane).text() != before
         assert not app.query_one("#body").has_class("-frozen")
 
 

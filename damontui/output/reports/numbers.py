@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from damontui.analysis import heatmap, timeline, usage
+from damontui.analysis import heatmap, rounding, timeline, usage
 from damontui.analysis.heatmap import Axis, Floats, Mode, joined, make_axis, stride_for
 from damontui.damon.metrics import PERCENTILE_COUNT
 from damontui.damon.snapshot import Ints, Snapshot
@@ -188,10 +188,20 @@ def totals(table: Table) -> Ints:
 
 
 def bandwidths(table: Table, intervals: Intervals) -> Floats:
-    """Estimated bytes per second, of each snapshot."""
+    """Bytes per second by the kernel's formula, of each snapshot."""
     found: Floats = summed(table, sizes(table) * table.nr_accesses) * 1e6 / intervals.aggr
     for index, snapshot in measured(table):
         found[index] = usage.bandwidth(snapshot)
+    return found
+
+
+def unrounded_bandwidths(table: Table, intervals: Intervals) -> Floats:
+    """The same with what was lost where regions were joined (`damontui.analysis.rounding`)."""
+    joined, found = rounding.Rounding(), np.zeros(len(table))
+    for index, snapshot in enumerate(table):
+        found[index] = joined.bandwidth(snapshot)
+        if snapshot.measured is None:  # intervals that the user gives count
+            found[index] *= snapshot.attrs.aggr_us / intervals.aggr[index]
     return found
 
 

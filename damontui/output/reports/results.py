@@ -290,9 +290,18 @@ def _from(table: Table, skip: int) -> Table:
 
 
 def bandwidth(table: Table, intervals: Intervals, options: Options) -> Series:
-    """Estimated bytes per second."""
+    """Bytes per second by the kernel's formula."""
+    return _bandwidth(table, options, numbers.bandwidths(table, intervals))
+
+
+def estimated_bandwidth(table: Table, intervals: Intervals, options: Options, known: Known) -> Series:
+    """The same with what was lost where regions were joined."""
+    return _bandwidth(table, options, numbers.unrounded_bandwidths(table, intervals))
+
+
+def _bandwidth(table: Table, options: Options, values: Floats) -> Series:
     edges = numbers.time_edges(table, options.columns)
-    line = _line(table, edges, "bandwidth", "bytes/s", numbers.bandwidths(table, intervals))
+    line = _line(table, edges, "bandwidth", "bytes/s", values)
     return Series(
         table.time, edges, (line,), ("An estimate from sampling: touched bytes per second, not traffic on the bus",)
     )
@@ -456,7 +465,7 @@ STYLES: dict[str, Style] = {
         "bytes by idle time, and how much is idle for longer", idle_histogram, True, estimated_histogram
     ),
     "temperature-histogram": Style("bytes by temperature", temperature_histogram, True),
-    "bandwidth": Style("estimated bytes per second over time", bandwidth, True),
+    "bandwidth": Style("estimated bytes per second over time", bandwidth, True, estimated_bandwidth),
     "pressure": Style("how hard memory was pressed: waiting for it, reading back, swapping", pressure, False),
     "intervals": Style("how the intervals were tuned, and what they were tuned for", tuning, True),
 }

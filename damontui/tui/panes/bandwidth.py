@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 
-from damontui.analysis import usage
-from damontui.damon import metrics
+from damontui.analysis.rounding import Rounding
 from damontui.damon.snapshot import Snapshot
 from damontui.tui.axes import round_up
 from damontui.tui.draw import Line, Pane, Span, fit, sparkline, width_of
@@ -16,10 +15,15 @@ from damontui.tui.series import Series
 from damontui.units import bandwidth
 
 
-def estimate(snapshot: Snapshot) -> float:
-    """Bytes per second of a whole aggregation; where the regions cannot be read, the module's; NaN without either."""
+def estimate(snapshot: Snapshot, joined: Rounding) -> float:
+    """Bytes per second of a whole aggregation; where the regions cannot be read, the module's; NaN without either.
+
+    Args:
+        snapshot: of that aggregation.
+        joined: was given the snapshots before it.
+    """
     if len(snapshot):
-        return float(usage.bandwidth(snapshot))
+        return joined.bandwidth(snapshot)
     if snapshot.module is not None and snapshot.module.bandwidth is not None:
         return float(snapshot.module.bandwidth)
     return math.nan
@@ -37,7 +41,8 @@ class BandwidthPane(Pane):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.series = Series(estimate)
+        joined = Rounding()
+        self.series = Series(lambda snapshot: estimate(snapshot, joined))
 
     def caption(self, frame: Frame) -> tuple[str, str]:
         snapshot = frame.snapshot
@@ -60,11 +65,13 @@ class BandwidthPane(Pane):
             due = f"{why} when the first aggregation is" + (f", {due_words(left)}" if left is not None else "")
             return [fit(line, width), *(((part, "muted"),) for part in textwrap.wrap(due, max(10, width)))][:height]
         self.series.update(frame.history)
-        now = estimate(snapshot)
+        now = self.series.value_at(snapshot.time)
+        if math.isnan(now):
+            now = estimate(snapshot, Rounding())
         mean, peak = self.series.mean_and_peak(frame.now - frame.span, frame.now)
         if height < 3:
             return [self._short(frame, snapshot, now, mean, peak, width)]
-        beside = self._beside(snapshot)
+        beside = self._beside(snapshot, now)
         numbers: Line = (
             (_text(now), "strong"),
             ("   mean ", "label"),
@@ -87,10 +94,10 @@ class BandwidthPane(Pane):
             for row, text in enumerate(drawn)
         ]
 
-    def _beside(self, snapshot: Snapshot) -> list[Line]:
+    def _beside(self, snapshot: Snapshot, now: float) -> list[Line]:
         lines: list[Line] = []
         if snapshot.truth is not None:
-            lines.append((("truth ", "label"), (bandwidth(snapshot.truth.bandwidth), "truth"), *_off(snapshot)))
+            lines.append((("truth ", "label"), (bandwidth(snapshot.truth.bandwidth), "truth"), *_off(snapshot, now)))
         module = snapshot.module
         if module is not None and module.bandwidth is not None:
             if len(snapshot):
@@ -127,8 +134,8 @@ def _text(value: float) -> str:
     return "—" if math.isnan(value) else bandwidth(value)
 
 
-def _off(snapshot: Snapshot) -> Line:
+def _off(snapshot: Snapshot, now: float) -> Line:
     if snapshot.truth is None or snapshot.truth.bandwidth <= 0:
         return ()
-    ratio = metrics.bandwidth(snapshot) / snapshot.truth.bandwidth
+    ratio = now / snapshot.truth.bandwidth
     return ((f"   estimate is {ratio * 100:.0f} % of it", "muted"),)
