@@ -288,8 +288,9 @@ def merged(older: Snapshot, newer: Snapshot, most: int = COARSE_REGIONS) -> Snap
     """
     targets, renamed = _targets(older, newer)
     attrs = _both(older.attrs, newer.attrs)
-    beside = joined_fields(Snapshot, older, newer, (older.attrs.aggr_us, newer.attrs.aggr_us))
+    beside = dict(joined_fields(Snapshot, older, newer, (older.attrs.aggr_us, newer.attrs.aggr_us)))
     if newer.measured is not None:
+        beside.pop("measured", None)  # joined with its regions
         return replace(counted.merged(older, newer, attrs, targets, renamed, most), **beside)
     pieces = [_cut(older, newer, renamed, target, attrs) for target in range(len(targets))]
     table = tuple(dict.fromkeys((*newer.names, *older.names, "")))

@@ -50,7 +50,7 @@ def record(tmp_path: Path) -> Path:
     """A record all of whose strings are hostile, in a file whose name is so, too."""
     about = Description(
         target=HOSTILE, title=HOSTILE, origin="kernel", attrs=ATTRS, host=HOSTILE, kernel=HOSTILE, reason=HOSTILE,
-        notice=HOSTILE, locked=HOSTILE, limits=(HOSTILE, HOSTILE),
+        notice=HOSTILE, locked=HOSTILE, limits=(HOSTILE, HOSTILE), closer=HOSTILE,
     )  # fmt: skip
     path = tmp_path / f"{HOSTILE}.damontui"
     with RecordWriter(path, about) as writer:
@@ -61,7 +61,7 @@ def record(tmp_path: Path) -> Path:
 
 def test_every_string_of_a_record_is_hostile(record: Path) -> None:
     strings = [f.name for f in dataclasses.fields(Description) if f.type == "str"]
-    assert sorted(strings) == ["host", "kernel", "locked", "notice", "reason", "target", "title"]
+    assert sorted(strings) == ["closer", "host", "kernel", "locked", "notice", "reason", "target", "title"]
 
 
 @pytest.mark.parametrize(

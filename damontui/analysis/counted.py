@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from damontui.analysis import usage
 from damontui.damon.attrs import Attrs
-from damontui.damon.fields import REGIONS, fields_of
+from damontui.damon.fields import REGIONS, fields_of, joined
 from damontui.damon.snapshot import Ints, Measured, Snapshot
 
 Floats = NDArray[np.float64]
@@ -40,7 +40,10 @@ def merged(
         whole = _with(whole, older, gone, renamed)
     share = usage.used_by_region(whole, whole.time - whole.began) / np.maximum(whole.memory, 1)
     count = np.ceil(np.minimum(share, 1.0) * attrs.max_nr_accesses - 1e-9).astype(np.int64)
-    return replace(whole, nr_accesses=count)
+    assert whole.measured is not None
+    weights = (older.attrs.aggr_us, newer.attrs.aggr_us)
+    apart = joined(Measured, older.measured or whole.measured, whole.measured, weights)
+    return replace(whole, nr_accesses=count, measured=replace(whole.measured, **apart))
 
 
 def taken(snapshot: Snapshot, index: Ints, share: Floats | None = None) -> Snapshot:
