@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from damontui import units
 from damontui.analysis import usage
 from damontui.analysis.headline import THRESHOLD, headline, within
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import KINDS
-from damontui.operations.counted import Missing, One
+
+if TYPE_CHECKING:
+    from damontui.operations.counted import Missing, One
 
 
 @runtime_checkable

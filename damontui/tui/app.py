@@ -28,7 +28,7 @@ from damontui.errors import SourceError, UsageError
 from damontui.safe_text import shown
 from damontui.session.session import Session
 from damontui.tui import keys
-from damontui.tui.draw import ShownFilter, give_up_lines
+from damontui.tui.draw import Follows, ShownFilter, give_up_lines
 from damontui.tui.explore import Explorer
 from damontui.tui.frame import Frame
 from damontui.tui.heatmap.compose import Composer
@@ -43,9 +43,6 @@ from damontui.tui.panes.notice import Notice
 from damontui.tui.panes.output import OutputPane
 from damontui.tui.panes.scrubber import Scrubber
 from damontui.tui.panes.title import TitleBar
-from damontui.tui.screens.help import HelpScreen
-from damontui.tui.screens.owners import OwnersScreen
-from damontui.tui.screens.several import SeveralScreen
 from damontui.tui.stage import Stage
 from damontui.tui.targets import Targets
 from damontui.tui.themes import THEMES
@@ -213,9 +210,7 @@ class DamontuiApp(App[int]):
         self._wind(now)
         frame = self.frame()
         self.stage.show(frame)
-        if isinstance(self.screen, OwnersScreen):
-            self.screen.show(frame)
-        elif isinstance(self.screen, SeveralScreen):
+        if isinstance(self.screen, Follows):
             self.screen.follow(frame)
 
     def _paint_soon(self) -> None:
@@ -438,11 +433,15 @@ class DamontuiApp(App[int]):
 
     def action_help(self) -> None:
         """Keys and panes explained, and what this target cannot tell."""
+        from damontui.tui.screens.help import HelpScreen
+
         # a source knows only when it runs what it has to do without
         self.push_screen(HelpScreen(self.keymap_in_force, self.session.monitor.source.describe().limits))
 
     def action_owners(self) -> None:
         """Whose memory it is, at the moment shown."""
+        from damontui.tui.screens.owners import OwnersScreen
+
         if not isinstance(self.screen, OwnersScreen):
             self.push_screen(OwnersScreen(self.frame()), self._owner_chosen)
 

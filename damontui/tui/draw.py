@@ -306,6 +306,14 @@ class Pane(Widget):
         return strip
 
 
+class Follows:
+    """A screen over the panes that shows each new frame, too: it is made, and imported, only when it is opened."""
+
+    def follow(self, frame: Frame) -> None:
+        """Show another frame."""
+        raise NotImplementedError
+
+
 def give_up_lines(screen: Screen[Any]) -> None:
     """Let go of what was painted of a screen that is being closed.
 

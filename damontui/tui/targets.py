@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from damontui.errors import DamontuiError, SourceError
 from damontui.sources.base import Source
 from damontui.sources.several import Several, several_of
-from damontui.tui.screens.several import SeveralScreen
 
 if TYPE_CHECKING:
     from damontui.tui.app import DamontuiApp
@@ -77,6 +76,8 @@ class Targets:
         app = self._app
         table = several_of(app.session.monitor.source)
         if table is not None and app.output is None and len(app.screen_stack) == 1:
+            from damontui.tui.screens.several import SeveralScreen
+
             app.push_screen(SeveralScreen(table, app.frame()), self._chosen)
 
     def back(self) -> None:

@@ -20,6 +20,7 @@ from damontui.analysis.chosen import Owner
 from damontui.analysis.owners import Ownership, Row, marks, ownership, row_name, with_half
 from damontui.analysis.savings import THRESHOLDS
 from damontui.safe_text import shown
+from damontui.tui.draw import Follows
 from damontui.tui.frame import Frame
 
 Sort = Literal["has", "idle", "charged", "name"]
@@ -215,7 +216,7 @@ class OwnersPane(Widget):
         return text
 
 
-class OwnersScreen(ModalScreen[Owner | None]):
+class OwnersScreen(Follows, ModalScreen[Owner | None]):
     """The table over the panes; gives the owner that was chosen. Letters filter; the other keys are at its foot."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -246,7 +247,7 @@ class OwnersScreen(ModalScreen[Owner | None]):
         pane.border_subtitle = "enter dims the rest - tab tree, zones - ctrl+s sort - letters filter - < > idle - esc"
         yield pane
 
-    def show(self, frame: Frame) -> None:
+    def follow(self, frame: Frame) -> None:
         """Another moment: a snapshot came, or time was moved."""
         if panes := self.query(OwnersPane):
             panes.first().show(frame)

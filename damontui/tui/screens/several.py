@@ -15,7 +15,7 @@ from damontui import units
 from damontui.operations.counted import Missing
 from damontui.safe_text import shown
 from damontui.sources.several import COLUMNS, Row, Several, cells, rows_of, time_of
-from damontui.tui.draw import Line, Pane, Span, fit, spread
+from damontui.tui.draw import Follows, Line, Pane, Span, fit, spread
 from damontui.tui.frame import Frame
 
 _KEPT = (0, 1, 2, 8, 3, 4, 5, 6, 7)
@@ -125,7 +125,7 @@ class SeveralPane(Pane):
         self.move(-3)
 
 
-class SeveralScreen(ModalScreen[int | None]):
+class SeveralScreen(Follows, ModalScreen[int | None]):
     """Ends with the PID of the process to open, or with None.
 
     Args:
