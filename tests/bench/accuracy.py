@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,11 @@ class Moment:
 
 def loads() -> dict[str, Callable[[int], Workload]]:
     """Every load by name: from a seed, its synthetic memory."""
-    made: dict[str, Callable[[int], Workload]] = {name: (lambda seed, n=name: scene(n, seed)) for name in SCENES}
+    made: dict[str, Callable[[int], Workload]] = {name: partial(scene, name) for name in SCENES}
     for path in sorted(_MASIM.glob("*.cfg")):
         if path.stem == "tiny":  # three pages: nothing to estimate
             continue
-        made[f"masim {path.stem}"] = lambda seed, p=path: masim.workload(p, seed)
+        made[f"masim {path.stem}"] = partial(masim.workload, path)
     return made
 
 
@@ -130,8 +131,13 @@ def measure(run: Iterator[Moment], seconds: float = SECONDS) -> Errors:
     share, relative = np.mean(shares, axis=0), np.mean(sets, axis=0)
     kernel_rate, rate, true_rate = np.mean(rates, axis=0).tolist()
     both, said, idle = np.sum(found, axis=0).tolist()
+    kernel, ours, held, width, bar = share.T
     return Errors(
-        *share.T,
+        kernel,
+        ours,
+        held,
+        width,
+        bar,
         kernel_set=relative[:, 0],
         working_set=relative[:, 1],
         kernel_bandwidth=kernel_rate / true_rate,
@@ -300,11 +306,15 @@ def _summary(kept: dict[tuple[int, str], list[Errors]], smoke: bool) -> list[dic
         add(f"{what}: error, worst", worst(errors, "kernel"), worst(errors, "ours"), f"<= {worst_aim}")
         one, more = slice(0, 1), slice(1, None)
         sets = "kernel_set", "working_set"
-        add(f"{what}: working set of one aggregation", *(mean(errors, name, one) for name in sets), "<= 0.10")
-        add(f"{what}: working set, T >= 5 s", *(mean(errors, name, more) for name in sets), "<= 0.05")
-        rates = [[round(f([getattr(e, n) for e in errors]), 2) for f in (min, max)]
-                 for n in ("kernel_bandwidth", "bandwidth")]  # fmt: skip
-        add(f"{what}: bandwidth over the truth", *(f"{low} ... {high}" for low, high in rates), "0.97 ... 1.03")
+        theirs, ours = (mean(errors, name, one) for name in sets)
+        add(f"{what}: working set of one aggregation", theirs, ours, "<= 0.10")
+        theirs, ours = (mean(errors, name, more) for name in sets)
+        add(f"{what}: working set, T >= 5 s", theirs, ours, "<= 0.05")
+        kernel_rate, rate = (
+            " ... ".join(str(round(one([getattr(e, name) for e in errors]), 2)) for one in (min, max))
+            for name in ("kernel_bandwidth", "bandwidth")
+        )
+        add(f"{what}: bandwidth over the truth", kernel_rate, rate, "0.97 ... 1.03")
         add(f"{what}: interval holds the truth", "", mean(errors, "held"), ">= 0.95")
         add(f"{what}: its width (left: the savings bar)", mean(errors, "bar"), mean(errors, "width"), "half the bar")
     for areas in (8, 64, 997):
@@ -315,9 +325,9 @@ def _summary(kept: dict[tuple[int, str], list[Errors]], smoke: bool) -> list[dic
         for least in (10, 100):
             times = np.array([time_to_find(hot, total, least, s, 5.0 if smoke else 600.0)
                               for s in range(1 if smoke else 6)])  # fmt: skip
-            shown = [
+            kernel, ours_s = (
                 f"{value:.1f} / {longest:.1f}" for value, longest in zip(np.median(times, 0), times.max(0), strict=True)
-            ]
+            )
             what = f"{hot >> 20} MiB hot in {total >> 30} GiB, at least {least} regions: found after s, median / worst"
-            add(what, *shown, "1 s at 100 regions")
+            add(what, kernel, ours_s, "1 s at 100 regions")
     return rows

@@ -86,7 +86,7 @@ def run(smoke: bool) -> list[dict[str, Any]]:
     day, rows, costs = Day(hours), [], []
     seen = snapshots = 0
     stop = threading.Event()
-    stop.wait = lambda timeout=None: stop.is_set()  # type: ignore[method-assign,assignment]
+    stop.wait = lambda timeout=None: stop.is_set()  # type: ignore[method-assign]
     looks = [hours * 900 * quarter for quarter in (1, 2, 3, 4)]
 
     def publish(reading: Reading) -> None:
