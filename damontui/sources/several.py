@@ -52,7 +52,7 @@ class Row:
     """Seconds for which clearing or reading held it up at most so far."""
 
 
-COLUMNS = ("in use", "idle", "in memory", *KINDS, "swapped", "huge", "pause")
+COLUMNS = ("in use", "idle", "in memory", *KINDS, "swapped", "huge", "held up")
 """What the columns are called, beside PID and name."""
 
 

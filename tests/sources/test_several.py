@@ -149,7 +149,7 @@ def test_the_table_is_text_without_what_a_terminal_obeys(tmp_path: Path) -> None
     assert lines[0].startswith("3 processes · ")
     assert "touched within" in lines[0]
     assert lines[2].split() == [
-        *("PID", "in", "use", "idle", "in", "memory", "anon", "file", "shmem", "swapped", "huge", "pause", "name")
+        *("PID", "in", "use", "idle", "in", "memory", "anon", "file", "shmem", "swapped", "huge", "held", "up", "name")
     ]
     assert [line.split()[0] for line in lines[3:6]] == ["13", "12", "14"]
     assert "\x1b" not in text

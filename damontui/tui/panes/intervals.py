@@ -189,7 +189,7 @@ def _counted(frame: Frame, snapshot: Snapshot, measured: Measured, width: int) -
     return [
         row("read every", every, f"{len(snapshot)} mappings"),
         row("watched for", duration(usage.watched(snapshot)), f"known {shortest} … {longest} back"),
-        row("paused it", duration(measured.longest_pause), "at most, to count"),
+        row("held it up", duration(measured.longest_pause), "at most, to count"),
         row("overhead CPU", cost, f"reader{ours}"),
     ]
 
