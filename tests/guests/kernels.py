@@ -117,9 +117,9 @@ def modules(series: str, *names: str) -> tuple[Path, ...]:
     """
     kernel = get(series)
     place = kernel / "modules"
-    if not (place / ".whole").exists():
+    if not (place / _WHOLE).exists():
         with lock(kernel.parent / "lock"):
-            if not (place / ".whole").exists():
+            if not (place / _WHOLE).exists():
                 _fetch_modules(kernel, place)
     return needed(place, *names)
 
@@ -147,6 +147,8 @@ KEPT_MODULES = (
     *("failover", "net_failover", "virtio_net"),
 )
 """What is kept of a kernel's modules: memory as swap and a network card, and what those may depend on."""
+_WHOLE = f".whole-{len(KEPT_MODULES)}"
+"""In a folder of modules where all of these are that the kernel has."""
 
 
 def _fetch_modules(kernel: Path, place: Path) -> None:
@@ -171,7 +173,7 @@ def _fetch_modules(kernel: Path, place: Path) -> None:
             for path in folder.rglob(f"{one.replace('_', '[-_]')}.ko*"):
                 data = path.read_bytes()
                 (place / f"{one}.ko").write_bytes(lzma.decompress(data) if path.suffix == ".xz" else data)
-    (place / ".whole").touch()
+    (place / _WHOLE).touch()
 
 
 def apt_options(apt: Path, suites: Sequence[str]) -> list[str]:
