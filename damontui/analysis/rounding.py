@@ -123,7 +123,9 @@ def _joined(snapshot: Snapshot, before: Snapshot, threshold: int, of_before: Flo
             parts[new] = np.maximum(cuts * inside - ends * (cuts - 1), 1)
             edges = np.ravel((first, last), order="F").astype(np.float64)
             below = np.repeat(np.concatenate(([0.0], np.cumsum(hidden[old] * (last - first)))), 2)[1:-1]
-            had[new] = (np.interp(end, edges, below) - np.interp(start, edges, below)) / (end - start)
+            # a record may say that a region has no bytes
+            size = np.maximum(end - start, 1)
+            had[new] = (np.interp(end, edges, below) - np.interp(start, edges, below)) / size
     return parts, had
 
 

@@ -76,6 +76,15 @@ def test_what_was_lost_is_mostly_lost_again_and_forgotten_after_a_gap() -> None:
     assert joined.lost(snap(rows, 9.0))[0] == 0
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_region_without_bytes_has_lost_nothing() -> None:
+    before = snap([(0, 8 * MIB, 1, 0), (8 * MIB, 16 * MIB, 0, 0), HOT])
+    after = snap([(0, 16 * MIB, 1, 0), (16 * MIB, 16 * MIB, 0, 0), HOT], 2.0)
+    found = lost(after, before)
+    assert np.isfinite(found).all()
+    assert found[1] == 0
+
+
 @pytest.mark.parametrize("change", [{"complete": False}, {"lost": 3}], ids=["incomplete", "events lost"])
 def test_a_snapshot_that_lacks_something_says_nothing_of_the_next(change: dict[str, object]) -> None:
     before = replace(snap([(0, 5 * MIB, 1, 0), (5 * MIB, 16 * MIB, 0, 0), HOT]), **change)  # type: ignore[arg-type]
