@@ -707,6 +707,9 @@ def refusal(root: Root, who: Stat, error: KernelError, program: str = "damontui"
     if error.errno == errno.EROFS:
         return SourceError(what, f"may not {name}: /proc is mounted read-only here", "run it outside of this container")
     if error.errno in files.GONE:
+        now = files.stat(root, who.pid)
+        if now is None or now.ended:
+            return SourceError(what, "it has ended")
         return SourceError(
             what,
             f"{error.what}: this kernel is built without it (CONFIG_PROC_PAGE_MONITOR)",

@@ -98,7 +98,7 @@ def test_json_is_on_standard_output_and_the_commands_output_on_standard_error() 
 
 def test_without_json_the_end_is_a_summary_of_the_last_aggregation() -> None:
     needs_clear_refs()
-    done = run(*QUICK, "--", "sleep", "0.6")
+    done = run(*QUICK, "--", "sleep", "2")
     assert done.returncode == 0
     assert done.stderr == ""
     assert done.stdout.startswith("sleep, process ")
