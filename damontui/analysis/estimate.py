@@ -268,6 +268,32 @@ class Estimate:
         seconds = np.where(seconds > 0, seconds, -np.maximum(used, 1e-3))
         return percentiles_of((seconds * 1000).astype(np.int64), amounts.astype(np.int64))
 
+    def part(self, start: Ints, end: Ints, keep: Bools) -> Estimate:
+        """What lies between two addresses of each piece that is kept, its bytes in proportion; all ``(pieces,)``.
+
+        Of a part nobody knows what of it was free, nor what of the last aggregation was its.
+        """
+        share = ((end - start) / np.maximum(self.end - self.start, 1))[keep]
+        amounts = self.bytes[keep] * share
+        return replace(
+            self,
+            start=start[keep],
+            end=end[keep],
+            target=self.target[keep],
+            bytes=amounts,
+            idle_s=self.idle_s[keep],
+            least_s=self.least_s[keep],
+            most_s=self.most_s[keep],
+            used_s=self.used_s[keep],
+            rate=self.rate[keep],
+            unused=None if self.unused is None else self.unused[keep],
+            unused_most=None if self.unused_most is None else self.unused_most[keep],
+            grain=self.grain * float(amounts.sum()) / max(self.total_bytes, 1.0),
+            free=None,
+            kernel=None,
+            touched=None,
+        )
+
     def ages(self) -> tuple[Floats, Floats]:
         """Idle seconds, and the bytes that have been idle so long; shapes ``(n,)``, the pieces first.
 

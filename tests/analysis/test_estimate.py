@@ -295,6 +295,14 @@ def test_pages_between_others_are_told_by_regions_of_a_page() -> None:
     assert sizes.sum() == pytest.approx(total)
     assert sizes[ages >= 50].sum() == pytest.approx(found.idle(50).found)
     assert found.idle_ms_percentiles[-1] == 60_000
+    # of a part as of all of it
+    half = np.minimum(found.end, total // 2)
+    part = found.part(found.start, half, found.start < half)
+    assert part.total_bytes == pytest.approx(total / 2)
+    assert part.idle(50).found == pytest.approx(part.idle_bytes(50).sum())
+    assert part.idle(50).found == pytest.approx(0.75 * total / 2, rel=0.1)
+    assert part.idle(50).most <= part.total_bytes
+    assert part.working_set(1).most <= part.total_bytes
     assert whole.unused is None
     assert whole.idle(50).found == 0
 

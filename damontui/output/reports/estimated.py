@@ -145,17 +145,7 @@ def _part(found: Estimate, filters: Filters) -> Estimate:
         keep &= start < end
     if keep.all() and start is found.start:
         return found
-    share = ((end - start) / np.maximum(found.end - found.start, 1))[keep]
-    names = ("idle_s", "least_s", "most_s", "used_s", "rate", "target")
-    return replace(
-        found,
-        start=start[keep],
-        end=end[keep],
-        bytes=found.bytes[keep] * share,
-        free=None,
-        kernel=None,
-        **{name: getattr(found, name)[keep] for name in names},
-    )
+    return found.part(start, end, keep)
 
 
 def pieces(known: Known, table: Table) -> tuple[Table, Floats]:
