@@ -423,6 +423,8 @@ class DamontuiApp(App[int]):
             )
             self.paint()
             return
+        self.session.notice = None  # that there was nothing to copy is no longer so
+        self.paint()
         self.copy_to_clipboard(detail.plain(found, frame.snapshot, len(frame.snapshot.targets)))
         where = f"{found.start:#x} - {found.end:#x}"
         self.notify(f"{where}, if your terminal allows OSC 52", title="Copied", markup=False)

@@ -12,6 +12,7 @@ from textual.events import MouseDown, MouseMove, MouseScrollDown, MouseScrollUp,
 from textual.geometry import Region
 from textual.pilot import Pilot
 from textual.widgets import Static
+from textual.widgets._toast import Toast
 
 from damontui.analysis.heatmap import SHOWN, Axis
 from damontui.analysis.rounding import Rounding
@@ -479,12 +480,25 @@ async def test_y_copies_the_read_out_and_says_so() -> None:
     async with running(make.named(make.steady(60))) as (app, pilot):
         await pilot.press("y")
         assert "nothing to copy" in app.query_one(Notice).text()
-        await pilot.press("escape", "n", "y")
+        await pilot.press("n", "y")
+        assert app.session.notice is None, "there was something to copy"
         lines = app.clipboard.splitlines()
         assert lines[0] == "address      0x50100000 - 0x56100000"
         assert "name         hot core" in lines
         assert any(line.startswith("accessed     70 % of samples (14 of 20)") for line in lines)
         assert any("0x50100000 - 0x56100000" in note.message for note in app._notifications)
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+async def test_what_is_said_of_a_copy_does_not_cover_the_read_out(size: tuple[int, int]) -> None:
+    app = fed.app(make.description(), clock=lambda: make.WALL + 240.0)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        fed.feed_all(app, make.named(make.steady(60)))
+        await pilot.press("n", "y")
+        await pilot.pause()
+        (toast,) = [one for one in app.screen.walk_children() if isinstance(one, Toast)]
+        assert toast.region.area > 0
+        assert not toast.region.overlaps(app.query_one(DetailPane).region)
 
 
 async def test_names_stand_beside_the_heatmap_where_there_is_room() -> None:

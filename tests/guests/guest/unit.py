@@ -82,7 +82,8 @@ def _become_systemd(units: Path, binds: dict[str, str], log: Path) -> None:
             os.dup2(out, number)
         _mount("none", "/", flags=_REC | _PRIVATE)
         _mount("proc", "/proc", "proc")
-        _mount("cgroup2", "/sys/fs/cgroup", "cgroup2")
+        if not os.path.exists("/sys/fs/cgroup/cgroup.controllers"):  # another check in this guest may have done it
+            _mount("cgroup2", "/sys/fs/cgroup", "cgroup2")
         for place in ("/tmp", "/var/tmp"):
             _mount("tmpfs", place, "tmpfs")
         for place, source in binds.items():
