@@ -40,6 +40,7 @@ from numpy.typing import NDArray
 
 from damontui.analysis import usage
 from damontui.analysis.estimate import Estimate, Estimator
+from damontui.analysis.parts import Parts
 from damontui.analysis.savings import THRESHOLDS
 from damontui.analysis.usage import Amount
 from damontui.analysis.woken import Woken
@@ -183,11 +184,9 @@ class Sizer:
         self._estimator = Estimator()
         self._moment: Estimate | None = None
         self._last: Snapshot | None = None
-        self._parts: list[_Part] = []
+        self._parts: Parts[_Part] = Parts(_BLOCKS)
         self._past: list[_Past] = []
         self._woken = Woken()
-        self._a_block = 1
-        self._open = 0
 
     def add(self, snapshot: Snapshot) -> None:
         """Take in the next snapshot."""
@@ -211,16 +210,15 @@ class Sizer:
     def size(self) -> Size | None:
         """What is known by now; None before the first whole aggregation."""
         last = self._last
-        if last is None:
+        if last is None or (last.measured is None and not len(self._estimator)):
             return None
-        parts, moment, block, opened = list(self._parts), self._moment, self._a_block, self._open
+        parts, moment = self._parts, self._moment
+        self._parts = parts.copy()
         if last.measured is None:
-            if not len(self._estimator):
-                return None
             for of, estimate in self._estimator.window():
                 self._reached(of, estimate)
         found = self._told(last)
-        self._parts, self._moment, self._a_block, self._open = parts, moment, block, opened
+        self._parts, self._moment = parts, moment
         return found
 
     def _reached(self, snapshot: Snapshot, make: Callable[[], Estimate]) -> None:
@@ -290,18 +288,7 @@ class Sizer:
         self._add(np.tile(np.where(counted > 0, came, 0.0), (3, 1)), counted)
 
     def _add(self, came: Floats, counted: Floats) -> None:
-        part = _Part(came, counted, np.zeros_like(came), np.zeros_like(counted))
-        if self._open and self._open < self._a_block:
-            self._parts[-1] = self._parts[-1] + part
-        else:
-            self._parts.append(part)
-            self._open = 0
-        self._open += 1
-        if len(self._parts) > 2 * _BLOCKS:
-            pairs = [self._parts[at : at + 2] for at in range(0, len(self._parts), 2)]
-            self._parts = [pair[0] + pair[1] if len(pair) == 2 else pair[0] for pair in pairs]
-            self._a_block *= 2
-            self._open = self._a_block // 2 if len(pairs[-1]) == 1 else self._a_block
+        self._parts.add(_Part(came, counted, np.zeros_like(came), np.zeros_like(counted)))
 
     def _sized(self, held: _Held, passed: float) -> None:
         """Note the sizes of a moment, which stands for so many seconds."""
@@ -311,9 +298,7 @@ class Sizer:
                 size = held.without(idle)
                 sizes[:, at] = np.array([size.least, size.bytes, size.most]) * passed
                 there[at] = passed
-        last = self._parts[-1]
-        # another object: what is asked for in between must not change what is kept
-        self._parts[-1] = last + _Part(np.zeros_like(sizes), np.zeros_like(there), sizes, there)
+        self._parts.add_to_last(_Part(np.zeros_like(sizes), np.zeros_like(there), sizes, there))
 
     def _told(self, last: Snapshot) -> Size:
         held = self._held(last, None if last.measured is not None else self._estimator.estimate())
@@ -333,7 +318,7 @@ class Sizer:
 
     def _mean_size(self, at: int, now: Amount, most: float) -> Amount:
         """A threshold's size over time, with how far the mean of so many different parts may be off."""
-        parts = [part for part in self._parts if part.sized[at] > 0]
+        parts = [part for part in self._parts.sums if part.sized[at] > 0]
         if not parts:
             return now
         seconds = np.array([part.sized[at] for part in parts])
@@ -375,8 +360,8 @@ class Sizer:
 
     def _back(self, at: int) -> tuple[Amount, float]:
         """Bytes a minute that came back at a threshold, and the seconds that it was counted over."""
-        low, came, high = np.array([part.came[:, at] for part in self._parts]).reshape(-1, 3).T
-        counted = np.array([part.counted[at] for part in self._parts])
+        low, came, high = np.array([part.came[:, at] for part in self._parts.sums]).reshape(-1, 3).T
+        counted = np.array([part.counted[at] for part in self._parts.sums])
         over = float(counted.sum())
         if not over:
             return Amount(0.0, 0.0, 0.0), 0.0

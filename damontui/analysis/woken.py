@@ -11,12 +11,14 @@ worse than it is. The intervals are the jackknife's over parts of the time.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
+from damontui.analysis.parts import Parts
 from damontui.analysis.usage import NEAR, Amount
 from damontui.damon.snapshot import FirstTouches
 
@@ -54,9 +56,7 @@ class Woken:
     """Takes what was first touched (`Measured.first_touches`), oldest first."""
 
     def __init__(self) -> None:
-        self._parts: list[_Part] = []
-        self._a_part = 1
-        self._open = 0
+        self._parts: Parts[_Part] = Parts(_PARTS)
 
     def add(self, first: FirstTouches, processes: int) -> None:
         """Take in a snapshot's; of several processes the rates add up."""
@@ -68,28 +68,12 @@ class Woken:
         bins = len(EDGES) - 1
         back, looked = (np.bincount(place, one, bins).astype(np.float64) for one in (first.back, first.seconds))
         count = max(1, processes)
-        part = _Part(first.touched @ share, over.sum(axis=0) / count, back, looked / count)
-        if self._open and self._open < self._a_part:
-            self._parts[-1] += part
-        else:
-            self._parts.append(part)
-            self._open = 0
-        self._open += 1
-        if len(self._parts) > 2 * _PARTS:
-            self._parts = [sum(self._parts[at + 1 : at + 2], self._parts[at]) for at in range(0, len(self._parts), 2)]
-            self._a_part *= 2
-            self._open = self._a_part // 2
-
-    def copy(self) -> Woken:
-        """Another that may go on for itself."""
-        made = Woken()
-        made._parts, made._a_part, made._open = list(self._parts), self._a_part, self._open
-        return made
+        self._parts.add(_Part(first.touched @ share, over.sum(axis=0) / count, back, looked / count))
 
     @property
     def reach(self) -> float:
         """Seconds after a clear up to which it is known what wakes; 0 where nothing is."""
-        if not self._parts:
+        if not self._parts.sums:
             return 0.0
         known = self._whole().seconds > 0
         return float(EDGES[len(known) if known.all() else int(np.argmin(known))])
@@ -101,27 +85,27 @@ class Woken:
     def back(self, seconds: float) -> Amount | None:
         """Bytes a minute that wake after having been idle for about a time; None beyond what is known, and where it was
         never looked for after about that time."""
-        if not self._parts or _about(self._whole(), seconds) is None:
+        if not self._parts.sums or _about(self._whole(), seconds) is None:
             return None
         return self._told(seconds, lambda part: 60 * (_about(part, seconds) or 0.0))
 
-    def _told(self, seconds: float, of: object) -> Amount | None:
+    def _told(self, seconds: float, of: Callable[[_Part], float]) -> Amount | None:
         reach = self.reach
         if not reach or seconds > reach * NEAR:
             return None
         whole = self._whole()
-        found = of(whole)  # type: ignore[operator]
-        parts = [part for part in self._parts if part.seconds.any()]
+        found = of(whole)
+        parts = [part for part in self._parts.sums if part.seconds.any()]
         if len(parts) < _LEAST_PARTS:
             return Amount(found, found, found)
         # where a part alone knew something, the others say nothing of it, and all of them is taken
-        others = [of(_filled(whole - part, whole)) for part in parts]  # type: ignore[operator]
+        others = [of(_filled(whole - part, whole)) for part in parts]
         spread = sum((other - sum(others) / len(others)) ** 2 for other in others)
         half = _Z * sqrt((len(parts) - 1) / len(parts) * spread)
         return Amount(max(0.0, found - half), found, found + half)
 
     def _whole(self) -> _Part:
-        return sum(self._parts[1:], self._parts[0])
+        return sum(self._parts.sums[1:], self._parts.sums[0])
 
 
 def _filled(part: _Part, whole: _Part) -> _Part:

@@ -65,7 +65,7 @@ def test_nothing_is_said_beyond_the_longest_epoch_and_before_anything_is_known()
     found = watched({0.5: MIB}, epoch=50)
     assert found.reach == pytest.approx(50.0, rel=0.2)
     assert found.size(120.0) is None
-    assert len(found._parts) <= 16
+    assert len(found._parts.sums) <= 16
 
 
 def test_what_was_not_looked_for_is_not_nothing() -> None:

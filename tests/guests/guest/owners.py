@@ -162,10 +162,10 @@ class Coverage:
         self.said[name] = [round(one / MIB) for one in (amount.least, amount.bytes, amount.most)] if amount else []
 
     def check(self, guest: Guest) -> None:
-        """95 of 100 on average: under 52 of 60 comes once in 200 times."""
+        """95 of 100 on average; by chance one of the 33 of three guests is under 49 of 60 in one run of 300 or so."""
         guest.facts.update(held=self.held, looks=self.looks, truth_mib=self.truth, last_mib=self.said)
         assert self.looks == LOOKS
-        assert all(count >= 0.86 * LOOKS for count in self.held.values()), self.held
+        assert all(count >= 49 / 60 * LOOKS for count in self.held.values()), self.held
 
 
 def looks(snapshot: Snapshot) -> Iterator[Snapshot]:
