@@ -313,6 +313,16 @@ def owner(root: Root, pid: int) -> str:
         return str(uid)
 
 
+def clears(root: Root, pid: int) -> bool:
+    """Whether the kernel lets accessed bits of a process be cleared at all (CONFIG_PROC_PAGE_MONITOR)."""
+    return root.exists(f"proc/{pid}/clear_refs")
+
+
+def may_clear(root: Root, pid: int) -> bool:
+    """Whether this user may clear them. Anybody may open ``smaps`` as far as its mode goes; this is its owner's."""
+    return root.writable(f"proc/{pid}/clear_refs")
+
+
 def threads(root: Root, pid: int) -> list[int]:
     """The threads of a process, rising; none where it has ended."""
     try:

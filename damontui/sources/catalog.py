@@ -271,15 +271,13 @@ def _process(root: Root, pid: int, program: str, by_damon: bool, users: dict[int
     entry = Entry("processes", str(pid), who.comm, procfs.command(root, pid), process=process)
     if by_damon:
         return entry
-    clear = f"proc/{pid}/clear_refs"
-    if not root.exists(clear):
+    if not files.clears(root, pid):
         return replace(
             entry,
             reason="it has no clear_refs",
             remedy=f"it needs a kernel with CONFIG_PROC_PAGE_MONITOR=y, or DAMON: {program} doctor",
         )
-    # smaps lets anybody open it as far as its mode goes; clear_refs is its owner's
-    if not root.writable(clear):
+    if not files.may_clear(root, pid):
         return replace(entry, reason=f"belongs to {process.user}", remedy=f"run: sudo {program} {pid}")
     return entry
 

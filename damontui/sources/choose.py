@@ -493,7 +493,7 @@ def _readable(source: Source, root: Root, pids: Iterable[int], options: Options)
     for pid in pids:
         stat = process_files.stat(root, pid)
         there = stat is not None and not stat.ended and not stat.kernel_thread
-        if there and not root.writable(f"proc/{pid}/clear_refs"):
+        if there and not process_files.may_clear(root, pid):
             what = f"cannot watch process {pid}"
             raise SourceError(what, "its bits cannot be cleared by this user", "run it as root, or watch stat")
     return source
@@ -508,15 +508,7 @@ def _stat_tells_groups(root: Root) -> bool:
         state = StatModule(root).state()
     except SourceError:
         return False
-    return state.on and all(_opens(root, name) for name in (FLAGS, GROUPS))
-
-
-def _opens(root: Root, name: str) -> bool:
-    try:
-        os.close(root.open(name))
-    except OSError:
-        return False
-    return True
+    return state.on and all(root.readable(name) for name in (FLAGS, GROUPS))
 
 
 def _process(

@@ -5,7 +5,6 @@ With ``-n 2 --dist loadgroup`` two kernels run side by side: a guest has one pro
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -13,18 +12,11 @@ import pytest
 from tests.guests import guest, kernels, on_host
 from tests.guests.conftest import Machines, Notes
 
-ALL = os.environ.get("DAMONTUI_GUESTS") == "all"
-ON_REQUEST = (
-    "owners.drawn_frames_name_their_groups",
-    "owners.owners_of_a_running_machine",
-    "unit.the_unit_runs_under_systemd",
-)
-"""Checks that hold in a guest of their own, and not yet in one that others have left groups and mounts in."""
 CASES = [
     pytest.param(series, check, id=f"{series}-{check.name}", marks=pytest.mark.xdist_group(series))
     for series in kernels.SERIES
     for check in guest.registered().values()
-    if series in check.on and (ALL or check.name not in ON_REQUEST)
+    if series in check.on
 ]
 
 
