@@ -46,12 +46,21 @@ times the chance of the surroundings (a region of the largest size to either sid
 there have the same mean as all of it, so that they are no chosen few, then ``1 - mean / page`` of what is used there
 is taken for pages that are not (`Estimate.unused`), and at most ``1 - q`` of any piece that is used.
 
+Mixed memory. A machine that has run for long hands out page frames in no order, so that what is always in use and what
+never is lie side by side in every region, and regions alone would say that all of it is used a little. Whether it is
+so is seen from outside of DAMON: where page frames were drawn (`damontui.kernel.pages`), those that lie nearer than
+regions can tell apart are of unlike kinds as often as distant ones (`Frames.mixed` is 1), or nearly never (0). In mixed
+memory a piece that is larger than that is taken for pages that are in use and pages that are not: of its bytes
+``1 - q / page`` are idle, as far as memory is mixed, with the chance of single pages in use that were seen anywhere,
+and as if two more had been seen in use half of the time. Who knows no frames, or has one kind of memory only, knows
+nothing of this.
+
 What is assumed: that samples fall evenly on a region's pages; that rates last for a few aggregations; that a piece is
 touched all over, if seldom. What cannot be seen: accesses in a part of a region that was joined and rounded down to a
 count of 0 before it was printed, but on average; pages between touched ones where no region is as small as a page
-(then all of it counts as in use, and the interval does not hold that they are not); anything faster than an
-aggregation; working sets within reach of the TLB; what was before the first snapshot or in a gap, so that
-nothing is idle for longer than it was watched.
+(then all of it counts as in use, and but in mixed memory the interval does not hold that they are not); anything
+faster than an aggregation; working sets within reach of the TLB; what was before the first snapshot or in a gap, so
+that nothing is idle for longer than it was watched.
 """
 
 from __future__ import annotations
@@ -68,7 +77,7 @@ from numpy.typing import NDArray
 from damontui.analysis import frames, rounding
 from damontui.damon.attrs import PAGE_SIZE, Attrs
 from damontui.damon.metrics import percentiles_of
-from damontui.damon.snapshot import Ints, Snapshot
+from damontui.damon.snapshot import FINE, Ints, Snapshot
 from damontui.errors import UsageError
 
 Floats = NDArray[np.float64]
@@ -109,6 +118,10 @@ _PAGES = 2.0
 """Least number of pages seen alone, in reach, from which is told what the others are like."""
 _APART = 2.5
 """How much more often than its surroundings a page that is seen alone must be touched, for these to be sparse."""
+_MIXED = (0.3, 0.8)
+"""From where on memory is taken to be mixed (`Frames.mixed`), and where it is throughout."""
+_EVEN = 0.5
+"""The chance of a look at a page in use, where nothing is known of it."""
 _REMEMBERED = 512.0
 """Aggregations after which half of what single pages said is forgotten: of what kind memory is changes seldom."""
 
@@ -498,7 +511,7 @@ class Estimator:
         watched = max(0.0, now - self._since)
         looks, bandwidth = int(columns[-1].looks[0]), columns[-1].bandwidth
         held, region = self._bytes[which].copy(), self._region[at][which]
-        unused, unused_most = _unused(state, end - start, columns[-1].snapshot.attrs.min_regions)
+        unused, unused_most = _unused(state, end - start, columns[-1].snapshot)
         alike = np.where(region >= 0, columns[-1].share[region], 0.0)
         apart = solution.touched[_PLAIN, at][which]
         amounts = held if unused is None else held * (1.0 - unused)
@@ -731,24 +744,27 @@ def _note(state: Floats, touched: Bools, chance: Floats, column: _Column) -> Non
     state[_RESTED][~touched[_PLAIN]] = column.time
 
 
-def _unused(state: Floats, size: Ints, min_regions: int) -> tuple[Floats | None, Floats | None]:
+def _unused(state: Floats, size: Ints, snapshot: Snapshot) -> tuple[Floats | None, Floats | None]:
     """The share of each piece that is never touched though its surroundings are, and its upper end (see above).
 
     Args:
         state: of the pieces, shape ``(rows, pieces)``.
         size: bytes of the pieces, int64, shape ``(pieces,)``.
-        min_regions: how many regions there are at least: as large as one of so many parts is what is in reach.
+        snapshot: the newest; of physical memory its frames tell how mixed it is.
 
     Returns:
         Both None where no memory is known to be sparse.
     """
-    if state[_ALONE].sum() < _PAGES:
+    mixed = 0.0 if snapshot.frames is None else _strength(snapshot.frames.mixed)
+    known = float(state[_ALONE].sum())
+    if known < _PAGES and not mixed:
         return None, None
     chance = 1.0 - state[_SPARED]
     used = np.isfinite(state[_SEEN + _PLAIN]) & (chance > 0)
     edges = np.concatenate(([0.0], np.cumsum(size, dtype=np.float64)))
     middle = (edges[:-1] + edges[1:]) / 2.0
-    reach = np.maximum(edges[-1] / max(3, min_regions), size / 2.0)
+    # as large as one of the fewest regions that there may be is what is in reach
+    reach = np.maximum(edges[-1] / max(3, snapshot.attrs.min_regions), size / 2.0)
 
     def around(values: Floats) -> Floats:
         below = np.concatenate(([0.0], np.cumsum(values)))
@@ -762,11 +778,22 @@ def _unused(state: Floats, size: Ints, min_regions: int) -> tuple[Floats | None,
     sample = around(state[_HITS]) / np.maximum(around(state[_HIT_LOOKS]), 1.0)
     sparse = used & (alone >= _PAGES) & (page > _APART * mean) & (sample < 2.0 * mean)
     here = np.where(chance > _APART * mean, chance, mean)
-    if not sparse.any():
+    if not sparse.any() and not mixed:
         return None, None
     unused = np.where(sparse, 1.0 - np.minimum(here / np.maximum(page, 1e-9), 1.0), 0.0)
+    if mixed:
+        # of pages alone anywhere; before there are any, an even guess between hardly ever and always
+        hot = (known * state[_TWICE].sum() / max(state[_ONCE].sum(), 1e-9) + _PAGES * _EVEN) / (known + _PAGES)
+        large = used & (size * FINE > edges[-1])
+        unused = np.maximum(unused, np.where(large, mixed * (1.0 - np.minimum(chance / hot, 1.0)), 0.0))
     # where some of it is sparse the rest may be, too: pages were seen alone here and there only
     return unused, np.where(used, np.maximum(unused, state[_SPARED]), 0.0)
+
+
+def _strength(mixed: float | None) -> float:
+    """How far memory is taken to be mixed below what regions can tell apart: not at all … throughout (0 … 1)."""
+    low, high = _MIXED
+    return 0.0 if mixed is None else min(1.0, max(0.0, (mixed - low) / (high - low)))
 
 
 def _sums(values: Floats, region: Ints, regions: int) -> Floats:

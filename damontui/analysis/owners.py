@@ -101,6 +101,9 @@ class _Ages:
     most_s: Floats
     hidden: Floats
     """Share of each piece that may have been in use without being seen."""
+    unused: Floats
+    """Share of each piece in use that was not touched, though others between were; and the upper end of it."""
+    unused_most: Floats
     watched_s: float
 
 
@@ -221,6 +224,7 @@ def _ages(snapshot: Snapshot, estimate: Estimate | None) -> _Ages:
         own = estimate.target == 0
         least = estimate.least_s[own]
         hidden = RULE_OF_THREE * estimate.aggregation_s / (estimate.looks * np.maximum(least, estimate.aggregation_s))
+        none = np.zeros(len(least))
         return _Ages(
             estimate.start[own],
             estimate.end[own],
@@ -228,11 +232,13 @@ def _ages(snapshot: Snapshot, estimate: Estimate | None) -> _Ages:
             estimate.idle_s[own],
             estimate.most_s[own],
             np.minimum(1.0, hidden),
+            none if estimate.unused is None else estimate.unused[own],
+            none if estimate.unused_most is None else estimate.unused_most[own],
             estimate.watched_s,
         )
     seconds = np.maximum(usage.idle_ms_by_region(snapshot), 0.0) / 1000
     none = np.zeros(len(snapshot))
-    return _Ages(snapshot.start, snapshot.end, seconds, seconds, seconds, none, usage.watched(snapshot))
+    return _Ages(snapshot.start, snapshot.end, seconds, seconds, seconds, none, none, none, usage.watched(snapshot))
 
 
 def _idle_hits(owners: Owners, ages: _Ages, times: tuple[float, ...]) -> Floats:
@@ -245,11 +251,15 @@ def _idle_hits(owners: Owners, ages: _Ages, times: tuple[float, ...]) -> Floats:
     sizes = (ages.end - ages.start).astype(np.float64)
     low, high = _within(owners.start, ages), _within(owners.end, ages)
     wide = np.maximum(owners.end - owners.start, 1).astype(np.float64)
-    all_of_it = np.ones(len(sizes))
-    bounds = ((ages.least_s, 1.0 - ages.hidden), (ages.found_s, all_of_it), (ages.most_s, all_of_it))
+    all_of_it, none = np.ones(len(sizes)), np.zeros(len(sizes))
+    bounds = (
+        (ages.least_s, 1.0 - ages.hidden, none),
+        (ages.found_s, all_of_it, ages.unused),
+        (ages.most_s, all_of_it, ages.unused_most),
+    )
     for number, one in enumerate(times):
-        for which, (since, sure) in enumerate(bounds):
-            idle = np.where(since >= one - 1e-9, sizes * sure, 0.0)
+        for which, (since, sure, between) in enumerate(bounds):
+            idle = sizes * np.where(since >= one - 1e-9, sure, between)
             share = (_below(idle, *high) - _below(idle, *low)) / wide
             found[:, number, which] = holds * np.clip(share, 0.0, 1.0)
     return found

@@ -413,6 +413,8 @@ def came_back(before: Estimate, now: Estimate, seconds: Floats) -> Floats:
         share = (high - low)[both] / (now.end[here] - now.start[here])
         touched = now.idle_s[here] < np.minimum(before.idle_s[was] + 0.5 * passed, passed + 1e-6)
         bytes_back = now.bytes[here] * share * touched
+        if now.unused is not None:  # of what was touched only a part was
+            bytes_back *= 1.0 - now.unused[here]
         # those that had been idle for at least each time
         found += (before.idle_s[was][None, :] >= seconds[:, None] - 1e-9) @ bytes_back
     return found

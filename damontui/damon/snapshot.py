@@ -112,6 +112,10 @@ FRAME_KINDS = ("free", "file", "shmem", "anon", "slab", "page_tables", "kernel",
 """What a page frame of physical memory can hold; ``kernel`` is what the kernel uses otherwise, a hole is no memory."""
 
 
+FINE = 4_096
+"""One of so many parts of all memory is smaller than a region can be told apart, of which there are 1,000 or so."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Frames:
     """What randomly chosen page frames held: counts by region and kind, drawn evenly over all frames of the regions.
@@ -127,6 +131,10 @@ class Frames:
     """Frames in each region that are part of a transparent huge page, shape ``(regions,)``."""
     cpu: float = 0.0
     """Share of one CPU that drawing took lately."""
+    mixed: float | None = None
+    """How often frames that lie one of `FINE` parts of all memory apart are of unlike kinds,
+    over how often those are that lie 16 times as far apart: about 0 where memory lies in long stretches of one kind, 1
+    where it is mixed throughout, None where too little is known."""
 
     def __post_init__(self) -> None:
         seal(self)

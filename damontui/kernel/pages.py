@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.damon.attrs import PAGE_SIZE
-from damontui.damon.snapshot import FRAME_KINDS, Frames, Ints, Snapshot, ints
+from damontui.damon.snapshot import FINE, FRAME_KINDS, Frames, Ints, Snapshot, ints
 from damontui.errors import SourceError
 from damontui.kernel.readers import READERS
 from damontui.kernel.root import KernelError, Root
@@ -59,6 +59,14 @@ _FRESH_S = 30.0
 """A frame's kind is taken to hold for so long: what is older is forgotten, where enough is left."""
 _ENOUGH = 512
 _NUMBER = struct.Struct("=Q")
+
+_FAR = FINE // 16
+"""What is far apart: as one of so many parts of all memory is large (`Frames.mixed`)."""
+_PAIRS_OF = 4
+"""One in so many frames is compared, but for the first ones, so that something is known soon."""
+_PAIRS, _UNLIKE = 32, 8
+"""Pairs that are needed for it, and how many of those that lie far apart are to be unlike at least."""
+_NOT_ASKED = 255
 
 
 def kinds_of(flags: NDArray[np.uint64]) -> NDArray[np.uint8]:
@@ -102,6 +110,8 @@ class Drawn:
     """When it was looked at, seconds of the sampler's clock."""
     group: NDArray[np.uint64]
     """Inode number of the memory cgroup that it is charged to; 0 for none, and where groups are not asked for."""
+    beside: NDArray[np.uint8]
+    """The kind of the frame to which it was compared; 255 where it was to none."""
 
     def __len__(self) -> int:
         return len(self.address)
@@ -125,12 +135,31 @@ class _Sums:
         marks[1:, kinds + 1] = drawn.huge[order]
         self._address = drawn.address[order]
         self._below = np.cumsum(marks, axis=0)
+        self.mixed = _mixed(drawn.kind[order], drawn.beside[order])
 
     def of(self, snapshot: Snapshot) -> Ints:
         """Frames of each kind, unevictable and huge ones, in each region: shape ``(regions, kinds + 2)``."""
         first, last = (np.searchsorted(self._address, edge) for edge in (snapshot.start, snapshot.end))
         found: Ints = self._below[np.maximum(last, first)] - self._below[first]
         return found
+
+
+def _mixed(kind: NDArray[np.uint8], beside: NDArray[np.uint8]) -> float | None:
+    """How often near frames are of unlike kinds, over how often far ones are (`Frames.mixed`).
+
+    Args:
+        kind: of frames in the order of their addresses, shape ``(frames,)``.
+        beside: of the frame near to each, 255 where there is none.
+    """
+    hole = FRAME_KINDS.index("hole")
+    there = kind != hole
+    near = there & (beside != hole) & (beside != _NOT_ASKED)
+    kinds = kind[there]
+    step = max(1, len(kinds) // _FAR)
+    unlike = kinds[step:] != kinds[:-step]
+    if near.sum() < _PAIRS or unlike.sum() < _UNLIKE:
+        return None
+    return float(min(1.0, (kind[near] != beside[near]).mean() / unlike.mean()))
 
 
 class FrameSampler:
@@ -175,7 +204,8 @@ class FrameSampler:
         self._share = 0.0
         nothing = np.zeros(0, np.bool_)
         self._sums: _Sums | None = None
-        self._drawn = Drawn(ints([]), np.zeros(0, np.uint8), nothing, nothing, np.zeros(0), np.zeros(0, np.uint64))
+        none = np.zeros(0, np.uint8)
+        self._drawn = Drawn(ints([]), none, nothing, nothing, np.zeros(0), np.zeros(0, np.uint64), none)
 
     @property
     def drawn(self) -> Drawn:
@@ -282,7 +312,20 @@ class FrameSampler:
         chosen = np.sort(self._rng.integers(0, below[-1], count))
         region = np.searchsorted(below, chosen, side="right")
         address = snapshot.start[region] + (chosen - (below[region] - frames[region])) * PAGE_SIZE
-        flags = np.empty(count, np.uint64)
+        flags = self._flags(address)
+        beside = np.full(count, _NOT_ASKED, np.uint8)
+        some = slice(None, None, _PAIRS_OF if len(self._drawn) else 1)
+        # not those at the end of their region: what comes after it may be far away
+        near = address[some] + max(1, int(below[-1]) // FINE) * PAGE_SIZE
+        inside = near < snapshot.end[region[some]]
+        beside[some][inside] = kinds_of(self._flags(near[inside]))
+        kinds, groups = kinds_of(flags), self._charged(address)
+        fresh = Drawn(address, kinds, _has(flags, UNEVICTABLE), _has(flags, THP), np.full(count, now), groups, beside)
+        self._drawn, self._sums = (self._drawn + fresh)[-self._kept :], None
+
+    def _flags(self, address: Ints) -> NDArray[np.uint64]:
+        """The flags of the frames at these addresses."""
+        flags = np.empty(len(address), np.uint64)
         hole = 1 << NOPAGE
         file, pread, unpack = self._file, os.pread, _NUMBER.unpack
         try:
@@ -291,9 +334,7 @@ class FrameSampler:
                 flags[at] = unpack(found)[0] if len(found) == 8 else hole
         except OSError as error:
             raise KernelError(f"cannot read {self._root.path(FLAGS)}", error) from error
-        kinds, groups = kinds_of(flags), self._charged(address)
-        fresh = Drawn(address, kinds, _has(flags, UNEVICTABLE), _has(flags, THP), np.full(count, now), groups)
-        self._drawn, self._sums = (self._drawn + fresh)[-self._kept :], None
+        return flags
 
     def _charged(self, address: Ints) -> NDArray[np.uint64]:
         """The group of each frame; from where reading fails on, 0, and `no_groups` says why."""
@@ -323,7 +364,8 @@ class FrameSampler:
         kinds = len(FRAME_KINDS)
         if not sums[:, :kinds].any():
             return None
-        return Frames(sums[:, :kinds].copy(), sums[:, kinds].copy(), sums[:, kinds + 1].copy(), self._share)
+        counts, unevictable, huge = sums[:, :kinds].copy(), sums[:, kinds].copy(), sums[:, kinds + 1].copy()
+        return Frames(counts, unevictable, huge, self._share, self._sums.mixed)
 
 
 def _has(flags: NDArray[np.uint64], bit: int) -> NDArray[np.bool_]:

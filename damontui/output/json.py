@@ -75,6 +75,8 @@ def snapshot_object(
     }
     if snapshot.frames is not None:
         result["frames_cpu"] = snapshot.frames.cpu
+        if snapshot.frames.mixed is not None:
+            result["frames_mixed"] = round(snapshot.frames.mixed, 4)
     for field in _DECLARED:
         value = getattr(snapshot, field.name)
         if value is not None or not field.parts:
@@ -300,7 +302,7 @@ def _frames(value: Mapping[str, Any], regions: list[dict[str, Any]]) -> Frames |
         return ints([region["frames"].get(name, 0) for region in regions])
 
     counts = np.column_stack([column(kind) for kind in FRAME_KINDS])
-    return Frames(counts, column("unevictable"), column("huge"), value["frames_cpu"])
+    return Frames(counts, column("unevictable"), column("huge"), value["frames_cpu"], value.get("frames_mixed"))
 
 
 def _numbers(value: object, shape: tuple[int, ...]) -> Ints:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from damontui.analysis.estimate import LAG, Estimate, Estimator, past
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Snapshot
+from damontui.damon.snapshot import FRAME_KINDS, Frames, Snapshot, ints
 from damontui.errors import UsageError
 from damontui.operations.scenes import SCENES, scene
 from tests import make
@@ -305,6 +305,26 @@ def test_pages_between_others_are_told_by_regions_of_a_page() -> None:
     assert part.working_set(1).most <= part.total_bytes
     assert whole.unused is None
     assert whole.idle(50).found == 0
+
+
+@pytest.mark.parametrize(("mixed", "idle"), [(None, 0.0), (0.1, 0.0), (0.55, 0.25), (1.0, 0.5)])
+def test_in_mixed_memory_a_region_used_a_little_is_idle_in_part(mixed: float | None, idle: float) -> None:
+    """5 of 20 looks: where memory is mixed, at half of its pages, each of which half of the looks find in use."""
+    rng = np.random.default_rng(4)
+    page = 4096
+    estimator = Estimator()
+    for step in range(40):
+        cut = 50_000 + int(rng.integers(-5_000, 5_000))
+        made = make.snapshot([(0, cut * page, 5, 0), (cut * page, 100_000 * page, 5, 0)], step + 1.0)
+        counts = ints(np.zeros((2, len(FRAME_KINDS)), np.int64))
+        counts[:, FRAME_KINDS.index("anon")] = 500
+        estimator.add(replace(made, frames=Frames(counts, ints([0, 0]), ints([0, 0]), 0.0, mixed)))
+    found, total = estimator.estimate(), 100_000 * page
+    assert found.idle(20).found == pytest.approx(idle * total, abs=0.03 * total)
+    assert found.idle(20).least < 0.05 * total
+    # every look may have met one page in four; what is not mixed is taken to be used all over
+    assert (found.idle(20).most > 0.7 * total) == (idle > 0)
+    assert found.working_set(20).found == pytest.approx((1 - idle) * total, abs=0.03 * total)
 
 
 def test_one_hot_page_says_nothing_of_what_lies_around_it() -> None:

@@ -17,6 +17,7 @@ from damontui.damon.snapshot import (
     OTHERS,
     UNCHARGED,
     UNSEEN,
+    Frames,
     Group,
     Owners,
     Snapshot,
@@ -203,6 +204,28 @@ def test_the_estimate_tells_neighbours_apart_that_a_region_does_not() -> None:
     idle = {row.path: row.idle_for(20) for row in found.rows}
     assert idle["/web"].most < 50 * MIB  # type: ignore[union-attr]
     assert idle["/slice/db"].bytes > 400 * MIB  # type: ignore[union-attr]
+
+
+def test_of_memory_that_is_used_in_part_the_rest_is_idle() -> None:
+    """Two groups whose pages lie mixed, each region used a little: as much of both is idle."""
+    snapshot = make.snapshot([(0, 1000 * MIB, 5, 0)], time=1.0)
+    estimator = Estimator()
+    for step in range(40):
+        middle = (450 + step * 37 % 100) * MIB
+        snapshot = make.snapshot([(0, middle, 5, 0), (middle, 1000 * MIB, 5, 0)], time=step + 1.0)
+        counts = np.zeros((2, len(FRAME_KINDS)), np.int64)
+        counts[:, KIND["anon"]] = 1_000
+        snapshot = replace(snapshot, frames=Frames(counts, ints([0, 0]), ints([0, 0]), 0.0, 1.0))
+        estimator.add(snapshot)
+    rng = np.random.default_rng(1)
+    mixed: list[Piece] = [(at, at + 1, "anon", int(rng.integers(0, 2))) for at in range(1000)]
+    found = ownership(replace(snapshot, owners=draw(mixed, 4000)), estimator.estimate(), seconds=(20,))
+    assert found is not None
+    for row in found.rows:
+        idle = row.idle_for(20)
+        assert idle is not None
+        assert idle.bytes == pytest.approx(row.bytes.bytes / 2, rel=0.05)
+        assert idle.most > 0.7 * row.bytes.bytes
 
 
 def test_a_group_with_deleted_ones_below_it_lingers() -> None:

@@ -125,8 +125,9 @@ def test_a_run_takes_away_what_is_set_up_for_a_kdamond_that_has_ended(kernel: Fa
 
 def test_what_somebody_has_set_up_since_is_theirs(kernel: FakeSysfs) -> None:
     kernel.end_kdamond()
+    # kept aside, so that the new one cannot have the old one's inode
+    (kernel.folder / ADMIN / "0").rename(kernel.folder / "of the old one")
     kernel.root.write(f"{ADMIN}/nr_kdamonds", "0")
-    (kernel.folder / "keeps the inode").mkdir()
     kernel.root.write(f"{ADMIN}/nr_kdamonds", "1")
     left = handback.survey(kernel.root)
     assert left.kdamond == -1

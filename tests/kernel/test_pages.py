@@ -112,6 +112,37 @@ def test_drawing_stays_within_the_budget(tmp_path: Path) -> None:
     assert found.cpu >= draws * 0.002 / 10.0
 
 
+@pytest.mark.parametrize(
+    ("length", "least", "most"),
+    [(1, 0.8, 1.0), (4, 0.8, 1.0), (2_000, 0.0, 0.15)],
+    ids=["page by page", "in fours", "in long stretches"],
+)
+def test_how_mixed_memory_is(tmp_path: Path, length: int, least: float, most: float) -> None:
+    """As many frames of two kinds each time, in stretches of one kind."""
+    kinds = np.random.default_rng(3).permutation([FREE, ANON] * (16_000 // length))
+    root = tree(tmp_path, np.repeat(kinds, length).tolist())
+    snapshot = make.snapshot([(0, 10_000 * PAGE, 3, 0), (10_000 * PAGE, len(kinds) * length * PAGE, 0, 9)])
+    clocks = Clocks()
+    with sampler(root, clocks) as frames:
+        first = frames.look(snapshot)
+        for _ in range(60):
+            clocks.now += 0.5
+            found = frames.look(snapshot)
+    assert first is not None
+    assert (first.mixed is not None) == (least > 0)  # known at once, if not well, where kinds change often
+    assert found is not None
+    assert found.mixed is not None
+    assert least <= found.mixed <= most
+
+
+def test_memory_of_one_kind_tells_nothing_of_how_mixed_it_is(tmp_path: Path) -> None:
+    root = tree(tmp_path, [ANON] * 3_000 + [bits(pages.NOPAGE)] * 3_000)
+    with sampler(root, Clocks()) as frames:
+        found = frames.look(make.snapshot([(0, 6_000 * PAGE, 3, 0)]))
+    assert found is not None
+    assert found.mixed is None
+
+
 def test_what_is_old_is_forgotten(tmp_path: Path) -> None:
     root = tree(tmp_path, [FREE] * 100)
     snapshot = make.snapshot([(0, 100 * PAGE, 0, 9)])

@@ -156,7 +156,7 @@ def test_physical_memory_by_kind() -> None:
 
 def test_what_frames_held_comes_back() -> None:
     counts = np.arange(27, dtype=np.int64).reshape(3, 9)
-    made = snapshot(ROWS, frames=Frames(counts, ints([1, 0, 2]), ints([0, 0, 3]), 0.0015), free=4096)
+    made = snapshot(ROWS, frames=Frames(counts, ints([1, 0, 2]), ints([0, 0, 3]), 0.0015, 0.25), free=4096)
     value = json.loads(dump(made, "stat"))
     assert value["regions"][0]["frames"] == {
         "file": 1, "shmem": 2, "anon": 3, "slab": 4, "page_tables": 5, "kernel": 6, "hugetlb": 7, "hole": 8,
@@ -166,6 +166,7 @@ def test_what_frames_held_comes_back() -> None:
     assert frames is not None
     assert frames.counts.tolist() == counts.tolist()
     assert (frames.unevictable.tolist(), frames.huge.tolist(), frames.cpu) == ([1, 0, 2], [0, 0, 3], 0.0015)
+    assert (value["frames_mixed"], frames.mixed) == (0.25, 0.25)
     assert json.loads(dump(snapshot_of(value), "stat")) == value
 
 

@@ -110,7 +110,7 @@ def test_a_round_trip_is_exact(many: list[Snapshot], tmp_path: Path) -> None:
 def counted() -> list[Snapshot]:
     """A process whose bytes were counted, and physical memory whose frames were looked at."""
     process = [dataclasses.replace(of_process(60.0 + t, mappings=40), origin="record", wall=1e9) for t in range(3)]
-    frames = Frames(ints(range(27)).reshape(3, len(FRAME_KINDS)), ints([1, 0, 2]), ints([0, 0, 9]), 0.25)
+    frames = Frames(ints(range(27)).reshape(3, len(FRAME_KINDS)), ints([1, 0, 2]), ints([0, 0, 9]), 0.25, 0.75)
     return [
         *process,
         dataclasses.replace(make(1)[0], frames=frames, free=1 << 40, watched=12.5, resident=ints([1, 0, 7])),

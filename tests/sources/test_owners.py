@@ -58,7 +58,15 @@ def drawn(groups: list[int]) -> Drawn:
     count = len(groups)
     none = np.zeros(count, np.bool_)
     address = np.arange(count, dtype=np.int64) * PAGE
-    return Drawn(address, np.full(count, 3, np.uint8), none, none, np.zeros(count), np.array(groups, np.uint64))
+    return Drawn(
+        address,
+        np.full(count, 3, np.uint8),
+        none,
+        none,
+        np.zeros(count),
+        np.array(groups, np.uint64),
+        none.astype(np.uint8),
+    )
 
 
 def finder(folder: Path, clocks: Clocks, budget: float = 1.0) -> OwnersOfFrames:

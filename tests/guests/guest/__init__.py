@@ -17,6 +17,7 @@ MODULES = (
     "export",
     "idle",
     "owners",
+    "mixed",
     "pressure",
     "scraped",
     "unit",

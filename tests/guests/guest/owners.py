@@ -225,7 +225,7 @@ def drawn_frames_name_their_groups(guest: Guest) -> None:
         coverage.check(guest)
 
 
-@check("7.2", "6.18", "6.12", limit=400)
+@check("7.2", "6.18", "6.12", limit=400, early=True)
 def owners_of_a_running_machine(guest: Guest) -> None:
     """The program beside DAMON: rows add up to the machine; bytes and idle bytes of services within their intervals"""
     coverage = Coverage()
