@@ -52,8 +52,9 @@ so is seen from outside of DAMON: where page frames were drawn (`damontui.kernel
 regions can tell apart are of unlike kinds as often as distant ones (`Frames.mixed` is 1), or nearly never (0). In mixed
 memory a piece that is larger than that is taken for pages that are in use and pages that are not: of its bytes
 ``1 - q / page`` are idle, as far as memory is mixed, with the chance of single pages in use that were seen anywhere,
-and as if two more had been seen in use half of the time. Who knows no frames, or has one kind of memory only, knows
-nothing of this.
+and as if two more had been seen in use half of the time. Until DAMON has come upon a few small regions that are used
+far more than the rest, half of that is taken: pages may be of unlike kinds and still be used alike. Who knows no
+frames, or has one kind of memory only, knows nothing of this.
 
 What is assumed: that samples fall evenly on a region's pages; that rates last for a few aggregations; that a piece is
 touched all over, if seldom. What cannot be seen: accesses in a part of a region that was joined and rounded down to a
@@ -101,7 +102,7 @@ _EARLY = 3
 """Aggregations by which a last touch may have been missed where it was seldom looked at."""
 _GRAIN = 0.4
 """Parts of a region of mean size that the interval is wider for, at each end (see above)."""
-RULE_OF_THREE = 3.0
+_RULE_OF_THREE = 3.0
 """−ln 0.05, rounded: looks at a share of pages that would have found it with 95 % confidence."""
 _SIMILAR_RATE, _SIMILAR_IDLE = 1.5, 0.03
 _AT_ONCE = 24_576
@@ -120,12 +121,15 @@ _APART = 2.5
 """How much more often than its surroundings a page that is seen alone must be touched, for these to be sparse."""
 _MIXED = (0.3, 0.8)
 """From where on memory is taken to be mixed (`Frames.mixed`), and where it is throughout."""
+_UNSEEN_SO_FAR, _SPOTS_SEEN = 0.5, 4.0
+"""How far that is believed as long as no region of a few pages was used far more than the rest, and how many are enough
+to believe all of it. It is the middle of what may be until then: used all over, or in parts that are always used."""
 _EVEN = 0.5
 """The chance of a look at a page in use, where nothing is known of it."""
 _REMEMBERED = 512.0
 """Aggregations after which half of what single pages said is forgotten: of what kind memory is changes seldom."""
 
-_PARTS, _LOOKED, _FELL, _TWICE, _ONCE, _ALONE, _HITS, _HIT_LOOKS, _BORN, _RESTED, _SPARED, _SEEN = range(12)
+_PARTS, _LOOKED, _FELL, _TWICE, _ONCE, _ALONE, _HITS, _HIT_LOOKS, _SPOTS, _BORN, _RESTED, _SPARED, _SEEN = range(13)
 _ROWS = _SEEN + len(_DECISIONS)
 
 
@@ -210,13 +214,30 @@ class Estimate:
 
     def idle_bytes(self, seconds: float) -> Floats:
         """Bytes of each piece not touched for at least ``seconds`` (over 0), shape ``(pieces,)``."""
-        rest = 0.0 if self.unused is None or not self.reaches(seconds) else self.unused
-        return self.bytes * np.where(self.idle_s >= seconds - 1e-9, 1.0, rest)
+        found: Floats = self.bytes * self.idle_shares(seconds)[1]
+        return found
+
+    def idle_shares(self, seconds: float) -> Floats:
+        """Share of each piece not touched for at least ``seconds`` (over 0): least, found, most; shape ``(3, pieces)``.
+
+        Each is for the piece alone: ends of an interval of many are not their sums, but they are never within that.
+        """
+        found = np.stack((self.least_s, self.idle_s, self.most_s)) >= seconds - 1e-9
+        shares = np.where(found, 1.0, 0.0)
+        shares[0] *= self._sure()
+        if self.unused is not None and self.unused_most is not None and self.reaches(seconds):
+            shares[1] = np.where(found[1], 1.0, self.unused)
+            shares[2] = np.where(found[2], 1.0, self.unused_most)
+        return shares
+
+    def _sure(self) -> Floats:
+        """Share of each piece that is idle for certain where it looks so: the rest may have been in use unseen."""
+        hidden = _RULE_OF_THREE * self.aggregation_s / (self.looks * np.maximum(self.least_s, self.aggregation_s))
+        return 1.0 - np.minimum(1.0, hidden)
 
     def idle_at(self, seconds: Sequence[float]) -> Floats:
         """`idle` at each of ``seconds``: least, found and most, shape ``(3, len(seconds))``."""
-        hidden = RULE_OF_THREE * self.aggregation_s / (self.looks * np.maximum(self.least_s, self.aggregation_s))
-        sure = self.bytes * (1.0 - np.minimum(1.0, hidden))
+        sure = self.bytes * self._sure()
         wanted = np.asarray(seconds, np.float64)[:, None] - 1e-9
         pairs = ((self.least_s, sure), (self.idle_s, self.bytes), (self.most_s, self.bytes))
         least, found, most = ((ages >= wanted) @ weights for ages, weights in pairs)
@@ -244,12 +265,13 @@ class Estimate:
         return sum((one.most - one.least) / 2 for one in (self.free, self.kernel) if one is not None)
 
     def idle_by_region(self, snapshot: Snapshot, seconds: float) -> Floats:
-        """Share of each of a snapshot's regions that was not touched for at least ``seconds``, shape ``(regions,)``.
+        """Share of each of a snapshot's regions that was not touched for at least ``seconds``: least, found and most.
 
-        Of the memory in it that can be seen; 0 where there is none.
+        Of the memory in it that can be seen; 0 where there is none. Shape ``(3, regions)``.
         """
-        held, idle = self.within(snapshot), self.within(snapshot, self.idle_bytes(seconds))
-        return np.divide(idle, held, out=np.zeros(len(held)), where=held > 0)
+        held = self.within(snapshot)
+        idle = np.stack([self.within(snapshot, self.bytes * share) for share in self.idle_shares(seconds)])
+        return np.divide(idle, held, out=np.zeros(idle.shape), where=held > 0)
 
     def within(self, snapshot: Snapshot, bytes_of: Floats | None = None) -> Floats:
         """Bytes of the pieces (or ``bytes_of``, shape ``(pieces,)``) in each of a snapshot's regions."""
@@ -399,6 +421,7 @@ class Estimator:
         self._gap = True
         self._rounding = rounding.Rounding()
         self._singles: Ints = np.empty(0, np.int64)
+        self._spots: Ints = np.empty(0, np.int64)
         self._solution: _Solution | None = None
 
     def __len__(self) -> int:
@@ -680,6 +703,11 @@ class Estimator:
         pages = (self._end - self._start)[piece] / PAGE_SIZE
         self._state[_HITS, piece] += count * pages
         self._state[_HIT_LOOKS, piece] += looks * pages
+        # those far above all of memory, each at its first page and for as long as it stays
+        mean = float(column.snapshot.nr_accesses @ column.size) / float(column.size.sum())
+        spot = (count > _APART * mean) & (self._start[piece] == column.snapshot.start[at])
+        self._state[_SPOTS, piece[spot]] += ~np.isin(column.snapshot.start[at[spot]], self._spots)
+        self._spots = column.snapshot.start[at[spot]]
         single = (column.size[at] <= PAGE_SIZE) & (count > 0)
         piece, at, count, looks = piece[single], at[single], count[single], looks[single]
         self._state[_TWICE, piece] += count * (count - 1.0) / np.maximum(looks - 1.0, 1.0)
@@ -784,6 +812,7 @@ def _unused(state: Floats, size: Ints, snapshot: Snapshot) -> tuple[Floats | Non
     if mixed:
         # of pages alone anywhere; before there are any, an even guess between hardly ever and always
         hot = (known * state[_TWICE].sum() / max(state[_ONCE].sum(), 1e-9) + _PAGES * _EVEN) / (known + _PAGES)
+        mixed *= _UNSEEN_SO_FAR + (1.0 - _UNSEEN_SO_FAR) * min(1.0, float(state[_SPOTS].sum()) / _SPOTS_SEEN)
         large = used & (size * FINE > edges[-1])
         unused = np.maximum(unused, np.where(large, mixed * (1.0 - np.minimum(chance / hot, 1.0)), 0.0))
     # where some of it is sparse the rest may be, too: pages were seen alone here and there only

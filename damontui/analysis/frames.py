@@ -109,9 +109,9 @@ def composition(snapshot: Snapshot, seconds: float, idle: Floats | None = None) 
         snapshot: of physical memory.
         seconds: the threshold; idle is what lies in regions not touched for at least so long. Free frames and holes are
             no memory in use by anybody, and are never counted as idle.
-        idle: share of the memory in each region that is idle for so long (`Estimate.idle_by_region`), shape
-            ``(regions,)``; what the kernel uses itself is then not counted as idle either, since DAMON cannot see it.
-            None is the kernel's rule.
+        idle: share of the memory in each region that is idle for so long, least, found and most, shape
+            ``(3, regions)`` (`Estimate.idle_by_region`); what the kernel uses itself is then not counted as idle
+            either, since DAMON cannot see it. None is the kernel's rule.
     """
     frames = snapshot.frames
     if frames is None:
@@ -135,15 +135,14 @@ def _parts(snapshot: Snapshot, columns: Mapping[str, Ints], seconds: float, shar
     if not drawn:
         return {}
     total = float(snapshot.sizes.sum())
-    idle = _idle_share(snapshot, seconds) if share is None else share
+    idle = np.stack([_idle_share(snapshot, seconds)] * 3) if share is None else share
     never = ("free", "hole") if share is None else (*_UNSEEN, "kernel")
-    return {
-        name: Part(
-            wilson(float(counts.sum()), drawn, total),
-            wilson(0.0 if name in never else float((counts * idle).sum()), drawn, total),
-        )
-        for name, counts in columns.items()
-    }
+    found = {}
+    for name, counts in columns.items():
+        hits = [0.0] * 3 if name in never else (idle @ counts).tolist()
+        least, middle, most = (wilson(one, drawn, total) for one in hits)
+        found[name] = Part(wilson(float(counts.sum()), drawn, total), Amount(least.least, middle.bytes, most.most))
+    return found
 
 
 def _idle_share(snapshot: Snapshot, seconds: float) -> Floats:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from damontui import units
 from damontui.analysis import usage
-from damontui.analysis.estimate import RULE_OF_THREE, Estimate
+from damontui.analysis.estimate import Estimate
 from damontui.analysis.frames import wilson
 from damontui.analysis.savings import THRESHOLDS
 from damontui.analysis.usage import Amount
@@ -91,20 +91,13 @@ class Ownership:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Ages:
-    """When ranges of addresses were last touched: seconds and bytes, shape ``(pieces,)``, sorted by address."""
+class _Idle:
+    """What of ranges of addresses is idle, sorted by address; their start and end have the shape ``(pieces,)``."""
 
     start: Ints
     end: Ints
-    least_s: Floats
-    found_s: Floats
-    most_s: Floats
-    hidden: Floats
-    """Share of each piece that may have been in use without being seen."""
-    unused: Floats
-    """Share of each piece in use that was not touched, though others between were; and the upper end of it."""
-    unused_most: Floats
-    watched_s: float
+    shares: Floats
+    """Least, found and most of each piece at each time, shape ``(times, 3, pieces)``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,9 +127,9 @@ def ownership(
     if not drawn:
         return None
     total = float(snapshot.sizes.sum())
-    ages = _ages(snapshot, estimate)
-    times = tuple(float(one) for one in seconds if one <= ages.watched_s * usage.NEAR)
-    idle = _idle_hits(owners, ages, times)[inside]
+    watched = usage.watched(snapshot) if estimate is None else estimate.watched_s
+    times = tuple(float(one) for one in seconds if one <= watched * usage.NEAR)
+    idle = _idle_hits(owners, _idle(snapshot, estimate, times))[inside]
     kind, count = owners.kind[inside], owners.count[inside].astype(np.float64)
     size = len(owners.paths)
     place = _places(owners.group[inside], kind, size)
@@ -218,58 +211,40 @@ def _depth(path: str) -> int:
 # -- how long ago
 
 
-def _ages(snapshot: Snapshot, estimate: Estimate | None) -> _Ages:
+def _idle(snapshot: Snapshot, estimate: Estimate | None, times: tuple[float, ...]) -> _Idle:
     if estimate is not None and len(estimate.start):
         # physical memory is one target; pieces of others would be other addresses
         own = estimate.target == 0
-        least = estimate.least_s[own]
-        hidden = RULE_OF_THREE * estimate.aggregation_s / (estimate.looks * np.maximum(least, estimate.aggregation_s))
-        none = np.zeros(len(least))
-        return _Ages(
-            estimate.start[own],
-            estimate.end[own],
-            least,
-            estimate.idle_s[own],
-            estimate.most_s[own],
-            np.minimum(1.0, hidden),
-            none if estimate.unused is None else estimate.unused[own],
-            none if estimate.unused_most is None else estimate.unused_most[own],
-            estimate.watched_s,
-        )
-    seconds = np.maximum(usage.idle_ms_by_region(snapshot), 0.0) / 1000
-    none = np.zeros(len(snapshot))
-    return _Ages(snapshot.start, snapshot.end, seconds, seconds, seconds, none, none, none, usage.watched(snapshot))
+        shares = [estimate.idle_shares(one)[:, own] for one in times]
+        return _Idle(estimate.start[own], estimate.end[own], np.array(shares).reshape(len(times), 3, -1))
+    ages = np.maximum(usage.idle_ms_by_region(snapshot), 0.0) / 1000
+    idle = (ages >= np.array(times)[:, None] - 1e-9).astype(np.float64)
+    return _Idle(snapshot.start, snapshot.end, np.repeat(idle[:, None], 3, axis=1))
 
 
-def _idle_hits(owners: Owners, ages: _Ages, times: tuple[float, ...]) -> Floats:
+def _idle_hits(owners: Owners, idle: _Idle) -> Floats:
     """Frames of each entry that are idle for at least each time: least, found, most; shape ``(entries, times, 3)``.
 
     An entry of several frames has them somewhere between its addresses: of them it has the share that is idle there.
     """
-    found = np.zeros((len(owners.count), len(times), 3))
+    found = np.zeros((len(owners.count), *idle.shares.shape[:2]))
     holds = owners.count * np.isin(owners.kind, [FRAME_KINDS.index(name) for name in _SEEN])
-    sizes = (ages.end - ages.start).astype(np.float64)
-    low, high = _within(owners.start, ages), _within(owners.end, ages)
+    sizes = (idle.end - idle.start).astype(np.float64)
+    low, high = _within(owners.start, idle), _within(owners.end, idle)
     wide = np.maximum(owners.end - owners.start, 1).astype(np.float64)
-    all_of_it, none = np.ones(len(sizes)), np.zeros(len(sizes))
-    bounds = (
-        (ages.least_s, 1.0 - ages.hidden, none),
-        (ages.found_s, all_of_it, ages.unused),
-        (ages.most_s, all_of_it, ages.unused_most),
-    )
-    for number, one in enumerate(times):
-        for which, (since, sure, between) in enumerate(bounds):
-            idle = sizes * np.where(since >= one - 1e-9, sure, between)
-            share = (_below(idle, *high) - _below(idle, *low)) / wide
+    for number, bounds in enumerate(idle.shares):
+        for which, shares in enumerate(bounds):
+            amounts = sizes * shares
+            share = (_below(amounts, *high) - _below(amounts, *low)) / wide
             found[:, number, which] = holds * np.clip(share, 0.0, 1.0)
     return found
 
 
-def _within(address: Ints, ages: _Ages) -> tuple[Ints, Floats]:
+def _within(address: Ints, idle: _Idle) -> tuple[Ints, Floats]:
     """The piece that each address is in or after, and how far into it (0 … 1)."""
-    piece = np.searchsorted(ages.start, address, side="right") - 1
+    piece = np.searchsorted(idle.start, address, side="right") - 1
     first = np.maximum(piece, 0)
-    far = (address - ages.start[first]) / np.maximum(ages.end[first] - ages.start[first], 1)
+    far = (address - idle.start[first]) / np.maximum(idle.end[first] - idle.start[first], 1)
     return first, np.clip(np.where(piece < 0, 0.0, far), 0.0, 1.0)
 
 

@@ -307,24 +307,41 @@ def test_pages_between_others_are_told_by_regions_of_a_page() -> None:
     assert whole.idle(50).found == 0
 
 
-@pytest.mark.parametrize(("mixed", "idle"), [(None, 0.0), (0.1, 0.0), (0.55, 0.25), (1.0, 0.5)])
-def test_in_mixed_memory_a_region_used_a_little_is_idle_in_part(mixed: float | None, idle: float) -> None:
-    """5 of 20 looks: where memory is mixed, at half of its pages, each of which half of the looks find in use."""
+@pytest.mark.parametrize(
+    ("mixed", "spots", "idle"),
+    [
+        (None, False, 0.0),
+        (0.1, True, 0.0),
+        (0.55, False, 0.125),
+        (1.0, False, 0.25),
+        (0.55, True, 0.25),
+        (1.0, True, 0.5),
+    ],
+)
+def test_in_mixed_memory_a_region_used_a_little_is_idle_in_part(mixed: float | None, spots: bool, idle: float) -> None:
+    """5 of 20 looks: where memory is mixed, at half of its pages, each of which half of the looks find in use.
+
+    Only half of that is believed until some small regions were seen that are used far more.
+    """
     rng = np.random.default_rng(4)
     page = 4096
     estimator = Estimator()
-    for step in range(40):
-        cut = 50_000 + int(rng.integers(-5_000, 5_000))
-        made = make.snapshot([(0, cut * page, 5, 0), (cut * page, 100_000 * page, 5, 0)], step + 1.0)
-        counts = ints(np.zeros((2, len(FRAME_KINDS)), np.int64))
-        counts[:, FRAME_KINDS.index("anon")] = 500
-        estimator.add(replace(made, frames=Frames(counts, ints([0, 0]), ints([0, 0]), 0.0, mixed)))
+    for step in range(60):
+        cuts = [0, 50_000 + int(rng.integers(-5_000, 5_000)), 90_000]
+        cuts += [90_000 + at for at in (2, 4, 6, 8, 10)] if spots else []
+        cuts.append(100_000)
+        counts = [5, 5, *([16, 4] * 3)[: len(cuts) - 3]] if spots else [5] * (len(cuts) - 1)
+        rows = [(a * page, b * page, n, 0) for a, b, n in zip(cuts[:-1], cuts[1:], counts, strict=True)]
+        drawn = ints(np.zeros((len(rows), len(FRAME_KINDS)), np.int64))
+        drawn[:, FRAME_KINDS.index("anon")] = [(b - a) // (100 * page) + 1 for a, b, *_ in rows]
+        none = ints(np.zeros(len(rows)))
+        estimator.add(replace(make.snapshot(rows, step + 1.0), frames=Frames(drawn, none, none, 0.0, mixed)))
     found, total = estimator.estimate(), 100_000 * page
-    assert found.idle(20).found == pytest.approx(idle * total, abs=0.03 * total)
+    assert found.idle(20).found == pytest.approx(idle * total, abs=0.1 * total)
     assert found.idle(20).least < 0.05 * total
     # every look may have met one page in four; what is not mixed is taken to be used all over
     assert (found.idle(20).most > 0.7 * total) == (idle > 0)
-    assert found.working_set(20).found == pytest.approx((1 - idle) * total, abs=0.03 * total)
+    assert found.working_set(20).found == pytest.approx((1 - idle) * total, abs=0.1 * total)
 
 
 def test_one_hot_page_says_nothing_of_what_lies_around_it() -> None:

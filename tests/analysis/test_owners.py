@@ -224,7 +224,7 @@ def test_of_memory_that_is_used_in_part_the_rest_is_idle() -> None:
     for row in found.rows:
         idle = row.idle_for(20)
         assert idle is not None
-        assert idle.bytes == pytest.approx(row.bytes.bytes / 2, rel=0.05)
+        assert idle.bytes == pytest.approx(row.bytes.bytes / 4, rel=0.05)  # half of what may be
         assert idle.most > 0.7 * row.bytes.bytes
 
 
