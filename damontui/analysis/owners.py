@@ -215,8 +215,10 @@ def _idle(snapshot: Snapshot, estimate: Estimate | None, times: tuple[float, ...
     if estimate is not None and len(estimate.start):
         # physical memory is one target; pieces of others would be other addresses
         own = estimate.target == 0
-        shares = [estimate.idle_shares(one)[:, own] for one in times]
-        return _Idle(estimate.start[own], estimate.end[own], np.array(shares).reshape(len(times), 3, -1))
+        shares = np.zeros((len(times), 3, int(own.sum())))
+        for number, one in enumerate(times):
+            shares[number] = estimate.idle_shares(one)[:, own]
+        return _Idle(estimate.start[own], estimate.end[own], shares)
     ages = np.maximum(usage.idle_ms_by_region(snapshot), 0.0) / 1000
     idle = (ages >= np.array(times)[:, None] - 1e-9).astype(np.float64)
     return _Idle(snapshot.start, snapshot.end, np.repeat(idle[:, None], 3, axis=1))

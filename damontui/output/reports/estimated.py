@@ -150,11 +150,7 @@ def _part(found: Estimate, filters: Filters) -> Estimate:
 
 def pieces(known: Known, table: Table) -> tuple[Table, Floats]:
     """The moments as a table whose regions are the pieces, and seconds of use of each (negative: idle)."""
-    moments = [one for one in known.moments if one.bytes.any()]
-    time = np.array([one.time for one in moments])
-    # each stands for the time up to it, as far as memory was watched
-    before = np.concatenate(([time[0] - moments[0].watched_s], time[:-1]))
-    began = np.maximum(before, time - np.array([one.watched_s for one in moments]))
+    moments, began, time = _spans(known)
     offsets = np.concatenate(([0], np.cumsum([len(one.start) for one in moments])))
     beside = [replace(table.conditions[0], targets=one.targets) for one in moments]
     idle = np.concatenate([one.idle_s for one in moments])
@@ -180,3 +176,23 @@ def pieces(known: Known, table: Table) -> tuple[Table, Floats]:
         {index: {"resident": np.rint(one.bytes).astype(np.int64)} for index, one in enumerate(moments)},
     )
     return made, values
+
+
+def ages(known: Known) -> tuple[Floats, Floats]:
+    """Idle seconds (0 in use) of parts of memory over all moments, and the bytes of each, its mean over time.
+
+    Of pieces that are used in part, the rest is apart (`Estimate.ages`). Both have the shape ``(parts,)``.
+    """
+    moments, began, time = _spans(known)
+    share = (time - began) / (time - began).sum()
+    parts = [one.ages() for one in moments]
+    weights = [held * each for (_, held), each in zip(parts, share.tolist(), strict=True)]
+    return np.concatenate([seconds for seconds, _ in parts]), np.concatenate(weights)
+
+
+def _spans(known: Known) -> tuple[list[Estimate], Floats, Floats]:
+    """The moments at which there was memory, and from when to when each stands: up to it, as far as it was watched."""
+    moments = [one for one in known.moments if one.bytes.any()]
+    time = np.array([one.time for one in moments])
+    before = np.concatenate(([time[0] - moments[0].watched_s], time[:-1]))
+    return moments, np.maximum(before, time - np.array([one.watched_s for one in moments])), time

@@ -421,12 +421,10 @@ def idle_histogram(table: Table, intervals: Intervals, options: Options) -> Hist
 
 def estimated_histogram(table: Table, intervals: Intervals, options: Options, known: Known) -> Histogram:
     """The same by the estimate, of moments that are spread evenly over the time."""
-    made, values = estimated.pieces(known, table)
-    share = numbers.durations(made) / numbers.durations(made).sum()
-    weight: Floats = np.repeat(share, np.diff(made.offsets)) * numbers.sizes(made)
-    used = values > 0
-    metric = np.rint(np.where(used, 0.0, -values) * 1e6).astype(np.int64)
-    return _histogram(len(made), "idle time", "microseconds", metric, used, weight, options)
+    seconds, weight = estimated.ages(known)
+    metric = np.rint(seconds * 1e6).astype(np.int64)
+    moments = sum(1 for one in known.moments if one.bytes.any())
+    return _histogram(moments, "idle time", "microseconds", metric, seconds <= 0, weight, options)
 
 
 def temperature_histogram(table: Table, intervals: Intervals, options: Options) -> Histogram:
