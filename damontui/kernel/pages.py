@@ -18,6 +18,7 @@ import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import sqrt
 from types import TracebackType
 from typing import Self
 
@@ -159,7 +160,10 @@ def _mixed(kind: NDArray[np.uint8], beside: NDArray[np.uint8]) -> float | None:
     unlike = kinds[step:] != kinds[:-step]
     if near.sum() < _PAIRS or unlike.sum() < _UNLIKE:
         return None
-    return float(min(1.0, (kind[near] != beside[near]).mean() / unlike.mean()))
+    share = float((kind[near] != beside[near]).mean())
+    # of few pairs one standard error less, so that memory is not taken to be mixed by chance
+    share -= sqrt(share * (1.0 - share) / int(near.sum()))
+    return min(1.0, max(0.0, share / float(unlike.mean())))
 
 
 class FrameSampler:
