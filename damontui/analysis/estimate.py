@@ -783,40 +783,56 @@ def _unused(state: Floats, size: Ints, snapshot: Snapshot) -> tuple[Floats | Non
     Returns:
         Both None where no memory is known to be sparse.
     """
-    mixed = 0.0 if snapshot.frames is None else _strength(snapshot.frames.mixed)
-    known = float(state[_ALONE].sum())
-    if known < _PAGES and not mixed:
+    used = np.isfinite(state[_SEEN + _PLAIN]) & (state[_SPARED] < 1.0)
+    sparse = _between_single_pages(state, size, used, snapshot.attrs.min_regions)
+    mixed = _in_mixed_memory(state, size, snapshot)
+    if sparse is None and mixed is None:
         return None, None
+    unused = np.maximum(0.0 if sparse is None else sparse, 0.0 if mixed is None else mixed)
+    # where some of it is sparse the rest may be, too: pages were seen alone here and there only
+    return np.where(used, unused, 0.0), np.where(used, np.maximum(unused, state[_SPARED]), 0.0)
+
+
+def _between_single_pages(state: Floats, size: Ints, used: Bools, min_regions: int) -> Floats | None:
+    """What of each piece in use is not touched, as pages that are regions of their own tell; None where none does."""
+    if state[_ALONE].sum() < _PAGES:
+        return None
     chance = 1.0 - state[_SPARED]
-    used = np.isfinite(state[_SEEN + _PLAIN]) & (chance > 0)
     edges = np.concatenate(([0.0], np.cumsum(size, dtype=np.float64)))
     middle = (edges[:-1] + edges[1:]) / 2.0
     # as large as one of the fewest regions that there may be is what is in reach
-    reach = np.maximum(edges[-1] / max(3, snapshot.attrs.min_regions), size / 2.0)
+    reach = np.maximum(edges[-1] / max(3, min_regions), size / 2.0)
+    ends = np.clip(np.stack((middle - reach, middle + reach)), 0.0, edges[-1])
+    piece = np.clip(np.searchsorted(edges, ends, side="right") - 1, 0, len(size) - 1)
+    far = (ends - edges[piece]) / np.maximum(size[piece], 1)
 
     def around(values: Floats) -> Floats:
-        below = np.concatenate(([0.0], np.cumsum(values)))
-        found: Floats = np.interp(middle + reach, edges, below) - np.interp(middle - reach, edges, below)
+        below = np.cumsum(values)[piece] + values[piece] * (far - 1.0)
+        found: Floats = below[1] - below[0]
         return found
 
-    bytes_used = size * used
+    bytes_used = size.astype(np.float64) * used
     mean = around(bytes_used * chance) / np.maximum(around(bytes_used), 1.0)
-    alone, twice, once = around(state[_ALONE]), around(state[_TWICE]), around(state[_ONCE])
-    page = twice / np.maximum(once, 1e-9)
+    page = around(state[_TWICE]) / np.maximum(around(state[_ONCE]), 1e-9)
     sample = around(state[_HITS]) / np.maximum(around(state[_HIT_LOOKS]), 1.0)
-    sparse = used & (alone >= _PAGES) & (page > _APART * mean) & (sample < 2.0 * mean)
+    sparse = used & (around(state[_ALONE]) >= _PAGES) & (page > _APART * mean) & (sample < 2.0 * mean)
+    if not sparse.any():
+        return None
     here = np.where(chance > _APART * mean, chance, mean)
-    if not sparse.any() and not mixed:
-        return None, None
-    unused = np.where(sparse, 1.0 - np.minimum(here / np.maximum(page, 1e-9), 1.0), 0.0)
-    if mixed:
-        # of pages alone anywhere; before there are any, an even guess between hardly ever and always
-        hot = (known * state[_TWICE].sum() / max(state[_ONCE].sum(), 1e-9) + _PAGES * _EVEN) / (known + _PAGES)
-        mixed *= _UNSEEN_SO_FAR + (1.0 - _UNSEEN_SO_FAR) * min(1.0, float(state[_SPOTS].sum()) / _SPOTS_SEEN)
-        large = used & (size * FINE > edges[-1])
-        unused = np.maximum(unused, np.where(large, mixed * (1.0 - np.minimum(chance / hot, 1.0)), 0.0))
-    # where some of it is sparse the rest may be, too: pages were seen alone here and there only
-    return unused, np.where(used, np.maximum(unused, state[_SPARED]), 0.0)
+    return np.where(sparse, 1.0 - np.minimum(here / np.maximum(page, 1e-9), 1.0), 0.0)
+
+
+def _in_mixed_memory(state: Floats, size: Ints, snapshot: Snapshot) -> Floats | None:
+    """What of each piece is not touched if it is in use, as page frames tell; None where memory is not mixed."""
+    mixed = 0.0 if snapshot.frames is None else _strength(snapshot.frames.mixed)
+    if not mixed:
+        return None
+    mixed *= _UNSEEN_SO_FAR + (1.0 - _UNSEEN_SO_FAR) * min(1.0, float(state[_SPOTS].sum()) / _SPOTS_SEEN)
+    known = float(state[_ALONE].sum())
+    # of pages alone anywhere; before there are any, an even guess between hardly ever and always
+    hot = (known * state[_TWICE].sum() / max(state[_ONCE].sum(), 1e-9) + _PAGES * _EVEN) / (known + _PAGES)
+    large = size * FINE > size.sum()
+    return np.where(large, mixed * (1.0 - np.minimum((1.0 - state[_SPARED]) / hot, 1.0)), 0.0)
 
 
 def _strength(mixed: float | None) -> float:

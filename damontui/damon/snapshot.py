@@ -113,7 +113,7 @@ FRAME_KINDS = ("free", "file", "shmem", "anon", "slab", "page_tables", "kernel",
 
 
 FINE = 4_096
-"""One of so many parts of all memory is smaller than a region can be told apart, of which there are 1,000 or so."""
+"""What is shorter than one of so many parts of all memory is finer than regions can show, of which there are 1,000."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,9 +132,9 @@ class Frames:
     cpu: float = 0.0
     """Share of one CPU that drawing took lately."""
     mixed: float | None = None
-    """How often frames that lie one of `FINE` parts of all memory apart are of unlike kinds,
-    over how often those are that lie 16 times as far apart: about 0 where memory lies in long stretches of one kind, 1
-    where it is mixed throughout, None where too little is known."""
+    """How often frames that lie one of `FINE` parts of all memory apart are of unlike kinds, over how often those are
+    that lie 16 times as far apart: about 0 where memory lies in long stretches of one kind, 1 where it is mixed
+    throughout, None where too little is known."""
 
     def __post_init__(self) -> None:
         seal(self)
