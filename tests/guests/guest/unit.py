@@ -84,10 +84,10 @@ def _become_systemd(units: Path, binds: dict[str, str], log: Path) -> None:
         _mount("proc", "/proc", "proc")
         if not os.path.exists("/sys/fs/cgroup/cgroup.controllers"):  # another check in this guest may have done it
             _mount("cgroup2", "/sys/fs/cgroup", "cgroup2")
+        for place, source in binds.items():  # first: a checkout may lie in /tmp
+            _mount(source, place, flags=_BIND | _REC)
         for place in ("/tmp", "/var/tmp"):
             _mount("tmpfs", place, "tmpfs")
-        for place, source in binds.items():
-            _mount(source, place, flags=_BIND | _REC)
         environ = {
             "container": "namespace",
             "SYSTEMD_UNIT_PATH": str(units),
