@@ -302,7 +302,14 @@ def _frames(value: Mapping[str, Any], regions: list[dict[str, Any]]) -> Frames |
         return ints([region["frames"].get(name, 0) for region in regions])
 
     counts = np.column_stack([column(kind) for kind in FRAME_KINDS])
-    return Frames(counts, column("unevictable"), column("huge"), value["frames_cpu"], value.get("frames_mixed"))
+    mixed = value.get("frames_mixed")
+    return Frames(
+        counts,
+        column("unevictable"),
+        column("huge"),
+        float(value["frames_cpu"]),
+        None if mixed is None else float(mixed),
+    )
 
 
 def _numbers(value: object, shape: tuple[int, ...]) -> Ints:
