@@ -37,6 +37,8 @@ Floats = NDArray[np.float64]
 
 _PARTS = 2
 """Of how many parts a region is taken to be where the snapshot before is not known."""
+_MANY = 256
+"""From so many accesses on their number is taken to be normal."""
 _MOST = 1.0
 _STILL = 0.8
 
@@ -136,7 +138,14 @@ def _others(edges: Ints, old: Ints) -> Ints:
 
 
 def _at_most(mean: Floats, most: int) -> Floats:
-    """``E[n; n ≤ most]`` of a Poisson number ``n`` with that mean."""
+    """``E[n; n ≤ most]`` of a Poisson number ``n`` with that mean: the mean times the chance that ``n < most``.
+
+    Of many the chance is that of a normal number, to a percent (a logistic curve): a sum of so many terms underflows,
+    and takes as long as a damaged record says.
+    """
+    if most > _MANY:
+        far = (most - 0.5 - mean) / np.sqrt(np.maximum(mean, 1.0))
+        return mean / (1.0 + np.exp(np.clip(-1.702 * far, -500.0, 500.0)))
     term, total = np.exp(-mean), np.zeros_like(mean)
     for count in range(most):
         total += term

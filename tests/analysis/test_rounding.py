@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from damontui.analysis.rounding import Rounding, bandwidth, lost
+from damontui.analysis.rounding import Rounding, _at_most, bandwidth, lost
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs
 from damontui.damon.context import Context
@@ -77,6 +77,25 @@ def test_what_was_lost_is_mostly_lost_again_and_forgotten_after_a_gap() -> None:
 
 
 @pytest.mark.filterwarnings("error")
+def test_as_many_accesses_as_a_damaged_record_says_take_no_time() -> None:
+    many = 10**15
+    before = snap([(0, 100, many, 0), (100, 200, 3, 0)])
+    now = snap([(0, 100, many, 0), (100, 150, 0, 0), (150, 200, 3, 0)], time=2.0)
+    assert np.isfinite(lost(now, before)).all()
+
+
+@pytest.mark.parametrize("most", [200, 256, 257, 2_000])
+def test_few_and_many_accesses_are_cut_off_alike(most: int) -> None:
+    mean = np.array([0.0, 0.5, 0.8, 1.0, 1.2, 2.0]) * most
+    found = _at_most(mean, most)
+    assert found[0] == 0
+    assert found[1] == pytest.approx(mean[1], rel=0.01)
+    assert found[2] == pytest.approx(mean[2], rel=0.02)
+    assert found[3] == pytest.approx(mean[3] / 2, rel=0.1)
+    assert found[4] < 0.03 * mean[4]
+    assert found[5] < 0.001
+
+
 def test_a_region_without_bytes_has_lost_nothing() -> None:
     before = snap([(0, 8 * MIB, 1, 0), (8 * MIB, 16 * MIB, 0, 0), HOT])
     after = snap([(0, 16 * MIB, 1, 0), (16 * MIB, 16 * MIB, 0, 0), HOT], 2.0)

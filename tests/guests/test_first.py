@@ -17,8 +17,8 @@ from tests.guests.vm import Missing, Vm, requirements
 CHECKS = [check for name, check in guest.registered().items() if name.startswith(("first.", "idle."))]
 SERIES = ("7.2", "6.18")
 ON_REQUEST = {
-    ("7.2", "first.in_use_so_far_is_true"),
     ("6.18", "first.now_is_at_once"),
+    ("6.18", "first.in_use_so_far_is_true"),
     ("6.18", "idle.idle_memory_by_a_kdamond_of_ours"),
 }
 """What takes minutes and is checked on the other kernel anyway."""

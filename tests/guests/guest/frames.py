@@ -104,7 +104,7 @@ def _with(machine: Snapshot, drawn: Frames) -> Snapshot:
     return replace(machine, frames=drawn)
 
 
-@check("7.2", "6.18", limit=120)
+@check("7.2", limit=120)
 def drawing_frames_keeps_its_budget(guest: Guest) -> None:
     """Drawing frames for half a minute says itself what it takes"""
     machine = whole_machine()

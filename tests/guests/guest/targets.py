@@ -185,7 +185,7 @@ def mappings(pid: int) -> list[tuple[int, int]]:
     return [(int(start, 16), int(end, 16)) for start, end in found]
 
 
-@check("7.2", "6.18", "6.12", limit=150, early=True)
+@check("7.2", "6.12", limit=150, early=True)
 def without_tracefs_regions_come_from_sysfs(guest: Guest) -> None:
     """tracefs not mounted: physical memory and a process through tried_regions, as true, and the reason is said"""
     free_damon()
@@ -507,14 +507,14 @@ def run_starts_and_watches(guest: Guest) -> None:
 
 @check("7.2", "6.18", "6.17", limit=150)
 def record_says_what_was_seen(guest: Guest) -> None:
-    """`record stat --for 10` beside `snapshot stat --json`: replayed on the host, the record has the same numbers"""
+    """`record stat --for 20` beside `snapshot stat --json`: replayed on the host, the record has the same numbers"""
     switch_stat(False)
     switch_stat(True)
     file = guest.folder / "stat.damontui"
     with as_found():
         live = program.Background(guest.folder, "snapshot", "stat", "--json", "--now", "--count", "0")
         wait(live.lines, 60, "a snapshot")
-        ended = program.run(guest.folder, "record", "stat", "--for", "10", "-o", str(file), limit=60)
+        ended = program.run(guest.folder, "record", "stat", "--for", "20", "-o", str(file), limit=90)
         count = len(live.lines())
         wait(lambda: len(live.lines()) > count, 60, "one more snapshot, after the last that was recorded")
         live.send(signal.SIGTERM)
