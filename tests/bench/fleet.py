@@ -221,7 +221,7 @@ def screen(url: str, pid: int) -> None:
         lambda *_: nothing,
     )
     app = FleetApp(url, Wish(), questions, every=1e6)
-    clocks = (time.perf_counter, time.process_time, lambda: cpu_of(pid))
+    clocks: tuple[Callable[[], float], ...] = (time.perf_counter, time.process_time, lambda: cpu_of(pid))
     names = ("s", "own CPU s", "engine CPU s")
 
     def say(what: str, began: list[float], times: int = 1) -> None:
