@@ -59,7 +59,7 @@ frames, or has one kind of memory only, knows nothing of this.
 What is assumed: that samples fall evenly on a region's pages; that rates last for a few aggregations; that a piece is
 touched all over, if seldom. What cannot be seen: accesses in a part of a region that was joined and rounded down to a
 count of 0 before it was printed, but on average; pages between touched ones where no region is as small as a page
-(then all of it counts as in use, and but in mixed memory the interval does not hold that they are not); anything
+(then all of it counts as in use, and the interval leaves out that they are idle, except in mixed memory); anything
 faster than an aggregation; working sets within reach of the TLB; what was before the first snapshot or in a gap, so
 that nothing is idle for longer than it was watched.
 """
@@ -121,9 +121,9 @@ _APART = 2.5
 """How much more often than its surroundings a page that is seen alone must be touched, for these to be sparse."""
 _MIXED = (0.3, 0.8)
 """From where on memory is taken to be mixed (`Frames.mixed`), and where it is throughout."""
-_UNSEEN_SO_FAR, _SPOTS_SEEN = 0.5, 4.0
-"""How far that is believed as long as no region of a few pages was used far more than the rest, and how many are enough
-to believe all of it. It is the middle of what may be until then: used all over, or in parts that are always used."""
+_BELIEVED_AT_FIRST, _SPOTS_SEEN = 0.5, 4.0
+"""How far that is believed until some region of a few pages was used far more than the rest, and how many of them are
+enough to believe all of it. Until then memory may as well be used all over: this is the middle of both."""
 _EVEN = 0.5
 """The chance of a look at a page in use, where nothing is known of it."""
 _REMEMBERED = 512.0
@@ -220,7 +220,7 @@ class Estimate:
     def idle_shares(self, seconds: float) -> Floats:
         """Share of each piece not touched for at least ``seconds`` (over 0): least, found, most; shape ``(3, pieces)``.
 
-        Each is for the piece alone: ends of an interval of many are not their sums, but they are never within that.
+        Of each piece alone: the interval of all of them (`idle_at`) is wider by `grain` and by what cannot be seen.
         """
         found = np.stack((self.least_s, self.idle_s, self.most_s)) >= seconds - 1e-9
         shares = np.where(found, 1.0, 0.0)
@@ -827,7 +827,7 @@ def _in_mixed_memory(state: Floats, size: Ints, snapshot: Snapshot) -> Floats | 
     mixed = 0.0 if snapshot.frames is None else _strength(snapshot.frames.mixed)
     if not mixed:
         return None
-    mixed *= _UNSEEN_SO_FAR + (1.0 - _UNSEEN_SO_FAR) * min(1.0, float(state[_SPOTS].sum()) / _SPOTS_SEEN)
+    mixed *= _BELIEVED_AT_FIRST + (1.0 - _BELIEVED_AT_FIRST) * min(1.0, float(state[_SPOTS].sum()) / _SPOTS_SEEN)
     known = float(state[_ALONE].sum())
     # of pages alone anywhere; before there are any, an even guess between hardly ever and always
     hot = (known * state[_TWICE].sum() / max(state[_ONCE].sum(), 1e-9) + _PAGES * _EVEN) / (known + _PAGES)

@@ -113,7 +113,7 @@ FRAME_KINDS = ("free", "file", "shmem", "anon", "slab", "page_tables", "kernel",
 
 
 FINE = 4_096
-"""What is shorter than one of so many parts of all memory is finer than regions can show, of which there are 1,000."""
+"""A stretch of one of so many parts of all memory is too short for a region of its own: DAMON has 1,000 at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

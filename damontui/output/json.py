@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -303,13 +304,15 @@ def _frames(value: Mapping[str, Any], regions: list[dict[str, Any]]) -> Frames |
 
     counts = np.column_stack([column(kind) for kind in FRAME_KINDS])
     mixed = value.get("frames_mixed")
-    return Frames(
-        counts,
-        column("unevictable"),
-        column("huge"),
-        float(value["frames_cpu"]),
-        None if mixed is None else float(mixed),
-    )
+    cpu = _share(value["frames_cpu"])
+    return Frames(counts, column("unevictable"), column("huge"), cpu, None if mixed is None else _share(mixed))
+
+
+def _share(value: Any) -> float:
+    share = float(value)
+    if not 0.0 <= share < inf:
+        raise ValueError(f"{value!r} is no share")
+    return share
 
 
 def _numbers(value: object, shape: tuple[int, ...]) -> Ints:

@@ -84,6 +84,7 @@ def test_as_many_accesses_as_a_damaged_record_says_take_no_time() -> None:
     assert np.isfinite(lost(now, before)).all()
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("most", [200, 256, 257, 2_000])
 def test_few_and_many_accesses_are_cut_off_alike(most: int) -> None:
     mean = np.array([0.0, 0.5, 0.8, 1.0, 1.2, 2.0]) * most
@@ -96,6 +97,7 @@ def test_few_and_many_accesses_are_cut_off_alike(most: int) -> None:
     assert found[5] < 0.001
 
 
+@pytest.mark.filterwarnings("error")
 def test_a_region_without_bytes_has_lost_nothing() -> None:
     before = snap([(0, 8 * MIB, 1, 0), (8 * MIB, 16 * MIB, 0, 0), HOT])
     after = snap([(0, 16 * MIB, 1, 0), (16 * MIB, 16 * MIB, 0, 0), HOT], 2.0)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from damontui.damon.snapshot import FRAME_KINDS
+from damontui.damon.snapshot import FRAME_KINDS, Frames, Snapshot
 from damontui.errors import SourceError
 from damontui.kernel import pages, procfs
 from damontui.kernel.pages import FrameSampler
@@ -71,6 +71,16 @@ def sampler(root: Root, clocks: Clocks) -> FrameSampler:
     return FrameSampler(root, rng, budget=0.01, clock=lambda: clocks.now, cpu_clock=clocks.spend)
 
 
+def after_half_a_minute(frames: FrameSampler, snapshot: Snapshot, clocks: Clocks) -> Frames:
+    """What is known after a look every half second."""
+    found = frames.look(snapshot)
+    for _ in range(60):
+        clocks.now += 0.5
+        found = frames.look(snapshot)
+    assert found is not None
+    return found
+
+
 def test_frames_are_counted_where_they_lie(tmp_path: Path) -> None:
     root = tree(tmp_path, [FREE] * 600 + [ANON] * 300 + [bits(pages.LRU, pages.UNEVICTABLE)] * 100)
     snapshot = make.snapshot(
@@ -78,11 +88,7 @@ def test_frames_are_counted_where_they_lie(tmp_path: Path) -> None:
     )  # 100 frames beyond the file's end
     clocks = Clocks()
     with sampler(root, clocks) as frames:
-        found = frames.look(snapshot)
-        for _ in range(60):
-            clocks.now += 0.5
-            found = frames.look(snapshot)
-    assert found is not None
+        found = after_half_a_minute(frames, snapshot, clocks)
     counts = dict(zip(FRAME_KINDS, found.counts.T.tolist(), strict=True))
     assert counts["free"][1] == 0
     assert counts["anon"][0] == 0
@@ -124,13 +130,9 @@ def test_how_mixed_memory_is(tmp_path: Path, length: int, least: float, most: fl
     snapshot = make.snapshot([(0, 10_000 * PAGE, 3, 0), (10_000 * PAGE, len(kinds) * length * PAGE, 0, 9)])
     clocks = Clocks()
     with sampler(root, clocks) as frames:
-        first = frames.look(snapshot)
-        for _ in range(60):
-            clocks.now += 0.5
-            found = frames.look(snapshot)
+        first, found = frames.look(snapshot), after_half_a_minute(frames, snapshot, clocks)
     assert first is not None
     assert (first.mixed is not None) == (least > 0)  # known at once, if not well, where kinds change often
-    assert found is not None
     assert found.mixed is not None
     assert least <= found.mixed <= most
 

@@ -170,13 +170,14 @@ def test_what_frames_held_comes_back() -> None:
     assert json.loads(dump(snapshot_of(value), "stat")) == value
 
 
+@pytest.mark.parametrize("wrong", ["half", "nan", -0.5, [0.5]])
 @pytest.mark.parametrize("name", ["frames_cpu", "frames_mixed"])
-def test_a_share_that_is_none_is_refused(name: str) -> None:
+def test_a_share_that_is_none_is_refused(name: str, wrong: object) -> None:
     none = ints([0, 0, 0])
     frames = Frames(np.ones((3, 9), np.int64), none, none, 0.001, 0.5)
     value = json.loads(dump(snapshot(ROWS, frames=frames), "stat"))
     with pytest.raises(UsageError, match="snapshot: "):
-        snapshot_of(value | {name: "half"})
+        snapshot_of(value | {name: wrong})
 
 
 @pytest.mark.parametrize("name", ["seconds", "least", "swapped_bytes"])

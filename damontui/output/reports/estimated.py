@@ -178,16 +178,17 @@ def pieces(known: Known, table: Table) -> tuple[Table, Floats]:
     return made, values
 
 
-def ages(known: Known) -> tuple[Floats, Floats]:
-    """Idle seconds (0 in use) of parts of memory over all moments, and the bytes of each, its mean over time.
+def ages(known: Known) -> tuple[int, Floats, Floats]:
+    """How many moments there are, and idle seconds (0 in use) and bytes of parts of memory at all of them.
 
-    Of pieces that are used in part, the rest is apart (`Estimate.ages`). Both have the shape ``(parts,)``.
+    The bytes of a part are weighted by how long its moment stands for. Of pieces that are
+    used in part, the rest is apart (`Estimate.ages`). Both have the shape ``(parts,)``.
     """
     moments, began, time = _spans(known)
     share = (time - began) / (time - began).sum()
     parts = [one.ages() for one in moments]
     weights = [held * each for (_, held), each in zip(parts, share.tolist(), strict=True)]
-    return np.concatenate([seconds for seconds, _ in parts]), np.concatenate(weights)
+    return len(moments), np.concatenate([seconds for seconds, _ in parts]), np.concatenate(weights)
 
 
 def _spans(known: Known) -> tuple[list[Estimate], Floats, Floats]:

@@ -421,9 +421,8 @@ def idle_histogram(table: Table, intervals: Intervals, options: Options) -> Hist
 
 def estimated_histogram(table: Table, intervals: Intervals, options: Options, known: Known) -> Histogram:
     """The same by the estimate, of moments that are spread evenly over the time."""
-    seconds, weight = estimated.ages(known)
+    moments, seconds, weight = estimated.ages(known)
     metric = np.rint(seconds * 1e6).astype(np.int64)
-    moments = sum(1 for one in known.moments if one.bytes.any())
     return _histogram(moments, "idle time", "microseconds", metric, seconds <= 0, weight, options)
 
 

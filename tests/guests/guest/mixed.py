@@ -44,7 +44,7 @@ def scattered(size: int) -> Iterator[None]:
 
 @check("7.2", limit=300)
 def idle_memory_is_found_where_memory_is_mixed(guest: Guest) -> None:
-    """Pages in use between others: idle memory in its interval, and nearer than without frames, and in its interval"""
+    """Pages in use between others: idle memory is in its interval, and nearer than without frames"""
     with scattered(HELD), Load([Area("hot", HOT, 0.1), Area("cold", COLD, 0)], guest.folder) as load:
         snapshots = [snapshot_of(one) for one in measured(guest, COUNT)]
         pieces = len(load.physical("hot"))

@@ -32,6 +32,7 @@ COUNT = 24
 HOT, COLD, DB, CACHE, PAGES, LEFT, ENDED = (size * MIB for size in (120, 200, 160, 100, 72, 60, 80))
 LOOKS, DRAWN = 40, 400
 LEAST = 31
+"""Looks of those at which the interval must hold (see `Coverage.check`)."""
 
 
 def mounted() -> None:
