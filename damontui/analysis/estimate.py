@@ -899,14 +899,16 @@ def _region_of(found: Estimate, snapshot: Snapshot) -> Ints:
 
 _UNSURE = 0.9
 """An uncertainty from which on nothing is shown of a piece."""
-_MILLISECOND = Attrs(sample_us=1_000, aggr_us=1_000, goal=None)
+_PERCENT = 100
+_MILLISECOND = Attrs(sample_us=1_000 // _PERCENT, aggr_us=1_000, goal=None)
 
 
 def as_snapshot(found: Estimate, snapshot: Snapshot, began: float) -> Snapshot:
     """An estimate in the form of a snapshot, to be drawn as one: pieces are regions, and their ages milliseconds.
 
     Left out are pieces of which nothing is known, and those that are mostly free or the kernel's own. Rates are not
-    told: ``nr_accesses`` is 1 where a piece was touched in the last aggregation.
+    told: ``nr_accesses`` is the percentage of a piece's pages in use where it was touched in the last aggregation, 100
+    but in mixed memory (`Estimate.unused`), and 0 elsewhere.
 
     Args:
         found: of the snapshot's moment.
@@ -919,13 +921,15 @@ def as_snapshot(found: Estimate, snapshot: Snapshot, began: float) -> Snapshot:
     sure = (found.uncertainty < _UNSURE) | (found.most_s <= 3.0 * found.aggregation_s)
     keep = full & (found.bytes > 0) & sure
     used = (found.idle_s <= 0)[keep]
+    share = np.ones(len(used)) if found.unused is None else 1.0 - found.unused[keep]
+    percent = np.clip(np.rint(share * _PERCENT).astype(np.int64), 1, _PERCENT)
     milliseconds = np.where(used, found.used_s[keep], found.idle_s[keep]) * 1000
     return replace(
         snapshot,
         began=began,
         start=found.start[keep],
         end=found.end[keep],
-        nr_accesses=used.astype(np.int64),
+        nr_accesses=np.where(used, percent, 0),
         age=np.maximum(np.rint(milliseconds).astype(np.int64) - 1, 0),
         target=found.target[keep],
         targets=found.targets,

@@ -454,6 +454,12 @@ Measure = Callable[[Snapshot], tuple[Floats, Floats]]
 """A value of each region of a snapshot, and for how many of its bytes it is known, both of shape ``(regions,)``."""
 
 
+def share_in_use(snapshot: Snapshot) -> tuple[Floats, Floats]:
+    """A `Measure` of an estimate that is drawn (`estimate.as_snapshot`): of what looks in use, the share that is."""
+    shares = usage.rates(snapshot)
+    return shares, np.where(shares > 0, snapshot.memory.astype(np.float64), 0.0)
+
+
 def binned(
     snapshot: Snapshot,
     axis: Axis,

@@ -37,6 +37,8 @@ MODES: dict[Mode, str] = {
     "estimate": "idle time, estimated",
 }
 
+_MOSTLY_USED = 0.75
+"""Share in use from which on memory in use is drawn without a word on what lies idle in between."""
 _NONE = 1e-6
 """The share of a cell up to which nothing of it is the chosen owner's: what is left of differences of sums."""
 _NO_CODES: Codes = np.zeros((0, 0), dtype=np.uint8)
@@ -105,6 +107,8 @@ class Composer:
         self._owned: Raster | None = None
         """How much of each cell is the chosen owner's."""
         self._owned_key: tuple[object, ...] = ()
+        self._mixed: Raster | None = None
+        """Of what an estimate draws as in use, the share that is: less than all where memory is mixed page by page."""
         self._last = NOTHING
 
     def resize(self, width: int, height: int, *, bordered: bool) -> None:
@@ -168,10 +172,16 @@ class Composer:
             self.raster = Raster(axis, grid.column, drawn_mode(frame), frame.hottest)
             self._raster_key = raster_key
             self._picture_key = ()
-        raster = self.raster
+            self._mixed = Raster(axis, grid.column, measure=heatmap.share_in_use)
+        raster, mixed = self.raster, None
         if frame.mode == "estimate" and frame.learned is not None:
-            raster.forget(frame.learned.settled)  # what later snapshots have corrected since
-            raster.update(frame.learned, grid.first, grid.stop)
+            known = frame.learned.hindsight.now()
+            if known is not None and known.unused is not None:
+                mixed = self._mixed
+            for one in (raster, mixed):
+                if one is not None:
+                    one.forget(frame.learned.settled)  # what later snapshots have corrected since
+                    one.update(frame.learned, grid.first, grid.stop)
         else:
             raster.update(history, grid.first, grid.stop)
         owned = self._owned_of(frame, grid, axis)
@@ -194,7 +204,7 @@ class Composer:
         if picture_key == self._picture_key:
             return self._last
         self._picture_key = picture_key
-        codes, waited = _coded(frame, grid, axis, raster, owned, running=running)
+        codes, waited = _coded(frame, grid, axis, raster, owned, mixed, running=running)
         partial = tuple(np.flatnonzero(raster.partial(grid.first, grid.stop)).tolist())
         names = name_labels(axis, frame.snapshot, layout.lines, layout.halves, layout.names - 1) if layout.names else {}
         gutter = self._last.gutter
@@ -269,11 +279,19 @@ def _made_axis(frame: Frame, snapshot: Snapshot, layout: Layout) -> Axis:
 
 
 def _coded(
-    frame: Frame, grid: Grid, axis: Axis, raster: Raster, owned: Raster | None, *, running: bool
+    frame: Frame,
+    grid: Grid,
+    axis: Axis,
+    raster: Raster,
+    owned: Raster | None,
+    mixed: Raster | None,
+    *,
+    running: bool,
 ) -> tuple[Codes, int]:
     """The codes of all cells, and how many columns at the right edge are of the aggregation under way.
 
-    ``owned`` is of the chosen owner's share; what is not seen to be its is dimmed.
+    ``owned`` is of the chosen owner's share; what is not seen to be its is dimmed. ``mixed`` is of how much is in use
+    of what looks it.
     """
     first, stop = grid.first, grid.stop
     values = raster.values(first, stop)
@@ -285,6 +303,9 @@ def _coded(
     codes[holes] = GAP
     if frame.snapshot is not None and frame.snapshot.measured is not None:
         codes[_vague(frame.snapshot, axis, raster.mode, values)] += SOMEWHERE
+    if mixed is not None:
+        shares = mixed.values(first, stop)  # nan where nothing looks in use
+        codes[(codes < LEVELS) & (values >= 0) & (shares < _MOSTLY_USED)] += SOMEWHERE
     if owned is not None:
         share = np.nan_to_num(owned.values(first, stop))  # where no frame was drawn, none was seen
         levels = codes < LEVELS

@@ -11,6 +11,7 @@ import pytest
 from textual.app import App, ComposeResult
 
 from damontui.analysis.heatmap import Place
+from damontui.analysis.savings import Learned
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import FRAME_KINDS, Frames, Snapshot, Status, ints
 from damontui.errors import SourceError
@@ -20,7 +21,7 @@ from damontui.tui.frame import Frame
 from damontui.tui.heatmap.hit import moved, place_at
 from damontui.tui.heatmap.layout import layout
 from damontui.tui.heatmap.widget import RegionsPane
-from damontui.tui.ink import FREE
+from damontui.tui.ink import FREE, SOMEWHERE
 from damontui.tui.palette import ASCII_GLYPHS
 from damontui.units import duration
 from tests.tui.frames import frame
@@ -429,3 +430,22 @@ async def test_the_legend_says_how_coarse_the_past_is_kept() -> None:
     assert f"one picture in {duration(kept)} at the left" in (await text(past, (131, 19)))[18]
     whole = replace(past, span=1e6, now=2400.0)  # a column is longer than that
     assert "one picture" not in (await text(whole, (131, 19)))[18]
+
+
+@pytest.mark.parametrize("mixed", [None, 1.0])
+async def test_where_pages_in_use_lie_among_idle_ones_it_says_somewhere(mixed: float | None) -> None:
+    """The lower half is used a little, all over or here and there; above it is a page that is always used, and idle"""
+    counts = np.zeros((4, len(FRAME_KINDS)), np.int64)
+    counts[:, FRAME_KINDS.index("anon")] = (500, 1, 1, 500)
+    frames, page = Frames(counts, ints([0] * 4), ints([0] * 4), 0.0, mixed), 4096
+    rows = [(0, 2 * GIB, 5), (2 * GIB, 2 * GIB + page, 18), (2 * GIB + page, 2 * GIB + 4 * page, 3)]
+    made = steady(120, lambda time: snapshot(time, [*rows, (2 * GIB + 4 * page, 4 * GIB, 0)], frames=frames))
+    what = frame(made, mode="estimate")
+    learned = Learned(what.history)
+    learned.update(what.history)
+    async with shown(replace(what, learned=learned)) as pane:
+        codes = pane.picture.codes[:, -3:]
+        lower, upper = codes[codes.shape[0] // 2 + 2 :], codes[: codes.shape[0] // 2 - 2]
+        assert ((lower >= SOMEWHERE) & (lower < 2 * SOMEWHERE)).all() == (mixed is not None)
+        assert (upper < SOMEWHERE).all()
+        assert ("somewhere in here" in str(pane.picture.text)) == (mixed is not None)
