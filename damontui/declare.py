@@ -142,10 +142,13 @@ def parse_budget(text: str, name: str) -> float:
     return share
 
 
+LONGEST_WINDOW_US = 3_600_000_000
+
+
 def parse_window(text: str, name: str) -> int:
     """Microseconds: 10 s to an hour."""
     window = units.parse_duration(text, name)
-    if not 10_000_000 <= window <= 3_600_000_000:
+    if not 10_000_000 <= window <= LONGEST_WINDOW_US:
         raise UsageError(f"{name}: {text!r} is not within 10s … 1h")
     return window
 

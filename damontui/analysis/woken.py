@@ -5,8 +5,14 @@ the bytes a second that are first touched then, ``r(a)``, are what comes back a 
 touched within T of a clear is the integral of ``r`` up to T, on average the working set of any T (Denning, "The Working
 Set Model for Program Behavior", CACM 1968: the rate at which memory is missed is the slope of the working set).
 
-Both are counts and not estimates, whatever the pattern is; a load that repeats in step with the clears looks better or
-worse than it is. The intervals are the jackknife's over parts of the time.
+Of any pattern that stays the same ``r`` never rises: what waits for longer than ``a`` between two touches waits for
+longer than anything less than ``a``, too. The counts do not know that. What is touched together once in 35 s is first
+touched once after each clear, at one age or another, and where bits are cleared since it was touched always at about
+the same; counted near one age only, nothing would come back at 10 s. So ``r`` is the falling curve that is nearest to
+the counts: the least squares, each age weighted by how long it was looked at, of all that never rise (Grenander, "On
+the theory of mortality measurement II", 1956, for a density; here by pooling neighbours that rise).
+
+The intervals are the jackknife's over parts of the time.
 """
 
 from __future__ import annotations
@@ -24,10 +30,10 @@ from damontui.damon.snapshot import FirstTouches
 
 Floats = NDArray[np.float64]
 
-EDGES: Floats = np.concatenate(([0.0], np.geomspace(0.05, 3600.0, 80)))
+EDGES: Floats = np.concatenate(([0.0], np.geomspace(0.05, 3600.0, 160)))
 """Seconds after a clear: what is known is kept by the times between them."""
-_ABOUT = (1.2, 1.5, 2.0)
-"""What woke after so many times less or more than a threshold is taken for it: the least with which there is some."""
+_ABOUT = 2.0
+"""After a time so many times shorter or longer than a threshold something must have been looked for to tell of it."""
 _PARTS = 8
 _LEAST_PARTS = 4
 _Z = 1.959964
@@ -38,12 +44,12 @@ class _Part:
     """Sums by time after the clear, shape ``(times,)``."""
 
     touched: Floats
-    seconds: Floats
-    """Seconds in which that was looked for."""
     back: Floats
-    """Bytes that came back, by how long they had been idle at least."""
+    """Those of the bytes touched that were there before."""
+    seconds: Floats
+    """Seconds in which both were looked for."""
     looked: Floats
-    """Seconds in which that was looked for."""
+    """The same, all of a reading's seconds at the time of the reading before."""
 
     def __add__(self, other: _Part) -> _Part:
         return _Part(*(getattr(self, name) + getattr(other, name) for name in _Part.__slots__))
@@ -63,12 +69,10 @@ class Woken:
         low, long = first.since[:, None], first.seconds[:, None]
         over = np.clip(np.minimum(low + long, EDGES[1:]) - np.maximum(low, EDGES[:-1]), 0.0, None)
         share = over / np.maximum(long, 1e-9)
-        # when in the time before a reading something woke is not known: it had been idle for what came before it
         place = np.clip(np.searchsorted(EDGES, first.since, side="right") - 1, 0, len(EDGES) - 2)
-        bins = len(EDGES) - 1
-        back, looked = (np.bincount(place, one, bins).astype(np.float64) for one in (first.back, first.seconds))
+        looked = np.bincount(place, first.seconds, len(EDGES) - 1).astype(np.float64)
         count = max(1, processes)
-        self._parts.add(_Part(first.touched @ share, over.sum(axis=0) / count, back, looked / count))
+        self._parts.add(_Part(first.touched @ share, first.back @ share, over.sum(axis=0) / count, looked / count))
 
     @property
     def reach(self) -> float:
@@ -85,9 +89,10 @@ class Woken:
     def back(self, seconds: float) -> Amount | None:
         """Bytes a minute that wake after having been idle for about a time; None beyond what is known, and where it was
         never looked for after about that time."""
-        if not self._parts.sums or _about(self._whole(), seconds) is None:
+        if not self._parts.sums or not self._whole().looked[_near(seconds)].any():
             return None
-        return self._told(seconds, lambda part: 60 * (_about(part, seconds) or 0.0))
+        place = max(0, int(np.searchsorted(EDGES, seconds * (1 + 1e-9))) - 1)
+        return self._told(seconds, lambda part: 60 * float(_falling(part.back, part.seconds)[place]))
 
     def _told(self, seconds: float, of: Callable[[_Part], float]) -> Amount | None:
         reach = self.reach
@@ -109,26 +114,37 @@ class Woken:
 
 
 def _filled(part: _Part, whole: _Part) -> _Part:
-    seen, looked = part.seconds > 1e-9, part.looked > 1e-9
+    seen = part.seconds > 1e-9
     return _Part(
         np.where(seen, part.touched, whole.touched),
+        np.where(seen, part.back, whole.back),
         np.where(seen, part.seconds, whole.seconds),
-        np.where(looked, part.back, whole.back),
-        np.where(looked, part.looked, whole.looked),
+        whole.looked,
     )
 
 
 def _within(part: _Part, seconds: float) -> float:
     wide = np.clip(np.minimum(EDGES[1:], seconds) - EDGES[:-1], 0.0, None)
-    rates = np.divide(part.touched, part.seconds, out=np.zeros(len(part.seconds)), where=part.seconds > 0)
-    return float(rates @ wide)
+    return float(_falling(part.touched, part.seconds) @ wide)
 
 
-def _about(part: _Part, seconds: float) -> float | None:
+def _near(seconds: float) -> NDArray[np.bool_]:
     middle = np.sqrt(np.maximum(EDGES[:-1], 1e-3) * EDGES[1:])
-    for about in _ABOUT:
-        near = (middle >= seconds / about) & (middle <= seconds * about)
-        looked = float(part.looked[near].sum())
-        if looked > 0:
-            return float(part.back[near].sum()) / looked
-    return None
+    near: NDArray[np.bool_] = (middle >= seconds / _ABOUT) & (middle <= seconds * _ABOUT)
+    return near
+
+
+def _falling(amount: Floats, seconds: Floats) -> Floats:
+    """Rates, none above the one before, nearest to ``amount / seconds``; shape ``(times,)``.
+
+    Neighbours of which the later has the higher rate become one, with the rate of both together.
+    """
+    blocks: list[tuple[float, float, int]] = []
+    for one, long in zip(amount.tolist(), seconds.tolist(), strict=True):
+        block = (one, long, 1)
+        while blocks and block[0] * blocks[-1][1] >= blocks[-1][0] * block[1]:
+            before = blocks.pop()
+            block = (before[0] + block[0], before[1] + block[1], before[2] + block[2])
+        blocks.append(block)
+    rates = [one / long if long > 0 else 0.0 for one, long, _ in blocks]
+    return np.repeat(rates, [count for _, _, count in blocks])

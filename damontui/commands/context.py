@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from damontui import config
 from damontui.commands.signals import Signals, entered
-from damontui.declare import Setting
+from damontui.declare import LONGEST_WINDOW_US, Setting
 from damontui.errors import UsageError
 from damontui.sources.base import Source
 from damontui.sources.choose import KINDS, MONITORING, Options, by_name, choose, named
@@ -114,6 +114,15 @@ class Context:
     def allow_pause(self, seconds: float) -> None:
         """A process may be held up for so long at a time: somebody was asked."""
         self.settings = replace(self.settings, max_pause_us=round(seconds * 1e6))
+
+    def watch_for(self, seconds: float) -> None:
+        """The target will be watched for so long, and all of that counted together."""
+        from damontui.sources.process import WINDOW
+
+        window = self.settings.window_us
+        if window is None:
+            window = min(LONGEST_WINDOW_US, round(max(WINDOW, seconds / 2) * 1e6))
+        self.settings = replace(self.settings, lasts=seconds, window_us=window)
 
     @contextmanager
     def open(self, word: str | None = None) -> Iterator[Source]:

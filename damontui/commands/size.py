@@ -85,6 +85,7 @@ def _record(context: Context, add: Callable[[Snapshot], None], progress: Progres
 
 def _watch(context: Context, add: Callable[[Snapshot], None], progress: Progress) -> tuple[Description, int]:
     seconds = FOR_S if context.words.seconds is None else context.words.seconds
+    context.watch_for(seconds)
     with context.open() as source:
         description = source.describe()
         if description.reason:

@@ -34,6 +34,10 @@ next clear. And what is touched every few seconds looks hot where that was just 
 there is one soon after news, one more where much was touched soon after a clear (the first one always), and otherwise
 at growing distances up to a minute (`Curve.wants_clear`). A process that keeps changing in the same way is cleared
 every 10 s, as far as budget and pause allow.
+
+Where what wakes is to be counted (`damontui.analysis.woken`), clears must not depend on what is seen: a clear after
+each touch of something seldom would look at it always at the same age, and never at a later one. So there the epochs
+have a given length, each another share of it, so that no pattern keeps step with them.
 """
 
 from __future__ import annotations
@@ -63,6 +67,9 @@ _MOST_VALUES = 150_000
 _EPOCHS = 6
 _EPOCH_READINGS = 32
 _ABOUT = 0.02
+_UNLIKE = (0.75, 0.5, 0.6180339887)
+"""The least share of the given length that an epoch lasts, what comes to it at most, and by what step of that (the
+golden ratio's: the shares are spread evenly, however many there are)."""
 _CHANCE = 0.1
 """That the interval is wrong about bytes that are touched together."""
 _PAGES = 16 * 1024
@@ -84,15 +91,18 @@ class Curve:
     Args:
         began: when the first clear was done.
         window: the longest time of interest, seconds.
+        every: about how long an epoch lasts, seconds, whatever is seen; None: as what is seen demands.
     """
 
-    def __init__(self, began: float, window: float) -> None:
+    def __init__(self, began: float, window: float, every: float | None = None) -> None:
         self.began = began
         self.epoch = began
         """When the epoch's clear was done."""
         self.foreign = 0
         """How often somebody else cleared the bits."""
         self._window = window
+        self._every = every
+        self._epochs = 0
         self._grid = self._times_for(1)
         self._quiet = min(_FIRST_QUIET_S, max(_SOONEST_S, window / 2))
         self._last_quiet = min(_LAST_QUIET_S, max(_SOONEST_S, window / 2))
@@ -126,6 +136,7 @@ class Curve:
             self._quiet = _FIRST_QUIET_S if self._changed else self._quiet * 2
         self._quiet = min(self._quiet, self._last_quiet)
         self.epoch = at
+        self._epochs += 1
         self._start_epoch(len(self._rss))
 
     def reading(self, at: float, referenced: Floats, resident: Floats, private: NDArray[np.bool_]) -> None:
@@ -229,6 +240,9 @@ class Curve:
     @property
     def wants_clear(self) -> bool:
         """Whether the pattern has changed, or the epoch is as old as it should get."""
+        if self._every is not None:
+            least, more, step = _UNLIKE
+            return self.age >= self._every * (least + more * (self._epochs * step % 1.0)) * 0.999
         return self.age >= (_SOONEST_S * 0.95 if self._changed or self._doubt else self._quiet)
 
     def used(self, seconds: Floats) -> Used:

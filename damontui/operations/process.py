@@ -231,6 +231,7 @@ class Process:
         root: where /proc is.
         who: identity (PID and start time) and name.
         window: the longest time of interest, seconds.
+        every: about how far apart clears are, seconds, whatever is seen; None: as what is seen demands (`Curve`).
         clock: seconds, monotonic.
         program: how to start this program, for remedies to copy.
 
@@ -243,6 +244,7 @@ class Process:
         root: Root,
         who: Stat,
         window: float,
+        every: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         program: str = "damontui",
     ) -> None:
@@ -259,6 +261,7 @@ class Process:
         """None before the first snapshot."""
         self._root = root
         self._window = window
+        self._every = every
         self._clock = clock
         self._program = program
         self._folder: ProcessFolder | None = None
@@ -319,7 +322,7 @@ class Process:
         if resident > 64 << 20:
             self._per_byte += (spent / resident - self._per_byte) / 2
         if self.curve is None:
-            self.curve = Curve(now, self._window)
+            self.curve = Curve(now, self._window, self._every)
         else:
             self.curve.cleared(now)
         self._steady, self._sums = 0, (-1, -1)
@@ -464,6 +467,7 @@ class Processes:
         root: where /proc is.
         who: the processes, as `identify` found them; a PID that another process has taken over is not followed.
         window: the longest time of interest, seconds.
+        every: about how far apart clears are, seconds; None: as what is seen demands.
         max_pause: seconds that clearing may hold a process up, as far as can be predicted.
         children: whether children are followed as they come and go.
         around: the processes that belong to those given, they among them; their children, where it is not said.
@@ -482,6 +486,7 @@ class Processes:
         who: Sequence[Stat],
         *,
         window: float = 120.0,
+        every: float | None = None,
         max_pause: float = 0.02,
         children: bool = False,
         around: files.Around = files.descendants,
@@ -492,6 +497,7 @@ class Processes:
         self._root = root
         self._around = around
         self._window = window
+        self._every = every
         self._max_pause = max_pause
         self._children = children
         self._clock = clock
@@ -612,7 +618,7 @@ class Processes:
     # -- processes that come and go
 
     def _begin(self, who: Stat) -> None:
-        process = Process(self._root, who, self._window, self._clock, self._program)
+        process = Process(self._root, who, self._window, self._every, self._clock, self._program)
         if not process.alive:
             process.close()
             return

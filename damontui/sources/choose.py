@@ -178,6 +178,8 @@ class Options:
     scene: bool = False
     """Whether ``auto`` may open with synthetic memory where nothing real can be had: a screen that says so may, and
     nothing that a script reads."""
+    lasts: float | None = None
+    """Seconds that will be watched in all and counted together; None: as long as somebody looks."""
     stdin: int = 0
     """The descriptor of what comes through standard input, where a terminal has that one's place."""
     rootfs: str = "/"
@@ -552,6 +554,7 @@ def _process(
         budget=BUDGET if options.budget is None else options.budget,
         max_pause=MAX_PAUSE if options.max_pause_us is None else options.max_pause_us / 1e6,
         window=WINDOW if options.window_us is None else options.window_us / 1e6,
+        lasts=options.lasts,
         children=options.children,
         program=options.program,
         enabled=options.enabled,

@@ -2,8 +2,9 @@
 
 The accessed bits are cleared at the start, then when the pattern is found changed (at once where the budget has room
 for it, 2 s after the former clear at the earliest, 10 s where it keeps changing the same way), and otherwise after
-10, 20, 40, 60, 60 … s. They are read 0.08 and 0.25 s after a clear where the budget has room for it, and for each
-snapshot: once a second, or as seldom as the budget demands (`damontui.sources.spending`).
+10, 20, 40, 60, 60 … s. Where what is seen is counted together in the end, all clears are about as far apart, so that
+they do not depend on it (`damontui.operations.curve`). They are read 0.08 and 0.25 s after a clear where the budget has
+room for it, and for each snapshot: once a second, or as seldom as the budget demands (`damontui.sources.spending`).
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ DEFAULTS = Attrs(sample_us=50_000, aggr_us=1_000_000, update_us=1_000_000, goal=
 
 _EARLY_S = 2.0
 """A clear is not put off for longer than this in order to have CPU time left for a reading soon after it."""
+_LOOKS = 8
+"""Clears in a time that is counted together: each is a look at a random moment."""
+_LEAST_EPOCH_S = 10.0
 _STEP = 1.25
 """The distance of snapshots is set anew where it is so many times off."""
 
@@ -65,6 +69,7 @@ class ProcessSource(Live):
         budget: share of one CPU that observing may take.
         max_pause: seconds that clearing the accessed bits may hold a process up, as far as can be predicted.
         window: the longest time that the working set is told for, seconds.
+        lasts: seconds that will be watched in all, to be counted together; None: as long as somebody looks.
         children: whether children are followed as they come and go.
         around: the processes that belong to those given, they among them; their children, where it is not said.
         title: for the title bar; who the processes are, where left out.
@@ -89,6 +94,7 @@ class ProcessSource(Live):
         budget: float = BUDGET,
         max_pause: float = MAX_PAUSE,
         window: float = WINDOW,
+        lasts: float | None = None,
         children: bool = False,
         around: files.Around = files.descendants,
         title: str = "",
@@ -111,6 +117,7 @@ class ProcessSource(Live):
         self._budget_share = Budget(budget).share
         self._max_pause = max_pause
         self._window = window
+        self._every = None if lasts is None else max(_LEAST_EPOCH_S, lasts / _LOOKS)
         self._children = children
         self._around = around
         self._called = title
@@ -335,6 +342,7 @@ class ProcessSource(Live):
             self._root,
             self._who,
             window=self._window,
+            every=self._every,
             max_pause=self._max_pause,
             children=self._children,
             around=self._around,

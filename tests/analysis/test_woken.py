@@ -89,3 +89,20 @@ def test_new_memory_was_touched_and_did_not_come_back() -> None:
     assert size.bytes == pytest.approx(10 * MIB, rel=0.05)
     assert back.bytes == 0
     assert EDGES[0] == 0
+
+
+def test_what_is_met_at_one_age_only_comes_back_at_shorter_ones_too() -> None:
+    """Bits are cleared right after 60 MiB were touched, and again 35 s later they are: at 33 … 34 s after each clear"""
+    found = Woken()
+    for _ in range(8):
+        rows = [[float(age), 60 * MIB * (age == 33), 60 * MIB * (age == 33), 1.0] for age in range(50)]
+        found.add(first(*rows), 1)
+    for seconds in (2.0, 10.0, 30.0):
+        back, size = found.back(seconds), found.size(seconds)
+        assert back is not None
+        assert size is not None
+        assert back.bytes == pytest.approx(60 * MIB * 60 / 34, rel=0.08), seconds
+        assert size.bytes == pytest.approx(60 * MIB * seconds / 34, rel=0.08), seconds
+    beyond = found.back(40.0)
+    assert beyond is not None
+    assert beyond.bytes == 0

@@ -17,7 +17,7 @@ from tests.guests.vm import Missing, Vm, requirements
 ALL = os.environ.get("DAMONTUI_GUESTS") == "all"
 CHECKS = [check for name, check in guest.registered().items() if name.startswith("size.")]
 SERIES = ["7.2", "6.18", "6.12"]
-"""On request (``DAMONTUI_GUESTS=all``): it takes long, and not every load holds yet."""
+"""On request (``DAMONTUI_GUESTS=all``): each takes almost three minutes."""
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from damontui.analysis import usage
+from damontui.analysis.size import Sizer
 from damontui.damon.snapshot import Snapshot
 from damontui.operations.curve import Curve
 from tests.scripted_process import Part, Scripted, always, every, never
@@ -279,3 +280,29 @@ def test_a_first_reading_that_comes_sooner_than_the_last_epochs_is_no_doubt() ->
     for at in (3.9, 4.9, 5.9):
         curve.reading(at, hot, rss, ALL)
     assert not curve.wants_clear
+
+
+def test_what_is_counted_together_is_cleared_whatever_is_seen(tmp_path: Path) -> None:
+    """A scan every 35 s: `Curve` left alone clears soon after each, and never sees what comes 20 s after a clear"""
+    script = Scripted(tmp_path, [[Part(32 * MIB, always()), Part(64 * MIB, every(35.0, 7.0)), Part(32 * MIB, never)]])
+    sizer, clears = Sizer(), []
+    with script.source(lasts=600.0) as source:
+        for event in source.snapshots(threading.Event()):
+            if isinstance(event, Snapshot):
+                sizer.add(event)
+            clears += script.clears[-1:] if script.clears[-1:] != clears[-1:] else []
+            if script.now >= 600.0:
+                break
+    ages = np.diff(clears)
+    assert (ages.min(), ages.max()) == (pytest.approx(58, abs=3), pytest.approx(90, abs=4))
+    assert len(np.unique(ages.round())) == len(ages)
+    found = sizer.size()
+    assert found is not None
+    rows = {row.seconds: row for row in found.rows}
+    for seconds in (5, 10):
+        assert rows[seconds].back.bytes == pytest.approx(64 * MIB * 60 / 35, rel=0.25)
+        assert rows[seconds].size.bytes == pytest.approx((32 + 64 * seconds / 35) * MIB, rel=0.15)
+    assert rows[30].back.least <= 64 * MIB * 60 / 35 <= rows[30].back.most
+    assert rows[60].size.bytes == pytest.approx(96 * MIB, rel=0.1)
+    assert found.answer is not None
+    assert found.answer.seconds == 60
