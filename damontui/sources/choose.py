@@ -126,6 +126,14 @@ class Options:
         None, "budget", "CPU share for looking through /proc (2%)", parse_budget, table=MONITORING, metavar="SHARE"
     )
     """Share of one CPU that looking at processes through /proc may take."""
+    frames_budget: float | None = setting(
+        None,
+        "frames_budget",
+        "CPU share for looking at page frames (0.5%; 0.2% where nobody can say whose they are)",
+        parse_budget,
+        metavar="SHARE",
+    )
+    """Share of one CPU that looking at page frames may take: what memory is made of, and whose it is."""
     max_pause_us: int | None = _duration("max_pause", "most that looking at a process may hold it up (20ms)")
     """Microseconds that clearing the accessed bits of a process may hold it up."""
     window_us: int | None = setting(
@@ -338,7 +346,7 @@ def _auto(word: str, options: Options) -> Source:
         raise _nothing_real(options)
     from damontui.sources.damon_stat import DamonStatSource
 
-    return DamonStatSource(options.root(), target=word, program=options.program)
+    return DamonStatSource(options.root(), target=word, program=options.program, frames=options.frames_budget)
 
 
 def _nothing_real(options: Options) -> SourceError:
@@ -364,7 +372,7 @@ def _stat(word: str, options: Options) -> Source:
     _has_no_switch_of_ours(options, "DAMON_STAT runs in the kernel, and e switches it there")
     from damontui.sources.damon_stat import DamonStatSource
 
-    return DamonStatSource(options.root(), target=word, program=options.program)
+    return DamonStatSource(options.root(), target=word, program=options.program, frames=options.frames_budget)
 
 
 def _has_no_switch_of_ours(options: Options, why: str) -> None:
@@ -421,6 +429,7 @@ def _paddr(word: str, options: Options) -> Source:
         options.root(),
         options.attrs(OWN),
         ranges=options.ranges,
+        frames=options.frames_budget,
         target=word,
         take=options.take,
         program=options.program,

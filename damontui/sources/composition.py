@@ -37,6 +37,7 @@ class Composition:
         budget: share of one CPU for drawing frames; 0 for none.
         whole: whether the snapshots are of all memory, so that ``MemFree`` is theirs.
         owners_budget: share of one CPU for all of it where it is told to whom they are charged; 0 for not telling it.
+        share: another for all of it, whether that is told or not; None: those two.
         clock: seconds, monotonic.
         cpu_clock: CPU seconds of the calling thread.
     """
@@ -49,14 +50,15 @@ class Composition:
         budget: float = BUDGET,
         whole: bool = True,
         owners_budget: float = owners.BUDGET,
+        share: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         cpu_clock: Callable[[], float] = READERS.thread_time,
     ) -> None:
         self._root = root
         self._rng = rng if rng is not None else np.random.default_rng()
-        self._budget = budget
+        self._budget = budget if share is None else share
         self._whole = whole
-        self._owners_budget = owners_budget
+        self._owners_budget = owners_budget if share is None else share
         self._clock = clock
         self._cpu_clock = cpu_clock
         self._sampler: FrameSampler | None = None

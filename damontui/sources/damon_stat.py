@@ -49,6 +49,7 @@ class DamonStatSource(KernelSource):
         wall: seconds since 1970.
         reason: why this target, where the user did not ask for it by name.
         program: this program's command with its full path, for remedies; found out where empty.
+        frames: share of one CPU for looking at page frames; the usual one where None.
         pause: how to wait while a switch takes.
     """
 
@@ -61,6 +62,7 @@ class DamonStatSource(KernelSource):
         wall: Callable[[], float] = time.time,
         reason: str = "",
         program: str = "",
+        frames: float | None = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         program = program or _program()
@@ -69,7 +71,7 @@ class DamonStatSource(KernelSource):
         self._module = StatModule(root, program=program, pause=pause)
         self._numbers = ModuleNumbers(root, self._module, clock)
         self._between = Between(root, clock, wall)
-        self._composition = Composition(root, clock=clock)
+        self._composition = Composition(root, share=frames, clock=clock)
         self._entered = False
         self._description: Description | None = None
         self._look = False  # set by the switch's thread: look at the switch now

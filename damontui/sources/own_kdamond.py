@@ -406,9 +406,16 @@ def _identifiers(targets: tuple[SysfsTarget, ...], count: int) -> tuple[int, ...
 
 
 def physical_memory(
-    root: Root, attrs: Attrs, *, ranges: tuple[tuple[int, int], ...] = (), **options: Any
+    root: Root,
+    attrs: Attrs,
+    *,
+    ranges: tuple[tuple[int, int], ...] = (),
+    frames: float | None = None,
+    **options: Any,
 ) -> OwnKdamond:
     """A source of physical memory: all System RAM, holes left out, or ``ranges`` in bytes.
+
+    ``frames`` is the share of one CPU for looking at page frames, the usual one where None.
 
     Raises:
         SourceError: the memory's addresses cannot be read.
@@ -427,7 +434,7 @@ def physical_memory(
         attrs,
         title="physical memory",
         names=lambda start, end, target: places.names(start, end),
-        composition=Composition(root, whole=not ranges, clock=options.get("clock", time.monotonic)),
+        composition=Composition(root, whole=not ranges, share=frames, clock=options.get("clock", time.monotonic)),
         **options,
     )
 

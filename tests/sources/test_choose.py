@@ -145,6 +145,14 @@ def test_fixed_attributes_are_not_silently_ignored() -> None:
         choose("stat", Options(insisted=("--aggr",)))
 
 
+@pytest.mark.parametrize("word", ["auto", "stat"])
+def test_the_budget_for_page_frames_is_no_attribute_of_damon(tmp_path: Path, word: str) -> None:
+    given = replace(options(tree(tmp_path, STAT)), frames_budget=0.03)
+    source = choose(word, given)
+    assert isinstance(source, DamonStatSource)
+    assert source._composition._owners_budget == 0.03
+
+
 def test_disabled_and_seed_reach_the_engine(tmp_path: Path) -> None:
     source = choose("demo", Options(rootfs=str(tmp_path), enabled=False, seed=3, speed=60))
     assert source.enabled is False

@@ -318,6 +318,31 @@ def test_no_budget_means_no_owners(tmp_path: Path) -> None:
     composition.close()
 
 
+@pytest.mark.parametrize(("share", "least", "most"), [(None, 0, 150), (0.2, 2_000, 8_192)])
+def test_a_larger_share_of_a_cpu_looks_at_more_frames(
+    tmp_path: Path, share: float | None, least: int, most: int
+) -> None:
+    """A frame takes a millisecond here, as in an emulated machine"""
+    fake = FakeCgroups(tmp_path)
+    root = machine(tmp_path, [ANON] * 1000, [fake.add("/web", 1000 * PAGE)] * 1000)
+    now, cpu = [0.0], [0.0]
+    composition = Composition(
+        root, np.random.default_rng(1), share=share, clock=lambda: now[0], cpu_clock=lambda: cpu[0]
+    )
+    composition.open()
+    sampler = composition._sampler
+    assert sampler is not None
+    real = sampler._flags
+    sampler._flags = lambda at: (cpu.__setitem__(0, cpu[0] + 1e-3 * len(at)), real(at))[1]  # type: ignore[method-assign]
+    found = None
+    for _ in range(60):
+        found = composition.of(make.snapshot([(0, 1000 * PAGE, 1, 0)])).frames
+        now[0] += 1.0
+    composition.close()
+    assert found is not None
+    assert least <= found.counts.sum() <= most
+
+
 def test_without_a_hierarchy_opening_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError):
         OwnersOfFrames(Root(tmp_path)).open()
