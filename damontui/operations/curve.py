@@ -37,7 +37,7 @@ every 10 s, as far as budget and pause allow.
 
 Where what wakes is to be counted (`damontui.analysis.woken`), clears must not depend on what is seen: a clear after
 each touch of something seldom would look at it always at the same age, and never at a later one. So there the epochs
-have a given length, each another share of it, so that no pattern keeps step with them.
+grow to a given length, each another share of it, so that no pattern keeps step with them.
 """
 
 from __future__ import annotations
@@ -70,6 +70,8 @@ _ABOUT = 0.02
 _UNLIKE = (0.75, 0.5, 0.6180339887)
 """The least share of the given length that an epoch lasts, what comes to it at most, and by what step of that (the
 golden ratio's: the shares are spread evenly, however many there are)."""
+_LONGER = 1.5
+"""Each of the first epochs is so many times as long as the one before."""
 _CHANCE = 0.1
 """That the interval is wrong about bytes that are touched together."""
 _PAGES = 16 * 1024
@@ -242,7 +244,9 @@ class Curve:
         """Whether the pattern has changed, or the epoch is as old as it should get."""
         if self._every is not None:
             least, more, step = _UNLIKE
-            return self.age >= self._every * (least + more * (self._epochs * step % 1.0)) * 0.999
+            # shorter ones first: something is known where it ends sooner than was said
+            about = min(self._every, _FIRST_QUIET_S * _LONGER ** min(self._epochs, 32))
+            return self.age >= about * (least + more * (self._epochs * step % 1.0)) * 0.999
         return self.age >= (_SOONEST_S * 0.95 if self._changed or self._doubt else self._quiet)
 
     def used(self, seconds: Floats) -> Used:

@@ -2,9 +2,9 @@
 
 The accessed bits are cleared at the start, then when the pattern is found changed (at once where the budget has room
 for it, 2 s after the former clear at the earliest, 10 s where it keeps changing the same way), and otherwise after
-10, 20, 40, 60, 60 … s. Where what is seen is counted together in the end, all clears are about as far apart, so that
-they do not depend on it (`damontui.operations.curve`). They are read 0.08 and 0.25 s after a clear where the budget has
-room for it, and for each snapshot: once a second, or as seldom as the budget demands (`damontui.sources.spending`).
+10, 20, 40, 60, 60 … s. Where what is seen is counted together in the end, all clears come at times that do not depend
+on it (`damontui.operations.curve`). They are read 0.08 and 0.25 s after a clear where the budget has room for it, and
+for each snapshot: once a second, or as seldom as the budget demands (`damontui.sources.spending`).
 """
 
 from __future__ import annotations

@@ -294,8 +294,9 @@ def test_what_is_counted_together_is_cleared_whatever_is_seen(tmp_path: Path) ->
             if script.now >= 600.0:
                 break
     ages = np.diff(clears)
-    assert (ages.min(), ages.max()) == (pytest.approx(58, abs=3), pytest.approx(90, abs=4))
-    assert len(np.unique(ages.round())) == len(ages)
+    assert ages[:4].round().tolist() == [8, 16, 20, 40]
+    assert all(55 <= age <= 96 for age in ages[6:])
+    assert len(np.unique(ages.round())) == len(ages) >= 10
     found = sizer.size()
     assert found is not None
     rows = {row.seconds: row for row in found.rows}
