@@ -21,7 +21,8 @@ mean size that is (Denning, "The Working Set Model for Program Behavior", CACM 1
 something seldom was touched just before it. Where the last quarter of the time needed more, it is the last quarter's.
 
 Of a control group (`Snapshot.group`) what is charged to it and is no memory seen here (the kernel's own, and page cache
-that no process maps) is in every size, since nobody knows when it was touched.
+that no process maps) is in every size, since nobody knows when it was touched. What is seen can be more than what is
+charged, since its processes map files that another group was charged for: so ``memory.stat`` is asked, too.
 
 The line. A large fleet has lived with at most 0.2 % of the working set read back a minute (Lagar-Cavilla et al.,
 "Software-Defined Far Memory in Warehouse-Scale Computers", ASPLOS 2019). The answer is the shortest threshold that
@@ -59,7 +60,8 @@ _MOST_PAST = 4_096
 _LATE = 0.25
 """Part of the time watched, the last, whose size is taken where it is more than that of all of it."""
 _DOUBT = 10.0
-"""Times the line that may be found where the interval holds less: an interval that says nothing is no answer."""
+"""Times the line that may be found where the interval holds less, and that the interval may hold where less is found:
+an interval that says nothing is no answer."""
 _ENOUGH = 2.0
 """A threshold is judged once memory was watched for so many times as long."""
 
@@ -89,8 +91,9 @@ class Row:
 
     @property
     def keeps_the_line(self) -> bool:
-        """Whether it was watched for long enough, and what would be read back keeps the line."""
-        return self.judged and self.back.bytes <= LINE * self.working_set
+        """Whether it was watched for long enough, and what would be read back keeps the line, without much doubt."""
+        line = LINE * self.working_set
+        return self.judged and self.back.bytes <= line and self.back.most <= _DOUBT * line
 
     @property
     def may_keep_the_line(self) -> bool:
@@ -147,8 +150,12 @@ class _Held:
 
 def _beside(held: _Held, snapshot: Snapshot, seen: float) -> _Held:
     """The same with what is charged to a control group beyond the memory that is seen of it."""
-    current = snapshot.group.current if snapshot.group is not None else None
-    more = max(0.0, float(current) - seen) if current is not None else 0.0
+    group = snapshot.group
+    if group is None:
+        return held
+    # by its processes nothing is seen that they do not map; by page frames it is
+    unmapped = float(group.unmapped or 0) if snapshot.measured is not None or snapshot.resident is not None else 0.0
+    more = max(0.0, float(group.current or 0) - seen, unmapped)
     if not more:
         return held
     least, found, most = (one + more for one in (held.bytes.least, held.bytes.bytes, held.bytes.most))

@@ -12,7 +12,10 @@ the same; counted near one age only, nothing would come back at 10 s. So ``r`` i
 the counts: the least squares, each age weighted by how long it was looked at, of all that never rise (Grenander, "On
 the theory of mortality measurement II", 1956, for a density; here by pooling neighbours that rise).
 
-The intervals are the jackknife's over parts of the time.
+The intervals are the jackknife's over parts of the time. They reach as far as what may not have been met by chance:
+what is touched together once in P seconds is first touched before ``a`` in all of ``k`` epochs with a chance of
+``(a / P)**k``, so that with nine chances of ten what comes back at ``T`` is no more than what did at
+``T * 0.1**(1 / k)``.
 """
 
 from __future__ import annotations
@@ -34,6 +37,8 @@ EDGES: Floats = np.concatenate(([0.0], np.geomspace(0.05, 3600.0, 160)))
 """Seconds after a clear: what is known is kept by the times between them."""
 _ABOUT = 2.0
 """After a time so many times shorter or longer than a threshold something must have been looked for to tell of it."""
+_CHANCE = 0.1
+"""That something which is touched together and seldom was met too soon after every clear."""
 _PARTS = 8
 _LEAST_PARTS = 4
 _Z = 1.959964
@@ -91,8 +96,13 @@ class Woken:
         never looked for after about that time."""
         if not self._parts.sums or not self._whole().looked[_near(seconds)].any():
             return None
-        place = max(0, int(np.searchsorted(EDGES, seconds * (1 + 1e-9))) - 1)
-        return self._told(seconds, lambda part: 60 * float(_falling(part.back, part.seconds)[place]))
+        found = self._told(seconds, lambda part: 60 * _rate_at(part, seconds))
+        if found is None:
+            return None
+        whole, place = self._whole(), _place(seconds)
+        epochs = max(1.0, float(whole.seconds[place] / (EDGES[place + 1] - EDGES[place])))
+        sooner = 60 * _rate_at(whole, max(seconds * _CHANCE ** (1 / epochs), float(EDGES[1])))
+        return Amount(found.least, found.bytes, max(found.most, sooner))
 
     def _told(self, seconds: float, of: Callable[[_Part], float]) -> Amount | None:
         reach = self.reach
@@ -126,6 +136,14 @@ def _filled(part: _Part, whole: _Part) -> _Part:
 def _within(part: _Part, seconds: float) -> float:
     wide = np.clip(np.minimum(EDGES[1:], seconds) - EDGES[:-1], 0.0, None)
     return float(_falling(part.touched, part.seconds) @ wide)
+
+
+def _place(seconds: float) -> int:
+    return min(max(0, int(np.searchsorted(EDGES, seconds * (1 + 1e-9))) - 1), len(EDGES) - 2)
+
+
+def _rate_at(part: _Part, seconds: float) -> float:
+    return float(_falling(part.back, part.seconds)[_place(seconds)])
 
 
 def _near(seconds: float) -> NDArray[np.bool_]:

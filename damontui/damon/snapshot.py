@@ -165,6 +165,8 @@ class Group:
     """Deleted groups below it whose memory lingers; the kernel charges it to the closest group that is there."""
     gone: Annotated[bool, Fact("gone")] = False
     """Whether it was deleted since its frames were looked at."""
+    unmapped: Annotated[int | None, Fact("unmapped", unit="bytes", past="default")] = None
+    """What is charged to it and no process maps, by ``memory.stat``: the kernel's own, page cache that is only read."""
 
     @property
     def working_set(self) -> int | None:

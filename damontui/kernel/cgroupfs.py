@@ -140,14 +140,16 @@ class Groups:
         """
 
         def do(folder: int) -> Group:
+            found = _pairs(folder, "memory.stat") if stat else {}
             return Group(
                 path,
                 _number(folder, "memory.current"),
                 _number(folder, "memory.max"),
                 _number(folder, "memory.high"),
                 _number(folder, "memory.swap.current"),
-                _pairs(folder, "memory.stat").get("inactive_file") if stat else None,
+                found.get("inactive_file"),
                 _pairs(folder, "cgroup.stat").get("nr_dying_descendants", 0),
+                unmapped=_unmapped(found),
             )
 
         return self._asked(path, do, Group(path))
@@ -271,6 +273,14 @@ def _text(folder: int, name: str) -> str:
 
 def _number(folder: int, name: str) -> int | None:
     return whole_number(_text(folder, name))
+
+
+def _unmapped(stat: dict[str, int]) -> int | None:
+    """Bytes of a ``memory.stat`` that no page table maps; None where the kernel does not tell all that it takes."""
+    names = ("kernel", "file", "file_mapped")
+    if not all(name in stat for name in names):
+        return None
+    return stat["kernel"] + max(0, stat["file"] - stat["file_mapped"])
 
 
 def _pairs(folder: int, name: str) -> dict[str, int]:

@@ -182,6 +182,17 @@ def test_what_is_charged_to_a_group_and_not_seen_is_in_every_size(load: object) 
     assert less == plain  # pages shared with others are charged to them
 
 
+def test_what_no_process_of_a_group_maps_is_in_every_size_whatever_its_processes_share() -> None:
+    """1000 MiB are seen, of which 400 are charged to another group; 50 are the kernel's"""
+    plain = sized(counted(120, 40))
+    group = Group("/web", current=650 * MIB, unmapped=50 * MIB)
+    beside = sized([replace(one, group=group) for one in counted(120, 40)])
+    for seconds, row in plain.items():
+        assert beside[seconds].size.bytes == pytest.approx(row.size.bytes + 50 * MIB)
+    framed = sized([replace(one, group=group) for one in sampled(120, 40)])
+    assert framed == sized(sampled(120, 40))  # page frames show all that is charged
+
+
 def test_a_gap_is_not_counted_over() -> None:
     rows = sized([*sampled(100, 40), *sampled(100, 40, start=1000)])
     assert rows[30.0].over_s == pytest.approx(2 * 70, abs=15)
