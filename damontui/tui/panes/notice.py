@@ -55,8 +55,10 @@ def messages(frame: Frame) -> list[tuple[str, str]]:
         out.append((f"{frame.lost.lost} events lost, {where} is partial", "warn"))
     if snapshot is not None and snapshot.note and len(snapshot):  # without regions, their pane says it
         out.append((snapshot.note, "warn"))
-    module = snapshot.module if snapshot is not None else None
-    back = module is not None and module.enabled and "DAMON_STAT is off" in frame.description.notice
+    # news comes within a second, the first snapshot may take minutes
+    told = frame.interim or snapshot
+    on = told is not None and told.module is not None and told.module.enabled
+    back = on and "DAMON_STAT is off" in frame.description.notice
     if frame.description.notice and not back:  # it is on again: what was left off is no more
         out.append((frame.description.notice, "warn"))
     if frame.description.reason:
