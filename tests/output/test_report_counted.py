@@ -54,6 +54,17 @@ def test_the_working_set_is_what_was_touched(table: Table) -> None:
     assert "as far as sampling can tell" not in said
 
 
+def test_the_working_set_is_within_one_time_in_all_snapshots() -> None:
+    some = [replace(one, measured=_from(one, 1.0)) if at < 3 else one for at, one in enumerate(SNAPSHOTS)]
+    table = table_of(make.description("process"), some)
+    result = made("wss", table)
+    assert isinstance(result, Series)
+    expected = [usage.used_within(one, 1.0) for one in SNAPSHOTS]
+    assert result.lines[0].values.tolist() == [one.bytes for one in expected if one is not None]
+    said = text.report(head(table), result, text.Look(GLYPHS))  # type: ignore[arg-type]
+    assert "working set: bytes touched within 1 s, as the kernel counted them" in said
+
+
 def test_the_working_set_within_a_time_that_is_asked_for() -> None:
     young = [replace(one, watched=min(one.watched or 0.0, float(at + 3))) for at, one in enumerate(SNAPSHOTS)]
     young = [replace(one, measured=_until(one, float(at + 3))) for at, one in enumerate(young)]
@@ -69,6 +80,14 @@ def test_the_working_set_within_a_time_that_is_asked_for() -> None:
     assert f"the first {left_out} snapshots are left out, in which memory was not yet watched for 5 s" in said
     with pytest.raises(SourceError, match=r"not watched for 10 min .* choose a shorter --within"):
         made("wss", table, within=600.0)
+
+
+def _from(one: Snapshot, seconds: float) -> Measured:
+    """What was counted, from ``seconds`` on."""
+    assert one.measured is not None
+    first = one.measured.seconds.index(seconds)
+    kept = {name: getattr(one.measured, name)[first:] for name in ("seconds", "least", "most")}
+    return replace(one.measured, used=one.measured.used[:, first:], **kept)
 
 
 def _until(one: Snapshot, seconds: float) -> Measured:
