@@ -113,6 +113,15 @@ def test_of_sampled_memory_the_aggregation_is_named() -> None:
     assert "working set: regions with an access within an aggregation (1 s)" in said
 
 
+def test_the_mean_of_idle_memory_is_over_the_snapshots_that_were_watched_for_so_long() -> None:
+    young = [replace(one, measured=_until(one, float(at + 3))) for at, one in enumerate(SNAPSHOTS)]
+    result = made("idle-percentiles", table_of(make.description("process"), young))
+    assert isinstance(result, IdlePercentiles)
+    amounts = [usage.idle_for(one, 10) for one in young]
+    assert amounts[0] is None
+    assert result.at_least[1] == pytest.approx(np.mean([one.bytes for one in amounts if one is not None]))
+
+
 def test_idle_percentiles_are_by_bytes(table: Table) -> None:
     result = made("idle-percentiles", table)
     assert isinstance(result, IdlePercentiles)
@@ -121,8 +130,9 @@ def test_idle_percentiles_are_by_bytes(table: Table) -> None:
     for seconds in (1, 10, 60):
         amounts = [usage.idle_for(one, seconds) for one in SNAPSHOTS]
         assert at_least[seconds] == pytest.approx(np.mean([one.bytes for one in amounts if one is not None]))
-    assert at_least[300] == 0  # it was watched for a minute
+    assert np.isnan(at_least[300])  # it was watched for two minutes at most
     said = printed("idle-percentiles", table)
+    assert "5 min                   not known: not watched for so long" in said
     assert "in use longest" in said
     assert "idle longest" in said
     assert "least " not in said.replace("at least", "")
