@@ -175,7 +175,11 @@ class Curve:
         known = self._known(2 * after)
         unknown = np.where(referenced > known * 1.02 + tolerance, excess, 0.0)
         # what comes now and then comes sooner after one clear than after another: no more of it than was seen before
-        seen = np.where(self._news_before > 0, known, np.maximum(known, self._before[1][-1])) if self._before else known
+        seen = known
+        if self._before:
+            # right after a clear even after news: another clear tells (`_doubt`)
+            apart = (self._news_before > 0) & (self._times[-1] >= _EARLY_S)
+            seen = np.where(apart, known, np.maximum(known, self._before[1][-1]))
         self._news += np.where(referenced > seen * 1.02 + tolerance, excess, 0.0)
         asks = float((unknown if after <= _KNOWN_S else excess).sum())
         if asks > max(1 << 20, 0.01 * float(resident.sum())):

@@ -125,6 +125,19 @@ def test_what_comes_now_and_then_is_counted_once_however_soon_after_a_clear(tmp_
                 assert used(snapshot, seconds) == pytest.approx(200, rel=0.03)
 
 
+def test_what_was_news_before_a_clear_is_none_right_after_it() -> None:
+    curve, resident = Curve(0.0, 120.0), np.array([400.0 * MIB])
+    for at, touched in ((0.1, 80), (0.3, 80), (1.0, 80), (2.0, 80)):
+        curve.reading(at, np.array([touched * MIB]), resident, ALL)
+    curve.cleared(2.0)
+    for at, touched in ((2.1, 80), (2.3, 80), (3.0, 80), (4.0, 200)):
+        curve.reading(at, np.array([touched * MIB]), resident, ALL)
+    curve.cleared(4.0)
+    for at, touched in ((4.1, 80), (4.3, 80), (4.98, 200)):
+        curve.reading(at, np.array([touched * MIB]), resident, ALL)
+    assert curve.used(np.array([4.0])).bytes[0, 0] == pytest.approx(200 * MIB)
+
+
 def test_an_epoch_cut_short_by_somebody_else_makes_no_news(tmp_path: Path) -> None:
     script = steady(tmp_path)
     script.foreign = [17.3, 18.6, 20.0]
