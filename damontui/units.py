@@ -86,6 +86,11 @@ def share(part: float) -> str:
     return f"{percent:.1f} %" if percent >= 0.0995 else f"{percent:.2g} %"
 
 
+def deadlines_missed(count: int) -> str:
+    """``1 sampling deadline missed``, ``12 sampling deadlines missed``."""
+    return f"{count} sampling {'deadline' if count == 1 else 'deadlines'} missed"
+
+
 def parse_duration(text: str, name: str = "duration") -> int:
     """Microseconds in ``5``, ``5s``, ``1.5 s``, ``200ms``, ``100us``, ``3m``, ``1h``, ``2d``; without a unit: seconds.
 

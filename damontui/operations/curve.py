@@ -7,7 +7,9 @@ hot set that moved. It was touched just then, and it was not touched before in t
 
 Used within T is then, for T shorter than the epoch, ``R(T)`` (or, where that is less, the median of the last three
 epochs' as long as nothing changed) and the news of the last T. For longer T it is the larger of ``R(now)`` and what the
-former epoch's end said of ``T - age of the epoch`` (cold memory stays cold), news beside it.
+former epoch's end said of ``T - age of the epoch`` (cold memory stays cold), news beside it; but no news is what the
+former epoch had as well, if nothing changed in it: what comes now and then comes soon after one clear, late
+after another.
 
 How sure that is. Two bounds hold whatever the pattern is: what R grew by within T was touched for certain, and
 nothing can have been but what was touched in the epoch and, for longer T, before it (memory that became resident was
@@ -102,6 +104,8 @@ class Curve:
         """When the epoch's clear was done."""
         self.foreign = 0
         """How often somebody else cleared the bits."""
+        self.disturbed_at = float("-inf")
+        """When that was seen last."""
         self._window = window
         self._every = every
         self._epochs = 0
@@ -110,7 +114,9 @@ class Curve:
         self._last_quiet = min(_LAST_QUIET_S, max(_SOONEST_S, window / 2))
         self._former: Used | None = None
         self._former_age = 0.0
+        # times and readings of the former epoch, and how much changed in it
         self._before: tuple[Floats, Floats] | None = None
+        self._news_before = np.zeros(0)
         # times and readings of the epochs since the pattern changed, the latest first
         self._alike: list[tuple[Floats, Floats]] = []
         self._shortest = 0.0
@@ -157,6 +163,7 @@ class Curve:
         shrunk = float((self._read[-1] - referenced - lost)[private].sum())
         if shrunk > max(1 << 20, 0.02 * float(resident.sum())):
             self.foreign += 1
+            self.disturbed_at = at
             last = self.epoch + self._times[-1]
             self._end_epoch()
             self.epoch = last
@@ -178,8 +185,15 @@ class Curve:
             excess = np.where(more > 2 * expected + tolerance, more - expected, 0.0)
         else:
             self._shortest = min(self._shortest or after, after)
-        unknown = np.where(referenced > self._known(2 * after) * 1.02 + tolerance, excess, 0.0)
-        self._news += unknown
+        known = self._known(2 * after)
+        unknown = np.where(referenced > known * 1.02 + tolerance, excess, 0.0)
+        # what comes now and then comes sooner after one clear than after another: no more of it than was seen before
+        seen = known
+        if self._before:
+            # right after a clear even after news: another clear tells (`_doubt`)
+            apart = (self._news_before > 0) & (self._times[-1] >= _EARLY_S)
+            seen = np.where(apart, known, np.maximum(known, self._before[1][-1]))
+        self._news += np.where(referenced > seen * 1.02 + tolerance, excess, 0.0)
         asks = float((unknown if after <= _KNOWN_S else excess).sum())
         if asks > max(1 << 20, 0.01 * float(resident.sum())):
             self._changed = True
@@ -211,6 +225,7 @@ class Curve:
             self._former = Used(moved(former.bytes), moved(former.least), moved(former.most))
         if self._before is not None:
             self._before = (self._before[0], moved(self._before[1].T).T)
+            self._news_before = moved(self._news_before)
         self._alike = [(times, moved(read.T).T) for times, read in self._alike]
 
     # -- what is known
@@ -324,16 +339,29 @@ class Curve:
         grid = self._times_for(int(np.count_nonzero(self._ever())))
         former = self.used(np.minimum(grid, watched))  # nothing is known of longer
         self._former, self._former_age, self._grid = former, watched, grid
-        self._before = (np.array(self._times), np.stack(self._read))
+        times, read = np.array(self._times), np.stack(self._read)
+        self._before = self._longer(times, read)
+        self._news_before = self._news
         if self._changed or self._disturbed:
             self._alike = []
             return
-        times, read = self._before
         if len(times) > _EPOCH_READINGS:
             some = np.searchsorted(times, np.geomspace(times[1], times[-1], _EPOCH_READINGS))
             kept = np.unique((0, *np.minimum(some, len(times) - 1)))
             times, read = times[kept], read[kept]
         self._alike = [(times, read), *self._alike[: _EPOCHS - 1]]
+
+    def _longer(self, times: Floats, read: Floats) -> tuple[Floats, Floats]:
+        """Readings of an epoch, and after its end those of the one before it, of mappings in which nothing changed.
+
+        Without them what comes every few seconds would be news after each epoch too short to have seen it.
+        """
+        if self._before is None:
+            return times, read
+        former, had = self._before
+        later = former > times[-1]
+        known = np.where(self._news + self._news_before > 0, 0.0, had[later])
+        return np.concatenate((times, former[later])), np.concatenate((read, np.maximum(known, read[-1])))
 
     def _times_for(self, mappings: int) -> Floats:
         """Seconds at which an epoch's end hands its curve on: finer than is told, as far as that stays cheap."""
@@ -406,11 +434,11 @@ class Curve:
         return _at(grid, with_zero, seconds)
 
     def _known(self, after: float) -> Floats:
-        """The most that the former epoch had read so long after its clear."""
+        """The most that the former epoch had read so long after its clear, or at its first reading."""
         if self._before is None:
             return np.zeros(len(self._rss))
         times, read = self._before
-        return np.asarray(read[max(0, int(np.searchsorted(times, after, side="right")) - 1)])
+        return np.asarray(read[max(1, int(np.searchsorted(times, after, side="right")) - 1)])
 
     def _slope(self) -> Floats:
         """Bytes a second that the curve has grown by lately, of each mapping."""

@@ -60,6 +60,8 @@ _GLANCE_FROM = 2e-8
 mapping costs us about 10 us, to walk the page tables of a GiB 5 to 15 ms."""
 DENSE_S = (0.075, 0.25)
 """When it is read after a clear: it takes its time, and what is touched within a second is seen in a tenth of one."""
+_DISTURBED_S = 60.0
+"""So long after the last clear by somebody else it is told: until then our own clears have looked anew."""
 _MOST_ENDED = 5
 """Processes that have ended and are still told of."""
 _FULL_EVERY_S = 10.0
@@ -600,7 +602,7 @@ class Processes:
             verb = "are" if more else "is"
             parts.append(f"{kind} {first}{more} {verb} not watched: {self._refused[first].why}")
         curves = [process.curve for process in self.watched.values() if process.curve is not None]
-        if any(curve.foreign for curve in curves):
+        if any(self._clock() - curve.disturbed_at < _DISTURBED_S for curve in curves):
             parts.append(
                 "somebody else clears the accessed bits, too (another monitor, or the kernel that reclaims memory): "
                 "what is in use looks less than it is"

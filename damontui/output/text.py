@@ -132,7 +132,7 @@ def _facts(snapshot: Snapshot, estimate: Estimate | None, *, cost: bool) -> list
     if snapshot.cpu is not None and cost:
         lines.append(f"overhead       {units.share(snapshot.cpu)} of one CPU")
     if snapshot.late:
-        lines.append(f"late           {snapshot.late} sampling deadlines missed")
+        lines.append(f"late           {units.deadlines_missed(snapshot.late)}")
     return lines
 
 
@@ -155,9 +155,10 @@ def pressure_words(pressure: Pressure) -> str:
 
 def _counted(snapshot: Snapshot, measured: Measured) -> list[str]:
     shortest, longest = (units.span(seconds) for seconds in (measured.seconds[0], measured.seconds[-1]))
+    over = shortest if shortest == longest else f"{shortest} … {longest}"
     watched = snapshot.watched if snapshot.watched is not None else measured.seconds[-1]
     return [
-        f"counted        by the kernel, page by page, over {shortest} … {longest}",
+        f"counted        by the kernel, page by page, over {over}",
         f"watched        {units.duration(watched)}, which held the process up for {_pause(measured)} at most",
         f"touched        {units.bandwidth(usage.bandwidth(snapshot))}, counted within {shortest}",
         f"mappings       {int((snapshot.memory > 0).sum())} with memory, of {len(snapshot)}",

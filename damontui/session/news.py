@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from damontui.errors import DamontuiError
 from damontui.sources.base import Source
+
+_NUMBER = re.compile(r"\d[\d.,:]*(?: ?(?:[µm]?s|min|h|[KMGTPE]?i?B)\b)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +35,8 @@ class Opened:
     """A target that was asked for is entered, or was refused."""
 
     answer: Source | DamontuiError
+
+
+def kind_of(note: str) -> str:
+    """What a note of a snapshot says but for its numbers: it stays the same message while these change."""
+    return _NUMBER.sub("#", note)

@@ -35,7 +35,7 @@ from damontui.recorder import Recorder, free_name
 from damontui.session.exchange import Exchange
 from damontui.session.known import Known
 from damontui.session.mailbox import Mailbox, Snapshots
-from damontui.session.news import Finished, Left, Opened, Switched
+from damontui.session.news import Finished, Left, Opened, Switched, kind_of
 from damontui.session.viewport import Viewport
 from damontui.sources.active import ActiveSource
 from damontui.sources.base import TakesDamonStat
@@ -114,6 +114,8 @@ class Session:
         self._unsubscribe: Callable[[], None] = _nobody
         self._unrecord: Callable[[], None] = _nobody
         self._dismissed: tuple[DamontuiError | None, str, str] = (None, "", "")
+        self.hushed = ""
+        """What kind of note of the snapshots was put away (`kind_of`); "" where none was."""
         self._look_anew()
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -221,6 +223,8 @@ class Session:
         self.error, self.by_others = None, False
         if news.lost is not None:
             self.lost = news.lost
+        if kind_of(news.newest.note) != self.hushed:
+            self.hushed = ""  # it was over meanwhile, or it is another one
         module = news.newest.module
         self.enabled = module.enabled if module is not None else True
         if self.status is not None and self.status.state in ("waiting", "on"):
@@ -388,7 +392,7 @@ class Session:
         self.description = monitor.source.describe()
         self.status = self.error = self.interim = self.lost = self.notice = None
         self.by_others = False
-        self._dismissed = (None, "", "")
+        self._dismissed, self.hushed = (None, "", ""), ""
         self._look_anew()
         self.enabled = self._reads_enabled()
         return before
@@ -415,9 +419,11 @@ class Session:
     # -- messages --------------------------------------------------------------------------------------------------
 
     @property
-    def messages(self) -> tuple[DamontuiError | None, str, str]:
-        """What is said beside the numbers: an answer to a wish, why this target, what to know of it."""
-        return self.notice, self.description.reason, self.description.notice
+    def messages(self) -> tuple[DamontuiError | None, str, str, str]:
+        """What is said beside the numbers: an answer to a wish, why this target, what to know of it; kind of a note."""
+        newest = self.history.last
+        kind = kind_of(newest.note) if newest is not None and len(newest) else ""
+        return self.notice, self.description.reason, self.description.notice, "" if kind == self.hushed else kind
 
     @property
     def said(self) -> bool:
@@ -426,14 +432,17 @@ class Session:
 
     def dismiss(self) -> None:
         """Put the messages away."""
-        if self.said:
-            self._dismissed = self.messages
+        *others, note = self.messages
+        if any(others):
+            self._dismissed = self.notice, self.description.reason, self.description.notice
+        self.hushed = note or self.hushed
         self.notice = None
         self.description = replace(self.description, reason="", notice="")
 
     def recall(self) -> bool:
         """Bring back what was put away; False where that is nothing."""
         notice, reason, said = self._dismissed
+        self.hushed = ""
         self.notice = self.notice if self.notice is not None else notice
         about = self.description
         self.description = replace(about, reason=about.reason or reason, notice=about.notice or said)

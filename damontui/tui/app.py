@@ -388,8 +388,8 @@ class DamontuiApp(App[int]):
         self.targets.pick()
 
     def action_several(self) -> None:
-        """The table of several processes, where several are watched."""
-        self.targets.several()
+        """The table of several processes, where several are watched, or one of them that was opened from it."""
+        self.targets.back()
 
     def on_picker_screen_listed(self, message: PickerScreen.Listed) -> None:
         self.targets.listed(message)

@@ -110,6 +110,7 @@ class Explorer:
             own_cpu=self.own_cpu,
             switching=session.switching,
             notice=session.notice,
+            hushed=session.hushed,
             by_others=session.by_others,
             lost=lost if lost is not None and right - session.span < lost.time <= right else None,
             lo=viewport.lo,

@@ -67,6 +67,8 @@ class Frame:
     """The switch was turned and has not answered yet."""
     notice: DamontuiError | None = None
     """What the switch or a key answered: shown below the title until the next thing happens."""
+    hushed: str = ""
+    """What kind of note was put away (`damontui.session.news.kind_of`)."""
     by_others: bool = False
     """The switch was turned off, and not by us."""
     lost: Snapshot | None = None

@@ -117,6 +117,37 @@ def test_what_comes_every_four_seconds_is_used_within_five_and_not_within_one(tm
     assert sum(right) / len(right) > 0.7
 
 
+@pytest.mark.parametrize("first", [0.2, 2.3, 3.9])
+def test_what_comes_now_and_then_is_counted_once_however_soon_after_a_clear(tmp_path: Path, first: float) -> None:
+    parts = [Part(80 * MIB, always()), Part(120 * MIB, every(4.0, first)), Part(200 * MIB, never)]
+    for snapshot, _ in run(Scripted(tmp_path, [parts]), 60.0):
+        for seconds in (10.0, 30.0, 60.0):
+            if snapshot.watched is not None and snapshot.watched > max(8.0, seconds):
+                assert used(snapshot, seconds) == pytest.approx(200, rel=0.03)
+
+
+def test_what_was_news_before_a_clear_is_none_right_after_it() -> None:
+    curve, resident = Curve(0.0, 120.0), np.array([400.0 * MIB])
+    for at, touched in ((0.1, 80), (0.3, 80), (1.0, 80), (2.0, 80)):
+        curve.reading(at, np.array([touched * MIB]), resident, ALL)
+    curve.cleared(2.0)
+    for at, touched in ((2.1, 80), (2.3, 80), (3.0, 80), (4.0, 200)):
+        curve.reading(at, np.array([touched * MIB]), resident, ALL)
+    curve.cleared(4.0)
+    for at, touched in ((4.1, 80), (4.3, 80), (4.98, 200)):
+        curve.reading(at, np.array([touched * MIB]), resident, ALL)
+    assert curve.used(np.array([4.0])).bytes[0, 0] == pytest.approx(200 * MIB)
+
+
+def test_an_epoch_cut_short_by_somebody_else_makes_no_news(tmp_path: Path) -> None:
+    script = steady(tmp_path)
+    script.foreign = [17.3, 18.6, 20.0]
+    for snapshot, _ in run(script, 70.0):
+        for seconds in (10.0, 30.0, 60.0):
+            if snapshot.watched is not None and snapshot.watched > max(8.0, seconds):
+                assert used(snapshot, seconds) < 203
+
+
 def test_the_target_is_seldom_held_up(tmp_path: Path) -> None:
     script = steady(tmp_path)
     run(script, 300.0)
@@ -197,6 +228,14 @@ def test_somebody_else_who_clears_is_noticed(tmp_path: Path) -> None:
     # it is not forgotten what was touched before
     assert used(found[-1][0], 2.0) == pytest.approx(80, rel=0.02)
     assert used(found[-1][0], 11.0) == pytest.approx(180, rel=0.02)
+
+
+def test_somebody_else_who_has_stopped_is_no_longer_told_of(tmp_path: Path) -> None:
+    script = steady(tmp_path)
+    script.foreign = [9.05]
+    notes = [snapshot.note for snapshot, _ in run(script, 75.0)]
+    assert "somebody else clears" in notes[20]
+    assert notes[-1] == ""
 
 
 def test_mappings_that_split_and_join_keep_their_bytes() -> None:

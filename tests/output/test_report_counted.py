@@ -54,6 +54,17 @@ def test_the_working_set_is_what_was_touched(table: Table) -> None:
     assert "as far as sampling can tell" not in said
 
 
+def test_the_working_set_is_within_one_time_in_all_snapshots() -> None:
+    some = [replace(one, measured=_from(one, 1.0)) if at < 3 else one for at, one in enumerate(SNAPSHOTS)]
+    table = table_of(make.description("process"), some)
+    result = made("wss", table)
+    assert isinstance(result, Series)
+    expected = [usage.used_within(one, 1.0) for one in SNAPSHOTS]
+    assert result.lines[0].values.tolist() == [one.bytes for one in expected if one is not None]
+    said = text.report(head(table), result, text.Look(GLYPHS))  # type: ignore[arg-type]
+    assert "working set: bytes touched within 1 s, as the kernel counted them" in said
+
+
 def test_the_working_set_within_a_time_that_is_asked_for() -> None:
     young = [replace(one, watched=min(one.watched or 0.0, float(at + 3))) for at, one in enumerate(SNAPSHOTS)]
     young = [replace(one, measured=_until(one, float(at + 3))) for at, one in enumerate(young)]
@@ -69,6 +80,14 @@ def test_the_working_set_within_a_time_that_is_asked_for() -> None:
     assert f"the first {left_out} snapshots are left out, in which memory was not yet watched for 5 s" in said
     with pytest.raises(SourceError, match=r"not watched for 10 min .* choose a shorter --within"):
         made("wss", table, within=600.0)
+
+
+def _from(one: Snapshot, seconds: float) -> Measured:
+    """What was counted, from ``seconds`` on."""
+    assert one.measured is not None
+    first = one.measured.seconds.index(seconds)
+    kept = {name: getattr(one.measured, name)[first:] for name in ("seconds", "least", "most")}
+    return replace(one.measured, used=one.measured.used[:, first:], **kept)
 
 
 def _until(one: Snapshot, seconds: float) -> Measured:
@@ -94,6 +113,15 @@ def test_of_sampled_memory_the_aggregation_is_named() -> None:
     assert "working set: regions with an access within an aggregation (1 s)" in said
 
 
+def test_the_mean_of_idle_memory_is_over_the_snapshots_that_were_watched_for_so_long() -> None:
+    young = [replace(one, measured=_until(one, float(at + 3))) for at, one in enumerate(SNAPSHOTS)]
+    result = made("idle-percentiles", table_of(make.description("process"), young))
+    assert isinstance(result, IdlePercentiles)
+    amounts = [usage.idle_for(one, 10) for one in young]
+    assert amounts[0] is None
+    assert result.at_least[1] == pytest.approx(np.mean([one.bytes for one in amounts if one is not None]))
+
+
 def test_idle_percentiles_are_by_bytes(table: Table) -> None:
     result = made("idle-percentiles", table)
     assert isinstance(result, IdlePercentiles)
@@ -102,8 +130,9 @@ def test_idle_percentiles_are_by_bytes(table: Table) -> None:
     for seconds in (1, 10, 60):
         amounts = [usage.idle_for(one, seconds) for one in SNAPSHOTS]
         assert at_least[seconds] == pytest.approx(np.mean([one.bytes for one in amounts if one is not None]))
-    assert at_least[300] == 0  # it was watched for a minute
+    assert np.isnan(at_least[300])  # it was watched for two minutes at most
     said = printed("idle-percentiles", table)
+    assert "5 min                   not known: not watched for so long" in said
     assert "in use longest" in said
     assert "idle longest" in said
     assert "least " not in said.replace("at least", "")

@@ -422,6 +422,23 @@ def test_messages_are_put_away_and_brought_back() -> None:
     assert not begun()[0].recall()
 
 
+def test_a_note_that_was_put_away_stays_so_while_only_its_numbers_change() -> None:
+    session, _ = begun(fed.Silent(make.description()))
+    slow = [make.snapshot([(0, 4096, 1, 0)], float(t), note=f"readings slowed to one in 1.{t} s") for t in range(1, 5)]
+    fed.hear(session, slow[0])
+    assert session.said
+    session.dismiss()
+    assert not session.said
+    fed.hear(session, slow[1])
+    assert not session.said
+    assert session.recall()
+    session.dismiss()
+    fed.hear(session, replace(slow[2], note="somebody else clears the accessed bits"))
+    assert session.said
+    fed.hear(session, slow[3])
+    assert session.said, "it was over meanwhile"
+
+
 @pytest.mark.parametrize("on", [True, False])
 def test_the_switch_is_read_at_the_beginning(on: bool) -> None:
     source = fed.Silent()

@@ -21,7 +21,7 @@ from damontui.tui.panes.title import TitleBar, moment
 from damontui.tui.served import ServedApp
 from tests import make
 from tests.make import GIB
-from tests.tui import fed
+from tests.tui import fed, made
 from tests.tui.frames import drawn, frame, text
 
 NO_GOAL = Attrs(sample_us=50_000, aggr_us=1_000_000, goal=None)
@@ -359,6 +359,8 @@ def test_a_notice_goes_when_what_it_says_is_no_longer_so() -> None:
     on = [make.snapshot(ROWS, module=make.module_values())]
     assert any("an earlier run" in text for text, _ in messages(frame(off, description=left)))
     assert not any("an earlier run" in text for text, _ in messages(frame(on, description=left)))
+    # switched on here, and no aggregation is whole yet
+    assert not any("an earlier run" in text for text, _ in messages(frame(description=left, interim=made.interim())))
 
 
 async def test_the_line_of_keys_leaves_out_what_a_browser_may_not_do() -> None:

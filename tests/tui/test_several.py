@@ -74,7 +74,8 @@ async def test_the_table_fits_and_its_largest_is_chosen(
             assert pane.chosen == 13
 
 
-async def test_enter_opens_one_and_escape_comes_back(each: tuple[One, ...]) -> None:
+@pytest.mark.parametrize("key", ["escape", "P"])
+async def test_enter_opens_one_and_escape_comes_back(each: tuple[One, ...], key: str) -> None:
     log: list[str] = []
     changes: list[tuple[str, dict[str, object]]] = []
 
@@ -90,7 +91,7 @@ async def test_enter_opens_one_and_escape_comes_back(each: tuple[One, ...]) -> N
             await until(pilot, lambda: app.session.description.target == "12")
             assert not isinstance(app.screen, SeveralScreen)
             await until(pilot, lambda: "leave 12,13,14" in log and not app.session.switching)
-            await pilot.press("escape")
+            await pilot.press(key)
             await until(pilot, lambda: app.session.description.target == "12,13,14")
             await until(pilot, lambda: "leave 12" in log and not app.session.switching)
             await table(pilot)

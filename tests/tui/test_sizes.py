@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from damontui.errors import SourceError
@@ -10,6 +12,7 @@ from damontui.tui.heatmap.widget import RegionsPane
 from damontui.tui.panes.bandwidth import BandwidthPane
 from damontui.tui.panes.idle import IdlePane
 from damontui.tui.panes.intervals import IntervalsPane
+from damontui.tui.panes.notice import Notice
 from damontui.tui.panes.title import TitleBar
 from tests import make
 from tests.tui import fed
@@ -91,19 +94,24 @@ async def test_nothing_is_repainted_that_did_not_change() -> None:
         assert 0 < lines < 36
 
 
+@pytest.mark.parametrize("noted", [True, False])
 @pytest.mark.parametrize(("size", "goes"), [((60, 15), True), ((40, 10), True), ((80, 24), False)])
 async def test_where_there_is_little_room_a_message_goes_and_comes_back_by_key(
-    size: tuple[int, int], goes: bool
+    size: tuple[int, int], goes: bool, noted: bool
 ) -> None:
     app = fed.app(make.description(), clock=lambda: make.WALL + 30.0)
     async with app.run_test(size=size) as pilot:
         fed.feed_all(app, make.steady(30))
-        app.session.notice = SourceError("cannot record", "nothing is monitored")
+        if noted:
+            fed.feed(app, replace(make.steady(31)[30], note="readings slowed to one in 1.4 s"))
+        else:
+            app.session.notice = SourceError("cannot record", "nothing is monitored")
         for now in (0.0, 5.0, 9.9):
             app.let_go(now)
             assert app.session.said
         app.let_go(10.1)
         assert app.session.said is not goes
+        assert not noted or app.query_one(Notice).display is not goes
         await pilot.press("i")
         assert app.session.said
         app.let_go(11.0)  # again for as long

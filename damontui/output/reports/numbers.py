@@ -266,18 +266,23 @@ def idle_percentiles(table: Table, intervals: Intervals) -> Ints:
 def idle_at_least(table: Table, idle: Ints, thresholds_ms: Ints) -> Floats:
     """Mean bytes over time idle for at least each threshold, shape ``(thresholds,)``.
 
-    Of counted bytes none was idle for longer than it was watched.
+    Of counted bytes it is the mean over the snapshots that were watched for so long; NaN where none was.
     """
     share = durations(table) / durations(table).sum()
     counted = list(measured(table))
     if counted:
         left = np.ones(len(table))
         left[[index for index, _ in counted]] = 0.0
-        sampled = _idle_at_least(table, idle, thresholds_ms, share * left)
+        idle_bytes = _idle_at_least(table, idle, thresholds_ms, share * left)
+        over = np.full(len(thresholds_ms), (share * left).sum())
         for index, snapshot in counted:
-            found = [usage.idle_for(snapshot, one / 1000) for one in thresholds_ms.tolist()]
-            sampled += share[index] * np.array([0.0 if one is None else one.bytes for one in found])
-        return sampled
+            for at, threshold in enumerate(thresholds_ms.tolist()):
+                amount = usage.idle_for(snapshot, threshold / 1000)
+                if amount is not None:
+                    idle_bytes[at] += share[index] * amount.bytes
+                    over[at] += share[index]
+        found: Floats = np.divide(idle_bytes, over, out=np.full(len(over), np.nan), where=over > 0)
+        return found
     return _idle_at_least(table, idle, thresholds_ms, share)
 
 

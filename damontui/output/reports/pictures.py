@@ -244,7 +244,7 @@ def _idle(figure: Any, result: IdlePercentiles, ramps: Mapping[str, Sequence[str
         title="percentile\nby bytes", fontsize=8, title_fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5)
     )
     held = ", ".join(
-        f"{units.duration(t)}: {units.size(b)}" for t, b in zip(THRESHOLDS, result.at_least, strict=True) if b > 0
+        f"{units.span(t)}: {units.size(b)}" for t, b in zip(THRESHOLDS, result.at_least, strict=True) if b > 0
     )
     axes.set_title(f"idle for at least … (mean): {held}" if held else "", fontsize=7)
 

@@ -221,14 +221,15 @@ def working_set(table: Table, intervals: Intervals, options: Options, known: Kno
     if options.skip >= len(table):
         raise UsageError(f"--skip: {options.skip} leaves nothing of {len(table)} snapshots")
     values: NDArray[np.float64] | Ints = numbers.working_sets(table)
-    if options.within is not None:
-        values = numbers.used_within(table, intervals, options.within)
+    asked = options.within if options.within is not None else _told_by_all(table, options.skip)
+    if asked is not None:
+        values = numbers.used_within(table, intervals, asked)
     whole: NDArray[np.float64] | Ints = numbers.totals(table)
     if known is not None:
         values, whole = known.put(table, values, known.used), known.put(table, whole, known.total)
-    skip = _reached(table, values, options)
+    skip = _reached(table, values, options.skip, asked)
     values, whole = values[skip:], whole[skip:]
-    within = _within(table, intervals, skip, known, options.within)
+    within = _within(table, intervals, skip, known, asked)
     doubt = "" if any(True for _ in numbers.measured(table)) else ", as far as sampling can tell"
     table = _from(table, skip)
     edges = numbers.time_edges(table, options.columns)
@@ -239,24 +240,31 @@ def working_set(table: Table, intervals: Intervals, options: Options, known: Kno
         f"95 % of the snapshots needed no more than {units.size(needed)}; all regions hold up to {units.size(most)}: "
         f"{units.size(max(0.0, most - needed))} less would have done{doubt}"
     )
-    why = f", in which memory was not yet watched for {units.span(options.within or 0)}" if skip > options.skip else ""
-    remarks = (f"the first {skip:,} snapshots are left out{why}", remark) if skip else (remark,)
+    why = f", in which memory was not yet watched for {units.span(asked or 0)}" if skip > options.skip else ""
+    first = "the first snapshot is" if skip == 1 else f"the first {skip:,} snapshots are"
+    remarks = (f"{first} left out{why}", remark) if skip else (remark,)
     if within is not None:
         remarks = (within, *remarks)
     return Series(table.time, edges, (line,), remarks)
 
 
-def _reached(table: Table, values: NDArray[np.float64] | Ints, options: Options) -> int:
+def _told_by_all(table: Table, skip: int) -> float | None:
+    """The shortest time that every snapshot of counted bytes tells of, but the first; None without such."""
+    told = [one.measured.seconds[0] for at, one in numbers.measured(table) if at >= skip and one.measured is not None]
+    return max(told[1:] or told, default=None)
+
+
+def _reached(table: Table, values: NDArray[np.float64] | Ints, skip: int, asked: float | None) -> int:
     """The first snapshot whose working set is known. Raises `SourceError` where none is."""
-    known = np.flatnonzero(~np.isnan(values[options.skip :]))
+    known = np.flatnonzero(~np.isnan(values[skip:]))
     if not len(known):
         lasted = units.duration(float(table.time[-1] - min(table.began[0], table.time[0])))
         raise SourceError(
             "nothing to report",
-            f"memory was not watched for {units.span(options.within or 0)} (the record lasts {lasted})",
+            f"memory was not watched for {units.span(asked or 0)} (the record lasts {lasted})",
             "choose a shorter --within",
         )
-    return options.skip + int(known[0])
+    return skip + int(known[0])
 
 
 def _within(
@@ -266,9 +274,6 @@ def _within(
     if asked is not None:
         how = ", as the kernel counted them" if any(True for _ in numbers.measured(table)) else ""
         return f"working set: bytes touched within {units.span(asked)}{how}"
-    counted = [one.measured.seconds[0] for _, one in numbers.measured(table) if one.measured is not None]
-    if counted:
-        return f"working set: bytes touched within {units.span(counted[-1])}, as the kernel counted them"
     if not intervals.known:
         return None
     low, high = int(intervals.aggr[skip:].min()) / 1e6, int(intervals.aggr[skip:].max()) / 1e6

@@ -365,10 +365,10 @@ def _idle(result: IdlePercentiles) -> list[str]:
     lines.append(f"{'idle for at least':<20}{'memory':>10}{'share':>8}   mean over time, of {units.size(total)}")
     for threshold, count in zip(THRESHOLDS, result.at_least, strict=True):
         if not math.isfinite(count):
-            lines.append(f"{units.duration(threshold):<20}    not known: not watched for so long")
+            lines.append(f"{units.span(threshold):<20}    not known: not watched for so long")
             continue
         share = units.share(count / total if total else 0)
-        lines.append(f"{units.duration(threshold):<20}{units.size(count):>10}{share:>8}")
+        lines.append(f"{units.span(threshold):<20}{units.size(count):>10}{share:>8}")
     quarter = int(ordered[middle][75])
     if quarter > 0:
         words = units.duration(quarter / 1000)

@@ -12,7 +12,7 @@ from damontui.tui.draw import Line, Pane, Span, fit, sparkline, width_of
 from damontui.tui.frame import Frame
 from damontui.tui.panes.common import due_words, nothing, off_since, seconds_left
 from damontui.tui.series import Series
-from damontui.units import bandwidth
+from damontui.units import bandwidth, duration
 
 
 def estimate(snapshot: Snapshot, joined: Rounding) -> float:
@@ -50,7 +50,8 @@ class BandwidthPane(Pane):
         if snapshot is None and _news(frame) is not None:
             source = "the module's own"
         if snapshot is not None and snapshot.measured is not None:
-            source = "of counted bytes"
+            # of what is touched again and again, a shorter time shows more of the touches
+            source = f"of bytes touched within {duration(snapshot.measured.seconds[0])}"
         return f"Bandwidth, {source}", off_since(frame)
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Line]:

@@ -178,7 +178,7 @@ class IntervalsPane(Pane):
 
 def _counted(frame: Frame, snapshot: Snapshot, measured: Measured, width: int) -> list[Line]:
     """How memory is watched whose bytes the kernel counts: how often, for how long, and at whose cost."""
-    shortest, longest = duration(measured.seconds[0]), duration(measured.seconds[-1])
+    known = " … ".join(dict.fromkeys(duration(measured.seconds[at]) for at in (0, -1)))
     every = duration(snapshot.time - snapshot.began)
 
     def row(name: str, value: str, beside: str) -> Line:
@@ -188,7 +188,7 @@ def _counted(frame: Frame, snapshot: Snapshot, measured: Measured, width: int) -
     ours = "" if frame.own_cpu is None else f" · ours {share(frame.own_cpu)}"
     return [
         row("read every", every, f"{len(snapshot)} mappings"),
-        row("watched for", duration(usage.watched(snapshot)), f"known {shortest} … {longest} back"),
+        row("watched for", duration(snapshot.watched or usage.watched(snapshot)), f"known {known} back"),
         row("held it up", duration(measured.longest_pause), "at most, to count"),
         row("overhead CPU", cost, f"reader{ours}"),
     ]

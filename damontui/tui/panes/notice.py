@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from damontui.errors import SourceError
+from damontui.session.news import kind_of
 from damontui.tui.draw import Line, Pane
 from damontui.tui.frame import Frame
 from damontui.tui.panes.title import clock
@@ -53,10 +54,15 @@ def messages(frame: Frame) -> list[tuple[str, str]]:
     if frame.lost is not None:  # as long as the column is to be seen, so that the line does not come and go
         where = "this column" if frame.lost is snapshot else f"the column at {clock(frame.lost.wall)}"
         out.append((f"{frame.lost.lost} events lost, {where} is partial", "warn"))
-    if snapshot is not None and snapshot.note and len(snapshot):  # without regions, their pane says it
+    note = (
+        kind_of(snapshot.note) if snapshot is not None and len(snapshot) else ""
+    )  # without regions, their pane says it
+    if snapshot is not None and note and note != frame.hushed:
         out.append((snapshot.note, "warn"))
-    module = snapshot.module if snapshot is not None else None
-    back = module is not None and module.enabled and "DAMON_STAT is off" in frame.description.notice
+    # news comes within a second, the first snapshot may take minutes
+    told = frame.interim or snapshot
+    on = told is not None and told.module is not None and told.module.enabled
+    back = on and "DAMON_STAT is off" in frame.description.notice
     if frame.description.notice and not back:  # it is on again: what was left off is no more
         out.append((frame.description.notice, "warn"))
     if frame.description.reason:

@@ -168,9 +168,11 @@ def kinds(snapshot: Snapshot, threshold: float, width: int) -> list[Line]:
     if measured is None:
         return []
     lines: list[Line] = []
+    known = usage.reaches(snapshot, threshold)
     for kind, (count, used) in usage.by_kind(snapshot, threshold).items():
         if count:
-            idle: Line = (("  idle ", "muted"), (size(max(0.0, count - used)).rjust(9), "idle"))
+            said = (size(max(0.0, count - used)).rjust(9), "idle") if known else ("not known yet", "muted")
+            idle: Line = (("  idle ", "muted"), said)
             lines.append(fit(((kind.ljust(8), "label"), (f" {size(count)}".rjust(10), "value"), *idle), width))
     beside = [
         f"{name} {size(count)}" for name, count in (("swapped", measured.swapped), ("huge", measured.huge)) if count

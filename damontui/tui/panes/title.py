@@ -12,6 +12,7 @@ from textual.message import Message
 from damontui.tui.axes import whole_seconds
 from damontui.tui.draw import Line, Pane, Span, fit, width_of
 from damontui.tui.frame import Frame
+from damontui.units import deadlines_missed
 
 
 class TitleBar(Pane):
@@ -104,7 +105,7 @@ def state(frame: Frame, *, short: bool = False) -> tuple[Span, ...]:
     if frame.recording:
         parts.append((f" {frame.recording if not short else 'REC'} ", "recording"))
     if frame.snapshot is not None and frame.snapshot.late:
-        late = f"{frame.snapshot.late} late" if short else f"{frame.snapshot.late} sampling deadlines missed"
+        late = f"{frame.snapshot.late} late" if short else deadlines_missed(frame.snapshot.late)
         parts.append((f" {late} ", "warn"))
     return tuple(parts)
 

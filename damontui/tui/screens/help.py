@@ -56,8 +56,8 @@ MEANING = (
     ),
     (
         "The switch",
-        "Off: monitoring stops, the last picture stays at half brightness. On: it starts afresh. Freezing is "
-        "different: the view stands still while collecting goes on.",
+        "Off: monitoring stops, the last picture stays at half brightness. On: it begins anew, after a gap in what "
+        "is shown. A pause is different: the view stands still while collecting goes on.",
     ),
     (
         "Simulated, truth",
