@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import math
 import os
 import signal
@@ -16,7 +17,6 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import App, ComposeResult, SystemCommand
 from textual.await_complete import AwaitComplete
 from textual.binding import BindingType
-from textual.containers import Container
 from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import Screen
@@ -28,7 +28,7 @@ from damontui.errors import SourceError, UsageError
 from damontui.safe_text import shown
 from damontui.session.session import Session
 from damontui.tui import keys
-from damontui.tui.draw import Follows, ShownFilter, give_up_lines
+from damontui.tui.draw import Follows, Ground, GroundScreen, ShownFilter, give_up_lines
 from damontui.tui.explore import Explorer
 from damontui.tui.frame import Frame
 from damontui.tui.heatmap.compose import Composer
@@ -123,13 +123,17 @@ class DamontuiApp(App[int]):
 
     # -- life ----------------------------------------------------------------------------------------------------
 
+    def get_default_screen(self) -> Screen[object]:
+        """The one with the panes."""
+        return GroundScreen(id="_default")
+
     def compose(self) -> ComposeResult:
         yield TitleBar(id="title")
         yield Headline(id="headline")
         yield Notice(id="notice")
-        with Container(id="body"):
+        with Ground(id="body"):
             yield RegionsPane(self.composer, id="regions")
-            with Container(id="side"):
+            with Ground(id="side"):
                 yield IntervalsPane(id="intervals")
                 yield BandwidthPane(id="bandwidth")
                 yield IdlePane(id="idle")
@@ -158,6 +162,8 @@ class DamontuiApp(App[int]):
             self._player = self.set_interval(0.1, self._play_on, pause=True)
             if self.output is not None:
                 self.set_interval(0.25, self._follow_command)
+            # what the program is made of stays: to look through it for garbage took 0.05 s, twice a minute
+            self.call_after_refresh(gc.freeze)
         if self.session.description.reason and self.session.exchange.possible and self.options.clocks:
             self.call_after_refresh(self.action_target)  # nobody came for the scene: what is real, in front of it
         self.call_after_refresh(self.targets.look)
