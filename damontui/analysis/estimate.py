@@ -735,16 +735,23 @@ class Estimator:
         before = 2.0 ** (-(times[:, None] + 1) / _HALF_LIFE)
         looked = fell * sample
         time = weights @ looked + before * self._state[_LOOKED] + 1e-12
+        parts_before = before * self._state[_PARTS]
         mean = (count / looks)[region]
         parts = fell * mean
         rate = parts
-        for _ in range(_ROUNDS):
-            rate = (weights @ parts + before * self._state[_PARTS]) / time
-            expected = fell * np.clip(rate * sample, _FLOOR, 1.0)
-            parts = np.minimum(expected * _ratio(count, expected, region), most)
+        for _ in range(_ROUNDS):  # in place: half of the time went into memory for what is between two steps
+            rate = weights @ parts
+            rate += parts_before
+            rate /= time
+            expected = np.clip(rate * sample, _FLOOR, 1.0)
+            expected *= fell
+            parts = _ratio(count, expected, region)
+            parts *= expected
+            np.minimum(parts, most, out=parts)
             room = most - parts
-            parts += room * _ratio(count - _sums(parts, region, len(count)), room, region)
-        chance = (weights @ parts + before * self._state[_PARTS]) / (
+            room *= _ratio(count - _sums(parts, region, len(count)), room, region)
+            parts += room
+        chance = (weights @ parts + parts_before) / (
             weights @ fell + before * self._state[_FELL] + 1e-12
         )
         touches = chance * looks[region]
@@ -843,15 +850,16 @@ def _strength(mixed: float | None) -> float:
 
 def _sums(values: Floats, region: Ints, regions: int) -> Floats:
     """Sums over the pieces of each region, shape ``(regions,)``."""
-    sums: Floats = np.bincount(region.ravel(), values.ravel(), minlength=regions).astype(np.float64)
+    sums: Floats = np.bincount(region.ravel(), values.ravel(), minlength=regions).astype(np.float64, copy=False)
     return sums
 
 
 def _ratio(count: Floats, values: Floats, region: Ints) -> Floats:
     """``count`` over the sum of ``values`` of each region, at each piece; 0 where there is nothing to share out."""
     sums = _sums(values, region, len(count))
-    ratio: Floats = (np.maximum(count, 0.0) / np.maximum(sums, 1e-12))[region]
-    return ratio
+    ratio: Floats = np.maximum(count, 0.0)
+    ratio /= np.maximum(sums, 1e-12, out=sums)
+    return ratio.take(region)
 
 
 def _seen(found: Estimate, snapshot: Snapshot) -> Estimate:
