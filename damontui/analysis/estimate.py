@@ -751,9 +751,7 @@ class Estimator:
             room = most - parts
             room *= _ratio(count - _sums(parts, region, len(count)), room, region)
             parts += room
-        chance = (weights @ parts + parts_before) / (
-            weights @ fell + before * self._state[_FELL] + 1e-12
-        )
+        chance = (weights @ parts + parts_before) / (weights @ fell + before * self._state[_FELL] + 1e-12)
         touches = chance * looks[region]
         # the larger a region, the more of its pages a single look stands for
         large = np.minimum(1.0, _LARGE * sizes[region] / float((self._end - self._start).sum()))

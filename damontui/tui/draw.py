@@ -147,8 +147,14 @@ def sparkline(
     reach = (high - low) or 1.0
     steps = rows * 8
     heights = [0 if v != v else min(steps, max(1, round((v - low) / reach * steps))) for v in values]
-    ramp = ASCII_UP if ascii else EIGHTHS_UP
-    return ["".join(ramp[min(8, max(0, height - (rows - 1 - row) * 8))] for height in heights) for row in range(rows)]
+    return ["".join([by_height[height] for height in heights]) for by_height in _by_height(rows, ascii)]
+
+
+@lru_cache
+def _by_height(rows: int, ascii: bool) -> list[str]:
+    """What each row from the top shows of a column of 0, 1, 2, … eighths."""
+    ramp, heights = ASCII_UP if ascii else EIGHTHS_UP, range(rows * 8 + 1)
+    return ["".join(ramp[min(8, max(0, height - row * 8))] for height in heights) for row in reversed(range(rows))]
 
 
 class ShownFilter(LineFilter):
@@ -225,11 +231,19 @@ class Pane(Widget):
         self.refresh_lines(changed)
 
     def refresh_lines(self, lines: Iterable[int]) -> None:
-        """Repaint lines of the content. The border beside them is named too: else Textual cuts it off each time."""
-        lines = tuple(lines)
-        if lines:
+        """Repaint lines of the content, from the top.
+
+        The border beside them is named too: else Textual cuts it off each time.
+        """
+        runs: list[tuple[int, int]] = []
+        for y in lines:
+            if runs and y == sum(runs[-1]):
+                runs[-1] = runs[-1][0], runs[-1][1] + 1
+            else:
+                runs.append((y, 1))
+        if runs:
             left, width = self.gutter.left, self.size.width + self.gutter.width
-            self.refresh(*(Region(-left, y, width, 1) for y in lines))
+            self.refresh(*(Region(-left, y, width, height) for y, height in runs))
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Those of the app but Textual's for the terminal's own sixteen colours, of which a pane has none."""
