@@ -9,20 +9,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any, Self
+from typing import Self
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
 from textual.color import Color
-from textual.containers import Container
 from textual.filter import ANSIToTruecolor, LineFilter
 from textual.geometry import Region, Size
-from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
-from damontui.safe_text import STAND_IN, is_shown, shown
+from damontui.safe_text import shown
 from damontui.tui.frame import Frame
 from damontui.tui.themes import mixed
 
@@ -155,23 +153,6 @@ def _by_height(rows: int, ascii: bool) -> list[str]:
     """What each row from the top shows of a column of 0, 1, 2, … eighths."""
     ramp, heights = ASCII_UP if ascii else EIGHTHS_UP, range(rows * 8 + 1)
     return ["".join(ramp[min(8, max(0, height - row * 8))] for height in heights) for row in reversed(range(rows))]
-
-
-class ShownFilter(LineFilter):
-    """The last thing before the terminal, for every widget, a toast, a border's title and an input's too.
-
-    What may not be shown is replaced column by column, since everything has been measured by then.
-    """
-
-    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        if is_shown("".join([segment.text for segment in segments])):
-            return segments
-        return [
-            segment
-            if segment.control
-            else Segment("".join(c if is_shown(c) else STAND_IN * cell_len(c) for c in segment.text), segment.style)
-            for segment in segments
-        ]
 
 
 class Pane(Widget):
@@ -353,31 +334,9 @@ class Pane(Widget):
         return strip
 
 
-class Ground(Container):
-    """Holds panes, which cover it: it has one colour, which Textual need not work out line by line at each repaint."""
-
-    BLANK = True
-
-
-class GroundScreen(Screen[Any]):
-    """The same as a screen."""
-
-    BLANK = True
-
-
 class Follows:
     """A screen over the panes that shows each new frame, too: it is made, and imported, only when it is opened."""
 
     def follow(self, frame: Frame) -> None:
         """Show another frame."""
         raise NotImplementedError
-
-
-def give_up_lines(screen: Screen[Any]) -> None:
-    """Let go of what was painted of a screen that is being closed.
-
-    Textual 8.2 keeps up to 1,024 widgets' painted lines after their screen was closed (an ``lru_cache`` on a method of
-    `StylesCache` holds on to each): a help page opened a hundred times would take 10 MB.
-    """
-    for widget in screen.walk_children(with_self=True):
-        widget.refresh()
