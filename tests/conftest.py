@@ -18,6 +18,8 @@ settings.register_profile("search", deadline=None)
 settings.load_profile("steady")
 
 os.environ["DAMONTUI_READ_ONLY"] = "1"
+# some hundred programs are started: each would compile all of its modules again
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # a made-up tree is on no file system of the kernel's, and may be written to all the same (never the machine's own root)
 os.environ["DAMONTUI_MADE_UP_KERNEL"] = "1"
 for _name in (

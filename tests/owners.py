@@ -9,15 +9,16 @@ import numpy as np
 
 from damontui.damon.snapshot import (
     FRAME_KINDS,
+    GROUP_FILES,
     OTHERS,
     UNCHARGED,
     UNSEEN,
     Group,
+    Ints,
     Owners,
     Snapshot,
     Zone,
     ints,
-    owners_of,
 )
 
 PAGE = 4096
@@ -35,6 +36,41 @@ GROUPS = (
 """Largest first, about; of the frames each has `WEIGHTS`."""
 WEIGHTS = (30, 5, 9, 14, 6, 2, 1, 1)
 KINDS = ("anon", "file", "shmem", "anon", "anon", "shmem", "anon", "file")
+
+
+def owners_of(
+    groups: Sequence[Group],
+    start: Ints,
+    end: Ints,
+    kind: Ints,
+    group: Ints,
+    count: Ints,
+    *,
+    zones: Sequence[Zone] = (),
+    others: int = 0,
+    note: str = "",
+    cpu: float = 0.0,
+) -> Owners:
+    """`Owners` of these groups; the rest as its fields."""
+    rows = [
+        [-1 if value is None else int(value) for value in (getattr(one, name) for name in GROUP_FILES)]
+        for one in groups
+    ]
+    ends = [[zone.start, zone.end] for zone in zones]
+    return Owners(
+        tuple(one.path for one in groups),
+        ints(rows).reshape(len(groups), len(GROUP_FILES)),
+        start,
+        end,
+        kind,
+        group,
+        count,
+        tuple(zone.name for zone in zones),
+        ints(ends).reshape(len(zones), 2),
+        others,
+        note,
+        cpu,
+    )
 
 
 def owners(snapshot: Snapshot, count: int = 2000, groups: Sequence[Group] = GROUPS, seed: int = 1) -> Owners:

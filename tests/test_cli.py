@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import select
 import signal
 import subprocess
 import sys
@@ -17,6 +16,7 @@ import pytest
 
 from damontui import __version__, cli, config
 from damontui.commands.table import parser_of, split
+from tests.terminal import Answer, run_in_terminal
 
 PROGRAM = [sys.executable, "-m", "damontui"]
 FAKE = [sys.executable, "-m", "tests.fake_program"]  # as a module: what is imported is this folder's program
@@ -396,33 +396,17 @@ def in_terminal(
     words: Sequence[str], log: Path | None = None, *, keys: bytes = b"", number: int = 0, hang: bool = False, **env: str
 ) -> tuple[int, bytes]:
     """Run in a pseudo terminal; after ``log`` says that it iterates, press keys, send a signal, or hang up."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execvpe(words[0], list(words), os.environ | env)
-    out, asked = b"", False
-    limit = time.monotonic() + TIMEOUT
-    while True:
-        assert time.monotonic() < limit, out[-2000:]
-        ready, _, _ = select.select([terminal], [], [], 0.1)
-        if ready:
-            try:
-                data = os.read(terminal, 65536)
-            except OSError:
-                break
-            if not data:
-                break
-            out += data
-        if not asked and log is not None and b"\x1b[?1049h" in out and log.exists() and "iterating" in log.read_text():
-            asked = True
-            if keys:
-                os.write(terminal, keys)
-            if number:
-                os.kill(pid, number)
-            if hang:
-                break
-    os.close(terminal)
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status), out
+
+    def react(out: bytes, terminal: int, pid: int) -> Answer:
+        if log is None or b"\x1b[?1049h" not in out or not log.exists() or "iterating" not in log.read_text():
+            return "ask again"
+        if keys:
+            os.write(terminal, keys)
+        if number:
+            os.kill(pid, number)
+        return "hang up" if hang else "done"
+
+    return run_in_terminal(words, react, TIMEOUT, **env)
 
 
 @pytest.mark.parametrize(("number", "status"), SIGNALS)

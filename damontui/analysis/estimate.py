@@ -717,44 +717,58 @@ class Estimator:
         self._singles = column.snapshot.start[at]
 
     def _solve(self) -> _Solution:
-        """Share out the counts of the window and decide who was touched (see above)."""
-        if self._solution is not None:
-            return self._solution
-        columns = self._columns
-        first = np.cumsum([0, *(len(column.count) for column in columns)])
-        region = np.where(self._region >= 0, self._region + first[:-1, None], first[-1])
-        count = np.concatenate([*(column.count for column in columns), [0.0]])
-        looks = np.concatenate([*(column.looks for column in columns), [1.0]])
-        sizes = np.concatenate([*(column.size for column in columns), [np.inf]])
-        share = (self._end - self._start) / sizes[region]
-        fell = looks[region] * share  # looks that fell on each piece
-        most = fell + _SLACK * np.sqrt(fell * np.maximum(1.0 - share, 0.0))
-        sample = np.array([column.sample_s for column in columns])[:, None]
-        times = np.arange(len(columns))
-        weights = 2.0 ** (-np.abs(times[:, None] - times) / _HALF_LIFE)
-        before = 2.0 ** (-(times[:, None] + 1) / _HALF_LIFE)
-        looked = fell * sample
-        time = weights @ looked + before * self._state[_LOOKED] + 1e-12
-        mean = (count / looks)[region]
-        parts = fell * mean
-        rate = parts
-        for _ in range(_ROUNDS):
-            rate = (weights @ parts + before * self._state[_PARTS]) / time
-            expected = fell * np.clip(rate * sample, _FLOOR, 1.0)
-            parts = np.minimum(expected * _ratio(count, expected, region), most)
-            room = most - parts
-            parts += room * _ratio(count - _sums(parts, region, len(count)), room, region)
-        chance = (weights @ parts + before * self._state[_PARTS]) / (
-            weights @ fell + before * self._state[_FELL] + 1e-12
-        )
-        touches = chance * looks[region]
-        # the larger a region, the more of its pages a single look stands for
-        large = np.minimum(1.0, _LARGE * sizes[region] / float((self._end - self._start).sum()))
-        touched = np.stack(
-            [(parts > part * fell * mean) & (touches > least * large) & (mean > 0) for part, least in _DECISIONS]
-        )
-        self._solution = _Solution(parts, looked, fell, rate, chance, touched)
+        if self._solution is None:
+            self._solution = _solved(self._columns, self._region, self._end - self._start, self._state)
         return self._solution
+
+
+def _solved(columns: Sequence[_Column], region: Ints, size: Ints, state: Floats) -> _Solution:
+    """Share out the counts of a window and decide who was touched (see above).
+
+    Args:
+        columns: the window.
+        region: of each piece in each column, -1: none; shape ``(columns, pieces)``.
+        size: bytes of the pieces, shape ``(pieces,)``.
+        state: of the pieces before the window, shape ``(rows, pieces)``.
+    """
+    first = np.cumsum([0, *(len(column.count) for column in columns)])
+    region = np.where(region >= 0, region + first[:-1, None], first[-1])
+    count = np.concatenate([*(column.count for column in columns), [0.0]])
+    looks = np.concatenate([*(column.looks for column in columns), [1.0]])
+    sizes = np.concatenate([*(column.size for column in columns), [np.inf]])
+    share = size / sizes[region]
+    fell = looks[region] * share  # looks that fell on each piece
+    most = fell + _SLACK * np.sqrt(fell * np.maximum(1.0 - share, 0.0))
+    sample = np.array([column.sample_s for column in columns])[:, None]
+    times = np.arange(len(columns))
+    weights = 2.0 ** (-np.abs(times[:, None] - times) / _HALF_LIFE)
+    before = 2.0 ** (-(times[:, None] + 1) / _HALF_LIFE)
+    looked = fell * sample
+    time = weights @ looked + before * state[_LOOKED] + 1e-12
+    parts_before = before * state[_PARTS]
+    mean = (count / looks)[region]
+    parts = fell * mean
+    rate = parts
+    for _ in range(_ROUNDS):  # in place: half of the time went into memory for what is between two steps
+        rate = weights @ parts
+        rate += parts_before
+        rate /= time
+        expected = np.clip(rate * sample, _FLOOR, 1.0)
+        expected *= fell
+        parts = _ratio(count, expected, region)
+        parts *= expected
+        np.minimum(parts, most, out=parts)
+        room = most - parts
+        room *= _ratio(count - _sums(parts, region, len(count)), room, region)
+        parts += room
+    chance = (weights @ parts + parts_before) / (weights @ fell + before * state[_FELL] + 1e-12)
+    touches = chance * looks[region]
+    # the larger a region, the more of its pages a single look stands for
+    large = np.minimum(1.0, _LARGE * sizes[region] / float(size.sum()))
+    touched = np.stack(
+        [(parts > part * fell * mean) & (touches > least * large) & (mean > 0) for part, least in _DECISIONS]
+    )
+    return _Solution(parts, looked, fell, rate, chance, touched)
 
 
 def _keys(target: Ints, address: Ints, span: tuple[int, int]) -> Ints:
@@ -843,15 +857,16 @@ def _strength(mixed: float | None) -> float:
 
 def _sums(values: Floats, region: Ints, regions: int) -> Floats:
     """Sums over the pieces of each region, shape ``(regions,)``."""
-    sums: Floats = np.bincount(region.ravel(), values.ravel(), minlength=regions).astype(np.float64)
+    sums: Floats = np.bincount(region.ravel(), values.ravel(), minlength=regions).astype(np.float64, copy=False)
     return sums
 
 
 def _ratio(count: Floats, values: Floats, region: Ints) -> Floats:
     """``count`` over the sum of ``values`` of each region, at each piece; 0 where there is nothing to share out."""
     sums = _sums(values, region, len(count))
-    ratio: Floats = (np.maximum(count, 0.0) / np.maximum(sums, 1e-12))[region]
-    return ratio
+    ratio: Floats = np.maximum(count, 0.0)
+    ratio /= np.maximum(sums, 1e-12, out=sums)
+    return ratio.take(region)
 
 
 def _seen(found: Estimate, snapshot: Snapshot) -> Estimate:

@@ -61,11 +61,6 @@ class Row:
     members: int = 1
     """Groups that it stands for."""
 
-    @property
-    def lingers(self) -> bool:
-        """Whether memory of deleted groups is, or may be, among what is charged to it."""
-        return self.group is not None and (self.group.gone or self.group.dying > 0)
-
     def idle_for(self, seconds: float) -> Amount | None:
         """Bytes idle for at least ``seconds``, which must be one of the times; None where it is none of them."""
         return next((amount for one, amount in self.idle if one == seconds), None)

@@ -143,7 +143,7 @@ class Saving:
     """How much of the window was watched."""
 
 
-_BEGAN, _ENDED, _TOTAL, _ACCESSED, _WATCHED, _FIRST = range(6)
+_BEGAN, _ENDED, _TOTAL, _WATCHED, _FIRST = range(5)
 MOST = 16_384
 """Rows kept, 5 MB; beyond that the older half is thinned."""
 _AT_ONCE = 1_024
@@ -154,8 +154,8 @@ class Ledger:
 
     By the kernel's rule, or as bytes were counted; by the estimate: `Learned`.
 
-    A row is: began, ended, total bytes, bytes accessed in the aggregation, seconds for which memory was watched as far
-    as the snapshot tells, then `_idle_rows` in one line.
+    A row is: began, ended, total bytes, seconds for which memory was watched as far as the snapshot tells, then
+    `_idle_rows` in one line.
     """
 
     def __init__(self, thresholds: Sequence[float] = THRESHOLDS) -> None:
@@ -186,7 +186,6 @@ class Ledger:
                 snapshot.began,
                 snapshot.time,
                 snapshot.total_bytes,
-                float(usage.in_use(snapshot).sum()),
                 usage.watched(snapshot),
                 *_idle_rows(snapshot, self.thresholds).ravel().tolist(),
             )
@@ -219,11 +218,6 @@ class Ledger:
 
     def _column(self, threshold: float, which: int) -> int:
         return _FIRST + which * len(self.thresholds) + self.thresholds.index(threshold)
-
-    def accessed(self, since: float, until: float, wanted: Sequence[float] = OVER_TIME) -> tuple[float, ...]:
-        """Percentiles over time of the bytes accessed in an aggregation; () where nothing was watched."""
-        rows = self._window(since, until)
-        return over_time(rows[:, _ACCESSED], _lengths(rows), wanted)
 
     def used_within(
         self, threshold: float, since: float, until: float, wanted: Sequence[float] = OVER_TIME
@@ -349,15 +343,14 @@ class Learned(Ledger):
     def _row(self, snapshot: Snapshot, known: estimate.Estimate | None, last: float) -> list[float]:
         if known is None:
             found, total, watched = _idle_rows(snapshot, self.thresholds), snapshot.total_bytes, usage.watched(snapshot)
-            used, length, held = float(usage.in_use(snapshot).sum()), snapshot.time - snapshot.began, float(total)
+            length, held = snapshot.time - snapshot.began, float(total)
         else:
             reached = [known.reaches(one) for one in self.thresholds]
             found = np.where(reached, known.idle_at(self.thresholds), np.nan)
             held, watched, length = known.total_bytes, known.watched_s, known.watched_s
-            used = known.working_set(known.aggregation_s).found
         # it stands for the time since the last row, as far as that was watched
         began = max(last, snapshot.time - max(length, 1e-9))
-        return [began, snapshot.time, held, used, watched, *found.ravel().tolist()]
+        return [began, snapshot.time, held, watched, *found.ravel().tolist()]
 
     def _held(self) -> Floats:
         settled = super()._held()

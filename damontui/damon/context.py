@@ -20,7 +20,7 @@ from damontui.damon.operations import (
 )
 from damontui.damon.regions import Regions
 from damontui.damon.snapshot import Origin, Snapshot
-from damontui.damon.tuning import converted_accesses, converted_ages, tuned
+from damontui.damon.tuning import converted_ages, tuned
 
 
 class Context:
@@ -121,20 +121,6 @@ class Context:
         snapshot = self._aggregated()
         self._update_where_due()
         return snapshot
-
-    def set_attrs(self, attrs: Attrs) -> None:
-        """Put new attributes in force; last counts and ages are converted to their units.
-
-        The running aggregation starts again, as in the kernel: its samples are of the old interval.
-        """
-        old, regions = self.attrs, self.regions
-        regions.nr_accesses = np.zeros_like(regions.nr_accesses)
-        regions.last_nr_accesses = converted_accesses(regions.last_nr_accesses, old, attrs)
-        regions.age = converted_ages(regions.age, old.aggr_us, attrs.aggr_us)
-        self.attrs = attrs
-        self._samples = 0
-        self.began = self.time
-        self._until_tuning = attrs.goal.aggrs if attrs.goal is not None else 0
 
     @property
     def _whole(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -198,7 +197,7 @@ class Owners:
 
     An entry says of ``count`` frames, drawn from between two addresses, what they held and to whom they are charged.
     As they are drawn, that range is one frame; in a record it is the region. Arrays are int64 and read-only; those of
-    entries have shape ``(entries,)``. `owners_of` makes one from groups and zones.
+    entries have shape ``(entries,)``.
     """
 
     paths: Annotated[tuple[str, ...], Fact(axes=("groups",))]
@@ -247,41 +246,6 @@ class Owners:
         return tuple(
             Zone(start, end, name) for (start, end), name in zip(self.zone_ends.tolist(), self.zone_names, strict=True)
         )
-
-
-def owners_of(
-    groups: Sequence[Group],
-    start: Ints,
-    end: Ints,
-    kind: Ints,
-    group: Ints,
-    count: Ints,
-    *,
-    zones: Sequence[Zone] = (),
-    others: int = 0,
-    note: str = "",
-    cpu: float = 0.0,
-) -> Owners:
-    """`Owners` of these groups; the rest as its fields."""
-    rows = [
-        [-1 if value is None else int(value) for value in (getattr(one, name) for name in GROUP_FILES)]
-        for one in groups
-    ]
-    ends = [[zone.start, zone.end] for zone in zones]
-    return Owners(
-        tuple(one.path for one in groups),
-        ints(rows).reshape(len(groups), len(GROUP_FILES)),
-        start,
-        end,
-        kind,
-        group,
-        count,
-        tuple(zone.name for zone in zones),
-        ints(ends).reshape(len(zones), 2),
-        others,
-        note,
-        cpu,
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,11 +96,8 @@ class Rollup:
     """``smaps_rollup``: sums over all mappings of a process, bytes."""
 
     rss: int
-    pss: int
     referenced: int
     swap: int
-    anon_huge: int
-    """Bytes in transparent huge pages: one touched byte references all 2 MiB of its page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,7 +267,7 @@ def parse_rollup(text: bytes, path: str = "smaps_rollup") -> Rollup:
 
     if _RSS not in text:
         raise _garbled(path, "it has no Rss")
-    return Rollup(value(b"Rss:"), value(b"Pss:"), value(b"Referenced:"), value(b"Swap:"), value(b"AnonHugePages:"))
+    return Rollup(value(b"Rss:"), value(b"Referenced:"), value(b"Swap:"))
 
 
 def stat(root: Root, pid: int) -> Stat | None:

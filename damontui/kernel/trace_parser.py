@@ -39,7 +39,6 @@ _REGION = re.compile(
     rb"target_id=(\d{1,20}) nr_regions=(\d{1,20}) (\d{1,20})-(\d{1,20}): (\d{1,20})(?: (\d{1,20}))?(?!\S)"
 )
 _TUNE = re.compile(rb"sample_us=(\d{1,12})(?!\S)")
-_MADE_UP = re.compile(rb"target_id=\d+ nr_regions=\d+ 0-0: -1 -1(?!\S)")  # closes a file that damo wrote
 _LOST = re.compile(rb"CPU:\d+ \[LOST (\d{1,18}) EVENTS\]")
 # name-PID or name PID, before the CPU or the time
 _WHO = re.compile(rb"\s*(\S[^:]{0,64}?)(?:-(\d{1,18})|\s+(\d{1,18}))(?=\s+(?:\([^)]{1,12}\)\s*)?(?:\[\d|\d+\.\d+:))")
@@ -219,13 +218,9 @@ class TraceParser:
     Args:
         targets: how many targets every aggregation has, where that is known: the last one's last line completes the
             aggregation. With None an aggregation is handed out when the next one begins, or by `flush`.
-
-    Attributes:
-        garbage: lines so far that were neither DAMON's nor a comment.
     """
 
     def __init__(self, *, targets: int | None = None) -> None:
-        self.garbage = 0
         self._targets = targets
         self._tail = b""
         self._out: list[TracedAggregation] = []
@@ -238,7 +233,6 @@ class TraceParser:
         cut = data.rfind(b"\n") + 1
         self._tail = data[cut:]
         if len(self._tail) > _MAX_LINE:
-            self.garbage += 1
             self._tail = b""
         if cut:
             self._lines(data[:cut])
@@ -379,7 +373,6 @@ class TraceParser:
             who = _key(line)
             row = tuple([int(group) for group in region.groups(b"0")])
             if not who or not _plausible(row):
-                self.garbage += 1
                 continue
             if who != key or has_age != (region[6] is not None):
                 hand_on()
@@ -391,23 +384,18 @@ class TraceParser:
     def _line(self, line: bytes) -> None:
         """A line that is not a region's."""
         if len(line) > _MAX_LINE:
-            self.garbage += 1
             return
         match = _EVENT.search(line)
         if match is None:
             lost = _LOST.match(line.strip())
             if lost is not None:
                 self._lose(int(lost[1]))
-            elif line.strip() and not line.lstrip().startswith(b"#"):
-                self.garbage += 1
             return
         event, text = match[3], match[4]
         tune = _TUNE.match(text) if event == b"damon_monitor_intervals_tune" else None
         key = _key(line)
         if tune is not None and key and int(tune[1]) > 0:
             self._kdamond(key).tune(int(tune[1]))
-        elif event in (b"damon_aggregated", b"damon_monitor_intervals_tune") and not _MADE_UP.match(text):
-            self.garbage += 1  # the other events of DAMON are not ours, and no garbage
 
     def _lose(self, events: int) -> None:
         if not self._kdamonds:

@@ -25,13 +25,13 @@ from dataclasses import replace
 from functools import partial
 from math import inf, isinf
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from damontui.analysis.estimate import Estimate
 from damontui.damon.snapshot import Interim, Snapshot, Status
 from damontui.errors import DamontuiError, SourceError
 from damontui.history import History
 from damontui.monitor import Monitor
-from damontui.recorder import Recorder, free_name
 from damontui.session.exchange import Exchange
 from damontui.session.known import Known
 from damontui.session.mailbox import Mailbox, Snapshots
@@ -39,6 +39,9 @@ from damontui.session.news import Finished, Left, Opened, Switched, kind_of
 from damontui.session.viewport import Viewport
 from damontui.sources.active import ActiveSource
 from damontui.sources.base import TakesDamonStat
+
+if TYPE_CHECKING:
+    from damontui.recorder import Recorder
 
 Run = Callable[[Callable[[], None], str], object]
 """Does work beside the front end, in a thread; the word is what kind: ``monitor`` lasts as long as monitoring does."""
@@ -401,6 +404,8 @@ class Session:
 
     def record(self, folder: Path) -> None:
         """Begin a record of what comes in from now on, in a new file of the folder."""
+        from damontui.recorder import Recorder, free_name  # with all that reads and writes records
+
         try:
             self.recorder = Recorder(free_name(folder, self.clock()), self.description)
         except DamontuiError as error:

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import math
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from textual.app import App, ComposeResult, SystemCommand
-from textual.await_complete import AwaitComplete
+from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
-from textual.containers import Container
-from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import Screen
 from textual.timer import Timer
 
 from damontui import files, units
 from damontui.analysis.chosen import Owner
-from damontui.errors import SourceError, UsageError
+from damontui.errors import SourceError
 from damontui.safe_text import shown
 from damontui.session.session import Session
 from damontui.tui import keys
-from damontui.tui.draw import Follows, ShownFilter, give_up_lines
+from damontui.tui.draw import Follows
 from damontui.tui.explore import Explorer
 from damontui.tui.frame import Frame
+from damontui.tui.front import Front, Ground
 from damontui.tui.heatmap.compose import Composer
 from damontui.tui.heatmap.widget import RegionsPane
 from damontui.tui.options import ScreenOptions
@@ -45,7 +44,6 @@ from damontui.tui.panes.scrubber import Scrubber
 from damontui.tui.panes.title import TitleBar
 from damontui.tui.stage import Stage
 from damontui.tui.targets import Targets
-from damontui.tui.themes import THEMES
 
 if TYPE_CHECKING:
     from damontui.tui.panes.list import ListPane
@@ -55,7 +53,6 @@ TERMINAL_LOST = 128 + signal.SIGHUP
 INTERRUPTED = 128 + signal.SIGINT
 _READ = 10.0  # seconds after which a message goes where there is little room
 _SOON, _STREAM = 0.5, 1.25  # seconds after a repaint in which the clock need not go on by itself; so, in a stream
-_SHOWN = ShownFilter()
 
 
 class Arrived(Message, bubble=False):
@@ -65,7 +62,7 @@ class Arrived(Message, bubble=False):
         return isinstance(message, Arrived)
 
 
-class DamontuiApp(App[int]):
+class DamontuiApp(Front):
     """The screen of a session. Actions that an `Explorer` knows are its business; here is what needs a screen.
 
     Args:
@@ -78,7 +75,6 @@ class DamontuiApp(App[int]):
     """
 
     CSS_PATH = "app.tcss"
-    TITLE = "damontui"
     ENABLE_COMMAND_PALETTE = True
     LEFT_OUT: frozenset[str] = frozenset()
     """Actions that this front end does not have."""
@@ -90,19 +86,12 @@ class DamontuiApp(App[int]):
     def __init__(
         self, session: Session, *, options: ScreenOptions | None = None, output: OutputPane | None = None
     ) -> None:
-        super().__init__()
-        self.session = session
         self.options = options if options is not None else ScreenOptions()
+        super().__init__(self.options.theme)
+        self.session = session
         self.output = output
         self.closes = False
         """Whether the screen closes when the command ends whose output it shows."""
-        for theme in THEMES:
-            self.register_theme(theme)
-        if self.options.theme not in self.available_themes:
-            raise UsageError(
-                f"theme: there is no {self.options.theme!r}; known are {', '.join(sorted(self.available_themes))}"
-            )
-        self.theme = self.options.theme
         # Textual made these of its own default theme, and parses all again at the start where they differ
         self.stylesheet.set_variables(self.get_css_variables())
         self._fresh_css: str | None = self.theme
@@ -127,9 +116,9 @@ class DamontuiApp(App[int]):
         yield TitleBar(id="title")
         yield Headline(id="headline")
         yield Notice(id="notice")
-        with Container(id="body"):
+        with Ground(id="body"):
             yield RegionsPane(self.composer, id="regions")
-            with Container(id="side"):
+            with Ground(id="side"):
                 yield IntervalsPane(id="intervals")
                 yield BandwidthPane(id="bandwidth")
                 yield IdlePane(id="idle")
@@ -158,6 +147,8 @@ class DamontuiApp(App[int]):
             self._player = self.set_interval(0.1, self._play_on, pause=True)
             if self.output is not None:
                 self.set_interval(0.25, self._follow_command)
+            # what the program is made of stays: to look through it for garbage took 0.05 s, twice a minute
+            self.call_after_refresh(gc.freeze)
         if self.session.description.reason and self.session.exchange.possible and self.options.clocks:
             self.call_after_refresh(self.action_target)  # nobody came for the scene: what is real, in front of it
         self.call_after_refresh(self.targets.look)
@@ -469,17 +460,6 @@ class DamontuiApp(App[int]):
             self.paint()
             return
         self.notify(str(path.resolve()), title="Screenshot saved", markup=False)
-
-    def pop_screen(self) -> AwaitComplete:
-        """As Textual's, without keeping what was painted."""
-        closed = self.screen
-        found = super().pop_screen()
-        give_up_lines(closed)
-        return found
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """Textual's own, and then the one that lets nothing through that a terminal would obey."""
-        return [*super().get_line_filters(), _SHOWN]
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The table of keys as commands, and themes."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Self
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -16,11 +17,10 @@ from rich.style import Style
 from textual.color import Color
 from textual.filter import ANSIToTruecolor, LineFilter
 from textual.geometry import Region, Size
-from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
-from damontui.safe_text import STAND_IN, is_shown, shown
+from damontui.safe_text import shown
 from damontui.tui.frame import Frame
 from damontui.tui.themes import mixed
 
@@ -104,6 +104,13 @@ def fit(line: Iterable[Span], width: int, fill: str = "") -> Line:
     return tuple(out)
 
 
+@lru_cache(1024)
+def finished(line: Line, width: int, ascii: bool) -> Line:
+    """The line as it is painted: exactly as wide, in ASCII where asked for. Most are those of the repaint before."""
+    fitted = fit(line, width)
+    return to_ascii(fitted) if ascii else fitted
+
+
 def spread(left: Iterable[Span], right: Iterable[Span], width: int) -> Line:
     """``left`` and ``right`` at the two ends; where both do not fit, ``left`` is cut."""
     right = tuple(right)
@@ -138,25 +145,14 @@ def sparkline(
     reach = (high - low) or 1.0
     steps = rows * 8
     heights = [0 if v != v else min(steps, max(1, round((v - low) / reach * steps))) for v in values]
-    ramp = ASCII_UP if ascii else EIGHTHS_UP
-    return ["".join(ramp[min(8, max(0, height - (rows - 1 - row) * 8))] for height in heights) for row in range(rows)]
+    return ["".join([by_height[height] for height in heights]) for by_height in _by_height(rows, ascii)]
 
 
-class ShownFilter(LineFilter):
-    """The last thing before the terminal, for every widget, a toast, a border's title and an input's too.
-
-    What may not be shown is replaced column by column, since everything has been measured by then.
-    """
-
-    def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
-        if is_shown("".join([segment.text for segment in segments])):
-            return segments
-        return [
-            segment
-            if segment.control
-            else Segment("".join(c if is_shown(c) else STAND_IN * cell_len(c) for c in segment.text), segment.style)
-            for segment in segments
-        ]
+@lru_cache
+def _by_height(rows: int, ascii: bool) -> list[str]:
+    """What each row from the top shows of a column of 0, 1, 2, … eighths."""
+    ramp, heights = ASCII_UP if ascii else EIGHTHS_UP, range(rows * 8 + 1)
+    return ["".join(ramp[min(8, max(0, height - row * 8))] for height in heights) for row in reversed(range(rows))]
 
 
 class Pane(Widget):
@@ -170,9 +166,13 @@ class Pane(Widget):
         self.lines: list[Line] = []
         self._strips: dict[Line, Strip] = {}
         self._inks: dict[str, Style] = {}
-        self._bordered: dict[int, tuple[Strip, Strip]] = {}
+        self._bordered: dict[int, tuple[object, Strip]] = {}
         """By line: what was drawn there, and the same between its borders as it was painted."""
+        self._border = object()
+        """What was drawn there of a line of the border: another one whenever its words may be others."""
         self._bordered_for: tuple[object, ...] = ()
+        self._painted: tuple[Region, list[Strip]] | None = None
+        """What was painted last, of which part; None once something is to be painted anew."""
         self._edges: tuple[Size, tuple[list[Segment], list[Segment]]] | None = None
         self.columns = 0
         """Columns inside the border, when it was last painted."""
@@ -197,9 +197,10 @@ class Pane(Widget):
         if self.frame is None or width <= 0 or height <= 0:
             return
         title, subtitle = (shown(part) for part in self.caption(self.frame))
-        lines = [fit(line, width) for line in list(self.draw(self.frame, width, height))[:height]]
+        lines = [
+            finished(line, width, self.frame.ascii) for line in list(self.draw(self.frame, width, height))[:height]
+        ]
         if self.frame.ascii:
-            lines = [to_ascii(line) for line in lines]
             title, subtitle = title.translate(_ASCII), subtitle.translate(_ASCII)
         self._caption(title, subtitle)
         if len(lines) != len(self.lines):
@@ -211,11 +212,19 @@ class Pane(Widget):
         self.refresh_lines(changed)
 
     def refresh_lines(self, lines: Iterable[int]) -> None:
-        """Repaint lines of the content. The border beside them is named too: else Textual cuts it off each time."""
-        lines = tuple(lines)
-        if lines:
+        """Repaint lines of the content, from the top.
+
+        The border beside them is named too: else Textual cuts it off each time.
+        """
+        runs: list[tuple[int, int]] = []
+        for y in lines:
+            if runs and y == sum(runs[-1]):
+                runs[-1] = runs[-1][0], runs[-1][1] + 1
+            else:
+                runs.append((y, 1))
+        if runs:
             left, width = self.gutter.left, self.size.width + self.gutter.width
-            self.refresh(*(Region(-left, y, width, 1) for y in lines))
+            self.refresh(*(Region(-left, y, width, height) for y, height in runs))
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Those of the app but Textual's for the terminal's own sixteen colours, of which a pane has none."""
@@ -232,11 +241,19 @@ class Pane(Widget):
     def on_resize(self) -> None:
         self.redraw()
 
+    def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
+        """As the base class; what was painted is no more."""
+        self._painted = None
+        if not regions:
+            self._border = object()
+        return super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+
     def notify_style_update(self) -> None:
         super().notify_style_update()
         self._strips.clear()
         self._inks.clear()
-        self._edges = None
+        self._bordered.clear()
+        self._edges = self._painted = None
 
     def ink(self, name: str) -> Style:
         """The style of that name (`damontui.tui.themes.TEXT_STYLES`) on this pane's ground; "" is the pane's own."""
@@ -253,30 +270,41 @@ class Pane(Widget):
     def render_lines(self, crop: Region) -> list[Strip]:
         """As the base class, without working out for each line what stands in the border beside it: half of its cost.
 
-        Where the style does more than a border and a ground, and for the border's own lines, the base class is asked.
+        Textual asks for all lines of all widgets whatever is to be painted: those of before, where nothing changed.
+        Where the style does more than a border and a ground, the base class is asked.
         """
         self.columns = self.size.width  # asked for once a repaint: Textual works it out each time
         edges = self._edges_now()
         if edges is None:
             return super().render_lines(crop)
-        (left, right), (width, height), gutter = edges, self.outer_size, self.gutter
         background, filters = self.background_colors[1], self.get_line_filters()
-        if self._bordered_for != (width, background, filters):
-            self._bordered_for = (width, background, filters)
+        if self._bordered_for != (self.outer_size, background, filters):
+            self._bordered_for, self._painted = (self.outer_size, background, filters), None
             self._bordered.clear()
+        if self._painted is None or self._painted[0] != crop:
+            self._painted = crop, self._lines_between(*edges, crop, background, filters)
+        return self._painted[1]
+
+    def _lines_between(
+        self, left: list[Segment], right: list[Segment], crop: Region, ground: Color, filters: Sequence[LineFilter]
+    ) -> list[Strip]:
+        """Lines with what stands beside them, as they go to the terminal."""
+        (width, height), gutter = self.outer_size, self.gutter
         strips = []
         for y in crop.line_range:
-            if not gutter.top <= y < height - gutter.bottom:
-                strips += super().render_lines(Region(crop.x, y, crop.width, 1))
-                continue
-            line = self.render_line(y - gutter.top)
-            before, strip = self._bordered.get(y, (None, line))
-            if before is not line:
-                strip = Strip([*left, *line, *right], width)
-                for one in filters:
-                    strip = strip.apply_filter(one, background)
-                self._bordered[y] = line, strip
-            strips.append(strip if crop.column_span == (0, width) else strip.crop(*crop.column_span))
+            inside = gutter.top <= y < height - gutter.bottom
+            drawn = self.render_line(y - gutter.top) if inside else self._border
+            before, strip = self._bordered.get(y, (None, None))
+            if strip is None or before is not drawn:
+                if isinstance(drawn, Strip):
+                    segments = [*left, *drawn, *right]
+                    for one in filters:
+                        segments = one.apply(segments, ground)
+                    strip = Strip(segments, width)
+                else:
+                    strip = super().render_lines(Region(0, y, width, 1))[0]
+                self._bordered[y] = drawn, strip
+            strips.append(strip.crop(*crop.column_span))
         return strips
 
     def _edges_now(self) -> tuple[list[Segment], list[Segment]] | None:
@@ -312,13 +340,3 @@ class Follows:
     def follow(self, frame: Frame) -> None:
         """Show another frame."""
         raise NotImplementedError
-
-
-def give_up_lines(screen: Screen[Any]) -> None:
-    """Let go of what was painted of a screen that is being closed.
-
-    Textual 8.2 keeps up to 1,024 widgets' painted lines after their screen was closed (an ``lru_cache`` on a method of
-    `StylesCache` holds on to each): a help page opened a hundred times would take 10 MB.
-    """
-    for widget in screen.walk_children(with_self=True):
-        widget.refresh()

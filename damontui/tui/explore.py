@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from damontui.analysis.chosen import Owner
 from damontui.analysis.heatmap import Axis, Place
 from damontui.analysis.savings import THRESHOLDS
 from damontui.damon.snapshot import Snapshot
 from damontui.errors import SourceError, UsageError
-from damontui.recorder import Recorder
 from damontui.session.moments import moment_of, parse_moment
 from damontui.session.session import Session
 from damontui.session.viewport import Viewport
@@ -25,6 +25,9 @@ from damontui.tui.heatmap.hit import moved, place_at
 from damontui.tui.listing import Listing, parse_filter
 from damontui.tui.options import MODES, ScreenOptions
 from damontui.units import size
+
+if TYPE_CHECKING:
+    from damontui.recorder import Recorder
 
 STRIPS: tuple[StripView, ...] = ("", "waits", "all")
 _FAR = 1 << 30

@@ -9,17 +9,16 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from textual import events
-from textual.app import App, ComposeResult
-from textual.await_complete import AwaitComplete
+from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from damontui.errors import DamontuiError
 from damontui.fleet.model import BOUNDS, DETAILS, STATES, Details, Picture, Trend, View, rows
 from damontui.fleet.ssh import ssh_command
 from damontui.fleet.wish import RULES, Wish
-from damontui.tui.draw import Pane, ShownFilter, give_up_lines
+from damontui.tui.draw import Pane
 from damontui.tui.fleet_lines import SORTS, Seen, draw
-from damontui.tui.themes import DARK, THEMES
+from damontui.tui.front import Front
 
 _FILTER = 80
 """Most characters of a filter."""
@@ -68,7 +67,7 @@ class FleetPane(Pane):
         self.app.action_move(-3)  # type: ignore[attr-defined]
 
 
-class FleetApp(App[int]):
+class FleetApp(Front):
     """Many machines on a screen.
 
     Args:
@@ -120,10 +119,7 @@ class FleetApp(App[int]):
         seen: Seen | None = None,
         said: str = "",
     ) -> None:
-        super().__init__()
-        for one in THEMES:
-            self.register_theme(one)
-        self.theme = theme or DARK.name
+        super().__init__(theme)
         self.wish = wish
         self.questions = questions
         self.clock = clock
@@ -140,17 +136,6 @@ class FleetApp(App[int]):
         self.status = 0
         self.live = ""
         """The instance that is wanted on a screen of its own, once this one is closed."""
-
-    def pop_screen(self) -> AwaitComplete:
-        """As Textual's, without keeping what was painted."""
-        closed = self.screen
-        found = super().pop_screen()
-        give_up_lines(closed)
-        return found
-
-    def get_line_filters(self) -> list[object]:  # type: ignore[override]
-        """Nothing that may not be shown leaves the program."""
-        return [*super().get_line_filters(), ShownFilter()]
 
     def compose(self) -> ComposeResult:
         yield self.pane

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from damontui.analysis.chosen import Owner, parts
 from damontui.analysis.heatmap import Raster, extent, make_axis, stride_for
 from damontui.analysis.owners import GROUP, ZONE, ownership, without_frames
-from damontui.damon.snapshot import FRAME_KINDS, OTHERS, Group, Snapshot, ints, owners_of
+from damontui.damon.snapshot import FRAME_KINDS, OTHERS, Group, Snapshot, ints
 from damontui.history import History
 from tests import make
-from tests.owners import GROUPS, always_owned, owners
+from tests.owners import GROUPS, always_owned, owners, owners_of
 
 PAGE = 4096
 MIB = 1 << 20

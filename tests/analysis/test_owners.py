@@ -23,9 +23,9 @@ from damontui.damon.snapshot import (
     Snapshot,
     Zone,
     ints,
-    owners_of,
 )
 from tests import make
+from tests.owners import owners_of
 
 PAGE = 4096
 MIB = 1 << 20
@@ -226,17 +226,6 @@ def test_of_memory_that_is_used_in_part_the_rest_is_idle() -> None:
         assert idle is not None
         assert idle.bytes == pytest.approx(row.bytes.bytes / 4, rel=0.05)  # half of what may be
         assert idle.most > 0.7 * row.bytes.bytes
-
-
-def test_a_group_with_deleted_ones_below_it_lingers() -> None:
-    groups = (Group("/web", dying=2), Group("/slice/db", gone=True), Group("/slice/db/worker"))
-    found = ownership(machine(groups=groups))
-    assert found is not None
-    assert {row.path: row.lingers for row in found.rows if row.path} == {
-        "/web": True,
-        "/slice/db": True,
-        "/slice/db/worker": False,
-    }
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,6 @@ def test_nothing_is_nothing() -> None:
     assert savings.owners_by_name(make.snapshot([]), 1) == []
     ledger = Ledger()
     assert ledger.saving(60, 0, 100) is None
-    assert ledger.accessed(0, 100) == ()
     assert all(math.isnan(value) for value in ledger.idle_columns(60, 100, 60, 10))
     assert ledger.idle_columns(60, 100, 60, 0) == []
 
@@ -133,7 +132,6 @@ def test_the_ledger_agrees_with_looking_at_every_snapshot() -> None:
         assert saving.saved == saving.total - p90
         assert 0 <= saving.least <= saving.saved <= saving.most <= saving.total
         assert saving.seconds == len(needed)
-    assert ledger.accessed(60, 120, (100,)) == (max(metrics.working_set(one) for one in window),)
 
 
 def test_memory_used_one_second_in_ten_is_not_to_be_saved_at_ten_seconds() -> None:
@@ -188,7 +186,6 @@ def test_a_ledger_is_bounded_and_keeps_the_newest(monkeypatch: pytest.MonkeyPatc
         history.append(one)
         ledger.update(history)
     assert len(ledger) <= 64
-    assert ledger.accessed(299, 300, (50,)) == (metrics.working_set(make.steady(300)[-1]),)
     assert ledger.saving(1, 0, 300) is not None
 
 
@@ -407,7 +404,6 @@ def test_the_ledger_does_not_take_what_was_not_watched_for_nothing() -> None:
     # the tenth part of the time in which half of the cold memory was used is left out by p90
     assert (saving.total, saving.working_set, saving.saved) == (424 * MIB, 212 * MIB, 212 * MIB)
     assert (saving.least, saving.most) == (208 * MIB, 216 * MIB)
-    assert ledger.accessed(0, 100) == (92 * MIB,) * 4
     # a curve of 10 s tells nothing of a minute, however long the process was watched
     assert ledger.saving(60, 0, 100) is None
     assert ledger.used_within(60, 0, 100) == ()

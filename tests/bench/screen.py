@@ -32,6 +32,7 @@ class Terminal:
         environ = os.environ | {"TERM": "xterm-256color", "COLORTERM": "truecolor", "DAMONTUI_READ_ONLY": "1"}
         environ.pop("NO_COLOR", None)
         environ.pop("TEXTUAL_ANIMATIONS", None)
+        environ.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled, as Textual beside it and as it is installed
         self.began = time.perf_counter()
         self.child = subprocess.Popen(
             [sys.executable, "-m", "tests.bench.screen", *arguments],

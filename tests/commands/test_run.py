@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
-import select
 import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from damontui import cli
+from tests.terminal import Answer, run_in_terminal
 
 PROGRAM = [sys.executable, "-m", "damontui", "run"]
 TIMEOUT = 60
@@ -189,27 +187,12 @@ _ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\
 
 def in_terminal(words: Sequence[str], react: Callable[[str, int, int], bool]) -> tuple[int, str]:
     """Run in a pseudo terminal; ``react(text so far, terminal, pid)`` is asked until it says that it is done."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execvpe(words[0], list(words), os.environ | {"COLUMNS": "120", "LINES": "36"})
-    out, done = b"", False
-    limit = time.monotonic() + TIMEOUT
-    while True:
-        assert time.monotonic() < limit, out[-2000:]
-        ready, _, _ = select.select([terminal], [], [], 0.1)
-        if ready:
-            try:
-                data = os.read(terminal, 65536)
-            except OSError:
-                break
-            if not data:
-                break
-            out += data
-        if not done:
-            done = react(_ESCAPES.sub(b"", out).decode("utf-8", "replace"), terminal, pid)
-    os.close(terminal)
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status), _ESCAPES.sub(b"", out).decode("utf-8", "replace")
+
+    def reacted(out: bytes, terminal: int, pid: int) -> Answer:
+        return "done" if react(_ESCAPES.sub(b"", out).decode("utf-8", "replace"), terminal, pid) else "ask again"
+
+    status, out = run_in_terminal(words, reacted, TIMEOUT, COLUMNS="120", LINES="36")
+    return status, _ESCAPES.sub(b"", out).decode("utf-8", "replace")
 
 
 def test_the_screen_shows_the_output_and_q_ends_with_the_commands_status() -> None:

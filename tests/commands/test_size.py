@@ -45,7 +45,7 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_a_load_of_known_truth(capsys: pytest.CaptureFixture[str], load: str) -> None:
-    out, err = said(capsys, load, "--speed", "max", "--seed", "1", "--for", "8m", "--json")
+    out, err = said(capsys, load, "--speed", "max", "--seed", "1", "--for", "8m", "--aggr", "200ms", "--json")
     assert err == ""
     found = json.loads(out)
     rows = {row["seconds"]: row for row in found["curve"]}
@@ -66,7 +66,7 @@ def test_a_load_of_known_truth(capsys: pytest.CaptureFixture[str], load: str) ->
 
 
 def test_text_says_the_same(capsys: pytest.CaptureFixture[str], load: str) -> None:
-    words = (load, "--speed", "max", "--seed", "1", "--for", "3m")
+    words = (load, "--speed", "max", "--seed", "1", "--for", "3m", "--aggr", "200ms")
     found = json.loads(said(capsys, *words, "--json")[0])
     text = said(capsys, *words)[0]
     assert found["sentence"] in " ".join(text.split("\n\n")[0].split())

@@ -181,27 +181,6 @@ def test_tuning_publishes_old_attributes_and_ages_in_the_new_unit() -> None:
     assert metrics.idle_percentiles(third)[100] == 400
 
 
-def test_new_attributes_convert_counts_and_ages_and_start_the_aggregation_again() -> None:
-    ours = context(Memory(hot=GIB))
-    for _ in range(5):
-        ours.aggregate()
-    for _ in range(7):
-        ours.prepare()
-        ours.check()
-    assert ours.regions.nr_accesses.max() == 7
-    age = ours.regions.age.copy()
-    ours.set_attrs(Attrs(sample_us=5_000, aggr_us=200_000, goal=IntervalsGoal()))
-    assert ours.regions.nr_accesses.max() == 0
-    assert (ours.regions.last_nr_accesses == 40).all()
-    assert (ours.regions.age == age // 2).all()
-    assert (ours.samples_left, ours.began) == (40, ours.time)
-    snapshot = ours.aggregate()
-    assert snapshot.attrs.aggr_us == 200_000
-    assert (snapshot.nr_accesses == 40).all()
-    assert (snapshot.age > 0).all()
-    assert snapshot.until_tuning == 2
-
-
 def test_targets_are_looked_at_each_update_interval() -> None:
     memory = Memory(Target(1, ((0, GIB),)), Target(2, ((0, GIB),)))
     ours = context(memory, Attrs(update_us=200_000, goal=None))

@@ -11,7 +11,7 @@ import pytest
 
 from damontui.analysis.owners import with_half
 from damontui.analysis.usage import Amount
-from damontui.damon.snapshot import FRAME_KINDS, OTHERS, UNCHARGED, UNSEEN, Group, Snapshot, Zone, ints, owners_of
+from damontui.damon.snapshot import FRAME_KINDS, OTHERS, UNCHARGED, UNSEEN, Group, Snapshot, Zone, ints
 from damontui.history import History
 from damontui.output.json import dump, snapshot_object
 from damontui.output.owners import owners_table
@@ -19,6 +19,7 @@ from damontui.output.text import WIDTH, summary
 from damontui.records.own import Record, RecordWriter
 from damontui.safe_text import is_shown
 from tests import make
+from tests.owners import owners_of
 
 PAGE = 4096
 MIB = 1 << 20

@@ -23,7 +23,6 @@ from damontui.damon.snapshot import (
     Snapshot,
     Status,
     ints,
-    owners_of,
 )
 from damontui.errors import SourceError, UsageError
 from damontui.kernel.cgroupfs import Groups
@@ -39,6 +38,7 @@ from tests import make
 from tests.fake_cgroups import MIB, FakeCgroups
 from tests.fake_kernel import FakeKernel
 from tests.fake_process import Area, FakeProcess
+from tests.owners import owners_of
 
 
 def machine(folder: Path) -> FakeCgroups:

@@ -307,7 +307,7 @@ def test_what_fails_meanwhile_takes_nothing_else_with_it(tmp_path: Path, fault: 
     assert found is not None
     assert sum(row.bytes.bytes for row in found.rows) == pytest.approx(1000 * PAGE)
     if fault == "groups gone":
-        assert [row.lingers for row in found.rows] == [True]
+        assert [row.group is not None and row.group.gone for row in found.rows] == [True]
 
 
 def test_no_budget_means_no_owners(tmp_path: Path) -> None:

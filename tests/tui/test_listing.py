@@ -286,10 +286,10 @@ def test_the_past_goes_on_with_what_comes_in_and_looks_up_only_that() -> None:
 
 def test_savings_fit_every_size() -> None:
     for truth in (False, True):
-        made = make.steady(100, truth=truth)
+        shown, pane = frame(make.steady(100, truth=truth)), SavingsPane()
         for width in (24, 38, 50, 66, 100):
             for height in (1, 2, 3, 5, 7, 15, 24, 40):
-                lines = drawn(SavingsPane(), frame(made), width, height)
+                lines = drawn(pane, shown, width, height)
                 assert any("▶ ≥ 1 min" in line for line in lines)
 
 

@@ -15,7 +15,7 @@ from damontui.analysis.heatmap import SHOWN, VOID, Axis, Part, Raster
 from damontui.damon.snapshot import Interim, Snapshot
 from damontui.safe_text import shown
 from damontui.tui.axes import name_labels, span_words
-from damontui.tui.draw import Line, fit, to_ascii
+from damontui.tui.draw import Line, finished
 from damontui.tui.frame import Frame, Mode
 from damontui.tui.heatmap import margins
 from damontui.tui.heatmap.hit import cell_of
@@ -451,5 +451,4 @@ def _known_already(frame: Frame, interim: Interim, room: int) -> list[Line]:
 
 def _finished(lines: Mapping[int, Line], layout: Layout, frame: Frame) -> dict[int, Line]:
     """Lines of text as wide as the pane."""
-    fitted = {y: fit(line, layout.width) for y, line in lines.items()}
-    return {y: to_ascii(line) for y, line in fitted.items()} if frame.ascii else fitted
+    return {y: finished(line, layout.width, frame.ascii) for y, line in lines.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from textual import events
 
@@ -71,6 +71,8 @@ class IdlePane(Pane):
             wanted: Sequence[int] = range(self.top, min(101, self.top + room))
         else:
             wanted = next((rows for rows in (TWENTY_ONE, ELEVEN, FIVE) if room >= len(rows)), THREE)
+        if table.bytes:
+            table.measure(values[p] for p in wanted)
         lines = [*header, *(table.row(p) for p in wanted)]
         if height - len(lines) > len(said):
             lines.append(())
@@ -213,23 +215,21 @@ class _Table:
         if self.with_truth and self.truth is not None:
             parts.append((f" {_signed(self.truth[p])}".rjust(9), "truth"))
         parts += [(" ", ""), *self._bar(value)]
-        if self.bytes and self.snapshot is not None:
-            parts.append((f" {self._so_long(value)}".rjust(10) if not in_use else " " * 10, "value"))
+        if self.bytes:
+            parts.append((f" {self.sizes[value]}".rjust(10) if not in_use else " " * 10, "value"))
         return tuple(parts)
 
-    def _so_long(self, milliseconds: int) -> str:
-        """Bytes idle for at least that long; "" where unknown."""
-        if milliseconds not in self.sizes:
-            self.sizes[milliseconds] = self._size(milliseconds)
-        return self.sizes[milliseconds]
-
-    def _size(self, milliseconds: int) -> str:
+    def measure(self, milliseconds: Iterable[int]) -> None:
+        """Find out the bytes idle for at least so long, for all of them at once; "" where unknown."""
         assert self.snapshot is not None
+        wanted = sorted(set(milliseconds) - self.sizes.keys())
         estimate = _estimated(self.frame)
-        if estimate is not None:
-            return size(estimate.idle(max(milliseconds, 1) / 1000).found)
-        idle = usage.idle_for(self.snapshot, milliseconds / 1000)
-        return size(idle.bytes) if idle is not None else ""
+        if estimate is not None and wanted:
+            found = estimate.idle_at([max(one, 1) / 1000 for one in wanted])[1].tolist()
+        else:
+            idle = (usage.idle_for(self.snapshot, one / 1000) for one in wanted)
+            found = [None if one is None else one.bytes for one in idle]
+        self.sizes |= {one: "" if held is None else size(held) for one, held in zip(wanted, found, strict=True)}
 
     def _bar(self, value: int) -> list[Span]:
         if not self.left + self.right:
