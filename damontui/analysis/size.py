@@ -22,7 +22,8 @@ something seldom was touched just before it. Where the last quarter of the time 
 
 Of a control group (`Snapshot.group`) what is charged to it and is no memory seen here (the kernel's own, and page cache
 that no process maps) is in every size, since nobody knows when it was touched. What is seen can be more than what is
-charged, since its processes map files that another group was charged for: so ``memory.stat`` is asked, too.
+charged, since its processes map files that another group was charged for: of what they map of files only as much is
+taken as ``memory.stat`` has for the group, each mapping's in proportion.
 
 The line. A large fleet has lived with at most 0.2 % of the working set read back a minute (Lagar-Cavilla et al.,
 "Software-Defined Far Memory in Warehouse-Scale Computers", ASPLOS 2019). The answer is the shortest threshold that
@@ -148,6 +149,27 @@ class _Held:
         return Amount(held.least - idle.most, held.bytes - idle.bytes, held.most - idle.least)
 
 
+def _charged(snapshot: Snapshot) -> Snapshot:
+    """What of counted memory is charged to the control group, where that is known."""
+    group, measured = snapshot.group, snapshot.measured
+    if measured is None or group is None or group.mapped_file is None:
+        return snapshot
+    files = measured.kinds[:, 1:].sum(axis=1)
+    others = 1.0 - min(1.0, group.mapped_file / max(1, int(files.sum())))
+    if not others:
+        return snapshot
+    share = 1.0 - others * np.minimum(1.0, files / np.maximum(snapshot.memory, 1))
+    used = (measured.used * share[:, None]).astype(np.int64)
+    less = (measured.used - used).sum(axis=0)
+    kinds = (measured.kinds * (1.0, 1.0 - others, 1.0 - others)).astype(np.int64)
+    least, most = np.maximum(measured.least - less, 0), np.maximum(measured.most - less, 0)
+    return replace(
+        snapshot,
+        resident=(snapshot.memory * share).astype(np.int64),
+        measured=replace(measured, used=used, least=least, most=most, kinds=kinds),
+    )
+
+
 def _beside(held: _Held, snapshot: Snapshot, seen: float) -> _Held:
     """The same with what is charged to a control group beyond the memory that is seen of it."""
     group = snapshot.group
@@ -191,6 +213,8 @@ class Sizer:
         self._estimator = Estimator()
         self._moment: Estimate | None = None
         self._last: Snapshot | None = None
+        self._shared: tuple[Snapshot, Snapshot] | None = None
+        """The last one as it was seen, and what is charged to its group."""
         self._parts: Parts[_Part] = Parts(_BLOCKS)
         self._past: list[_Past] = []
         self._woken = Woken()
@@ -199,6 +223,8 @@ class Sizer:
         """Take in the next snapshot."""
         if not len(snapshot):
             return
+        seen, snapshot = snapshot, _charged(snapshot)
+        self._shared = seen, snapshot
         before, self._last = self._last, snapshot
         if snapshot.measured is not None:
             if snapshot.measured.first_touches is not None:
@@ -318,10 +344,19 @@ class Sizer:
             if told is not None:
                 # what was touched within that time just now was so for certain
                 most = max(told.most, held.without(idle).least - held.unseen)
-                size = Amount(*(min(one + held.unseen, held.bytes.most) for one in (told.least, told.bytes, most)))
+                beside = held.unseen - self._of_others(seconds)
+                ends = (max(told.least + beside, held.unseen), max(told.bytes + beside, held.unseen), most + beside)
+                size = Amount(*(min(one, held.bytes.most) for one in ends))
             back, over = self._back(at)
             rows.append(Row(seconds, idle, size, back, over, size.bytes - held.unseen))
         return Size(tuple(rows), held.bytes.bytes, held.watched_s)
+
+    def _of_others(self, seconds: float) -> float:
+        """Bytes used within a time that are charged to other groups."""
+        if self._shared is None or self._shared[0] is self._shared[1]:
+            return 0.0
+        seen, own = (usage.used_within(one, seconds) for one in self._shared)
+        return max(0.0, seen.bytes - own.bytes) if seen is not None and own is not None else 0.0
 
     def _mean_size(self, at: int, now: Amount, most: float) -> Amount:
         """A threshold's size over time, with how far the mean of so many different parts may be off."""

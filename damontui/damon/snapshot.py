@@ -166,6 +166,8 @@ class Group:
     """Whether it was deleted since its frames were looked at."""
     unmapped: Annotated[int | None, Fact("unmapped", unit="bytes", past="default")] = None
     """What is charged to it and no process maps, by ``memory.stat``: the kernel's own, page cache that is only read."""
+    mapped_file: Annotated[int | None, Fact("mapped_file", unit="bytes", past="default")] = None
+    """``file_mapped`` of ``memory.stat``: page cache and shared memory that is charged to it and mapped."""
 
     @property
     def working_set(self) -> int | None:

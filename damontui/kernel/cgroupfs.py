@@ -150,6 +150,7 @@ class Groups:
                 found.get("inactive_file"),
                 _pairs(folder, "cgroup.stat").get("nr_dying_descendants", 0),
                 unmapped=_unmapped(found),
+                mapped_file=found.get("file_mapped"),
             )
 
         return self._asked(path, do, Group(path))

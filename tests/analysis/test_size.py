@@ -189,6 +189,18 @@ def test_what_no_process_of_a_group_maps_is_in_every_size_whatever_its_processes
     beside = sized([replace(one, group=group) for one in counted(120, 40)])
     for seconds, row in plain.items():
         assert beside[seconds].size.bytes == pytest.approx(row.size.bytes + 50 * MIB)
+
+    # half of what is in use is a file's, of which none is charged to the group
+    def shared(one: Snapshot, mapped: int) -> Snapshot:
+        assert one.measured is not None
+        kinds = np.outer(one.memory, (0.5, 0.5, 0.0)).astype(np.int64)
+        return replace(one, measured=replace(one.measured, kinds=kinds), group=Group("/web", 0, mapped_file=mapped))
+
+    half = sized([shared(one, 0) for one in counted(120, 40)])
+    whole = sized([shared(one, 500 * MIB) for one in counted(120, 40)])
+    for seconds, row in plain.items():
+        assert half[seconds].size.bytes == pytest.approx(row.size.bytes / 2, rel=0.01)
+        assert whole[seconds].size.bytes == pytest.approx(row.size.bytes, rel=0.01)
     framed = sized([replace(one, group=group) for one in sampled(120, 40)])
     assert framed == sized(sampled(120, 40))  # page frames show all that is charged
 

@@ -266,7 +266,7 @@ def test_the_estimate_follows_from_all_snapshots_so_far() -> None:
 
 
 def test_a_control_group_has_its_files() -> None:
-    group = Group("/web", current=5, max=9, swap=0, inactive_file=2, dying=1, unmapped=3)
+    group = Group("/web", current=5, max=9, swap=0, inactive_file=2, dying=1, unmapped=3, mapped_file=4)
     found = replace(snapshot([(0, 4096, 1, 1)]), group=group)
     told = snapshot_object(found, "cgroup:web")
     assert told["group"] == {
@@ -279,6 +279,7 @@ def test_a_control_group_has_its_files() -> None:
         "deleted_below": 1,
         "gone": False,
         "unmapped": 3,
+        "mapped_file": 4,
     }
     assert snapshot_of(json.loads(json.dumps(told))).group == group
     assert "group" not in snapshot_object(snapshot([(0, 4096, 1, 1)]), "1")

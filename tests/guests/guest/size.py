@@ -186,6 +186,10 @@ def proved(guest: Guest, name: str, *words: str) -> None:
         assert ended.status == 0, ended.err
         found = json.loads(ended.out)
         rows, answer = chosen(found), found["answer"]
+        charged = stat_numbers(load.path)
+        guest.facts["charged_kib"] = {
+            name: charged[name] >> 10 for name in ("anon", "file", "file_mapped", "shmem", "kernel")
+        }
         guest.facts |= {
             "answer": answer and answer["seconds"],
             "memory_high_mib": answer and answer["memory_high"] // MIB,
