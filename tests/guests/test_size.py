@@ -15,9 +15,14 @@ from tests.guests.conftest import Notes
 from tests.guests.vm import Missing, Vm, requirements
 
 ALL = os.environ.get("DAMONTUI_GUESTS") == "all"
-CHECKS = [check for name, check in guest.registered().items() if name.startswith("size.")]
-SERIES = ["7.2", "6.18", "6.12"]
-"""On request (``DAMONTUI_GUESTS=all``): each takes almost three minutes."""
+IN_CI = "7.2-size.what_drifts_comes_back"
+"""Each takes almost three minutes: all of them on request (``DAMONTUI_GUESTS=all``)."""
+CHECKS = [
+    pytest.param(series, check, id=f"{series}-{name}", marks=pytest.mark.xdist_group(f"size {series} {name}"))
+    for series in ("7.2", "6.18", "6.12")
+    for name, check in guest.registered().items()
+    if name.startswith("size.") and (ALL or f"{series}-{name}" == IN_CI)
+]
 
 
 @pytest.fixture
@@ -33,14 +38,11 @@ def hurried(request: pytest.FixtureRequest) -> Iterator[Vm]:
         yield vm
 
 
-if ALL:
-
-    @pytest.mark.kernel
-    @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.name)
-    @pytest.mark.parametrize("series", SERIES)
-    def test_in_guest_with_zram(hurried: Vm, series: str, check: guest.Check, note: Notes) -> None:
-        result = hurried.run(check.name, check.limit)
-        note.line(f"Linux {hurried.kernel}, hurried, ready after {hurried.boot_seconds:.1f} s")
-        note.result(check.name, result)
-        if result.outcome == "failed":
-            pytest.fail(f"{check.title}\n{result.text}", pytrace=False)
+@pytest.mark.kernel
+@pytest.mark.parametrize(("series", "check"), CHECKS)
+def test_in_guest_with_zram(hurried: Vm, series: str, check: guest.Check, note: Notes) -> None:
+    result = hurried.run(check.name, check.limit)
+    note.line(f"Linux {hurried.kernel}, hurried, ready after {hurried.boot_seconds:.1f} s")
+    note.result(check.name, result)
+    if result.outcome == "failed":
+        pytest.fail(f"{check.title}\n{result.text}", pytrace=False)
