@@ -257,7 +257,8 @@ class Estimate:
         doubt = self._unseen_half()
         if doubt:
             least = np.maximum(found - np.hypot(found - least, doubt), 0.0)
-            most = np.minimum(found + np.hypot(most - found, doubt), self.total_bytes)
+            # how much there is to be idle is in the same doubt
+            most = np.minimum(found + np.hypot(most - found, doubt), self.total_bytes + doubt)
         return np.stack((least, found, most))
 
     def _unseen_half(self) -> float:
@@ -293,7 +294,7 @@ class Estimate:
     def working_set(self, seconds: float) -> Interval:
         """Bytes touched within the last ``seconds``."""
         idle, total = self.idle(seconds), self.total_bytes
-        return Interval(total - idle.most, total - idle.found, total - idle.least)
+        return Interval(max(0.0, total - idle.most), total - idle.found, total - idle.least)
 
     @property
     def idle_ms_percentiles(self) -> tuple[int, ...]:

@@ -175,7 +175,7 @@ def _estimate(snapshot: Snapshot, estimator: Estimator | None) -> dict[str, Any]
         if shortest * 0.98 <= seconds and usage.reaches(snapshot, seconds):
             found, total = savings.idle(snapshot, seconds), snapshot.total_bytes
             idle.append({"seconds": seconds, **_amount(usage.Amount(found.least, found.found, found.most))})
-            rest = usage.Amount(total - found.most, total - found.found, total - found.least)
+            rest = usage.Amount(max(0.0, total - found.most), total - found.found, total - found.least)
             used.append({"seconds": seconds, **_amount(rest)})
     return {
         "idle_ms_percentiles": list(usage.idle_percentiles(snapshot)),

@@ -352,3 +352,19 @@ def test_one_hot_page_says_nothing_of_what_lies_around_it() -> None:
         rows = [(0, cut, 5), (cut, 4_000, 4), (4_000, 4_001, 20), (4_001, 8_000, 5)]
         estimator.add(make.snapshot([(a * page, b * page, n, 0) for a, b, n in rows], step + 1.0))
     assert estimator.estimate().unused is None
+
+
+def test_what_is_seen_at_all_is_in_doubt_where_few_frames_were_looked_at() -> None:
+    """All is idle but what is free: by 64 frames 6 of 10 parts, give or take one; that much can be idle"""
+    page, counts = 4096, np.zeros((1, len(FRAME_KINDS)), np.int64)
+    counts[0, FRAME_KINDS.index("anon")], counts[0, FRAME_KINDS.index("free")] = 38, 26
+    none = ints([0])
+    estimator = Estimator()
+    for step in range(40):
+        frames = Frames(counts, none, none)
+        estimator.add(replace(make.snapshot([(0, 100_000 * page, 0, 0)], step + 1.0), frames=frames))
+    found = estimator.estimate()
+    assert found.idle(20).found == pytest.approx(found.total_bytes)
+    assert found.idle(20).least <= 0.5 * 100_000 * page
+    assert 0.66 * 100_000 * page <= found.idle(20).most <= 0.75 * 100_000 * page
+    assert found.working_set(20).least == 0

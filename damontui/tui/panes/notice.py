@@ -54,9 +54,8 @@ def messages(frame: Frame) -> list[tuple[str, str]]:
     if frame.lost is not None:  # as long as the column is to be seen, so that the line does not come and go
         where = "this column" if frame.lost is snapshot else f"the column at {clock(frame.lost.wall)}"
         out.append((f"{frame.lost.lost} events lost, {where} is partial", "warn"))
-    note = (
-        kind_of(snapshot.note) if snapshot is not None and len(snapshot) else ""
-    )  # without regions, their pane says it
+    # without regions, their pane says it
+    note = kind_of(snapshot.note) if snapshot is not None and len(snapshot) else ""
     if snapshot is not None and note and note != frame.hushed:
         out.append((snapshot.note, "warn"))
     # news comes within a second, the first snapshot may take minutes
