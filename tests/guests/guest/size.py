@@ -154,21 +154,34 @@ def compared(load: Load, row: dict[str, Any], limit: int, began: float, ended: f
     }
 
 
+def span(curve: Sequence[dict[str, Any]], row: dict[str, Any], limit: int) -> tuple[float, float]:
+    """Least and most MiB a minute that are foreseen at a size: by its row, and by all whose interval holds the size.
+
+    Where more memory than fits comes back in turn, the curve has an edge: all of it is read back below, and nothing
+    above. A size within a MiB or two of it can be on either side.
+    """
+    rows = [one for one in curve if one["size"]["least"] - MIB <= limit <= one["size"]["most"] + MIB]
+    told = [one["back_bytes_per_min"]["bytes"] / MIB for one in (row, *rows) if one["back_bytes_per_min"]]
+    return min(told), max(told)
+
+
 def near(one: dict[str, Any]) -> bool:
     """Within a factor of two, or what is nothing; what is suggested is the upper end of a size, so less may come."""
-    foreseen, came = one["foreseen"][1], one["came"]
-    least = 0.0 if one["suggested"] else foreseen / NEAR - SLACK
-    return bool(least <= came <= foreseen * NEAR + SLACK)
+    least, most = one["span"]
+    return bool((0.0 if one["suggested"] else least / NEAR - SLACK) <= one["came"] <= most * NEAR + SLACK)
 
 
-def held_to(load: Load, row: dict[str, Any], limit: int) -> dict[str, Any]:
-    """What comes back when it is held to a size."""
+def held_to(load: Load, curve: Sequence[dict[str, Any]], row: dict[str, Any], limit: int) -> dict[str, Any]:
+    """What comes back when it is held to a size, and what was foreseen."""
     (MOUNT / load.name / "memory.high").write_text(str(limit))
     time.sleep(SETTLES_S)
     load.before = stat_numbers(load.path)
     began = time.monotonic()
     time.sleep(MEASURED_S)
-    return compared(load, row, limit, began, time.monotonic())
+    found = compared(load, row, limit, began, time.monotonic())
+    middle = found["foreseen"][1]
+    by_row = middle / NEAR - SLACK <= found["came"] <= middle * NEAR + SLACK
+    return found | {"span": [round(end, 1) for end in span(curve, row, limit)], "within_2_of_its_row": by_row}
 
 
 def proved(guest: Guest, name: str, *words: str) -> None:
@@ -197,9 +210,9 @@ def proved(guest: Guest, name: str, *words: str) -> None:
             "curve": [curve_row(row) for row in found["curve"]],
         }
         assert len(rows) == SIZES, guest.facts
-        results = [held_to(load, row, limit_of(row, answer)) for row in reversed(rows)]
+        results = [held_to(load, found["curve"], row, limit_of(row, answer)) for row in reversed(rows)]
         guest.facts |= {"held_to": results, "zram_bytes": Path("/sys/block/zram0/mm_stat").read_text().split()[:3]}
-        wrong = [(one["idle_s"], one["foreseen"], one["came"]) for one in results if not near(one)]
+        wrong = [(one["idle_s"], one["span"], one["came"]) for one in results if not near(one)]
         assert not wrong, wrong
     finally:
         os.kill(load.pid, signal.SIGKILL)
