@@ -143,6 +143,7 @@ def parse_budget(text: str, name: str) -> float:
 
 
 LONGEST_WINDOW_US = 3_600_000_000
+"""The longest ``--window``, microseconds."""
 
 
 def parse_window(text: str, name: str) -> int:

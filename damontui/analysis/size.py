@@ -23,7 +23,8 @@ something seldom was touched just before it. Where the last quarter of the time 
 Of a control group (`Snapshot.group`) what is charged to it and is no memory seen here (the kernel's own, and page cache
 that no process maps) is in every size, since nobody knows when it was touched. What is seen can be more than what is
 charged, since its processes map files that another group was charged for: of what they map of files only as much is
-taken as ``memory.stat`` has for the group, each mapping's in proportion.
+taken as ``memory.stat`` has for the group, each mapping's in proportion. What comes back has all of it: of single pages
+nobody knows to whom they are charged.
 
 The line. A large fleet has lived with at most 0.2 % of the working set read back a minute (Lagar-Cavilla et al.,
 "Software-Defined Far Memory in Warehouse-Scale Computers", ASPLOS 2019). The answer is the shortest threshold that

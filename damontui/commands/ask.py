@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import textwrap
 
 from damontui import units
 from damontui.operations.process import HoldsUp
@@ -17,12 +18,10 @@ def may_hold_up(error: HoldsUp) -> bool:
 
     Only a yes is one.
     """
-    print(
-        f"{error.what}: {error.why}.\nHold it up for so long, now and each time that its use of memory changes? (y/N) ",
-        end="",
-        file=sys.stderr,
-        flush=True,
-    )
+    width = shutil.get_terminal_size().columns
+    print(textwrap.fill(f"{error.what}: {error.why}.", width, break_long_words=False), file=sys.stderr)
+    question = "Hold it up for so long, now and each time that its use of memory changes? (y/N)"
+    print(textwrap.fill(question, width - 1, break_long_words=False), end=" ", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 

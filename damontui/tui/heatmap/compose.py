@@ -167,14 +167,14 @@ class Composer:
     def _body(self, frame: Frame, grid: Grid, axis: Axis) -> Picture:
         """Cells, what is over them and the address axis; the ones before where nothing that they show changed."""
         history, layout = frame.history, grid.layout
-        raster_key = (id(axis), grid.column, frame.mode, frame.hottest, history.epoch)
+        raster_key = (id(axis), grid.column, frame.mode, _counted(frame), frame.hottest, history.epoch)
         if self.raster is None or raster_key != self._raster_key:
             self.raster = Raster(axis, grid.column, drawn_mode(frame), frame.hottest)
             self._raster_key = raster_key
             self._picture_key = ()
             self._mixed = Raster(axis, grid.column, measure=heatmap.share_in_use)
         raster, mixed = self.raster, None
-        if frame.mode == "estimate" and frame.learned is not None:
+        if _estimated(frame) and frame.learned is not None:
             known = frame.learned.hindsight.now()
             if known is not None and known.unused is not None:
                 mixed = self._mixed
@@ -227,6 +227,15 @@ class Composer:
         return self._owned
 
 
+def _estimated(frame: Frame) -> bool:
+    """Whether the estimate is drawn: of counted bytes there is none, and their own idle times are better."""
+    return frame.mode == "estimate" and not _counted(frame)
+
+
+def _counted(frame: Frame) -> bool:
+    return frame.snapshot is not None and frame.snapshot.measured is not None
+
+
 def drawn_mode(frame: Frame) -> heatmap.Mode:
     """What the colour of regions means; the pieces of an estimate are drawn like regions by their idle time."""
     return "idle" if frame.mode == "estimate" else frame.mode
@@ -234,8 +243,9 @@ def drawn_mode(frame: Frame) -> heatmap.Mode:
 
 def caption(frame: Frame, layout: Layout) -> tuple[str, str]:
     """What stands in the border: what this is, and how much time is in the picture and in a column."""
-    counted = frame.snapshot is not None and frame.snapshot.measured is not None
-    what = "share in use" if counted and frame.mode == "rate" else MODES[frame.mode]
+    counted = _counted(frame)
+    mode = "idle" if counted and frame.mode == "estimate" else frame.mode
+    what = "share in use" if counted and mode == "rate" else MODES[mode]
     title = f"{'Mappings' if counted else 'Regions'} ─ {what}"
     if frame.owner is not None:
         title += f" ─ of {shown(frame.owner.name)}"
@@ -301,7 +311,7 @@ def _coded(
     unused = values < (0.005 if raster.mode == "rate" else 0.0)
     codes[raster.free(first, stop) & unused] = FREE
     codes[holes] = GAP
-    if frame.snapshot is not None and frame.snapshot.measured is not None:
+    if frame.snapshot is not None and _counted(frame):
         codes[_vague(frame.snapshot, axis, raster.mode, values)] += SOMEWHERE
     if mixed is not None:
         shares = mixed.values(first, stop)  # nan where nothing looks in use

@@ -41,8 +41,8 @@ LOADS = {
 LONGEST_S = 60.0
 """Of longer idle times only the curve tells where bits are cleared about every 75 s."""
 SWAPPINESS = 180
-"""As is common where swap is memory: with the usual 60, and with 100, page cache is taken though other memory is
-colder, whatever the size is."""
+"""As is usual where swap is memory: at 100 page cache that was read every 9 s was taken, and memory that was never used
+again was kept, whatever the size."""
 NEAR = 2.0
 SLACK = 2.0
 """MiB a minute that are nothing."""

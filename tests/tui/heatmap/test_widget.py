@@ -24,6 +24,7 @@ from damontui.tui.heatmap.widget import RegionsPane
 from damontui.tui.ink import FREE, SOMEWHERE
 from damontui.tui.palette import ASCII_GLYPHS
 from damontui.units import duration
+from tests.make import process
 from tests.tui.frames import frame
 
 GIB = 1 << 30
@@ -449,3 +450,16 @@ async def test_where_pages_in_use_lie_among_idle_ones_it_says_somewhere(mixed: f
         assert ((lower >= SOMEWHERE) & (lower < 2 * SOMEWHERE)).all() == (mixed is not None)
         assert (upper < SOMEWHERE).all()
         assert ("somewhere in here" in str(pane.picture.text)) == (mixed is not None)
+
+
+async def test_of_counted_bytes_there_is_no_estimate_and_their_own_idle_times_are_drawn() -> None:
+    counted = [replace(process(), time=float(time), began=time - 2.0) for time in range(2, 122, 2)]
+    plain, wanted = frame(counted, mode="idle"), frame(counted, mode="estimate")
+    learned = Learned(wanted.history)
+    learned.update(wanted.history)
+    async with shown(plain) as pane:
+        codes, title = pane.picture.codes.copy(), pane.picture.title
+        pane.show(replace(wanted, learned=learned))
+        assert (pane.picture.codes == codes).all()
+        assert (codes[:, -3:] < 2 * SOMEWHERE).any()
+        assert pane.picture.title == title
