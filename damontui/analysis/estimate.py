@@ -26,7 +26,10 @@ the times of last touch that follow bound the idle time from above and below. Wh
 not known, so the bounds are one aggregation wider above and `_EARLY` below. What has just begun or ceased inside of a
 region may not have been seen yet, so both ends are `_GRAIN` of a region of mean size further apart: with more regions
 the interval is narrower. From the lower end is taken what idle memory may hide: where ``m`` looks found nothing, at
-most the share ``3 / m`` of pages was in use, with 95 % confidence (the rule of three). The thresholds were set so
+most the share ``3 / m`` of pages was in use, with 95 % confidence (the rule of three). And a piece that was touched
+at the rate ``r`` may go on at it unseen: only after a silence ``t`` in which the looks at it would have met
+``r t size / S >= _EXPECTED`` touches has it ceased. Until then the share ``1 - exp(-r T)`` of it may have been touched
+within ``T``, which matters where aggregations are short beside ``T``. The thresholds were set so
 that on the scenes and seeds that were tuned on the interval of all memory holds the truth in 95 of 100 moments; they
 are not derived from a likelihood (``python -m tests.bench accuracy`` says how often it does on others).
 
@@ -98,9 +101,13 @@ _DECISIONS = ((0.005, 0.01), (0.2, 0.5), (0.8, 2.0))
 _PLAIN = 1
 _LARGE = 30.0
 """A region of a thirtieth of all memory is large: there the whole of `touches` is asked for."""
-_EARLY = 3
+_EARLY = 1
 """Aggregations by which a last touch may have been missed where it was seldom looked at."""
-_GRAIN = 0.4
+_EXPECTED = 1.5
+"""Positive looks that its rate would have had by now, from which on a piece that had none has ceased to be touched."""
+_FORGOTTEN = 7.5
+"""Half-lives back to which a rate is followed; what is left of an older one is chance."""
+_GRAIN = 0.2
 """Parts of a region of mean size that the interval is wider for, at each end (see above)."""
 _RULE_OF_THREE = 3.0
 """−ln 0.05, rounded: looks at a share of pages that would have found it with 95 % confidence."""
@@ -188,6 +195,8 @@ class Estimate:
     """Share of each piece whose pages were not touched though others between them were; None: of none."""
     unused_most: Floats | None = None
     """The upper end of it."""
+    unheard: Floats | None = None
+    """Touches of a page a second that may go on unseen, 0 where it was quiet for too long; None: of none."""
 
     def __post_init__(self) -> None:
         for array in (self.start, self.end, self.target, self.bytes, self.idle_s, self.least_s, self.most_s):
@@ -224,23 +233,23 @@ class Estimate:
         """
         found = np.stack((self.least_s, self.idle_s, self.most_s)) >= seconds - 1e-9
         shares = np.where(found, 1.0, 0.0)
-        shares[0] *= self._sure()
+        shares[0] *= self._sure(seconds)
         if self.unused is not None and self.unused_most is not None and self.reaches(seconds):
             shares[1] = np.where(found[1], 1.0, self.unused)
             shares[2] = np.where(found[2], 1.0, self.unused_most)
         return shares
 
-    def _sure(self) -> Floats:
+    def _sure(self, seconds: float) -> Floats:
         """Share of each piece that is idle for certain where it looks so: the rest may have been in use unseen."""
         hidden = _RULE_OF_THREE * self.aggregation_s / (self.looks * np.maximum(self.least_s, self.aggregation_s))
-        return 1.0 - np.minimum(1.0, hidden)
+        sure: Floats = 1.0 - np.minimum(1.0, hidden)
+        return sure if self.unheard is None else sure * np.exp(-self.unheard * seconds)
 
     def idle_at(self, seconds: Sequence[float]) -> Floats:
         """`idle` at each of ``seconds``: least, found and most, shape ``(3, len(seconds))``."""
-        sure = self.bytes * self._sure()
         wanted = np.asarray(seconds, np.float64)[:, None] - 1e-9
-        pairs = ((self.least_s, sure), (self.idle_s, self.bytes), (self.most_s, self.bytes))
-        least, found, most = ((ages >= wanted) @ weights for ages, weights in pairs)
+        least = np.array([self.bytes @ (self._sure(one) * (self.least_s >= one - 1e-9)) for one in seconds])
+        found, most = ((ages >= wanted) @ self.bytes for ages in (self.idle_s, self.most_s))
         reached = np.array([self.reaches(one) for one in seconds])
         if self.unused is not None and self.unused_most is not None:
             found = found + reached * ((self.idle_s < wanted) @ (self.bytes * self.unused))
@@ -294,7 +303,9 @@ class Estimate:
     def working_set(self, seconds: float) -> Interval:
         """Bytes touched within the last ``seconds``."""
         idle, total = self.idle(seconds), self.total_bytes
-        return Interval(max(0.0, total - idle.most), total - idle.found, total - idle.least)
+        # how much there is to be in use is in doubt where all of it may be, as how much is idle is
+        doubt = 0.0 if idle.least else self._unseen_half()
+        return Interval(max(0.0, total - idle.most), total - idle.found, total - idle.least + doubt)
 
     @property
     def idle_ms_percentiles(self) -> tuple[int, ...]:
@@ -324,6 +335,7 @@ class Estimate:
             rate=self.rate[keep],
             unused=None if self.unused is None else self.unused[keep],
             unused_most=None if self.unused_most is None else self.unused_most[keep],
+            unheard=None if self.unheard is None else self.unheard[keep],
             grain=self.grain * float(amounts.sum()) / max(self.total_bytes, 1.0),
             free=None,
             kernel=None,
@@ -361,6 +373,10 @@ class _Column:
     bandwidth: float
     began: float
     time: float
+
+    def shares_of(self, size: Ints, region: Ints) -> Floats:
+        """Of pieces of so many bytes in each one's region, 0 where that is -1; shape ``(pieces,)``."""
+        return np.where(region >= 0, size / self.size[region], 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -560,6 +576,7 @@ class Estimator:
             touched=float(amounts @ (alike + apart)) / 2.0 if at == len(self._columns) - 1 else None,
             unused=unused,
             unused_most=unused_most,
+            unheard=_unheard(rate, idle[0], columns[-1], columns[-1].shares_of(end - start, region)),
         )
         return _seen(found, columns[-1].snapshot)
 
@@ -785,6 +802,21 @@ def _note(state: Floats, touched: Bools, chance: Floats, column: _Column) -> Non
     state[_SPARED] = np.where(used, spared, state[_SPARED])
     state[_SEEN:][touched] = column.time
     state[_RESTED][~touched[_PLAIN]] = column.time
+
+
+def _unheard(rate: Floats, silent_s: Floats, newest: _Column, share: Floats) -> Floats:
+    """Touches a second of a page that may go on unseen (see above); all of shape ``(pieces,)``.
+
+    Args:
+        rate: touches a second, as weighted over time.
+        silent_s: seconds since the last touch at the earliest.
+        newest: the aggregation that just ended.
+        share: of each piece in its region, of whose looks it gets as many.
+    """
+    # what it was before it fell silent: since then the weights were of looks that met nothing
+    faded = silent_s / ((newest.time - newest.began) * _HALF_LIFE)
+    before = np.minimum(rate * 2.0 ** np.minimum(faded, _FORGOTTEN), 1.0 / newest.sample_s)
+    return np.where(before * silent_s * share < _EXPECTED, before, 0.0)
 
 
 def _unused(state: Floats, size: Ints, snapshot: Snapshot) -> tuple[Floats | None, Floats | None]:
