@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from damontui.damon.attrs import Attrs, IntervalsGoal
-from damontui.damon.snapshot import Truth
+from damontui.damon.snapshot import FRAME_KINDS, Frames, Truth, ints
 from damontui.errors import SourceError, UsageError
 from damontui.tui.draw import Pane, fit
 from damontui.tui.options import ScreenOptions
@@ -74,6 +75,15 @@ def test_overhead_names_the_kdamond_and_us() -> None:
     line = drawn(IntervalsPane(), frame([made], own_cpu=0.012), 50, 6)[5]
     assert line == "overhead CPU    0.3 %  kdamond 123 · ours 1.2 %"
     assert "—" in drawn(IntervalsPane(), frame([make.snapshot(ROWS, cpu=None)]), 50, 6)[5]
+
+
+def test_overhead_names_what_drawing_page_frames_costs() -> None:
+    none = ints([0] * len(ROWS))
+    frames = Frames(np.ones((len(ROWS), len(FRAME_KINDS)), np.int64), none, none.copy(), 0.001)
+    shown = frame([make.snapshot(ROWS, module=make.module_values(), frames=frames)], own_cpu=0.012)
+    assert drawn(IntervalsPane(), shown, 50, 6)[5] == "overhead CPU    0.3 % · ours 1.2 % · frames 0.1 %"
+    wide = drawn(IntervalsPane(), shown, 70, 6)[5]
+    assert wide == "overhead CPU    0.3 %  kdamond 123 · ours 1.2 % · frames 0.1 %"
 
 
 def test_a_long_aggregation_says_when_it_is_due() -> None:
