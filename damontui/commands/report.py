@@ -272,6 +272,7 @@ def _made(context: Context, table: Table, form: str, progress: Progress) -> byte
             results.THRESHOLDS,
             lambda done: progress.show(f"estimating from {done:,} of {count:,} snapshots …", often=True),
             words.within,
+            context.settings.estimate_pieces,
         )
         idle = "estimate" if known is not None else "kernel"
     if idle == "kernel" and any(True for _ in numbers.measured(table)):

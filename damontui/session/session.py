@@ -27,7 +27,7 @@ from math import inf, isinf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from damontui.analysis.estimate import Estimate
+from damontui.analysis.estimate import PIECES, Estimate
 from damontui.damon.snapshot import Interim, Snapshot, Status
 from damontui.errors import DamontuiError, SourceError
 from damontui.history import History
@@ -71,6 +71,7 @@ class Session:
         active: who owns the source, and can exchange it for another; None where there is one target only.
         clock: seconds since 1970.
         span: seconds across the picture that the user asked for; None is all of a record, of what goes on `SPAN`.
+        pieces: most pieces of memory that the estimate tells apart.
         run: how work is done beside the front end; None takes what `begin` is given.
     """
 
@@ -81,6 +82,7 @@ class Session:
         active: ActiveSource | None = None,
         clock: Callable[[], float] = time.time,
         span: float | None = None,
+        pieces: int = PIECES,
         run: Run | None = None,
     ) -> None:
         self.monitor = monitor
@@ -103,7 +105,7 @@ class Session:
         """The newest snapshot that lacks regions, since trace events were lost."""
         self.pending = 0
         """Snapshots that came in since another moment than the newest is shown."""
-        self.knowledge = Known(monitor.history)
+        self.knowledge = Known(monitor.history, pieces)
         self.recorder: Recorder | None = None
         self.viewport = Viewport(grows=True)
         self.playing = False
