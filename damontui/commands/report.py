@@ -284,11 +284,14 @@ def _made(context: Context, table: Table, form: str, progress: Progress) -> byte
     elif form in PICTURES:
         options = replace(options, columns=_PICTURE[0], rows=_PICTURE[1], fold_rows=_PICTURE[1] // 30)
     result = results.make(words.style, table, intervals, options, known)
-    free = known.free if known is not None else None
-    if idle == "kernel" and replace(filters, time=None) == select.Filters():
-        unseen = frames.unseen(table.snapshot(len(table) - 1))
-        free = None if unseen is None else unseen.free.bytes
-    head = results.head_of(words.style, table, intervals, filters.words(), idle, free)
+    free, holds = known.free if known is not None else None, {}
+    if idle is not None and replace(filters, time=None) == select.Filters():  # of a part it is not known
+        last = table.snapshot(len(table) - 1)
+        holds = {kind: part.bytes for kind, part in frames.grouped(last, 0.0).items()}
+        if idle == "kernel":
+            unseen = frames.unseen(last)
+            free = None if unseen is None else unseen.free.bytes
+    head = results.head_of(words.style, table, intervals, filters.words(), idle, free, holds)
     if form == "text":
         return (coloured(text.report(head, result, look)) + "\n").encode(sys.stdout.encoding or "utf-8", "replace")
     if form == "json":

@@ -248,6 +248,25 @@ def test_free_memory_has_a_colour_of_its_own_in_a_picture() -> None:
     assert free.partition("<image")[2][:2000] != plain.partition("<image")[2][:2000]
 
 
+def test_what_memory_holds_is_told_where_page_frames_are_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts = np.zeros((1, len(FRAME_KINDS)), np.int64)
+    counts[0, [FRAME_KINDS.index("free"), FRAME_KINDS.index("slab")]] = 30, 10
+    frames = Frames(counts, ints([0]), ints([0]))
+    held = [snapshot([(0, 4 * MIB, 0, t)], t + 1.0, frames=frames) for t in range(20)]
+    path = str(tmp_path / "held.damontui")
+    files.write(table_of(description(), held), Path(path), "damontui")
+    for rule in ("estimate", "kernel"):
+        words = ("idle-percentiles", path, "--idle", rule)
+        shown = " ".join(report(capsys, *words).split())
+        assert "memory holds: free 3 MiB, kernel 1 MiB at the end, by page frames chosen at random" in shown
+        told = data(capsys, *words)["memory"]
+        assert told["kernel"]["least"] < told["kernel"]["bytes"] == MIB < told["kernel"]["most"]
+    assert data(capsys, "idle-percentiles", path, "--address", "0-1M")["memory"] is None
+    assert data(capsys, "regions", path)["memory"] is None
+
+
 def test_a_heatmap_of_the_estimate_is_that_of_idle_times_by_it(record: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = data(capsys, "heatmap", record, "--heat", "estimate")
     assert found == data(capsys, "heatmap", record, "--heat", "idle", "--idle", "estimate")

@@ -44,6 +44,8 @@ def report(head: Head, result: Result) -> str:
         "notes": list(head.notes),
         "idle": head.idle,
         "free_bytes": head.free,
+        "memory": {kind: {"bytes": one.bytes, "least": one.least, "most": one.most} for kind, one in head.holds.items()}
+        or None,
         **_body(result),
     }
     return json.dumps(made, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

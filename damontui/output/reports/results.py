@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from damontui import units
 from damontui.analysis import pressure as pressed
 from damontui.analysis.heatmap import VOID, Axis, Floats, Mode, Part
+from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Ints, Pressure
 from damontui.errors import SourceError, UsageError
 from damontui.output.reports import estimated, numbers
@@ -526,6 +527,9 @@ class Head:
     free: float | None = None
     """Bytes that were free at the end, where idle times are told: left out by the estimate, idle by the kernel's rule.
     None where that is not known."""
+    holds: Mapping[str, Amount] = field(default_factory=dict)
+    """Bytes of each kind of physical memory (`frames.GROUPS`) at the end, where idle times are told and that is known.
+    """
 
 
 def head_of(
@@ -535,6 +539,7 @@ def head_of(
     filters: dict[str, str],
     idle: Idle | None = None,
     free: float | None = None,
+    holds: Mapping[str, Amount] | None = None,
 ) -> Head:
     """The head of a report on ``table``, which is what the filters left."""
     description = table.description
@@ -564,6 +569,7 @@ def head_of(
         tuple(shown(note) for note in notes),
         idle,
         free,
+        holds or {},
     )
 
 

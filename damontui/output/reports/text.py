@@ -106,6 +106,9 @@ def _head(head: Head, look: Look) -> list[str]:
     if head.free is not None:
         how = "left out, as is what the kernel uses itself" if head.idle == "estimate" else "counted as idle"
         lines.append(f"free: {units.size(head.free)} at the end, {how}")
+    if head.holds:
+        kinds = ", ".join(f"{kind} {units.size(one.bytes)}" for kind, one in head.holds.items() if one.bytes)
+        lines += _wrapped(f"memory holds: {kinds} at the end, by page frames chosen at random", look.width)
     for note in head.notes:
         lines += _wrapped(f"note: {note}", look.width)
     return lines
