@@ -24,6 +24,7 @@ from damontui.declare import (
     one_of,
     parse_count,
     parse_history,
+    parse_pieces,
     parse_switch,
     parse_word,
     setting,
@@ -49,6 +50,14 @@ class Settings(Options):
     """What is in force after all layers were laid over each other: what concerns the source, and the rest."""
 
     target: str = setting("auto", "target", "what is monitored where no target is named", parse_word)
+    estimate_pieces: int = setting(
+        4_096,
+        "estimate_pieces",
+        "most pieces of memory that the estimate tells apart (4096); it costs in proportion",
+        parse_pieces,
+        types=(int,),
+        metavar="N",
+    )
     theme: str | None = setting(None, "theme", "colour theme", parse_word, table=SCREEN, metavar="NAME")
     span_us: int | None = setting(
         None, "span", "time across the heatmap (4m)", units.parse_duration, table=SCREEN, types=NUMBER, metavar="TIME"

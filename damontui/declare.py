@@ -146,6 +146,19 @@ LONGEST_WINDOW_US = 3_600_000_000
 """The longest ``--window``, microseconds."""
 
 
+PIECES = 64, 65_536
+"""The fewest and the most pieces that an estimate may be asked for: with fewer it tells nothing apart, and its cost
+grows with them."""
+
+
+def parse_pieces(text: str, name: str) -> int:
+    """A number of pieces of memory, within `PIECES`."""
+    count, (least, most) = parse_count(text, name), PIECES
+    if not least <= count <= most:
+        raise UsageError(f"{name}: {text!r} is not within {least} … {most}")
+    return count
+
+
 def parse_window(text: str, name: str) -> int:
     """Microseconds: 10 s to an hour."""
     window = units.parse_duration(text, name)

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from damontui import config
-from damontui.declare import Setting, parse_history
+from damontui.analysis.estimate import PIECES
+from damontui.declare import Setting, parse_history, parse_pieces
 from damontui.errors import UsageError
 
 
@@ -164,6 +165,15 @@ def test_the_memory_for_the_past_has_a_unit_and_a_least() -> None:
     for text, sentence in (("64K", "less than 1M"), ("much", "is not a size")):
         with pytest.raises(UsageError, match=f"--history: '{text}'.*{sentence}|--history: '{text}' {sentence}"):
             parse_history(text, "--history")
+
+
+def test_the_pieces_of_the_estimate_are_bounded(tmp_path: Path) -> None:
+    assert config.settings(environ={}).estimate_pieces == PIECES
+    assert config.settings(environ={}, file=written(tmp_path, "estimate_pieces = 64")).estimate_pieces == 64
+    assert config.settings(environ={"DAMONTUI_ESTIMATE_PIECES": "65536"}).estimate_pieces == 65_536
+    for text in ("63", "65537", "0"):
+        with pytest.raises(UsageError, match=f"--estimate-pieces: '{text}' is not within 64 … 65536"):
+            parse_pieces(text, "--estimate-pieces")
 
 
 def test_a_callers_file_does_not_say_where_root_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

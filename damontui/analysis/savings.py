@@ -272,12 +272,15 @@ class Learned(Ledger):
     Args:
         past: the history that is gone through.
         thresholds: seconds.
+        pieces: most pieces of the estimate's map.
     """
 
-    def __init__(self, past: Entries, thresholds: Sequence[float] = THRESHOLDS) -> None:
+    def __init__(
+        self, past: Entries, thresholds: Sequence[float] = THRESHOLDS, *, pieces: int = estimate.PIECES
+    ) -> None:
         super().__init__(thresholds)
         self.past = past
-        self.hindsight = Hindsight(past, final=self._final, forget=self._forget)
+        self.hindsight = Hindsight(past, pieces, final=self._final, forget=self._forget)
         self._open: tuple[float, Floats] = (-np.inf, self._rows)
         self._drawn: deque[Snapshot] = deque()
         self._pieces = 0

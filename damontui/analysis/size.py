@@ -42,7 +42,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.analysis import usage
-from damontui.analysis.estimate import Estimate, Estimator
+from damontui.analysis.estimate import PIECES, Estimate, Estimator
 from damontui.analysis.parts import Parts
 from damontui.analysis.savings import THRESHOLDS
 from damontui.analysis.usage import Amount
@@ -207,11 +207,12 @@ class Sizer:
 
     Args:
         seconds: the thresholds, rising.
+        pieces: most pieces of the estimate's map.
     """
 
-    def __init__(self, seconds: Sequence[float] = THRESHOLDS) -> None:
+    def __init__(self, seconds: Sequence[float] = THRESHOLDS, *, pieces: int = PIECES) -> None:
         self._seconds = np.array(seconds, np.float64)
-        self._estimator = Estimator()
+        self._estimator = Estimator(pieces)
         self._moment: Estimate | None = None
         self._last: Snapshot | None = None
         self._shared: tuple[Snapshot, Snapshot] | None = None

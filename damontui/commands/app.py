@@ -50,7 +50,12 @@ def show(
     """
     history = History(context.settings.history or BUDGET)
     span = context.settings.span_us
-    session = Session(Monitor(active.source, history), active=active, span=None if span is None else span / 1e6)
+    session = Session(
+        Monitor(active.source, history),
+        active=active,
+        span=None if span is None else span / 1e6,
+        pieces=context.settings.estimate_pieces,
+    )
     app = DamontuiApp(session, options=options(context), output=output)
     app.closes = close
     return run_app(app, context.signals, passed_on)

@@ -184,7 +184,7 @@ def add_target(parser: Parser) -> None:
     group = parser.add_argument_group("monitoring (DAMON_STAT's attributes are fixed in the kernel)")
     add_settings(group, *MONITORING_SETTINGS, *OWN)
     group = parser.add_argument_group("running")
-    add_settings(group, "enabled", "read_only", "seed", "speed", "memory", "frames_budget")
+    add_settings(group, "enabled", "read_only", "seed", "speed", "memory", "frames_budget", "estimate_pieces")
 
 
 def add_screen(parser: Parser) -> None:

@@ -127,7 +127,9 @@ def run(context: Context) -> int:
                     failed = True
                 context.signals.resume()
 
-        last = Exporter(source, publish, _say, groups=words.cgroups).run(threading.Event())
+        last = Exporter(source, publish, _say, groups=words.cgroups, pieces=context.settings.estimate_pieces).run(
+            threading.Event()
+        )
         _say(last.text if last is not None and last.text else f"{about.title} ended")
     return 0
 

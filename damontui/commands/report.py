@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from damontui import units
+from damontui.analysis import frames
 from damontui.commands.context import Context, Parser, add_settings, add_target
 from damontui.commands.progress import Progress
 from damontui.commands.signals import Ended
@@ -117,8 +118,14 @@ def arguments(parser: Parser) -> None:
     )
     add("--bins", lambda t: _positive(t, "--bins"), "N", "histograms: ranges (10)", default=10)
     group.add_argument("--doubling", action="store_true", help="histograms: ranges that double")
-    modes = one_of("rate", "temperature", "idle")
-    add("--heat", lambda t: modes(t, "--heat"), "MODE", "heatmap: rate, temperature or idle (rate)", default="rate")
+    modes = one_of("rate", "temperature", "idle", "estimate")
+    add(
+        "--heat",
+        lambda t: modes(t, "--heat"),
+        "MODE",
+        "heatmap: rate, temperature, idle (by --idle's rule) or estimate (rate)",
+        default="rate",
+    )
     group.add_argument("--fold", action="store_true", help="heatmap: fold memory that was idle all the time")
     group.add_argument("--all", action="store_true", help="regions: of all snapshots, not only of the last")
 
@@ -239,8 +246,13 @@ def _made(context: Context, table: Table, form: str, progress: Progress) -> byte
     words = context.words
     filters = select.Filters(words.address, words.size, words.rate, words.age, words.time, words.only_target)
     intervals = numbers.intervals_of(table)
+    wanted: results.Idle | None = words.idle
+    if words.heat == "estimate":  # as on the screen: idle times, and by no other rule
+        if wanted == "kernel":
+            raise UsageError("--heat estimate: --idle kernel is another rule; leave one of them out, or --heat idle")
+        wanted = "estimate"
     options = results.Options(
-        mode=words.heat,
+        mode="idle" if words.heat == "estimate" else words.heat,
         fold_idle=words.fold,
         skip=words.skip,
         within=words.within,
@@ -248,7 +260,7 @@ def _made(context: Context, table: Table, form: str, progress: Progress) -> byte
         log=words.doubling,
         every=words.all,
     )
-    idle: results.Idle | None = _rule(words.idle, filters, intervals) if results.by_idle(words.style, options) else None
+    idle: results.Idle | None = _rule(wanted, filters, intervals) if results.by_idle(words.style, options) else None
     known = None
     if idle == "estimate":
         count = len(table)
@@ -260,6 +272,7 @@ def _made(context: Context, table: Table, form: str, progress: Progress) -> byte
             results.THRESHOLDS,
             lambda done: progress.show(f"estimating from {done:,} of {count:,} snapshots …", often=True),
             words.within,
+            context.settings.estimate_pieces,
         )
         idle = "estimate" if known is not None else "kernel"
     if idle == "kernel" and any(True for _ in numbers.measured(table)):
@@ -271,10 +284,14 @@ def _made(context: Context, table: Table, form: str, progress: Progress) -> byte
     elif form in PICTURES:
         options = replace(options, columns=_PICTURE[0], rows=_PICTURE[1], fold_rows=_PICTURE[1] // 30)
     result = results.make(words.style, table, intervals, options, known)
-    head = results.head_of(words.style, table, intervals, filters.words(), idle)
-    if known is not None and known.free is not None:
-        note = f"what is free ({units.size(known.free)} at the end) and what the kernel uses itself is left out"
-        head = replace(head, notes=(*head.notes, note))
+    free, holds = known.free if known is not None else None, {}
+    if idle is not None and replace(filters, time=None) == select.Filters():  # of a part it is not known
+        last = table.snapshot(len(table) - 1)
+        holds = {kind: part.bytes for kind, part in frames.grouped(last, 0.0).items()}
+        if idle == "kernel":
+            unseen = frames.unseen(last)
+            free = None if unseen is None else unseen.free.bytes
+    head = results.head_of(words.style, table, intervals, filters.words(), idle, free, holds)
     if form == "text":
         return (coloured(text.report(head, result, look)) + "\n").encode(sys.stdout.encoding or "utf-8", "replace")
     if form == "json":

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from damontui import files
-from damontui.analysis.estimate import Estimator
+from damontui.analysis.estimate import PIECES, Estimator
 from damontui.analysis.owners import GROUP, Row, ownership
 from damontui.damon.snapshot import Interim, Snapshot, Status
 from damontui.errors import SourceError, UsageError
@@ -60,6 +60,7 @@ class Exporter:
         say: Callable[[str], None],
         *,
         groups: int = 0,
+        pieces: int = PIECES,
         clock: Callable[[], float] = time.monotonic,
         cpu: Callable[[], float] = time.process_time,
     ) -> None:
@@ -70,7 +71,8 @@ class Exporter:
         self._say = say
         self._clock = clock
         self._cpu = cpu
-        self._estimator = Estimator()
+        self._pieces = pieces
+        self._estimator = Estimator(pieces)
         self._reading = Reading(source.describe(), self._is_on())
         self._published = float("-inf")
         self._without = float("inf")
@@ -112,7 +114,7 @@ class Exporter:
             self._reading = replace(self._reading, module=event.module, module_bytes=total, enabled=True)
             self._send()
         elif event.state in ("off", "gone", "ended"):
-            self._estimator = Estimator()
+            self._estimator = Estimator(self._pieces)
             self._without = float("inf")
             self._reading = replace(self._reading, enabled=False, snapshot=None, estimate=None, module=None, groups=())
             self._send()

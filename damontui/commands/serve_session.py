@@ -30,7 +30,8 @@ def show(context: Context) -> int:
         history = History(context.settings.history or BUDGET)
         monitor = Monitor(LookedAt(source), history)
         span = context.settings.span_us
-        session = Session(monitor, span=None if span is None else span / 1e6)
+        pieces = context.settings.estimate_pieces
+        session = Session(monitor, span=None if span is None else span / 1e6, pieces=pieces)
         app = ServedApp(session, options=options(context))
         # where the server is gone, a screen dies of its next line, and the loop would wait for the monitor's thread
         return run_app(app, context.signals, closed=lambda: monitor.stop(timeout=0))

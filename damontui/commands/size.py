@@ -49,7 +49,7 @@ def run(context: Context) -> int:
     from damontui.analysis.size import Sizer
     from damontui.output import size
 
-    sizer, progress, status = Sizer(), Progress(), 0
+    sizer, progress, status = Sizer(pieces=context.settings.estimate_pieces), Progress(), 0
     try:
         if os.path.isfile(context.target) and not context.target.endswith(".cfg"):
             description = _record(context, sizer.add, progress)

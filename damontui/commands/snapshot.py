@@ -73,7 +73,7 @@ def run(context: Context) -> int:
             print(f"damontui: {description.reason}", file=sys.stderr)
         if not words.now and isinstance(source, Leading):
             source.lead = SETTLED_S
-        estimator = _estimator()
+        estimator = _estimator(context.settings.estimate_pieces)
         _Counting(context, source, _printer(source, estimator, as_json=words.json), estimator).run()
     return 0
 
@@ -83,10 +83,10 @@ def _time_up(timeout: float, waiting: str) -> SourceError:
     return SourceError("no snapshot came", why, "give it longer with --timeout")
 
 
-def _estimator() -> Estimator:
+def _estimator(pieces: int) -> Estimator:
     from damontui.analysis.estimate import Estimator
 
-    return Estimator()
+    return Estimator(pieces)
 
 
 def _printer(source: Source, estimator: Estimator, *, as_json: bool) -> Callable[[Snapshot | Interim], None]:

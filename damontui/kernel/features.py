@@ -16,6 +16,7 @@ from damontui.kernel.root import KernelError, Root
 ADMIN = "sys/kernel/mm/damon/admin"
 TRACEFS = ("sys/kernel/tracing", "sys/kernel/debug/tracing")
 LOCKDOWN = "sys/kernel/security/lockdown"
+FRAMES, OWNERS = "proc/kpageflags", "proc/kpagecgroup"
 MODULES = {"damon_stat": "DAMON_STAT", "damon_reclaim": "DAMON_RECLAIM", "damon_lru_sort": "DAMON_LRU_SORT"}
 _OPTIONS = (
     "CONFIG_DAMON",
@@ -27,6 +28,7 @@ _OPTIONS = (
     "CONFIG_DAMON_RECLAIM",
     "CONFIG_DAMON_LRU_SORT",
     "CONFIG_PROC_PAGE_MONITOR",
+    "CONFIG_MEMCG",
     "CONFIG_FTRACE",
 )
 _CONFIG_LARGEST = 4 << 20
@@ -53,7 +55,8 @@ class KernelFile:
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Something in the way of a target (``stat``, ``paddr``, ``process``, ``regions``), and the remedy."""
+    """Something in the way of a target (``stat``, ``paddr``, ``vaddr``, ``process``, ``regions``), or of what
+    page frames tell (``frames``, ``owners``), and the remedy."""
 
     target: str
     what: str
@@ -157,7 +160,13 @@ def _features(root: Root, options: dict[str, str], tracefs: str) -> tuple[Featur
         if tracefs
         else Feature("tracepoint damon_aggregated", None, "tracefs cannot be seen"),
         Feature("page monitor of /proc", _page_monitor(root, options)),
+        Feature("what memory is made of (/proc/kpageflags)", root.exists(FRAMES), _closed(root, FRAMES)),
+        Feature("whose memory it is (/proc/kpagecgroup)", root.exists(OWNERS), _closed(root, OWNERS)),
     )
+
+
+def _closed(root: Root, name: str) -> str:
+    return "closed to this user" if root.exists(name) and not root.readable(name) else ""
 
 
 def _any(*values: bool) -> bool:
@@ -185,7 +194,7 @@ def _files(root: Root, tracefs: str) -> tuple[KernelFile, ...]:
     folder = tracefs or TRACEFS[0]
     names += [f"{folder}/instances"]
     names += [f"{folder}/events/damon/{name}/enable" for name in ("damon_aggregated", "damon_monitor_intervals_tune")]
-    names += ["proc/iomem", "proc/self/clear_refs", "proc/self/smaps"]
+    names += ["proc/iomem", FRAMES, OWNERS, "proc/self/clear_refs", "proc/self/smaps"]
     return tuple(
         KernelFile(str(root.path(name)), root.exists(name), root.readable(name), root.writable(name)) for name in names
     )
@@ -288,6 +297,8 @@ class _Obstacles:
         self._own("paddr", "physical memory (paddr)", "CONFIG_DAMON_PADDR")
         self._own("vaddr", "virtual memory (vaddr)", "CONFIG_DAMON_VADDR")
         self._process()
+        self._of_frames("frames", FRAMES, "CONFIG_PROC_PAGE_MONITOR")
+        self._of_frames("owners", OWNERS, "CONFIG_MEMCG")
         return tuple(self._list)
 
     def _add(self, target: str, what: str, remedy: str) -> None:
@@ -413,6 +424,17 @@ class _Obstacles:
                 "this kernel has no /proc/PID/clear_refs",
                 self._missing("CONFIG_PROC_PAGE_MONITOR"),
             )
+
+    def _of_frames(self, target: str, name: str, option: str) -> None:
+        """What page frames tell; ``option`` is what the kernel needs for that file."""
+        path, options = self._root.path(name), self._found.options
+        if not self._root.exists(name):
+            lacks = next((one for one in ("CONFIG_PROC_PAGE_MONITOR", option) if options.get(one) == "n"), "")
+            hidden = not lacks and (self._found.container or options.get(option) == "y")
+            self._add(target, f"there is no {path}", self._host() if hidden else self._missing(lacks or option))
+        elif not self._root.readable(name):
+            remedy = self._host() if self._is_root else f"run it with: sudo {self._program}"
+            self._add(target, f"{path} cannot be read by {'root' if self._is_root else 'this user'}", remedy)
 
     def _host(self) -> str:
         if self._found.container:

@@ -14,6 +14,8 @@ _TARGETS = {
     "paddr": "physical memory, by an own kdamond",
     "vaddr": "processes, by an own kdamond",
     "process": "processes through /proc",
+    "frames": "what memory is made of, by page frames",
+    "owners": "whose memory it is, by page frames",
 }
 _MARK = {True: "yes", False: "no", None: "?"}
 

@@ -283,7 +283,9 @@ def _composition(snapshot: Snapshot, seconds: float, estimate: Estimate | None) 
             )
     if lines and snapshot.frames is not None:
         head = f"{'memory holds':<20}{'':>12}{'at least':>12}{'at most':>12}   idle for {units.span(seconds)}"
-        said = f"from {snapshot.frames.drawn:,} page frames chosen at random; unevictable and huge are among the others"
+        cost = f", at {units.share(snapshot.frames.cpu)} of one CPU" if snapshot.frames.cpu > 0 else ""
+        drawn = f"from {snapshot.frames.drawn:,} page frames chosen at random{cost}"
+        said = f"{drawn}; unevictable and huge are among the others"
         lines = [head, *lines, *textwrap.wrap(said, WIDTH)]
     return lines
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from damontui.analysis.estimate import Estimate
+from damontui.analysis.estimate import PIECES, Estimate
 from damontui.analysis.savings import Learned
 from damontui.history import History
 
@@ -15,10 +15,12 @@ class Known:
 
     Args:
         history: what is gone through; another one is taken up with `follow`.
+        pieces: most pieces of the estimate's map.
     """
 
-    def __init__(self, history: History) -> None:
-        self.learned = Learned(history)
+    def __init__(self, history: History, pieces: int = PIECES) -> None:
+        self._pieces = pieces
+        self.learned = Learned(history, pieces=pieces)
         self.behind = True
         """Whether there is more to go through than was."""
 
@@ -27,7 +29,7 @@ class Known:
         newest = history.last
         began_anew = newest is not None and newest.time < self.learned.hindsight.until
         if self.learned.past is not history or began_anew:
-            self.learned = Learned(history)
+            self.learned = Learned(history, pieces=self._pieces)
             self.behind = True
 
     def about(self, history: History, moment: float | None) -> Estimate | None:

@@ -27,7 +27,7 @@ from math import inf, isinf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from damontui.analysis.estimate import Estimate
+from damontui.analysis.estimate import PIECES, Estimate
 from damontui.damon.snapshot import Interim, Snapshot, Status
 from damontui.errors import DamontuiError, SourceError
 from damontui.history import History
@@ -48,6 +48,8 @@ Run = Callable[[Callable[[], None], str], object]
 
 SPAN = 240.0
 """Seconds across the picture where nothing else was said."""
+LONG_S = 10.0
+"""An aggregation of more seconds makes no live picture; that of a kdamond of ours takes no longer."""
 PACES = (0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 """Seconds of a record to one of ours."""
 
@@ -69,6 +71,7 @@ class Session:
         active: who owns the source, and can exchange it for another; None where there is one target only.
         clock: seconds since 1970.
         span: seconds across the picture that the user asked for; None is all of a record, of what goes on `SPAN`.
+        pieces: most pieces of memory that the estimate tells apart.
         run: how work is done beside the front end; None takes what `begin` is given.
     """
 
@@ -79,6 +82,7 @@ class Session:
         active: ActiveSource | None = None,
         clock: Callable[[], float] = time.time,
         span: float | None = None,
+        pieces: int = PIECES,
         run: Run | None = None,
     ) -> None:
         self.monitor = monitor
@@ -101,7 +105,7 @@ class Session:
         """The newest snapshot that lacks regions, since trace events were lost."""
         self.pending = 0
         """Snapshots that came in since another moment than the newest is shown."""
-        self.knowledge = Known(monitor.history)
+        self.knowledge = Known(monitor.history, pieces)
         self.recorder: Recorder | None = None
         self.viewport = Viewport(grows=True)
         self.playing = False
@@ -119,6 +123,7 @@ class Session:
         self._dismissed: tuple[DamontuiError | None, str, str] = (None, "", "")
         self.hushed = ""
         """What kind of note of the snapshots was put away (`kind_of`); "" where none was."""
+        self._long_hushed = False
         self._look_anew()
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -228,6 +233,8 @@ class Session:
             self.lost = news.lost
         if kind_of(news.newest.note) != self.hushed:
             self.hushed = ""  # it was over meanwhile, or it is another one
+        if self._aggregation_s() <= LONG_S:
+            self._long_hushed = False
         module = news.newest.module
         self.enabled = module.enabled if module is not None else True
         if self.status is not None and self.status.state in ("waiting", "on"):
@@ -395,7 +402,7 @@ class Session:
         self.description = monitor.source.describe()
         self.status = self.error = self.interim = self.lost = self.notice = None
         self.by_others = False
-        self._dismissed, self.hushed = (None, "", ""), ""
+        self._dismissed, self.hushed, self._long_hushed = (None, "", ""), "", False
         self._look_anew()
         self.enabled = self._reads_enabled()
         return before
@@ -424,11 +431,30 @@ class Session:
     # -- messages --------------------------------------------------------------------------------------------------
 
     @property
-    def messages(self) -> tuple[DamontuiError | None, str, str, str]:
-        """What is said beside the numbers: an answer to a wish, why this target, what to know of it; kind of a note."""
-        newest = self.history.last
+    def messages(self) -> tuple[DamontuiError | None, str, str, str, float]:
+        """What is said beside the numbers: an answer to a wish, why this target, what to know of it; kind of a note;
+        `long_s`."""
+        newest, about = self.history.last, self.description
         kind = kind_of(newest.note) if newest is not None and len(newest) else ""
-        return self.notice, self.description.reason, self.description.notice, "" if kind == self.hushed else kind
+        return self.notice, about.reason, about.notice, "" if kind == self.hushed else kind, self.long_s
+
+    @property
+    def long_s(self) -> float:
+        """Seconds that an aggregation of DAMON_STAT takes, where no picture is live with that; 0 where it was put away.
+
+        A machine on which little is touched makes DAMON_STAT tune itself to 200 s.
+        """
+        seconds = self._aggregation_s()
+        return seconds if seconds > LONG_S and not self._long_hushed else 0.0
+
+    def _aggregation_s(self) -> float:
+        """Seconds of the aggregation under way, of DAMON_STAT; 0 where it is off, or this is none."""
+        if self.description.origin != "kernel" or not self.enabled:
+            return 0.0
+        newest, interim = self.history.last, self.interim
+        if newest is not None:
+            return newest.next_attrs.aggr_us / 1e6 if newest.module is not None else 0.0
+        return (interim.module.aggr_interval_us or 0) / 1e6 if interim is not None else 0.0
 
     @property
     def said(self) -> bool:
@@ -437,7 +463,8 @@ class Session:
 
     def dismiss(self) -> None:
         """Put the messages away."""
-        *others, note = self.messages
+        *others, note, long = self.messages
+        self._long_hushed = self._long_hushed or long > 0
         if any(others):
             self._dismissed = self.notice, self.description.reason, self.description.notice
         self.hushed = note or self.hushed
@@ -447,7 +474,7 @@ class Session:
     def recall(self) -> bool:
         """Bring back what was put away; False where that is nothing."""
         notice, reason, said = self._dismissed
-        self.hushed = ""
+        self.hushed, self._long_hushed = "", False
         self.notice = self.notice if self.notice is not None else notice
         about = self.description
         self.description = replace(about, reason=about.reason or reason, notice=about.notice or said)

@@ -34,8 +34,8 @@ _GUESSED = "the intervals are an estimate until the next tuning step, since"
 
 FINER = (
     "DAMON_STAT looks with 10 regions or more in aggregations of up to 200 s, which cannot be changed; a kdamond of "
-    "ours, with 100 or more and of 10 s at most, knows idle memory several times as exactly: press T on the screen, or "
-    "{} paddr --take"
+    "ours, with 100 or more and of 10 s at most, knows idle memory several times as exactly, and checks a page of each "
+    "region at every look, which overhead then tells: press T on the screen, or {} paddr --take"
 )
 
 

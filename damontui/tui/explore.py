@@ -114,6 +114,7 @@ class Explorer:
             switching=session.switching,
             notice=session.notice,
             hushed=session.hushed,
+            long_s=session.long_s,
             by_others=session.by_others,
             lost=lost if lost is not None and right - session.span < lost.time <= right else None,
             lo=viewport.lo,

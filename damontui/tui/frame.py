@@ -69,6 +69,8 @@ class Frame:
     """What the switch or a key answered: shown below the title until the next thing happens."""
     hushed: str = ""
     """What kind of note was put away (`damontui.session.news.kind_of`)."""
+    long_s: float = 0.0
+    """Seconds that an aggregation of DAMON_STAT takes, where that is long and was not put away; else 0."""
     by_others: bool = False
     """The switch was turned off, and not by us."""
     lost: Snapshot | None = None

@@ -32,7 +32,7 @@ class LookedAt:
 
     def describe(self) -> Description:
         """See `Source`."""
-        return replace(self._source.describe(), locked=LOCKED)
+        return replace(self._source.describe(), locked=LOCKED, closer="")
 
     @property
     def enabled(self) -> bool:

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from damontui import cli
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Pressure
+from damontui.damon.snapshot import FRAME_KINDS, Frames, Pressure, ints
 from damontui.errors import DamontuiError, UsageError
-from damontui.output.reports import pictures, results, select
+from damontui.output.reports import numbers, pictures, results, select
 from damontui.output.reports.results import STYLES
 from damontui.records import files
 from damontui.records.table import table_of
@@ -231,6 +231,60 @@ def test_one_of_several_targets(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert text.index("target 77:") < text.index("target 99:")
     text = report(capsys, path, "--style", "heatmap")
     assert "target 99 above, target 77 below" in text
+
+
+def test_free_memory_has_a_colour_of_its_own_in_a_picture() -> None:
+    counts = np.zeros((1, len(FRAME_KINDS)), np.int64)
+    counts[0, FRAME_KINDS.index("free")] = 9
+    frames = Frames(counts, ints([0]), ints([0]))
+    table = table_of(description(), [snapshot([(0, MIB, 0, 0)], t + 1.0, frames=frames) for t in range(20)])
+    found = results.make("heatmap", table, numbers.intervals_of(table), results.Options(columns=8, rows=8))
+    assert isinstance(found, results.Heat)
+    head = results.head_of("heatmap", table, numbers.intervals_of(table), {})
+    ramps = {"heat": ["#000000", "#ffffff"], "signed": ["#000000", "#ffffff"]}
+    free, plain = (pictures.report(head, one, "svg", ramps).decode() for one in (found, replace(found, free=None)))
+    assert "; pale green: mostly free memory" in free
+    assert "pale green" not in plain
+    assert free.partition("<image")[2][:2000] != plain.partition("<image")[2][:2000]
+
+
+def test_what_memory_holds_is_told_where_page_frames_are_known(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    counts = np.zeros((1, len(FRAME_KINDS)), np.int64)
+    counts[0, [FRAME_KINDS.index("free"), FRAME_KINDS.index("slab")]] = 30, 10
+    frames = Frames(counts, ints([0]), ints([0]))
+    held = [snapshot([(0, 4 * MIB, 0, t)], t + 1.0, frames=frames) for t in range(20)]
+    path = str(tmp_path / "held.damontui")
+    files.write(table_of(description(), held), Path(path), "damontui")
+    for rule in ("estimate", "kernel"):
+        words = ("idle-percentiles", path, "--idle", rule)
+        shown = " ".join(report(capsys, *words).split())
+        assert "memory holds: free 3 MiB, kernel 1 MiB at the end, by page frames chosen at random" in shown
+        told = data(capsys, *words)["memory"]
+        assert told["kernel"]["least"] < told["kernel"]["bytes"] == MIB < told["kernel"]["most"]
+    assert data(capsys, "idle-percentiles", path, "--address", "0-1M")["memory"] is None
+    assert data(capsys, "regions", path)["memory"] is None
+
+
+def test_a_heatmap_of_the_estimate_is_that_of_idle_times_by_it(record: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = data(capsys, "heatmap", record, "--heat", "estimate")
+    assert found == data(capsys, "heatmap", record, "--heat", "idle", "--idle", "estimate")
+    assert found["idle"] == "estimate"
+    error = refused(capsys, 2, "heatmap", record, "--heat", "estimate", "--idle", "kernel")
+    assert "--heat estimate: --idle kernel is another rule" in error
+
+
+def test_free_memory_is_told_by_either_rule(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "free.damontui"
+    held = [replace(one, free=512 * MIB) for one in steady(60)]
+    files.write(table_of(description(), held), path, "damontui")
+    for style in ("idle-percentiles", "idle-histogram", "wss"):
+        assert "free: 512 MiB at the end, left out" in report(capsys, style, str(path))
+        assert "free: 512 MiB at the end, counted as idle" in report(capsys, style, str(path), "--idle", "kernel")
+        assert data(capsys, style, str(path))["free_bytes"] == 512 * MIB
+    assert data(capsys, "heatmap", str(path))["free_bytes"] is None
+    assert data(capsys, "wss", str(path), "--address", "0-64M", "--idle", "kernel")["free_bytes"] is None
 
 
 def test_the_heatmap_stands_on_its_feet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,6 +27,8 @@ COMMON = {
     "proc/self/clear_refs": "",
     "proc/self/smaps": "",
     "proc/iomem": "",
+    "proc/kpageflags": "",
+    "proc/kpagecgroup": "",
     "proc/filesystems": "nodev\ttracefs\n",
     "proc/self/uid_map": "         0          0 4294967295\n",
     "proc/sys/kernel/hostname": "lab\n",
@@ -55,6 +57,7 @@ CONFIG = {
     "6.12": "CONFIG_DAMON=y\nCONFIG_DAMON_VADDR=y\nCONFIG_DAMON_PADDR=y\nCONFIG_DAMON_SYSFS=y\n",
 }
 FULL = CONFIG["6.12"] + "CONFIG_DAMON_STAT=y\nCONFIG_DAMON_STAT_ENABLED_DEFAULT=y\nCONFIG_PROC_PAGE_MONITOR=y\n"
+FULL += "CONFIG_MEMCG=y\n"
 
 
 def tree(folder: Path, kernel: str, more: Mapping[str, str | None] | None = None) -> Root:
@@ -199,6 +202,63 @@ def test_no_tracefs_no_tracepoint_and_lockdown(tmp_path: Path) -> None:
     found = look(tmp_path / "locked", "7.2", locked)
     assert found.lockdown == "confidentiality"
     assert "lockdown=confidentiality" in obstacles(found, "regions")[0][1]
+
+
+FLAGS, GROUPS = "proc/kpageflags", "proc/kpagecgroup"
+MADE_OF, WHOSE = "what memory is made of (/proc/kpageflags)", "whose memory it is (/proc/kpagecgroup)"
+
+
+def test_what_page_frames_tell(tmp_path: Path) -> None:
+    found = look(tmp_path, "7.2")
+    assert (features(found)[MADE_OF], features(found)[WHOSE]) == (True, True)
+    assert obstacles(found, "frames") == obstacles(found, "owners") == []
+    assert {f"{tmp_path}/{FLAGS}", f"{tmp_path}/{GROUPS}"} <= {file.path for file in found.files if file.readable}
+    text = report(found, COLOURS)
+    assert "yes  what memory is made of, by page frames\nyes  whose memory it is, by page frames\n" in text
+    assert f"  yes {MADE_OF}\n  yes {WHOSE}\n" in text
+
+
+@pytest.mark.parametrize(
+    ("more", "frames", "owners"),
+    [
+        ({"boot/config-7.2.0-test": "CONFIG_DAMON=y\n"}, "CONFIG_PROC_PAGE_MONITOR=y (this one says n in", None),
+        (
+            {"boot/config-7.2.0-test": "CONFIG_PROC_PAGE_MONITOR=y\n", ".dockerenv": ""},
+            "give the container the host's /sys and /proc",
+            "boot a kernel built with CONFIG_MEMCG=y (this one says n in",
+        ),
+        ({"boot/config-7.2.0-test": None}, "boot a kernel built with CONFIG_PROC_PAGE_MONITOR=y", "CONFIG_MEMCG=y"),
+        ({"boot/config-7.2.0-test": None, ".dockerenv": ""}, "give the container the host's /sys and /proc", None),
+        ({}, "run it where /sys and /proc are mounted", None),
+    ],
+)
+def test_no_page_frames(tmp_path: Path, more: dict[str, str | None], frames: str, owners: str | None) -> None:
+    found = look(tmp_path, "7.2", {FLAGS: None, GROUPS: None, **more})
+    assert (features(found)[MADE_OF], features(found)[WHOSE]) == (False, False)
+    assert not any(file.present for file in found.files if file.path.endswith(("kpageflags", "kpagecgroup")))
+    for target, name, said in (("frames", FLAGS, frames), ("owners", GROUPS, owners or frames)):
+        ((what, remedy),) = obstacles(found, target)
+        assert what == f"there is no {tmp_path}/{name}"
+        assert said in remedy
+    assert f"no   what memory is made of, by page frames\n       there is no {tmp_path}/{FLAGS}" in report(
+        found, COLOURS
+    )
+
+
+@pytest.mark.parametrize(
+    ("uid", "who", "remedy"),
+    [(1000, "this user", f"run it with: sudo {PROGRAM}"), (0, "root", "run it where /sys and /proc are mounted")],
+)
+def test_page_frames_are_closed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uid: int, who: str, remedy: str
+) -> None:
+    root, allowed = tree(tmp_path, "7.2"), os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: "/kpage" not in str(path) and allowed(path, mode))
+    found = survey(root, program=PROGRAM, uid=uid)
+    assert features(found)[MADE_OF] is features(found)[WHOSE] is True
+    assert obstacles(found, "frames") == [(f"{tmp_path}/{FLAGS} cannot be read by {who}", remedy)]
+    assert obstacles(found, "owners") == [(f"{tmp_path}/{GROUPS} cannot be read by {who}", remedy)]
+    assert f"  yes {WHOSE}  (closed to this user)" in report(found, COLOURS)
 
 
 def test_a_container_is_recognised(tmp_path: Path) -> None:

@@ -104,26 +104,57 @@ def test_histogram_and_heatmap_of_idle_time(record: Table) -> None:
     assert np.array_equal(rate.values, plain.values, equal_nan=True)
 
 
-def test_free_memory_is_left_out_and_what_is_not_known_is_said() -> None:
+def with_free_memory() -> Table:
+    """Two thirds of the idle 9 GiB are free, of the last GiB nothing is, and it is in use."""
     counts = np.zeros((2, len(FRAME_KINDS)), np.int64)
     counts[0, [FRAME_KINDS.index("free"), FRAME_KINDS.index("anon")]] = 600, 300
     counts[1, FRAME_KINDS.index("anon")] = 100
     frames = Frames(counts, ints([0, 0]), ints([0, 0]))
     rows = [(0, 9 * GIB, 0, 0), (9 * GIB, 10 * GIB, 9, 0)]
-    table = table_of(description(), [make.snapshot(rows, t + 1.0, frames=frames) for t in range(90)])
+    return table_of(description(), [make.snapshot(rows, t + 1.0, frames=frames) for t in range(90)])
+
+
+def test_free_memory_is_left_out_and_what_is_not_known_is_said() -> None:
+    table = with_free_memory()
     known = estimated.learn(table, numbers.intervals_of(table), Filters(), "idle-percentiles", results.THRESHOLDS)
     assert known is not None
     assert known.free == pytest.approx(6 * GIB, rel=0.01)
     result = results.make("idle-percentiles", table, numbers.intervals_of(table), Options(), known)
-    head = results.head_of("idle-percentiles", table, numbers.intervals_of(table), {}, "estimate")
+    head = results.head_of("idle-percentiles", table, numbers.intervals_of(table), {}, "estimate", known.free)
     shown = text.report(head, result, LOOK)
     assert "estimated from all snapshots" in shown
+    assert "\nfree: 6 GiB at the end, left out, as is what the kernel uses itself\n" in shown
     assert "not known: not watched for so long" in shown
     told = json.loads(data.report(head, result))
     assert told["idle"] == "estimate"
+    assert told["free_bytes"] == known.free
     assert told["mean_bytes_idle_at_least_s"]["300"] is None
     assert told["mean_bytes_idle_at_least_s"]["60"] == pytest.approx(3 * GIB, rel=0.02)
     assert told["total_bytes"][-1] == pytest.approx(4 * GIB, rel=0.02)
+
+
+@pytest.mark.parametrize("mode", ["rate", "idle"])
+def test_free_memory_has_a_look_of_its_own_in_a_heatmap(mode: str) -> None:
+    table = with_free_memory()
+    found, _ = made(table, "heatmap", mode=mode, columns=20, rows=20)
+    assert isinstance(found, Heat)
+    assert found.free is not None
+    low = np.array([found.axis.place(row)[2] <= 9 * GIB for row in range(len(found.axis))])
+    assert found.free[:, low].all()
+    assert not found.free[:, ~low].any()
+    head = results.head_of("heatmap", table, numbers.intervals_of(table), {})
+    shown = text.report(head, found, LOOK)
+    assert shown.count("," * 20) == low.sum()
+    assert "',' mostly free memory, which always looks idle" in shown
+    colours = {"heat": ("5;1",) * 5, "signed": ("5;1",) * 5}
+    coloured = text.report(head, found, replace(LOOK, colours=colours, ascii=True))  # type: ignore[arg-type]
+    assert coloured.count("\x1b[0m" + "," * 20) == low.sum() // 2  # two rows to a line
+    assert json.loads(data.report(head, found))["free"] == found.free.tolist()
+    few = replace(table, extra={})
+    found, _ = made(few, "heatmap", mode=mode, columns=20, rows=20)
+    assert isinstance(found, Heat)
+    assert found.free is None
+    assert "mostly free" not in text.report(head, found, LOOK)
 
 
 def test_counted_bytes_and_lost_events_have_no_estimate() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+import numpy as np
+
 from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Description, Group, ModuleValues, Pressure, Truth, ints
+from damontui.damon.snapshot import FRAME_KINDS, Description, Frames, Group, ModuleValues, Pressure, Truth, ints
 from damontui.output.json import snapshot_object
 from damontui.output.text import group_words, idle_words, pressure_words, summary
 from tests.make import GIB, MIB, description, process, snapshot
@@ -128,6 +130,15 @@ def test_what_is_not_certain_has_its_bounds() -> None:
 def test_free_memory_is_not_idle_memory() -> None:
     text = summary(replace(snapshot(ROWS), free=300 * MIB), STAT)
     assert text.splitlines()[1] == "in use 1 GiB of 2 GiB within 1 min · idle 724 MiB · free 300 MiB"
+
+
+def test_what_memory_is_made_of_says_what_drawing_frames_cost() -> None:
+    frames = Frames(np.full((1, len(FRAME_KINDS)), 512, np.int64), ints([0]), ints([0]), 0.001)
+    made = snapshot([(0, GIB, 0, 90)], 90.0, frames=frames)
+    flat = " ".join(summary(made, description()).split())
+    assert "from 4,608 page frames chosen at random, at 0.1 % of one CPU; unevictable and huge" in flat
+    unknown = " ".join(summary(replace(made, frames=replace(frames, cpu=0.0)), description()).split())
+    assert "from 4,608 page frames chosen at random; unevictable and huge" in unknown
 
 
 def test_one_long_aggregation_is_the_shortest_time_that_can_be_told() -> None:

@@ -288,31 +288,15 @@ def _several() -> fed.Silent:
     return fed.SilentSeveral(_SEVERAL, each, missing)
 
 
+_CLOSER = make.description(closer="paddr")
+_LOOKED_AT = make.description(locked="read-only session")
+
 _NEWS = (
-    State("first-news", _waited, further=_news, seconds=5.0),
-    State(
-        "first-news-80x24",
-        _waited,
-        further=_news,
-        seconds=5.0,
-        size=(80, 24),
-    ),
-    State(
-        "first-news-60x15",
-        _waited,
-        further=_news,
-        seconds=5.0,
-        size=(60, 15),
-    ),
-    State("so-far", _long, further=_late_news, seconds=469.0, span=480.0),
-    State(
-        "so-far-no-color",
-        _long,
-        further=_late_news,
-        seconds=469.0,
-        span=480.0,
-        no_color=True,
-    ),
+    State("first-news", _waited, _CLOSER, further=_news, seconds=5.0),
+    State("first-news-80x24", _waited, _CLOSER, further=_news, seconds=5.0, size=(80, 24)),
+    State("first-news-60x15", _waited, _CLOSER, further=_news, seconds=5.0, size=(60, 15)),
+    State("so-far", _long, _CLOSER, further=_late_news, seconds=469.0, span=480.0),
+    State("so-far-no-color", _long, _LOOKED_AT, further=_late_news, seconds=469.0, span=480.0, no_color=True),
     State("measured", made.processes, _MEASURED),
     State("measured-80x24", made.processes, _MEASURED, size=(80, 24)),
     State("measured-40x10", made.processes, _MEASURED, size=(40, 10)),

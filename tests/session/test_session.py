@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from damontui.damon.snapshot import Description, Event, Snapshot
+from damontui.damon.attrs import Attrs
+from damontui.damon.snapshot import Description, Event, Interim, Snapshot
 from damontui.errors import DamontuiError, SourceError
 from damontui.history import History
 from damontui.monitor import Monitor
@@ -420,6 +421,51 @@ def test_messages_are_put_away_and_brought_back() -> None:
     assert (session.description.reason, session.description.notice) == ("synthetic", "it was left off")
     assert str(session.notice) == "no: why not"
     assert not begun()[0].recall()
+
+
+def stat(time: float, aggr_us: int) -> Snapshot:
+    attrs = Attrs(aggr_us // 20, aggr_us)
+    return make.snapshot([(0, 4096, 1, 0)], time, attrs=attrs, module=make.module_values())
+
+
+def test_a_long_aggregation_is_said_while_it_is_long() -> None:
+    session, _ = begun(fed.Silent(make.description()))
+    assert session.long_s == 0
+    fed.hear(session, stat(10.0, 10_000_000))
+    assert (session.long_s, session.said) == (0, False)
+    fed.hear(session, stat(50.0, 20_000_000))
+    assert (session.long_s, session.said) == (20, True)
+    session.dismiss()
+    assert not session.said
+    fed.hear(session, stat(90.0, 40_000_000))
+    assert not session.said, "it was put away, and is as long as ever"
+    assert session.recall()
+    assert session.long_s == 40
+    session.dismiss()
+    fed.hear(session, stat(95.0, 5_000_000))
+    assert not session.said
+    fed.hear(session, stat(130.0, 20_000_000))
+    assert session.said, "it was over meanwhile"
+
+
+def test_only_an_aggregation_of_damon_stat_that_is_on_is_long() -> None:
+    others = (
+        (make.description(), replace(stat(200.0, 100_000_000), module=None)),
+        (make.description(), replace(stat(200.0, 100_000_000), module=make.module_values(enabled=False))),
+        (make.description("simulated"), stat(200.0, 100_000_000)),
+        (make.description("record"), stat(200.0, 100_000_000)),
+    )
+    for about, snapshot in others:
+        session, _ = begun(fed.Silent(about))
+        fed.hear(session, snapshot)
+        assert session.long_s == 0
+
+
+def test_before_the_first_picture_the_module_says_how_long_it_takes() -> None:
+    session, _ = begun(fed.Silent(make.description()))
+    values = replace(make.module_values(), aggr_interval_us=100_000_000)
+    told(session, Interim(5.0, make.WALL, values))
+    assert session.long_s == 100
 
 
 def test_a_note_that_was_put_away_stays_so_while_only_its_numbers_change() -> None:

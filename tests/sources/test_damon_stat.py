@@ -631,7 +631,8 @@ def test_the_description(tmp_path: Path) -> None:
     # the made-up tree has no page frames to look at
     assert [limit.split(":")[0] for limit in told.limits] == [
         "DAMON_STAT looks with 10 regions or more in aggregations of up to 200 s, which cannot be changed; a kdamond "
-        "of ours, with 100 or more and of 10 s at most, knows idle memory several times as exactly",
+        "of ours, with 100 or more and of 10 s at most, knows idle memory several times as exactly, and checks "
+        "a page of each region at every look, which overhead then tells",
         "what memory is made of is not known",
     ]
 

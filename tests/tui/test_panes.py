@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from damontui.damon.attrs import Attrs, IntervalsGoal
-from damontui.damon.snapshot import Truth
+from damontui.damon.snapshot import FRAME_KINDS, Frames, Truth, ints
 from damontui.errors import SourceError, UsageError
 from damontui.tui.draw import Pane, fit
 from damontui.tui.options import ScreenOptions
@@ -18,7 +19,7 @@ from damontui.tui.panes.intervals import IntervalsPane
 from damontui.tui.panes.keyline import KeyLine
 from damontui.tui.panes.notice import messages, wrapped
 from damontui.tui.panes.title import TitleBar, moment
-from damontui.tui.served import ServedApp
+from damontui.tui.served import LookedAt, ServedApp
 from tests import make
 from tests.make import GIB
 from tests.tui import fed, made
@@ -74,6 +75,39 @@ def test_overhead_names_the_kdamond_and_us() -> None:
     line = drawn(IntervalsPane(), frame([made], own_cpu=0.012), 50, 6)[5]
     assert line == "overhead CPU    0.3 %  kdamond 123 · ours 1.2 %"
     assert "—" in drawn(IntervalsPane(), frame([make.snapshot(ROWS, cpu=None)]), 50, 6)[5]
+
+
+def test_overhead_names_what_drawing_page_frames_costs() -> None:
+    none = ints([0] * len(ROWS))
+    frames = Frames(np.ones((len(ROWS), len(FRAME_KINDS)), np.int64), none, none.copy(), 0.001)
+    shown = frame([make.snapshot(ROWS, module=make.module_values(), frames=frames)], own_cpu=0.012)
+    assert drawn(IntervalsPane(), shown, 50, 6)[5] == "overhead CPU    0.3 % · ours 1.2 % · frames 0.1 %"
+    wide = drawn(IntervalsPane(), shown, 70, 6)[5]
+    assert wide == "overhead CPU    0.3 %  kdamond 123 · ours 1.2 % · frames 0.1 %"
+
+
+@pytest.mark.parametrize(
+    ("about", "said"),
+    [
+        ({"closer": "paddr"}, "takes 1:40 here. T looks closer: a picture every 10 s or oftener"),
+        (
+            {"locked": "read-only session"},
+            "T is locked (read-only session): sudo damontui paddr --take looks closer; a",
+        ),
+        (
+            {},
+            "There is no closer look at all memory here; a process alone is seen within a second, without DAMON: press",
+        ),
+    ],
+)
+def test_a_picture_that_moves_seldom_says_what_helps(about: dict[str, str], said: str) -> None:
+    shown = frame([make.snapshot(ROWS)], description=make.description(**about), long_s=100.0)
+    ((words, style),) = messages(shown)
+    assert said in words
+    assert "tuned to how little is in use" in words
+    assert style == "label"
+    assert text(wrapped([(words, style)], 60)[0]).startswith(" ● One aggregation takes 1:40 here")
+    assert messages(frame([make.snapshot(ROWS)])) == []
 
 
 def test_a_long_aggregation_says_when_it_is_due() -> None:
@@ -361,6 +395,11 @@ def test_a_notice_goes_when_what_it_says_is_no_longer_so() -> None:
     assert not any("an earlier run" in text for text, _ in messages(frame(on, description=left)))
     # switched on here, and no aggregation is whole yet
     assert not any("an earlier run" in text for text, _ in messages(frame(description=left, interim=made.interim())))
+
+
+def test_a_browser_is_offered_no_closer_look() -> None:
+    told = LookedAt(fed.Silent(make.description(closer="paddr"))).describe()
+    assert (told.closer, told.locked) == ("", "it is served to a browser for looking only")
 
 
 async def test_the_line_of_keys_leaves_out_what_a_browser_may_not_do() -> None:

@@ -43,6 +43,9 @@ def report(head: Head, result: Result) -> str:
         "filters": head.filters,
         "notes": list(head.notes),
         "idle": head.idle,
+        "free_bytes": head.free,
+        "memory": {kind: {"bytes": one.bytes, "least": one.least, "most": one.most} for kind, one in head.holds.items()}
+        or None,
         **_body(result),
     }
     return json.dumps(made, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
@@ -70,6 +73,7 @@ def _body(result: Result) -> dict[str, Any]:
             ],
             "values": [_numbers(column) for column in result.values],
             "covered": [_numbers(column) for column in result.covered],
+            "free": None if result.free is None else result.free.tolist(),
         }
     if isinstance(result, Series):
         return {

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from damontui.analysis.estimate import Estimate, smoothed
+from damontui.analysis.estimate import PIECES, Estimate, smoothed
 from damontui.analysis.heatmap import Floats
 from damontui.damon.snapshot import Ints, Snapshot
 from damontui.output.reports.numbers import Intervals
@@ -66,6 +66,7 @@ def learn(
     thresholds: tuple[float, ...],
     told: Callable[[int], None] = lambda done: None,
     within: float | None = None,
+    pieces: int = PIECES,
 ) -> Known | None:
     """What a record's snapshots say together; None where none of them has an estimate.
 
@@ -78,6 +79,7 @@ def learn(
         thresholds: seconds.
         told: is told how many snapshots were gone through.
         within: seconds that a working set is of; an aggregation where left out.
+        pieces: most pieces of the estimate's map.
     """
     began = min(float(table.began[0]), float(table.time[0]))
     low, high = filters.time if filters.time is not None else (-np.inf, np.inf)
@@ -86,7 +88,7 @@ def learn(
     time, used, total, percentiles, idle = [], [], [], [], []
     moments: list[Estimate] = []
     free = None
-    for snapshot, whole in smoothed(_snapshots(table, intervals, until, told)):
+    for snapshot, whole in smoothed(_snapshots(table, intervals, until, told), pieces=pieces):
         if not low < snapshot.time - began <= high:
             continue
         found = _part(whole, filters)

@@ -433,6 +433,23 @@ def heat(table: Table, values: NDArray[np.float64], axis: Axis, edges: Floats) -
     return means, bytes_ / (seconds * np.maximum(row_bytes, 1.0))
 
 
+def mostly_free(table: Table, axis: Axis, edges: Floats) -> NDArray[np.bool_] | None:
+    """Cells of which most was free memory or a hole of it, by page frames, shape ``(columns, rows)``.
+
+    None where the record holds no page frames.
+    """
+    free, looked = np.zeros(len(table.start)), np.zeros(len(table.start))
+    for index, extra in table.extra.items():
+        if extra.get("frames") is not None:
+            here = slice(int(table.offsets[index]), int(table.offsets[index + 1]))
+            free[here], looked[here] = heatmap.values_of(table.snapshot(index), "free"), 1.0
+    if not looked.any():
+        return None
+    (share, _), (known, _) = heat(table, free, axis, edges), heat(table, looked, axis, edges)
+    found: NDArray[np.bool_] = np.nan_to_num(share) > 0.5 * np.nan_to_num(known)
+    return found
+
+
 def _paint(
     low: Ints,
     high: Ints,

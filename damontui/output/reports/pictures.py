@@ -35,6 +35,7 @@ _INCHES = (8.0, 5.0)
 _DPI = 150
 _LINES = {5: 0.97, 25: 0.8, 50: None, 75: 0.25, 95: 0.03}
 """Percentiles of idle time that are drawn, and where in the ramp their colour is; the middle one is grey."""
+_FREE = "#cfe8cf"
 _MARKS = (0.1, 0.3, 1, 3, 10, 30, 60, 180, 600, 1800, 3600, 10800, 43200, 86400)
 
 
@@ -127,8 +128,19 @@ def _heat(figure: Any, result: Heat, ramps: Mapping[str, Sequence[str]]) -> None
         vmin=-1 if signed else 0,
         vmax=1,
     )
+    free = ""
+    if result.free is not None and result.free.any():
+        axes.imshow(
+            np.ma.masked_equal(result.free.T, False),
+            origin="lower",
+            aspect="auto",
+            extent=extent,
+            interpolation="nearest",
+            cmap=_ramp([_FREE]),
+        )
+        free = "; pale green: mostly free memory"
     _addresses(axes, result)
-    axes.set_xlabel(f"time since the start ({name})")
+    axes.set_xlabel(f"time since the start ({name}){free}")
     axes.set_ylabel("address")
     axes.set_facecolor("#e8e8e8")
     shares = (-1, -0.5, 0, 0.5, 1) if signed else (0, 0.1, 0.25, 0.5, 0.75, 1)

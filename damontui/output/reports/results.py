@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from damontui import units
 from damontui.analysis import pressure as pressed
 from damontui.analysis.heatmap import VOID, Axis, Floats, Mode, Part
+from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Ints, Pressure
 from damontui.errors import SourceError, UsageError
 from damontui.output.reports import estimated, numbers
@@ -76,6 +77,9 @@ class Heat:
     mode: Mode
     samples: int = 0
     """Where the record has no intervals, rates are shares of this number of samples, the most that were seen."""
+    free: NDArray[np.bool_] | None = None
+    """Cells of mostly free memory, in which nothing was in use: it always looks idle, and is not. Same shape; None
+    where the record holds no page frames."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -183,7 +187,13 @@ def heatmap(table: Table, intervals: Intervals, options: Options) -> Heat:
     axis = numbers.axis_of(table, options.rows, fold_idle=options.fold_idle, fold_rows=options.fold_rows)
     edges = numbers.time_edges(table, options.columns)
     means, covered = numbers.heat(table, values, axis, edges)
-    return Heat(axis, edges, means, covered, options.mode, samples)
+    return Heat(axis, edges, means, covered, options.mode, samples, _free(table, axis, edges, means, options.mode))
+
+
+def _free(table: Table, axis: Axis, edges: Floats, means: Floats, mode: Mode) -> NDArray[np.bool_] | None:
+    found = numbers.mostly_free(table, axis, edges)
+    used = means >= (0.005 if mode == "rate" else 0.0)  # not where nothing is known
+    return None if found is None else found & ~used
 
 
 def idle_heatmap(table: Table, intervals: Intervals, options: Options, known: Known) -> Heat:
@@ -194,7 +204,7 @@ def idle_heatmap(table: Table, intervals: Intervals, options: Options, known: Kn
     axis = numbers.axis_of(table, options.rows, fold_idle=options.fold_idle, fold_rows=options.fold_rows)
     edges = numbers.time_edges(table, options.columns)
     means, covered = numbers.heat(made, values, axis, edges)
-    return Heat(axis, edges, means, covered, options.mode)
+    return Heat(axis, edges, means, covered, options.mode, free=_free(table, axis, edges, means, options.mode))
 
 
 def _line(
@@ -514,9 +524,23 @@ class Head:
     notes: tuple[str, ...] = ()
     idle: Idle | None = None
     """What idle times and working sets are by; None where the report tells none."""
+    free: float | None = None
+    """Bytes that were free at the end, where idle times are told: left out by the estimate, idle by the kernel's rule.
+    None where that is not known."""
+    holds: Mapping[str, Amount] = field(default_factory=dict)
+    """Bytes of each kind of physical memory (`frames.GROUPS`) at the end, where idle times are told and that is known.
+    """
 
 
-def head_of(style: str, table: Table, intervals: Intervals, filters: dict[str, str], idle: Idle | None = None) -> Head:
+def head_of(
+    style: str,
+    table: Table,
+    intervals: Intervals,
+    filters: dict[str, str],
+    idle: Idle | None = None,
+    free: float | None = None,
+    holds: Mapping[str, Amount] | None = None,
+) -> Head:
     """The head of a report on ``table``, which is what the filters left."""
     description = table.description
     notes = list(table.notes)
@@ -544,6 +568,8 @@ def head_of(style: str, table: Table, intervals: Intervals, filters: dict[str, s
         filters,
         tuple(shown(note) for note in notes),
         idle,
+        free,
+        holds or {},
     )
 
 

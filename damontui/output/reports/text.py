@@ -42,6 +42,7 @@ CHART = 8
 _EIGHTHS = " ▁▂▃▄▅▆▇█"
 _ASCII = str.maketrans({"…": "..", "·": "-", "–": "-", "µ": "u", "≥": ">=", "×": "x", "∞": "inf"})
 _LABEL = 15  # columns left of a picture
+_FREE = ","
 _STEPS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 21600, 43200, 86400)
 
 
@@ -102,6 +103,12 @@ def _head(head: Head, look: Look) -> list[str]:
             "kernel": "by the kernel's rule",
         }
         lines.append(f"idle times and what is in use: {by[head.idle]}")
+    if head.free is not None:
+        how = "left out, as is what the kernel uses itself" if head.idle == "estimate" else "counted as idle"
+        lines.append(f"free: {units.size(head.free)} at the end, {how}")
+    if head.holds:
+        kinds = ", ".join(f"{kind} {units.size(one.bytes)}" for kind, one in head.holds.items() if one.bytes)
+        lines += _wrapped(f"memory holds: {kinds} at the end, by page frames chosen at random", look.width)
     for note in head.notes:
         lines += _wrapped(f"note: {note}", look.width)
     return lines
@@ -196,9 +203,14 @@ def _heat(result: Heat, head: Head, look: Look) -> list[str]:
     kind: Kind = "heat" if result.mode == "rate" else "signed"
     steps = leveled(np.nan_to_num(result.values), result.mode, len(look.glyphs[kind]))
     there = ~np.isnan(result.values)
+    free = np.zeros(there.shape, np.bool_) if result.free is None else result.free
     axis, per_line = result.axis, look.fold_rows
     many = len(axis.ids) > 1
-    lines = [f"{'address':<{_LABEL}} what is left blank was not monitored" if not there.all() else f"{'address':<15}"]
+    lines = [
+        f"{'address':<{_LABEL}} what is left blank was not monitored"
+        if not (there | free).all()
+        else f"{'address':<15}"
+    ]
     for top in range(len(axis) - 1, -1, -per_line):
         rows = [row for row in range(top, top - per_line, -1) if row >= 0]
         part = axis.part(rows[0])
@@ -211,7 +223,7 @@ def _heat(result: Heat, head: Head, look: Look) -> list[str]:
             continue
         if part.kind == IDLE:
             label = f"idle {units.size(part.hi - part.lo)}"
-        lines.append(f"{label:>{_LABEL}} " + _cells(steps[:, rows], there[:, rows], look, kind))
+        lines.append(f"{label:>{_LABEL}} " + _cells(steps[:, rows], there[:, rows], free[:, rows], look, kind))
     if many:
         shown = ", ".join(str(axis.ids[p.target]) for p in axis.parts if p.kind == SHOWN and p.first == 0)
         lines.append(f"{'':<{_LABEL}} lowest: target {shown}")
@@ -220,28 +232,34 @@ def _heat(result: Heat, head: Head, look: Look) -> list[str]:
     rows_bytes = (axis.high - axis.low)[[axis.part(row).kind == SHOWN for row in range(len(axis))]]
     about = units.size(float(np.median(rows_bytes)) * per_line) if len(rows_bytes) else "–"
     lines += ["", f"a column is {units.duration(span)}, a line about {about}; each cell the mean over both"]
-    return lines + _legend(result, look, kind)
+    lines += _legend(result, look, kind)
+    if free.any():
+        lines.append(f"'{_FREE}' mostly free memory, which always looks idle")
+    return lines
 
 
-def _cells(steps: NDArray[np.uint8], there: NDArray[np.bool_], look: Look, kind: Kind) -> str:
+def _cells(steps: NDArray[np.uint8], there: NDArray[np.bool_], free: NDArray[np.bool_], look: Look, kind: Kind) -> str:
     if look.colours is None:
-        empty = " " if there.all() else "·"
+        empty = " " if (there | free).all() else "·"
         glyphs = look.glyphs[kind]
-        return "".join(glyphs[level] if has else empty for level, has in zip(steps[:, 0], there[:, 0], strict=True))
+        return "".join(
+            _FREE if unused else glyphs[level] if has else empty
+            for level, has, unused in zip(steps[:, 0], there[:, 0], free[:, 0], strict=True)
+        )
     colours = look.colours[kind]
+    there = there & ~free
     if steps.shape[1] == 1:
         steps, there = np.repeat(steps, 2, axis=1), np.repeat(there, 2, axis=1)
     out = []
-    for (upper, lower, up, low), run in groupby(
-        zip(steps[:, 0].tolist(), steps[:, 1].tolist(), there[:, 0].tolist(), there[:, 1].tolist(), strict=True)
-    ):
+    halves = (steps[:, 0], steps[:, 1], there[:, 0], there[:, 1], free.any(axis=1))
+    for (upper, lower, up, low, unused), run in groupby(zip(*(one.tolist() for one in halves), strict=True)):
         count = len(list(run))
         if up and low:
             out.append(f"\x1b[38;{colours[upper]};48;{colours[lower]}m" + "▀" * count)
         elif up or low:
             out.append(f"\x1b[0;38;{colours[upper if up else lower]}m" + ("▀" if up else "▄") * count)
         else:
-            out.append("\x1b[0m" + " " * count)
+            out.append("\x1b[0m" + (_FREE if unused else " ") * count)
     return "".join(out) + "\x1b[0m"
 
 

@@ -170,10 +170,17 @@ class IntervalsPane(Pane):
         if pid is not None and pid > 0 and (width >= 50 or frame.own_cpu is None):
             who = f"{who} {pid}"
         value: Span = ("—".rjust(8), "muted") if snapshot.cpu is None else (share(snapshot.cpu).rjust(8), "value")
-        parts: list[Span] = [("overhead CPU".ljust(LABEL), "label"), value, (f"  {who}", "muted")]
+        start: tuple[Span, ...] = (("overhead CPU".ljust(LABEL), "label"), value)
+        ours: tuple[Span, ...] = ()
         if frame.own_cpu is not None:
-            parts += [(" · ours ", "muted"), (share(frame.own_cpu), "value")]
-        return tuple(parts)
+            ours = ((" · ours ", "muted"), (share(frame.own_cpu), "value"))
+        whole = (*start, (f"  {who}", "muted"), *ours)
+        frames = snapshot.frames
+        if frames is None or frames.cpu <= 0:
+            return whole
+        drawing: tuple[Span, ...] = ((" · frames ", "muted"), (share(frames.cpu), "value"))
+        # drawing page frames is of ours: where there is no room for all, that it is the kdamond's goes without saying
+        return (*whole, *drawing) if width_of((*whole, *drawing)) <= width else (*start, *ours, *drawing)
 
 
 def _counted(frame: Frame, snapshot: Snapshot, measured: Measured, width: int) -> list[Line]:

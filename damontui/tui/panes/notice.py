@@ -9,6 +9,7 @@ from damontui.session.news import kind_of
 from damontui.tui.draw import Line, Pane
 from damontui.tui.frame import Frame
 from damontui.tui.panes.title import clock
+from damontui.units import duration
 
 
 class Notice(Pane):
@@ -68,7 +69,26 @@ def messages(frame: Frame) -> list[tuple[str, str]]:
         reason = frame.description.reason
         real = f"Press t for real memory: {frame.offer}" if frame.offer else "Press t for all that can be watched here"
         out.append((f"{reason}{'' if reason.endswith('.') else '.'} {real}", "label"))
+    if frame.long_s:
+        out.append((_long(frame), "label"))
     return out
+
+
+def _long(frame: Frame) -> str:
+    """Why the picture moves so seldom, and what helps."""
+    about = frame.description
+    # of a small terminal the first line is all there is: what helps comes early
+    takes = f"One aggregation takes {duration(frame.long_s)} here"
+    if about.closer:
+        return (
+            f"{takes}. T looks closer: a picture every 10 s or oftener, idle memory several times as exact, for 100 "
+            "page checks a look; DAMON_STAT, tuned to how little is in use, is off meanwhile"
+        )
+    why = f"{takes}: DAMON_STAT is tuned to how little is in use"
+    process = "a process alone is seen within a second, without DAMON"
+    if about.locked:
+        return f"{why}. T is locked ({about.locked}): sudo damontui paddr --take looks closer; {process}"
+    return f"{why}. There is no closer look at all memory here; {process}: press t"
 
 
 def sentence(error: Exception) -> str:

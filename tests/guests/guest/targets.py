@@ -464,6 +464,10 @@ def doctor_is_right(guest: Guest) -> None:
     # its files are there only while the tree holds a kdamond: "not known" is a right answer for an empty tree
     assert features["auto-tuned intervals"] in (None, release >= (6, 15)), features
     assert features["page monitor of /proc"] is True, features
+    assert features["what memory is made of (/proc/kpageflags)"] is Path("/proc/kpageflags").exists(), features
+    assert features["whose memory it is (/proc/kpagecgroup)"] is Path("/proc/kpagecgroup").exists(), features
+    files = {file["path"]: file["readable"] for file in said["files"]}
+    assert files["/proc/kpageflags"], "a guest is root, and its kernel has CONFIG_PROC_PAGE_MONITOR"
     held = " ".join(said["holders"])
     assert all(str(pid) in held for pid in system.kdamonds()), (held, system.kdamonds())
 
