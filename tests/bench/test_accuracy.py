@@ -64,7 +64,7 @@ def test_a_short_run_is_measured_by_all_readers() -> None:
     assert min(hot[0]) > 0.8
 
 
-_PRINTED = """
+PRINTED = """
 =========================== kernel 7.2: 2 checks in 180 s ============================
 passed    90.1 s  idle.idle_memory_by_page_frame  groups=true aggr_s=6.4 seen_mib=[930, 931] \
 idle_60_mib={"truth": [640, 700], "estimate": [600, 655, 690], "kernel, free included": 1900} error_60=0.0
@@ -73,7 +73,7 @@ passed    90.1 s  first.now_is_at_once  seconds=1.0
 
 
 def test_rows_of_guests_come_from_what_their_checks_printed(tmp_path: Path) -> None:
-    (path := tmp_path / "printed").write_text(_PRINTED)
+    (path := tmp_path / "printed").write_text(PRINTED)
     (row,) = accuracy.guests(path)
     assert row["guest"] == "Linux 7.2"
     assert row["by"] == "DAMON_STAT"
