@@ -314,7 +314,7 @@ before it prints: at most 1,000 (its usual) print about 400; 2,400 print about 1
 
 
 def cost(areas: int, rates: str, max_regions: int, snapshots: int) -> Cost:
-    """The same of a fixed set of consecutive snapshots."""
+    """What it costs to take in a fixed set of consecutive snapshots."""
     context = engine.context(engine.areas(areas, rates), Attrs(max_regions=max_regions))
     for _ in range(50 if snapshots > 50 else 5):
         context.aggregate()
@@ -516,7 +516,7 @@ def _summary(kept: Kept, smoke: bool) -> list[dict[str, Any]]:
 
 
 def _errors(what: str, least: int, group: str, errors: Sequence[Errors], most: Callable[..., None]) -> None:
-    """The errors at the thresholds that aims speak of, and of the working set."""
+    """Rows of the errors at the thresholds that aims speak of, and of the working set; ``most`` adds one."""
     aims = {(10, TUNED): (0.015, 0.04), (10, OTHERS): (0.015, 0.03), (10, MASIM): (0.015, 0.03)}
     mean_aim, worst_aim = aims.get((least, group), (0.005, 0.01))
     by_reader = [np.array([one.error(reader) for one in errors]) for reader in READERS]
