@@ -38,7 +38,8 @@ def parts(rows: Rows) -> dict[str, str]:
     aims = [row for row in rows if "aim" in row]
     others = [{key: row.get(key, "") for key in ("what", "ours", "aim", "met")} for row in aims if not _of(row)]
     made = {
-        "aims": _block(_by_group(aims)),
+        "aims": _block(_by_group(aims, (accuracy.TUNED, accuracy.OTHERS, accuracy.LONG))),
+        "masim": _block(_by_group(aims, (accuracy.MASIM,))),
         "costs": _block(others),
         "missed": _missed([row for row in aims if row["met"] == "NO"]),
         "loads": _block(_by_load(rows)),
@@ -53,24 +54,18 @@ def _of(row: dict[str, Any]) -> re.Match[str] | None:
     return re.fullmatch(rf"({'|'.join(_GROUPS)}), at least (\d+) regions: (.*?)(?: \(.*\))?", row["what"])
 
 
-def _by_group(aims: Rows) -> Rows:
-    """A row for each number and least number of regions, the groups of runs side by side; ! is a missed aim."""
+def _by_group(aims: Rows, groups: tuple[str, ...]) -> Rows:
+    """A row for each number and least number of regions, runs of these groups side by side; ! is a missed aim."""
     made: dict[tuple[str, str], dict[str, Any]] = {}
     for row in aims:
-        if found := _of(row):
+        if (found := _of(row)) and found[1] in groups:
             group, least, what = found.groups()
-            empty = {"what": what, "regions": least}
-            mine = made.setdefault((least, what), empty | dict.fromkeys(_COLUMNS, ""))
-            suffix = " on masim" if group == accuracy.MASIM else ""
+            empty = {"what": what, "regions": least} | dict.fromkeys(("kernel", "damo", *groups, "aim"), "")
+            mine = made.setdefault((least, what), empty)
             if group in _UNTUNED[:2]:
-                mine |= {f"{one}{suffix}": row.get(one, "") for one in ("kernel", "damo")}
+                mine |= {one: row.get(one, "") for one in ("kernel", "damo", "aim")}
             mine[group] = row.get("ours", "") + (" !" if row["met"] == "NO" else "  ")
-            mine["aim"] = row["aim"]
     return list(made.values())
-
-
-_COLUMNS = ("kernel", "damo", accuracy.TUNED, accuracy.OTHERS, accuracy.LONG)
-_COLUMNS += ("kernel on masim", "damo on masim", accuracy.MASIM, "aim")
 
 
 def _block(rows: Rows) -> str:

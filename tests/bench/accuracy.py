@@ -495,7 +495,7 @@ def _summary(kept: Kept, smoke: bool) -> list[dict[str, Any]]:
             value >= 0.95,
         )
         bar, width = (float(_mean(errors, name).mean()) for name in ("bar", "width"))
-        add(f"{what}: its width", [bar, "", width], "half of the kernel's bar", width <= bar / 2)
+        add(f"{what}: its width", [bar, "", width], "<= half kernel's", width <= bar / 2)
     for areas, rates, max_regions in COSTS:
         found = cost(areas, rates, max_regions, 10 if smoke else 200)
         what = f"{found.regions:.0f} regions"
@@ -545,8 +545,8 @@ _REASONS = {
     r"bandwidth": "chance: what was counted before joining is itself 0.98 ... 1.02 of the truth in a run",
     r"truth, worst": "at idle times of one to three aggregations the interval is too narrow",
     r"CPU": "regions that are cut at random fill the map up to its 4,096 pieces, and all of these are worked out anew",
-    r"found after": "a region is then a hundredth of 160 GiB, eight times the hot memory; by chance it takes several "
-    "cuts until one comes near",
+    r"found after": "a region is then a hundredth of 160 GiB, eight times the hot memory; at one place of 20 it took "
+    "several cuts until one came near",
 }
 """Why an aim is missed, by patterns of its row, the first that is found."""
 
