@@ -364,6 +364,7 @@ def guests(path: Path) -> list[dict[str, Any]]:
         for seconds in (60, 120):
             if shown := facts.get(f"idle_{seconds}_mib"):
                 least, estimate, most = shown["estimate"]
+                held = least <= shown["truth"][1] and shown["truth"][0] <= most
                 rows.append(
                     {
                         "guest": f"Linux {series}",
@@ -373,6 +374,7 @@ def guests(path: Path) -> list[dict[str, Any]]:
                         "damontui MiB": f"{estimate} ({least} to {most})",
                         "kernel MiB, free memory too": shown["kernel, free included"],
                         "off": facts[f"error_{seconds}"],
+                        "met": "yes" if held and abs(facts[f"error_{seconds}"]) <= 0.10 else "NO",
                     }
                 )
     return rows
