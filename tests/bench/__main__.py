@@ -53,6 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which: {', '.join(BENCHES)} (default: all)")
     parser.add_argument("--smoke", action="store_true", help="a short run that only shows that all of it works")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the rows there too")
+    parser.add_argument(
+        "--guests", metavar="FILE", type=Path, help="accuracy: add guests, from what their checks printed"
+    )
     options = parser.parse_args(arguments)
     unknown = [name for name in options.names if name not in BENCHES]
     if unknown:
@@ -60,6 +63,8 @@ def main(arguments: list[str] | None = None) -> int:
     results = {}
     for name in options.names or BENCHES:
         results[name] = measure(name, options.smoke)
+        if name == "accuracy" and options.guests is not None:
+            results[name] += importlib.import_module("tests.bench.accuracy").guests(options.guests)
         print(f"\n{name}\n{tables(results[name])}", flush=True)
     if options.json is not None:
         machine = {"python": platform.python_version(), "numpy": np.__version__, "machine": platform.machine()}

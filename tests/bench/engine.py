@@ -63,11 +63,11 @@ def in_c(program: Path, memory: list[tuple[int, int, float]], warm: int, measure
     return result
 
 
-def context(memory: list[tuple[int, int, float]]) -> Context:
+def context(memory: list[tuple[int, int, float]], attrs: Attrs = ATTRS) -> Context:
     """Our engine over that memory."""
     rng = np.random.default_rng(_SEED)
     model = Workload([Area(str(i), s, e - s, poisson(r)) for i, (s, e, r) in enumerate(memory)], rng=rng)
-    return Context(_Plain(model), ATTRS, rng, origin="simulated")
+    return Context(_Plain(model), attrs, rng, origin="simulated")
 
 
 class _Plain:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.bench import engine
 from tests.bench.__main__ import BENCHES, main, measure
+from tests.bench.test_accuracy import PRINTED
 
 
 def test_a_short_run_prints_a_table_and_writes_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -72,9 +73,14 @@ def test_an_unknown_name_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert "'nothing' is no bench" in capsys.readouterr().err
 
 
-def test_the_accuracy_bench_measures_both_and_says_the_aims(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["accuracy", "--smoke"]) == 0
+def test_the_accuracy_bench_measures_all_readers_and_says_the_aims(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (printed := tmp_path / "printed").write_text(PRINTED)
+    assert main(["accuracy", "--smoke", "--guests", str(printed)]) == 0
     shown = capsys.readouterr().out
-    assert "kernel 5 30 60 120 s" in shown
+    assert "kernel   damo   ours  held" in shown
     assert "tuned on, at least 10 regions: error, mean" in shown
+    assert "F1 of memory idle for 60 s" in shown
+    assert "655 (600 to 690)" in shown
     assert "64 MiB hot in 16 GiB, at least 100 regions" in shown
