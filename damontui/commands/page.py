@@ -12,7 +12,6 @@ from damontui.commands.context import Parser
 from damontui.commands.table import COMMANDS, EXAMPLES, LIVE, parser_of
 from damontui.config import SETTINGS
 
-_GENERAL = "general"
 DATE = "2026-01-01"
 """The page's date: it changes with the program, not with the day on which it is built."""
 

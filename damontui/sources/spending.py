@@ -66,10 +66,6 @@ class Budget:
         """CPU seconds were spent."""
         self.left -= seconds
 
-    def keep(self, seconds: float) -> None:
-        """So much may be saved up from now on, or a second's worth."""
-        self._kept = max(seconds, self.income * _BANK_S)
-
     def wait(self, cost: float, aside: float = 0.0) -> float:
         """Seconds from the last `pass_to` until something of a cost may be done.
 
