@@ -94,18 +94,20 @@ assert _HEAVY[0].name == "names"  # the only one that is never None
 _values_heavy = attrgetter(*(field.name for field in _HEAVY))
 
 
+_MOST_TABLES = 8
+
+
 class Tables:
     """Texts that packed snapshots share: a process has the same names of mappings at each reading."""
 
-    def __init__(self, most: int = 8) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._known: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def shared(self, table: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
         """An equal table that is held already, and whether there was one."""
         known = self._known.pop(table, None)
         self._known[table] = table if known is None else known  # the lately used ones are last
-        if len(self._known) > self._most:
+        if len(self._known) > _MOST_TABLES:
             del self._known[next(iter(self._known))]
         return self._known[table], known is not None
 
