@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -14,9 +15,15 @@ from damontui.sources.base import Source
 if TYPE_CHECKING:
     from damontui.sources.catalog import Entry
 
+_log = logging.getLogger(__name__)
+
 PATIENCE = 6.0
 """Seconds that the end waits for a source that is being entered or left in another thread: DAMON_STAT is given back
 within a second, a command has five to end."""
+
+
+def _name(source: Source) -> str:
+    return type(source).__name__
 
 
 def _no_other(word: str) -> Source:
@@ -64,6 +71,7 @@ class ActiveSource:
             self._closed = True
             for source in self._held:
                 leaving.push(source)
+                leaving.callback(_log.info, "leaving %s", _name(source))
             self._held.clear()
         try:
             leaving.__exit__(kind, error, trace)
@@ -102,6 +110,7 @@ class ActiveSource:
                 return
             self._held.remove(source)
             self._busy += 1
+        _log.info("leaving %s", _name(source))
         try:
             source.__exit__(None, None, None)
         finally:
@@ -110,13 +119,15 @@ class ActiveSource:
     def _enter(self, source: Source) -> None:
         with self._change:
             self._busy += 1
+        _log.info("entering %s", _name(source))
         try:
             source.__enter__()
             with self._change:
                 late = self._closed
                 if not late:
                     self._held.append(source)
-            if late:  # the program ends meanwhile
+            if late:
+                _log.info("leaving %s: the program ends meanwhile", _name(source))
                 source.__exit__(None, None, None)
         finally:
             self._done()
