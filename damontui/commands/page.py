@@ -1,4 +1,7 @@
-"""The man page, made from the command line's own declaration: ``python -m damontui.commands.page > damontui.1``."""
+"""The man page, made from the command line's own declaration; ``setup.py`` puts it into a wheel.
+
+``python -m damontui.commands.page > damontui.1`` writes it.
+"""
 
 from __future__ import annotations
 
