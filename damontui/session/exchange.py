@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from damontui.errors import DamontuiError, SourceError
 from damontui.history import History
 from damontui.monitor import Monitor
 from damontui.session.news import Finished, Left, Opened
+from damontui.sources.active import Changes
 from damontui.sources.base import Source, TakesDamonStat
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class Exchange:
         active = self._session.active
         return active is not None and active.exchangeable
 
-    def open(self, word: str, **changes: object) -> None:
-        """Open a target beside the one in force, and `pick` it; ``changes`` are options that differ for it."""
+    def open(self, word: str, **changes: Unpack[Changes]) -> None:
+        """Open a target beside the one in force, and `pick` it."""
         session, active = self._session, self._session.active
         if active is None or not active.exchangeable or session.switching:
             return

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from damontui.errors import DamontuiError, UsageError
 from damontui.sources.base import Source
@@ -26,7 +26,15 @@ def _name(source: Source) -> str:
     return type(source).__name__
 
 
-def _no_other(word: str) -> Source:
+class Changes(TypedDict, total=False):
+    """Options of another target that differ from those of the command line."""
+
+    children: bool
+    take: bool
+    max_pause_us: int
+
+
+def _no_other(word: str, **changes: Unpack[Changes]) -> Source:
     raise UsageError(f"cannot change to {word}: there is one target here")
 
 
@@ -38,8 +46,8 @@ class ActiveSource:
 
     Args:
         first: entered with this.
-        choose: makes the source of a target's word, with some options changed; raises `UsageError`. None where there is
-            one target only.
+        choose: makes the source of a target's word, with `Changes` where there are any; raises `UsageError`. None where
+            there is one target only.
         catalog: what there is to choose from; may take a moment.
     """
 
@@ -79,10 +87,8 @@ class ActiveSource:
             with self._change:
                 self._change.wait_for(lambda: not self._busy, PATIENCE)
 
-    def open(self, word: str, **changes: object) -> Source:
+    def open(self, word: str, **changes: Unpack[Changes]) -> Source:
         """Another source, entered beside the one in force. Any thread; may block for as long as entering does.
-
-        ``changes`` are options that differ from those of the command line, such as ``children``.
 
         Raises:
             DamontuiError: the word means nothing, or the system said no; nothing has changed then.
