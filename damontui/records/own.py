@@ -30,7 +30,7 @@ from damontui.damon.snapshot import OPTIONAL, Description, Snapshot
 from damontui.errors import DamontuiError, SourceError
 from damontui.files import begin, open_file
 from damontui.records.fields import plain, value_of
-from damontui.records.sound import MEMORY, Budget, attrs_of, description_of, listed, sound, whole
+from damontui.records.sound import MEMORY, Budget, attrs_of, description_of, left_out, listed, sound, whole
 from damontui.records.table import Conditions, Table, extra_of, json_text
 
 VERSION = 1
@@ -206,8 +206,6 @@ class Record:
         self.path = Path(path)
         self._memory = memory
         self._index = Budget(self.path, memory)
-        self.damaged = 0
-        """Members that did not unpack to a snapshot."""
         self.times: list[float] = []
         """When each snapshot ended, source's clock."""
         self._places: list[_Place] = []
@@ -378,7 +376,6 @@ class _Builder:
             condition_of.append(number)
             heads.append(head)
             chunks.append(payload[_HEAD.size : arrays_end])
-        self.record.damaged = damaged
         table = self._table(heads, chunks, list(known), condition_of, extra, damaged)
         if fine:
             table.nanoseconds = np.array([fine.get(i) or table.ns(i) for i in range(len(table))], np.int64)
@@ -409,7 +406,7 @@ class _Builder:
             np.concatenate([np.zeros(1, np.int64), ends])[offsets[:-1]] if total else np.zeros(len(counts), np.int64)
         )
         end = ends - np.repeat(before, counts)
-        notes = (f"{damaged} damaged snapshots were left out",) if damaged else ()
+        notes = (left_out(damaged, "damaged"),) if damaged else ()
         times = np.array([head[1:4] for head in heads], np.float64).reshape(-1, 3)
         return Table(
             self.record.description,
