@@ -17,8 +17,6 @@ from damontui.output.reports.numbers import Intervals
 from damontui.output.reports.select import Filters
 from damontui.records.table import Table
 
-STYLES = ("wss", "idle-percentiles", "idle-histogram", "heatmap", "bandwidth")
-"""Those that the estimate changes; of heatmaps only that of idle times."""
 MOMENTS = 512
 """Moments whose pieces are kept, for what is drawn or summed up over time."""
 _MORE = 32
