@@ -394,7 +394,7 @@ def name_of(path: str) -> str:
     return last
 
 
-_BESIDE = {
+_NO_GROUP = {
     KERNEL: "the kernel, no group",
     ELSEWHERE: "groups not seen from here",
     FREE: "free",
@@ -407,7 +407,7 @@ def row_name(row: Row) -> str:
         return name_of(row.path)
     if row.what == REST:
         return f"{row.members} small groups"
-    return _BESIDE.get(row.what, row.path)
+    return _NO_GROUP.get(row.what, row.path)
 
 
 def marks(row: Row) -> str:

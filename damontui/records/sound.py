@@ -101,14 +101,14 @@ def _good(table: Table) -> NDArray[np.bool_]:
     with np.errstate(invalid="ignore", over="ignore"):
         good = (np.abs(table.time) <= LONGEST_TIME) & (np.abs(table.began) <= LONGEST_TIME)
         good &= (table.wall >= 0) & (table.wall <= LATEST_WALL) & (table.began <= table.time)
-        good &= np.array([_plausible(beside) for beside in table.conditions], dtype=bool)[table.condition_of]
+        good &= np.array([_plausible(one) for one in table.conditions], dtype=bool)[table.condition_of]
     counts = np.diff(table.offsets)
     if not len(table.start):
         return good
     with np.errstate(over="ignore"):
         size = table.end - table.start
     bad = (table.start < 0) | (size < 0) | (table.nr_accesses < 0) | (table.age < 0)
-    targets = np.array([len(beside.targets) for beside in table.conditions], dtype=np.int64)[table.condition_of]
+    targets = np.array([len(one.targets) for one in table.conditions], dtype=np.int64)[table.condition_of]
     bad |= (table.target < 0) | (table.target >= np.repeat(targets, counts))
     # sorted by target, then address: what is drawn, and where a cursor is, is found by searching
     bad[1:] |= ((table.target[1:] == table.target[:-1]) & (table.start[1:] < table.end[:-1]) & _inside(table)) | (
@@ -137,11 +137,11 @@ def _inside(table: Table) -> NDArray[np.bool_]:
     return inside[1:]
 
 
-def _plausible(beside: Conditions) -> bool:
+def _plausible(conditions: Conditions) -> bool:
     return all(
         attrs.aggr_us <= LONGEST_US and attrs.update_us <= LONGEST_US and attrs.max_regions <= LONGEST_US
-        for attrs in (beside.attrs, beside.next_attrs)
-    ) and len(set(beside.targets)) == len(beside.targets)
+        for attrs in (conditions.attrs, conditions.next_attrs)
+    ) and len(set(conditions.targets)) == len(conditions.targets)
 
 
 # -- fields; each raises `ValueError` where a value is none

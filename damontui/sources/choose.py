@@ -552,7 +552,7 @@ def _process(
             take=options.take,
             program=options.program,
             enabled=options.enabled,
-            beside=pressure.of,
+            addition=pressure.of,
             around=around or descendants,
             title=title,
             target=word or pids,
@@ -572,7 +572,7 @@ def _process(
         title=title,
         target=word or pids,
     )
-    source.beside = pressure
+    source.addition = pressure
     return source
 
 

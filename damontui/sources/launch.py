@@ -329,7 +329,7 @@ class LaunchSource(ProcessSource):
         self.launched = launched
         super().__init__(root, (), attrs, children=children, target=target, **options)
         self._description = replace(self._description, title=launched.text)
-        self.beside = PressureOnProcesses(root, lambda: self._pids)
+        self.addition = PressureOnProcesses(root, lambda: self._pids)
 
     def __enter__(self) -> Self:
         """Start the command. Raises `SourceError` where it does not start or cannot be watched."""

@@ -538,12 +538,12 @@ def processes(
     title: str = "",
     program: str = "damontui",
     wall: Callable[[], float] = time.time,
-    beside: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot,
+    addition: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot,
     **options: Any,
 ) -> OwnKdamond:
     """A source of processes' virtual memory, and of their children's (or who is ``around``) where asked for.
 
-    ``beside`` puts into each snapshot what is known beside its regions.
+    ``addition`` puts into each snapshot what is known beside its regions.
     """
     watched = _Processes(root, pids, children=children, around=around, program=program, wall=wall)
     residence = Residence(root, watched.names, clock=options.get("clock", time.monotonic))
@@ -553,7 +553,7 @@ def processes(
         watched.targets,
         attrs,
         title=title or watched.title(),
-        memory=lambda snapshot: beside(residence.fill(snapshot)),  # which names what it cuts
+        memory=lambda snapshot: addition(residence.fill(snapshot)),  # which names what it cuts
         farewell=watched.farewell,
         program=program,
         wall=wall,
