@@ -40,7 +40,7 @@ class Entries(Past, Protocol):
     """A past that can be gone through, few snapshots at a time."""
 
     def after(self, time: float) -> float | None:
-        """When the first entry that ended after ``time`` ended; None where there is none."""
+        """The end of the first entry that ends after ``time``; None where there is none."""
 
     def walk(self, since: float, until: float, most: int | None = None) -> Iterator[Snapshot]:
         """The snapshots of `between` one by one."""
