@@ -129,7 +129,7 @@ class OwnKdamond(KernelSource):
                 "only root may start a kdamond",
                 f"run: sudo {self._program} {self._target}",
             )
-        old = handback.left_behind(root)
+        old = handback.pending(root)
         self._notice = "" if old is None else handback.words(old)
         self._targets()
         if self._composition is not None:
@@ -196,7 +196,7 @@ class OwnKdamond(KernelSource):
 
     def _give_back_old(self) -> Iterator[Event]:
         """Take away what a killed run of this program left; its kdamond only where it is still the same one."""
-        old = handback.left_behind(self._root)
+        old = handback.pending(self._root)
         if old is None:
             return
         said = "an earlier run was killed"

@@ -189,7 +189,7 @@ def test_a_ledger_is_bounded_and_keeps_the_newest(monkeypatch: pytest.MonkeyPatc
     assert ledger.saving(1, 0, 300) is not None
 
 
-def test_holders_sum_to_everything_and_the_largest_idle_comes_first() -> None:
+def test_owners_sum_to_everything_and_the_largest_idle_comes_first() -> None:
     shown = make.snapshot(
         [(0, GIB, 0, 99), (GIB, GIB + MIB, 20, 3), (2 * GIB, 4 * GIB, 0, 5), (4 * GIB, 5 * GIB, 3, 0)],
         names=("[heap]", "[heap]", "libc.so.6", "[heap]"),
