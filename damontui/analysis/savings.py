@@ -384,7 +384,7 @@ def over_time(values: Floats, lengths: Floats, wanted: Sequence[float]) -> tuple
     return tuple(values[order][np.minimum(first, len(values) - 1)].tolist())
 
 
-# --- who holds it ---------------------------------------------------------------------------------------------------
+# --- whose it is ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The list of regions, or of who holds them: sorted, filtered, and linked with the cursor."""
+"""The list of regions, or of their owners: sorted, filtered, and linked with the cursor."""
 
 from __future__ import annotations
 
