@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from damontui import units
 from damontui.declare import (
@@ -33,6 +34,9 @@ from damontui.declare import (
 from damontui.errors import SourceError, UsageError
 from damontui.files import open_file
 from damontui.sources.choose import MONITORING, Options
+
+if TYPE_CHECKING:
+    from damontui.tui.frame import Mode
 
 __all__ = ["BY_NAME", "SETTINGS", "Settings", "find", "one_of", "parse_count", "parse_seconds", "settings"]
 
@@ -62,7 +66,7 @@ class Settings(Options):
     span_us: int | None = setting(
         None, "span", "time across the heatmap (4m)", units.parse_duration, table=SCREEN, types=NUMBER, metavar="TIME"
     )
-    mode: str = setting(
+    mode: Mode = setting(
         "rate",
         "mode",
         "what the heatmap's colour means: rate, temperature, idle or estimate",

@@ -234,21 +234,20 @@ def begin(path: str | Path, *, force: bool = False, what: str = "write") -> int:
 
 
 @contextmanager
-def whole(path: str | Path, *, force: bool = False, what: str = "write", mode: int = 0o600) -> Iterator[BinaryIO]:
+def whole(path: str | Path, *, force: bool = False, mode: int = 0o600) -> Iterator[BinaryIO]:
     """A file for writing that has its name only when all is written; until then, and after a fault, nothing changes.
 
     Args:
         path: of the file.
         force: replace what is there.
-        what: the verb of the sentences.
         mode: who may read it, whatever the umask is.
 
     Raises:
         SourceError: it cannot be written, or is there already.
     """
     path = Path(path)
-    refuse_there(path, force=force, what=what)
-    with Place(path, what) as place:
+    refuse_there(path, force=force)
+    with Place(path) as place:
         descriptor, name = place.make_beside()
         try:
             try:
@@ -257,7 +256,7 @@ def whole(path: str | Path, *, force: bool = False, what: str = "write", mode: i
                     if mode != 0o600:
                         os.fchmod(file.fileno(), mode)
             except OSError as error:
-                raise SourceError(f"cannot {what} {path}", _why(error), "") from error
+                raise SourceError(f"cannot write {path}", _why(error), "") from error
             place.put(name, force=force)
         except BaseException:
             place.drop(name)

@@ -123,7 +123,7 @@ class History:
         return 0.0 if entry is None else entry.time - entry.began
 
     def after(self, time: float) -> float | None:
-        """When the first entry that ended after ``time`` ended; None where there is none."""
+        """The end of the first entry that ends after ``time``; None where there is none."""
         with self._lock:
             for level in reversed(self._levels):
                 if level.entries and level.times[-1] > time:

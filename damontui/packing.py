@@ -44,10 +44,10 @@ class Packed:
     regions: bytes
     table: tuple[str, ...] = ()
     """The different names."""
-    beside: bytes = b""
-    """The arrays and numbers of what else has arrays (`_BESIDE`), b"" where nothing has."""
+    apart: bytes = b""
+    """The arrays and numbers of what else has arrays (`_WITH_ARRAYS`), b"" where nothing has."""
     others: tuple[object, ...] = ()
-    """What those hold beside: texts and what may be None."""
+    """What those hold that is no number: texts and what may be None."""
     texts: int = 0
     """Bytes of its texts that no other packed snapshot holds."""
 
@@ -74,7 +74,7 @@ class Packed:
         rest = _copied(self.rest)
         for put, value in zip(_PUT_REGIONS, (end - sizes, end, accesses, age, target, names), strict=True):
             put(rest, value)
-        if self.beside:
+        if self.apart:
             _put_back(rest, self)
         rest.__post_init__()
         return rest
@@ -87,25 +87,27 @@ _PUT = {name: getattr(Snapshot, name).__set__ for name in _ALL}
 """What gives a snapshot a value: only to one that is being made here."""
 _PUT_ALL = tuple(_PUT.values())
 _PUT_REGIONS = tuple(_PUT[name] for name in _REGIONS)
-_BESIDE = tuple(field for field in OPTIONAL if field.has_arrays)
-_values_beside = attrgetter(*(field.name for field in _BESIDE))
+_WITH_ARRAYS = tuple(field for field in OPTIONAL if field.has_arrays)
+_values_with_arrays = attrgetter(*(field.name for field in _WITH_ARRAYS))
 _HEAVY = tuple(field for field in OPTIONAL if field.many or field.has_arrays or field.parts)
 assert _HEAVY[0].name == "names"  # the only one that is never None
 _values_heavy = attrgetter(*(field.name for field in _HEAVY))
 
 
+_MOST_TABLES = 8
+
+
 class Tables:
     """Texts that packed snapshots share: a process has the same names of mappings at each reading."""
 
-    def __init__(self, most: int = 8) -> None:
-        self._most = most
+    def __init__(self) -> None:
         self._known: dict[tuple[str, ...], tuple[str, ...]] = {}
 
     def shared(self, table: tuple[str, ...]) -> tuple[tuple[str, ...], bool]:
         """An equal table that is held already, and whether there was one."""
         known = self._known.pop(table, None)
         self._known[table] = table if known is None else known  # the lately used ones are last
-        if len(self._known) > self._most:
+        if len(self._known) > _MOST_TABLES:
             del self._known[next(iter(self._known))]
         return self._known[table], known is not None
 
@@ -140,14 +142,14 @@ def pack(snapshot: Snapshot, tables: Tables | None = None) -> Packed:
     rest = _copied(snapshot)
     for put, none in zip(_PUT_REGIONS, (*[_NONE] * 5, ()), strict=True):
         put(rest, none)
-    beside = _Apart(tables)
-    table = beside.text(table)
-    values = _values_beside(snapshot)
+    apart = _Apart(tables)
+    table = apart.text(table)
+    values = _values_with_arrays(snapshot)
     if any(value is not None for value in values):
-        for field, value in zip(_BESIDE, values, strict=True):
+        for field, value in zip(_WITH_ARRAYS, values, strict=True):
             _PUT[field.name](rest, None)
-            beside.take(field, value)
-    return Packed(rest, head + b"".join(parts), table, beside.packed(), tuple(beside.others), beside.texts)
+            apart.take(field, value)
+    return Packed(rest, head + b"".join(parts), table, apart.packed(), tuple(apart.others), apart.texts)
 
 
 def _copied(snapshot: Snapshot) -> Snapshot:
@@ -283,8 +285,8 @@ class _Together:
 
 def _put_back(rest: Snapshot, packed: Packed) -> None:
     """Give a snapshot what `_Apart` took from it."""
-    parts = _Together(zlib.decompress(packed.beside), packed.others)
-    for field in _BESIDE:
+    parts = _Together(zlib.decompress(packed.apart), packed.others)
+    for field in _WITH_ARRAYS:
         _PUT[field.name](rest, parts.put(field))
 
 
@@ -316,7 +318,7 @@ def cost(data: Snapshot | Packed) -> int:
     """Bytes that a snapshot takes, packed or not."""
     if isinstance(data, Packed):
         others = sum(8 * len(one) if isinstance(one, tuple) else 32 for one in data.others)
-        return _PACKED + len(data.regions) + len(data.beside) + data.texts + others + _held(data.rest)
+        return _PACKED + len(data.regions) + len(data.apart) + data.texts + others + _held(data.rest)
     regions = (data.start, data.end, data.nr_accesses, data.age, data.target)
     return _OBJECT + sum(array.nbytes for array in regions) + _held(data)
 

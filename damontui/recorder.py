@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +12,8 @@ from damontui.damon.snapshot import Description, Event, Snapshot
 from damontui.errors import DamontuiError, SourceError
 from damontui.files import free_path
 from damontui.records.own import RecordWriter
+
+_log = logging.getLogger(__name__)
 
 
 class Recorder:
@@ -33,6 +36,7 @@ class Recorder:
         self._clock = clock
         self._begun = clock()
         self._lock = threading.Lock()
+        _log.info("a record of %s begins: %s", description.target, path)
 
     @property
     def bytes(self) -> int:
@@ -59,12 +63,14 @@ class Recorder:
                     self._writer.append(event)
                 except DamontuiError as error:
                     self.error = error
+                    _log.warning("the record %s goes no further: %s", self.path, error)
 
     def close(self) -> None:
         """End the record. May be called again."""
         with self._lock:
             self._writer.close()
             if self.error is None:
+                _log.info("the record %s ends: %d snapshots in %d bytes", self.path, self.count, self.bytes)
                 self.error = SourceError(f"cannot record to {self.path}", "the recording has ended")
 
 

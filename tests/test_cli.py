@@ -160,6 +160,9 @@ def test_options_may_stand_anywhere(words: str, capsys: pytest.CaptureFixture[st
         ("- snapshot", "", "- snapshot"),
         ("--now snapshot", "snapshot", "--now"),
         ("--seed snapshot", "", "--seed snapshot"),
+        ("--seed=1 demo snapshot", "", "--seed=1 demo snapshot"),
+        ("--idle kernel size demo", "size", "--idle kernel demo"),
+        ("--cols 3 report heatmap f", "report", "--cols 3 heatmap f"),
         ("-p 12 --once", "snapshot", "-p 12 --once"),
         ("stat -n 3", "snapshot", "stat -n 3"),
         ("run -- top -n 1", "run", "-- top -n 1"),
@@ -168,6 +171,12 @@ def test_options_may_stand_anywhere(words: str, capsys: pytest.CaptureFixture[st
 )
 def test_which_word_is_the_command(words: str, name: str, rest: str) -> None:
     assert split(words.split()) == (name, rest.split())
+
+
+@pytest.mark.parametrize("words", ["--idle kernel size demo", "--cols 3 report heatmap f"])
+def test_where_an_option_is_refused_the_command_is_named(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(words.split()) == 2
+    assert f"see: damontui {words.split()[2]} --help" in capsys.readouterr().err
 
 
 def test_what_takes_a_value_is_the_same_in_every_command() -> None:

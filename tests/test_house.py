@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from importlib import metadata
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,19 @@ def test_every_room_is_on_the_page() -> None:
     assert all(f"`{room}/`" in text for room in rooms)
     modules = {path.name for path in (ROOT / "damontui").glob("*.py")} - {"__init__.py", "__main__.py"}
     assert all(f"`{module}`" in text for module in modules)
+
+
+def test_each_room_has_one_row_and_the_rows_are_in_the_order_of_the_contract() -> None:
+    rows = re.findall(r"^\| (`.*?) \|", (ROOT / "damontui/README.md").read_text(), re.MULTILINE)
+    table = [[name.removesuffix("/").removesuffix(".py") for name in re.findall(r"`([^`]+)`", row)] for row in rows]
+    names = [name for row in table for name in row]
+    assert sorted(names) == sorted(set(names))
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    layers = next(one["layers"] for one in contracts if one["type"] == "layers")
+    level = {one.strip().removeprefix("damontui."): at for at, each in enumerate(layers) for one in each.split("|")}
+    assert set(names) == set(level)
+    for upper, lower in pairwise(table):
+        assert max(level[name] for name in upper) <= min(level[name] for name in lower)
 
 
 def test_a_name_that_does_not_exist_is_found() -> None:

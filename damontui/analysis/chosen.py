@@ -19,7 +19,7 @@ Bools = NDArray[np.bool_]
 MOSTLY = 0.5
 """The share of a region's drawn frames from which on it counts as the owner's, and not as one that has some of it."""
 
-_BESIDE = {KERNEL: UNCHARGED, ELSEWHERE: UNSEEN, REST: OTHERS}
+_ROW_OF = {KERNEL: UNCHARGED, ELSEWHERE: UNSEEN, REST: OTHERS}
 _NOTHING = tuple(FRAME_KINDS.index(name) for name in ("free", "hole"))
 
 
@@ -68,8 +68,8 @@ def _its(owners: Owners, owner: Owner) -> Bools:
     if owner.what == FREE:
         return nothing
     if owner.what != GROUP:
-        beside: Bools = owners.group == _BESIDE.get(owner.what, OTHERS - 1)
-        return beside & ~nothing
+        its_own: Bools = owners.group == _ROW_OF.get(owner.what, OTHERS - 1)
+        return its_own & ~nothing
     above = owner.path.rstrip("/") + "/"
     mine = [
         at for at, path in enumerate(owners.paths) if path == owner.path or (owner.below and path.startswith(above))

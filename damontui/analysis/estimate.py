@@ -410,7 +410,6 @@ class Estimator:
 
     Args:
         pieces: most pieces of the map; where a snapshot has more regions, these.
-        lag: aggregations after which what looked touched is no longer taken back.
         batch: how many decisions become final at once. More are less work, where nobody asks in between.
         final: is told each snapshot and what is known of its moment, once that is final; oldest first.
     """
@@ -418,14 +417,12 @@ class Estimator:
     def __init__(
         self,
         pieces: int = PIECES,
-        lag: int = LAG,
         batch: int = 1,
         final: Final | None = None,
     ) -> None:
-        if pieces < 1 or lag < 1 or batch < 1:
-            raise UsageError("estimate: at least one piece, a lag and a batch of at least 1 are needed")
+        if pieces < 1 or batch < 1:
+            raise UsageError("estimate: at least one piece and a batch of at least 1 are needed")
         self._most = pieces
-        self._lag = lag
         self._batch = batch
         self._final = final
         self._target = self._start = self._end = np.empty(0, np.int64)
@@ -498,7 +495,7 @@ class Estimator:
         began, ended = snapshot.began, snapshot.time
         self._columns.append(_Column(snapshot, counts, share, looks, sizes, sample, bandwidth, began, ended))
         self._solution = None
-        lag = max(_LEAST_LAG, min(self._lag, _AT_ONCE // len(self)))
+        lag = max(_LEAST_LAG, min(LAG, _AT_ONCE // len(self)))
         step = max(min(self._batch, _AT_ONCE // len(self) - lag), 1 + len(self) * lag // _A_SNAPSHOT)
         if len(self._columns) >= lag + step:
             self._settle(len(self._columns) - lag)

@@ -341,15 +341,19 @@ def region_at(snapshot: Snapshot, place: Place) -> int | None:
     return int(found[0]) if len(found) else None
 
 
-def zoomed(
-    view: tuple[int, int], address: int, factor: float, whole: tuple[int, int], least: int = 16 * PAGE_SIZE
-) -> tuple[int, int] | None:
+_LEAST_VIEW = 16 * PAGE_SIZE
+"""Bytes of the shortest view."""
+_OF_VIEW = 0.25
+"""Of a view of one region: the share of the rows that it takes."""
+
+
+def zoomed(view: tuple[int, int], address: int, factor: float, whole: tuple[int, int]) -> tuple[int, int] | None:
     """A view ``factor`` times as long, in which ``address`` stays where it is; None where that is all of ``whole``.
 
-    In whole pages, at least ``least`` bytes, within ``whole``.
+    In whole pages, at least `_LEAST_VIEW` bytes, within ``whole``.
     """
     lo, hi = view
-    length = max(least, int((hi - lo) * factor))
+    length = max(_LEAST_VIEW, int((hi - lo) * factor))
     if length >= whole[1] - whole[0]:
         return None
     share = (address - lo) / max(1, hi - lo)
@@ -362,13 +366,13 @@ def panned(view: tuple[int, int], share: float, whole: tuple[int, int]) -> tuple
     return _within(lo + int((hi - lo) * share), hi - lo, whole)
 
 
-def view_of(snapshot: Snapshot, region: int, share: float = 0.25) -> tuple[int, int] | None:
-    """A view in whose middle a region takes ``share`` of the rows; None where that is all there is."""
+def view_of(snapshot: Snapshot, region: int) -> tuple[int, int] | None:
+    """A view in whose middle a region takes `_OF_VIEW` of the rows; None where that is all there is."""
     target = int(snapshot.target[region])
     whole = bounds(snapshot, target)
     assert whole is not None
     lo, hi = int(snapshot.start[region]), int(snapshot.end[region])
-    length = max(int((hi - lo) / share), 16 * PAGE_SIZE)
+    length = max(int((hi - lo) / _OF_VIEW), _LEAST_VIEW)
     if length >= whole[1] - whole[0]:
         return None
     return _within((lo + hi - length) // 2, length, whole)

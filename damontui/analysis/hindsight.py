@@ -40,7 +40,7 @@ class Entries(Past, Protocol):
     """A past that can be gone through, few snapshots at a time."""
 
     def after(self, time: float) -> float | None:
-        """When the first entry that ended after ``time`` ended; None where there is none."""
+        """The end of the first entry that ends after ``time``; None where there is none."""
 
     def walk(self, since: float, until: float, most: int | None = None) -> Iterator[Snapshot]:
         """The snapshots of `between` one by one."""
@@ -85,12 +85,11 @@ class Hindsight:
         """Up to which moment the history was gone through, source's clock; -inf at first."""
         return max(self._estimator.until, self._counted)
 
-    def learn(self, most: int | None = None, *, until: float = math.inf, skip: bool = False) -> bool:
+    def learn(self, most: int | None = None, *, skip: bool = False) -> bool:
         """Take in what is new, at most so many snapshots; False where more are left.
 
         Args:
             most: at most so many.
-            until: no further than this moment, and `LAG` aggregations.
             skip: leave out all but the newest ``most``, as a gap: for a screen that must not fall behind a model that
                 runs as fast as it can.
         """
@@ -107,13 +106,8 @@ class Hindsight:
             if newest:
                 since = max(since, newest[-1].time - most * (newest[-1].time - newest[-1].began) * (1 + 1e-9))
             most = None
-        later = LAG
         for snapshot in islice(_following(past, since), most):
-            if snapshot.time > until:
-                later -= 1
             self._add(snapshot)
-            if not later:
-                return True
         if past.after(self.until) is not None:
             return False
         self._generation = generation
@@ -204,17 +198,3 @@ class _Reach:
 def _following(past: Entries, since: float) -> Iterator[Snapshot]:
     """All snapshots that ended after a moment, oldest first, one unpacked at a time."""
     return (snapshot for snapshot in past.walk(since, math.inf) if snapshot.time > since)
-
-
-def hindsight(snapshots: Sequence[Snapshot], moment: float) -> Estimate | None:
-    """What snapshots say about a moment, those after it taken in; None where none had ended by then.
-
-    Args:
-        snapshots: oldest first, as many before the moment as idle times are to reach back.
-        moment: seconds on the source's clock.
-    """
-    reach = _Reach(Estimator(), moment)
-    for one in snapshots:
-        if not reach.add(one):
-            break
-    return reach.end()

@@ -394,7 +394,7 @@ def name_of(path: str) -> str:
     return last
 
 
-_BESIDE = {
+_NO_GROUP = {
     KERNEL: "the kernel, no group",
     ELSEWHERE: "groups not seen from here",
     FREE: "free",
@@ -407,7 +407,7 @@ def row_name(row: Row) -> str:
         return name_of(row.path)
     if row.what == REST:
         return f"{row.members} small groups"
-    return _BESIDE.get(row.what, row.path)
+    return _NO_GROUP.get(row.what, row.path)
 
 
 def marks(row: Row) -> str:
@@ -422,7 +422,7 @@ def marks(row: Row) -> str:
 def with_half(amount: Amount) -> str:
     """Bytes and half of their interval in one unit: ``146 ± 13 MiB``, ``1.43 ± 0.12 GiB``, ``0 ± 2 MiB``."""
     half = (amount.most - amount.least) / 2
-    # the unit of the larger one: of what was hardly met, the interval is what is known
+    # the unit of the larger of both: where few frames were met, half of the interval is more than the bytes
     unit = units.size(max(amount.bytes, half)).rpartition(" ")[2]
     scale = 1024.0 ** ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB").index(unit)
     number, wide = amount.bytes / scale, half / scale

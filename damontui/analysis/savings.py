@@ -158,9 +158,8 @@ class Ledger:
     `_idle_rows` in one line.
     """
 
-    def __init__(self, thresholds: Sequence[float] = THRESHOLDS) -> None:
-        self.thresholds = tuple(thresholds)
-        self._rows: Floats = np.empty((0, _FIRST + 3 * len(self.thresholds)))
+    def __init__(self) -> None:
+        self._rows: Floats = np.empty((0, _FIRST + 3 * len(THRESHOLDS)))
         self._count = 0
         self._seen = (-1, -1)
 
@@ -187,7 +186,7 @@ class Ledger:
                 snapshot.time,
                 snapshot.total_bytes,
                 usage.watched(snapshot),
-                *_idle_rows(snapshot, self.thresholds).ravel().tolist(),
+                *_idle_rows(snapshot, THRESHOLDS).ravel().tolist(),
             )
         )
 
@@ -217,17 +216,15 @@ class Ledger:
         return rows[(watched >= threshold) & ~np.isnan(rows[:, self._column(threshold, 1)])]
 
     def _column(self, threshold: float, which: int) -> int:
-        return _FIRST + which * len(self.thresholds) + self.thresholds.index(threshold)
+        return _FIRST + which * len(THRESHOLDS) + THRESHOLDS.index(threshold)
 
-    def used_within(
-        self, threshold: float, since: float, until: float, wanted: Sequence[float] = OVER_TIME
-    ) -> tuple[float, ...]:
-        """Percentiles over time of the working set at a threshold; () where nothing was watched for so long."""
+    def used_within(self, threshold: float, since: float, until: float) -> tuple[float, ...]:
+        """The working set at a threshold, as percentiles `OVER_TIME`; () where nothing was watched for so long."""
         rows = self._settled(self._window(since, until), threshold)
-        return over_time(rows[:, _TOTAL] - rows[:, self._column(threshold, 1)], _lengths(rows), wanted)
+        return over_time(rows[:, _TOTAL] - rows[:, self._column(threshold, 1)], _lengths(rows), OVER_TIME)
 
-    def saving(self, threshold: float, since: float, until: float, percentile: float = 90) -> Saving | None:
-        """What could be taken away, so that the working set would have fitted for ``percentile`` of the time.
+    def saving(self, threshold: float, since: float, until: float) -> Saving | None:
+        """What could be taken away, so that the working set would have fitted for 90 % of the time.
 
         None where memory was not watched for as long as the threshold.
         """
@@ -237,7 +234,7 @@ class Ledger:
         lengths = _lengths(rows)
         total = float(rows[-1, _TOTAL])
         needed = [
-            over_time(rows[:, _TOTAL] - rows[:, self._column(threshold, which)], lengths, (percentile,))[0]
+            over_time(rows[:, _TOTAL] - rows[:, self._column(threshold, which)], lengths, (90,))[0]
             for which in range(3)
         ]
         least, saved, most = (max(0.0, total - need) for need in needed)
@@ -271,14 +268,11 @@ class Learned(Ledger):
 
     Args:
         past: the history that is gone through.
-        thresholds: seconds.
         pieces: most pieces of the estimate's map.
     """
 
-    def __init__(
-        self, past: Entries, thresholds: Sequence[float] = THRESHOLDS, *, pieces: int = estimate.PIECES
-    ) -> None:
-        super().__init__(thresholds)
+    def __init__(self, past: Entries, *, pieces: int = estimate.PIECES) -> None:
+        super().__init__()
         self.past = past
         self.hindsight = Hindsight(past, pieces, final=self._final, forget=self._forget)
         self._open: tuple[float, Floats] = (-np.inf, self._rows)
@@ -345,11 +339,11 @@ class Learned(Ledger):
 
     def _row(self, snapshot: Snapshot, known: estimate.Estimate | None, last: float) -> list[float]:
         if known is None:
-            found, total, watched = _idle_rows(snapshot, self.thresholds), snapshot.total_bytes, usage.watched(snapshot)
+            found, total, watched = _idle_rows(snapshot, THRESHOLDS), snapshot.total_bytes, usage.watched(snapshot)
             length, held = snapshot.time - snapshot.began, float(total)
         else:
-            reached = [known.reaches(one) for one in self.thresholds]
-            found = np.where(reached, known.idle_at(self.thresholds), np.nan)
+            reached = [known.reaches(one) for one in THRESHOLDS]
+            found = np.where(reached, known.idle_at(THRESHOLDS), np.nan)
             held, watched, length = known.total_bytes, known.watched_s, known.watched_s
         # it stands for the time since the last row, as far as that was watched
         began = max(last, snapshot.time - max(length, 1e-9))
@@ -391,7 +385,7 @@ def over_time(values: Floats, lengths: Floats, wanted: Sequence[float]) -> tuple
     return tuple(values[order][np.minimum(first, len(values) - 1)].tolist())
 
 
-# --- who holds it ---------------------------------------------------------------------------------------------------
+# --- whose it is ----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

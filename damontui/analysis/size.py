@@ -171,7 +171,7 @@ def _charged(snapshot: Snapshot) -> Snapshot:
     )
 
 
-def _beside(held: _Held, snapshot: Snapshot, seen: float) -> _Held:
+def _with_group(held: _Held, snapshot: Snapshot, seen: float) -> _Held:
     """The same with what is charged to a control group beyond the memory that is seen of it."""
     group = snapshot.group
     if group is None:
@@ -383,7 +383,7 @@ class Sizer:
         if snapshot.measured is not None or estimate is None:
             total = float(snapshot.total_bytes)
             idle = [usage.idle_for(snapshot, seconds) for seconds in self._seconds.tolist()]
-            return _beside(_Held(Amount(total, total, total), 0.0, usage.watched(snapshot), idle), snapshot, total)
+            return _with_group(_Held(Amount(total, total, total), 0.0, usage.watched(snapshot), idle), snapshot, total)
         seen = estimate.total_bytes
         held = Amount(seen, seen, seen)
         free = unseen = 0.0
@@ -400,7 +400,7 @@ class Sizer:
         for seconds, amount in zip(self._seconds.tolist(), amounts, strict=True):
             told = estimate.reaches(seconds) and seconds >= estimate.aggregation_s * 0.98
             found.append(Amount(*amount) if told else None)
-        return _beside(_Held(held, unseen, estimate.watched_s, found), snapshot, seen)
+        return _with_group(_Held(held, unseen, estimate.watched_s, found), snapshot, seen)
 
     def _back(self, at: int) -> tuple[Amount, float]:
         """Bytes a minute that came back at a threshold, and the seconds that it was counted over."""

@@ -94,8 +94,8 @@ def means(began: Floats, ended: Floats, values: NDArray[np.float64] | Ints, edge
 def means_of_ended(began: Floats, ended: Floats, values: Floats, edges: Floats) -> Floats:
     """The mean of the values that ended in each slot, shape ``(len(edges) - 1,)``; NaN where nothing is known.
 
-    A slot in which none ended has the value of the aggregation that covers it. So each value is in one slot, with its
-    full height, which is what a short line of spikes is to show; `means` spreads it over the slots that it lies in.
+    A slot in which none ended has the value of the aggregation that covers it. So a spike stands in one slot at its
+    full height, where `means` would spread it over all the slots that its aggregation lies in, each of them lower.
 
     Args:
         began: when each value's aggregation began, seconds, rising.

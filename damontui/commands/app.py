@@ -19,6 +19,7 @@ from damontui.sources.active import ActiveSource
 from damontui.tui.app import DamontuiApp
 from damontui.tui.options import ScreenOptions
 from damontui.tui.panes.output import OutputPane
+from damontui.tui.themes import DARK
 
 if TYPE_CHECKING:
     from damontui.tui.fleet import FleetApp
@@ -99,12 +100,13 @@ def run_app(
 def options(context: Context) -> ScreenOptions:
     """What of the settings concerns the screen."""
     settings = context.settings
-    values: dict[str, Any] = {"keymap": dict(settings.keys), "ascii": settings.ascii, "mode": settings.mode}
-    if settings.theme is not None:
-        values["theme"] = settings.theme
-    if settings.screenshots is not None:
-        values["screenshots"] = os.path.expanduser(settings.screenshots)
-    return ScreenOptions(**values)
+    return ScreenOptions(
+        theme=settings.theme or DARK.name,
+        mode=settings.mode,
+        keymap=settings.keys,
+        ascii=settings.ascii,
+        screenshots=os.path.expanduser(settings.screenshots or ""),
+    )
 
 
 class _Abandoned(SystemExit):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn, Unpack
 
 from damontui import config
 from damontui.commands.signals import Signals, entered
@@ -136,13 +136,13 @@ class Context:
 
         ``stdin`` is the descriptor of what comes through standard input, where the keyboard has that one's place.
         """
-        from damontui.sources.active import ActiveSource
+        from damontui.sources.active import ActiveSource, Changes
 
         # what was insisted on was for the first target: DAMON_STAT, picked later, has attributes of its own
         first = replace(self.options, whole=True, scene=True, stdin=0 if stdin is None else stdin)
         later = replace(first, insisted=(), disabled=False)
 
-        def another(word: str, **changes: Any) -> Source:
+        def another(word: str, **changes: Unpack[Changes]) -> Source:
             return choose(word, replace(later, **changes))
 
         active = ActiveSource(choose(self.target, first), another, self._catalog)

@@ -1,4 +1,7 @@
-"""The man page, made from the command line's own declaration: ``python -m damontui.commands.page > damontui.1``."""
+"""The man page, made from the command line's own declaration; ``setup.py`` puts it into a wheel.
+
+``python -m damontui.commands.page > damontui.1`` writes it.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,6 @@ from damontui.commands.context import Parser
 from damontui.commands.table import COMMANDS, EXAMPLES, LIVE, parser_of
 from damontui.config import SETTINGS
 
-_GENERAL = "general"
 DATE = "2026-01-01"
 """The page's date: it changes with the program, not with the day on which it is built."""
 

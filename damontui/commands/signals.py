@@ -175,12 +175,16 @@ def _nudge(reading: int, main: int) -> None:
 
 @contextmanager
 def entered(source: _Held, signals: Signals) -> Iterator[_Held]:
-    """A source, or the holder of one, entered, and left whatever happens.
+    """A source, or the `ActiveSource` that owns one, entered, and left whatever happens.
 
     Signals during leaving wait until that is done; during entering, which may have much to read, for a few seconds.
     """
+    from damontui.sources.active import ActiveSource
+
     signals.defer()
-    _log.debug("entering %s", type(source).__name__)
+    # an owner says itself which source it enters and leaves
+    level = logging.DEBUG if isinstance(source, ActiveSource) else logging.INFO
+    _log.log(level, "entering %s", type(source).__name__)
     try:
         source.__enter__()
     except BaseException as error:
@@ -198,6 +202,6 @@ def entered(source: _Held, signals: Signals) -> Iterator[_Held]:
             signals.defer(bounded=False)
             signals.polite = None
     finally:
-        _log.debug("leaving %s", type(source).__name__)
+        _log.log(level, "leaving %s", type(source).__name__)
         signals.defer(bounded=False)
         source.__exit__(*sys.exc_info())

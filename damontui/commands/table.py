@@ -90,7 +90,8 @@ def split(words: list[str]) -> tuple[str, list[str]]:
     options take a value, the command itself knows: each word that could be the command is tried with its own options,
     and with those of the live monitor where it has none of that name. A target of a command's name is written with a
     path or after -p: ``./snapshot``, ``-p snapshot``. Without a command, ``--once`` and ``-n`` mean ``snapshot``, as in
-    other monitors.
+    other monitors. Where an option stands before it that neither has, the first command's name is the command: it will
+    refuse the option, whatever takes a value, and its help is the one to see.
     """
     own = words[: words.index("--")] if "--" in words else words
     for place, word in enumerate(own):
@@ -98,7 +99,17 @@ def split(words: list[str]) -> tuple[str, list[str]]:
             return word, words[:place] + words[place + 1 :]
     if any(word.partition("=")[0] in _ONCE for word in own):
         return "snapshot", words
+    place = next((place for place, word in enumerate(own) if word in COMMANDS), 0)
+    if not _known(own[:place]):
+        return own[place], words[:place] + words[place + 1 :]
     return "", words
+
+
+def _known(before: list[str]) -> bool:
+    """Whether the live monitor has all options among these words."""
+    options = parser_of("").options() if before else {}
+    names = [word.partition("=")[0] for word in before if word.startswith("-") and word != "-"]
+    return all(name in options or name[:2] in options for name in names)
 
 
 def _is_free(before: list[str], command: str) -> bool:

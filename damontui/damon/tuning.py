@@ -45,8 +45,3 @@ def tuned(attrs: Attrs, sizes: Ints, nr_accesses: Ints) -> Attrs:
 def converted_ages(age: Ints, old_aggr_us: int, new_aggr_us: int) -> Ints:
     """Ages counted in aggregations of ``old_aggr_us``, in units of ``new_aggr_us``, rounded down."""
     return age * old_aggr_us // new_aggr_us
-
-
-def converted_accesses(nr_accesses: Ints, old: Attrs, new: Attrs) -> Ints:
-    """Counts out of ``old``'s samples as counts out of ``new``'s, through whole basis points as in the kernel."""
-    return nr_accesses * BASIS_POINTS // old.max_nr_accesses * new.max_nr_accesses // BASIS_POINTS

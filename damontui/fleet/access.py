@@ -57,9 +57,9 @@ def read_access(path: str | Path) -> Access:
     tls = _table(top.get("tls_config"), "tls_config", path)
     return Access(
         _authorization(top, path),
-        _beside(tls.get("ca_file"), path),
-        _beside(tls.get("cert_file"), path),
-        _beside(tls.get("key_file"), path),
+        _in_its_folder(tls.get("ca_file"), path),
+        _in_its_folder(tls.get("cert_file"), path),
+        _in_its_folder(tls.get("key_file"), path),
         _text(tls.get("server_name"), "tls_config.server_name", path),
         tls.get("insecure_skip_verify") is True,
     )
@@ -97,7 +97,7 @@ def _authorization(top: dict[str, Any], path: Path) -> str:
 
 def _secret(table: dict[str, Any], name: str, path: Path) -> str:
     if f"{name}_file" in table:
-        found = read_small(_beside(table[f"{name}_file"], path), _MOST).decode("utf-8", "replace").strip()
+        found = read_small(_in_its_folder(table[f"{name}_file"], path), _MOST).decode("utf-8", "replace").strip()
     else:
         found = _text(table.get(name), name, path)
     if not found or not found.isprintable():
@@ -113,7 +113,7 @@ def _text(value: object, name: str, path: Path) -> str:
     return value
 
 
-def _beside(value: object, path: Path) -> str:
+def _in_its_folder(value: object, path: Path) -> str:
     name = _text(value, "the name of a file", path)
     return str(path.parent / name) if name else ""
 

@@ -285,7 +285,6 @@ class View:
     """Part of a name or group; all where empty."""
     state: str = ""
     """Only hosts in this state; all where empty."""
-    hidden: frozenset[str] = field(default_factory=frozenset)
 
 
 def rows(hosts: Hosts, view: View) -> list[int]:

@@ -36,10 +36,10 @@ def host_of(instance: str) -> str:
     return str(address)
 
 
-def ssh_command(instance: str, ssh: str = "ssh") -> list[str]:
+def ssh_command(instance: str) -> list[str]:
     """The words that start ssh: it asks for nothing, opens no terminal there, and takes no option from a name.
 
     Raises:
         UsageError: the instance names no machine.
     """
-    return [ssh, "-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "--", f"{USER}@{host_of(instance)}", FAR]
+    return ["ssh", "-T", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "--", f"{USER}@{host_of(instance)}", FAR]

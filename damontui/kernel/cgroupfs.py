@@ -10,7 +10,6 @@ above that has one (``page_cgroup_ino``), and counts the deleted ones in that gr
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from collections import deque
@@ -36,7 +35,6 @@ PROCESSES = 100_000
 
 _T = TypeVar("_T")
 _SMALL = 1 << 20
-_DENIED = (errno.EACCES, errno.EPERM)
 _LEAF_LINKS = 2
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NOCTTY
 _SHORTEST_PART = 4
@@ -50,8 +48,6 @@ class Tree:
     """Each group's path below the mount, by inode number: ``/`` for the uppermost, ``/system.slice/nginx.service``."""
     whole: bool = True
     """False where there are more groups than a walk visits."""
-    hidden: int = 0
-    """Groups whose folder this user may not list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +102,6 @@ class Groups:
 
     def _walk(self, most: int) -> Tree:
         paths: dict[int, str] = {}
-        hidden = 0
         paths[self.root.stat(self.folder).st_ino] = "/"
         waiting: deque[tuple[str, int]] = deque([("/", 0)])
         whole = True
@@ -125,11 +120,10 @@ class Groups:
                         with suppress(OSError):
                             if entry.stat(follow_symlinks=False).st_nlink != _LEAF_LINKS:
                                 waiting.append((below, depth + 1))
-            except OSError as error:
+            except OSError:  # gone, or not to be listed by this user
                 if path == "/":
                     raise
-                hidden += error.errno in _DENIED
-        return Tree(paths, whole, hidden)
+        return Tree(paths, whole)
 
     def usage(self, path: str, *, stat: bool = True) -> Group:
         """What the kernel counts for a group; all None where it is gone.

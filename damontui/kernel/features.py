@@ -216,7 +216,7 @@ def _holders(root: Root, program: str) -> tuple[str, ...]:
     return tuple(held)
 
 
-def _known(holder: str, left: handback.Left) -> str:
+def _known(holder: str, left: handback.Remains) -> str:
     """A holder as a phrase; what a killed run of ours left is ours."""
     ours = left.kdamond > 0 and holder.endswith(f"(kdamond {left.kdamond})")
     return f"an earlier run of this program, killed (kdamond {left.kdamond})" if ours else holder
@@ -282,7 +282,7 @@ def _text(root: Root, name: str) -> str:
 class _Obstacles:
     """What is in the way of each target, from what was found."""
 
-    def __init__(self, root: Root, found: Survey, program: str, tracefs: str, left: handback.Left) -> None:
+    def __init__(self, root: Root, found: Survey, program: str, tracefs: str, left: handback.Remains) -> None:
         self._root = root
         self._left = left
         self._found = found
@@ -407,7 +407,7 @@ class _Obstacles:
         if self._left.kdamond > 0:
             return  # the next run takes it away
         noted = handback.noted(root)
-        if noted is not None and noted.kdamond > 0 and handback.left_behind(root) is None:
+        if noted is not None and noted.kdamond > 0 and handback.pending(root) is None:
             who = f"another {self._program.rpartition('/')[2]} (PID {noted.pid}) monitors with a kdamond of its own"
             self._add(target, who, f"end it first; or watch with it: sudo {self._program} kdamond:{noted.kdamond}")
         elif _kdamond_folders(root):

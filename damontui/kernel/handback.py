@@ -79,8 +79,8 @@ def noted(root: Root) -> Handback | None:
         return None
 
 
-def left_behind(root: Root) -> Handback | None:
-    """What a run that is gone did not give back, None where there is nothing."""
+def pending(root: Root) -> Handback | None:
+    """What a run that is gone has still to give back; None where that is nothing."""
     taken = noted(root)
     if taken is None:
         return None
@@ -134,7 +134,7 @@ def remedy(program: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Remains:
     """What runs of this program that are gone left behind, as it stands now."""
 
     kdamond: int = -1
@@ -161,9 +161,9 @@ class Left:
         return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
 
 
-def survey(root: Root) -> Left:
+def survey(root: Root) -> Remains:
     """Look at what is left; nothing where this user may not. It only reads, and never raises."""
-    taken = left_behind(root)
+    taken = pending(root)
     kdamond, ended, off = -1, False, False
     if taken is not None:
         try:
@@ -177,7 +177,7 @@ def survey(root: Root) -> Left:
         traces = tuple(tracefs.stale(root, tracefs.find_tracefs(root)))
     except SourceError:
         traces = ()
-    return Left(kdamond, ended, off, traces)
+    return Remains(kdamond, ended, off, traces)
 
 
 def give_back(root: Root, *, program: str = "damontui", pause: Callable[[float], None] = time.sleep) -> list[str]:
@@ -189,7 +189,7 @@ def give_back(root: Root, *, program: str = "damontui", pause: Callable[[float],
     Raises:
         SourceError: the system says no. What could not be given back stays noted.
     """
-    left, taken = survey(root), left_behind(root)
+    left, taken = survey(root), pending(root)
     if (left or taken is not None) and root.read_only:
         root.refuse_write(NOTE)
     done_so_far = []

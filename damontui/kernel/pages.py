@@ -301,7 +301,7 @@ class FrameSampler:
         self._share = self.took / max(now - self._began, 1.0)
         passed = max(now - self._began, AHEAD_S)
         room = self._budget * passed - self.took
-        # where even few frames cost more than their part to count, some are drawn all the same
+        # drawing has a part of the budget to itself, also where counting has taken more than the rest
         room = max(room, self._budget * _DRAWN_ANYWAY * passed - self._drawing)
         self._looked = now
         count = int(room / self._cost) if self._cost else _FIRST

@@ -102,10 +102,8 @@ class Curve:
         self.began = began
         self.epoch = began
         """When the epoch's clear was done."""
-        self.foreign = 0
-        """How often somebody else cleared the bits."""
         self.disturbed_at = float("-inf")
-        """When that was seen last."""
+        """When somebody else was last seen to have cleared the bits."""
         self._window = window
         self._every = every
         self._epochs = 0
@@ -162,7 +160,6 @@ class Curve:
         lost = np.maximum(self._rss - resident, 0)
         shrunk = float((self._read[-1] - referenced - lost)[private].sum())
         if shrunk > max(1 << 20, 0.02 * float(resident.sum())):
-            self.foreign += 1
             self.disturbed_at = at
             last = self.epoch + self._times[-1]
             self._end_epoch()

@@ -285,7 +285,7 @@ class _Reader:
 
 def _assemble(path: Path, attrs: Attrs, known: bool, wholes: list[_Whole], rows: Ints, notes: tuple[str, ...]) -> Table:
     """The table of snapshots whose parts are slices of ``rows``, shape ``(regions, 4)``."""
-    beside: dict[Conditions, int] = {}
+    conditions: dict[Conditions, int] = {}
     condition_of: list[int] = []
     counts: list[int] = []
     parts: list[_Part] = []
@@ -299,7 +299,7 @@ def _assemble(path: Path, attrs: Attrs, known: bool, wholes: list[_Whole], rows:
         ids = tuple([part.target for part in whole.parts])
         if last is None or last[0] is not now or last[1] != ids:  # a key is dear to hash
             last = (now, ids)
-            number_of = beside.setdefault(Conditions(now, now, ids), len(beside))
+            number_of = conditions.setdefault(Conditions(now, now, ids), len(conditions))
         condition_of.append(number_of)
         parts += whole.parts
         places += range(len(whole.parts))
@@ -327,7 +327,7 @@ def _assemble(path: Path, attrs: Attrs, known: bool, wholes: list[_Whole], rows:
         np.ascontiguousarray(gathered[:, 2]),
         np.ascontiguousarray(gathered[:, 3]),
         targets,
-        list(beside),
+        list(conditions),
         np.array(condition_of, np.int64),
         nanoseconds=times,
         intervals_known=known,
@@ -384,13 +384,13 @@ def _sidecar(path: Path) -> tuple[Attrs, bool]:
 def _traced(path: Path, found: list[TracedAggregation], attrs: Attrs, known: bool, notes: tuple[str, ...]) -> Table:
     spans = np.diff([a.time_ns for a in found])
     mean = int(spans.mean()) if len(spans) else attrs.aggr_us * 1000
-    beside: dict[Conditions, int] = {}
+    conditions: dict[Conditions, int] = {}
     condition_of = []
     extra: dict[int, dict[str, object]] = {}
     for index, a in enumerate(found):
         now = _tuned(attrs, a.sample_us)
         key = Conditions(now, _tuned(attrs, a.next_sample_us), a.targets)
-        condition_of.append(beside.setdefault(key, len(beside)))
+        condition_of.append(conditions.setdefault(key, len(conditions)))
         if not a.complete:
             extra[index] = {"complete": False, "lost": a.lost}
     ends = np.array([a.time_ns for a in found], np.int64)
@@ -408,7 +408,7 @@ def _traced(path: Path, found: list[TracedAggregation], attrs: Attrs, known: boo
         np.concatenate([a.nr_accesses for a in found]),
         np.concatenate([a.age for a in found]),
         np.concatenate([a.target for a in found]),
-        list(beside),
+        list(conditions),
         np.array(condition_of, np.int64),
         extra,
         nanoseconds=np.stack([began, ends], axis=1),
@@ -447,7 +447,7 @@ def write_json(table: Table, stream: BinaryIO, *, compress: bool) -> list[str]:
         data = text.encode()
         stream.write(packer.compress(data) if compress else data)
 
-    targets = sorted({target for beside in table.conditions for target in beside.targets})
+    targets = sorted({target for one in table.conditions for target in one.targets})
     put("[\n")
     for number_of, target in enumerate(targets):
         head: dict[str, object] = {
@@ -493,20 +493,20 @@ def _intervals_text(attrs: Attrs) -> dict[str, object]:
 
 def _snapshot_text(table: Table, index: int, target: int) -> str:
     low, high = int(table.offsets[index]), int(table.offsets[index + 1])
-    beside = table.conditions[int(table.condition_of[index])]
-    if target not in beside.targets:
+    conditions = table.conditions[int(table.condition_of[index])]
+    if target not in conditions.targets:
         return ""
     chosen = slice(low, high)
     columns = [table.start[chosen], table.end[chosen], table.nr_accesses[chosen], table.age[chosen]]
-    if len(beside.targets) > 1:
-        mine = table.target[chosen] == beside.targets.index(target)
+    if len(conditions.targets) > 1:
+        mine = table.target[chosen] == conditions.targets.index(target)
         columns = [column[mine] for column in columns]
     start, end, nr_accesses, age = (column.tolist() for column in columns)
     regions = ",\n".join(
         _REGION_TEXT % (f"{a:,}", f"{b:,}", n, g) for a, b, n, g in zip(start, end, nr_accesses, age, strict=True)
     )
     began, ended = table.ns(index)
-    tuned = f'"{beside.attrs.sample_us}"' if table.intervals_known and len(table.conditions) > 1 else "null"
+    tuned = f'"{conditions.attrs.sample_us}"' if table.intervals_known and len(table.conditions) > 1 else "null"
     return (
         f'            {{\n                "start_time": "{began}",\n                "end_time": "{ended}",\n'
         f'                "regions": [' + ("\n" + regions + "\n                ],\n" if regions else "],\n") +
@@ -519,15 +519,15 @@ def write_trace(table: Table, stream: BinaryIO) -> list[str]:
     """Write a table as ``perf script`` shows it; returns what could not be kept, one sentence each."""
     for index in range(len(table)):
         low, high = int(table.offsets[index]), int(table.offsets[index + 1])
-        beside = table.conditions[int(table.condition_of[index])]
+        conditions = table.conditions[int(table.condition_of[index])]
         ended = table.ns(index)[1]
         head = f"kdamond.x xxxx xxxx {ended // 10**9}.{ended // 1000 % 10**6:06d}: damon:"
         lines = []
-        if beside.next_attrs.sample_us != beside.attrs.sample_us:
-            lines.append(f"{head}damon_monitor_intervals_tune: sample_us={beside.next_attrs.sample_us}")
-        for place, target in enumerate(beside.targets):
+        if conditions.next_attrs.sample_us != conditions.attrs.sample_us:
+            lines.append(f"{head}damon_monitor_intervals_tune: sample_us={conditions.next_attrs.sample_us}")
+        for place, target in enumerate(conditions.targets):
             mine = np.arange(low, high)
-            if len(beside.targets) > 1:
+            if len(conditions.targets) > 1:
                 mine = mine[table.target[low:high] == place]
             rows = zip(
                 *(column[mine].tolist() for column in (table.start, table.end, table.nr_accesses, table.age)),

@@ -77,10 +77,10 @@ def read(path: str | Path, *, attrs: Attrs | None = None, memory: int = MEMORY) 
 
 def with_attrs(table: Table, attrs: Attrs) -> Table:
     """The same record with the intervals that the file could not tell."""
-    beside = [Conditions(attrs, attrs, b.targets) for b in table.conditions]
+    conditions = [Conditions(attrs, attrs, b.targets) for b in table.conditions]
     notes = tuple(n for n in table.notes if "no intervals" not in n)
     description = replace(table.description, attrs=attrs)
-    return replace(table, description=description, conditions=beside, intervals_known=True, notes=notes)
+    return replace(table, description=description, conditions=conditions, intervals_known=True, notes=notes)
 
 
 def _read_perf(path: Path, memory: int) -> Table:
@@ -117,15 +117,15 @@ def write(table: Table, path: str | Path, kind: Format, *, force: bool = False) 
         return []
     if kind == "perf":
         raise SourceError(f"cannot write {path}", "perf's binary format is read only", "choose another format")
-    beside = Path(f"{path}.kdamonds") if kind == "trace" and table.intervals_known and len(table) else None
-    if beside is not None:
-        refuse_there(beside, force=force)
+    sidecar = Path(f"{path}.kdamonds") if kind == "trace" and table.intervals_known and len(table) else None
+    if sidecar is not None:
+        refuse_there(sidecar, force=force)
     with whole(path, force=force) as file:
         if kind == "trace":
             left = damo.write_trace(table, file)
         else:
             left = damo.write_json(table, file, compress=kind == "json-compressed")
-    if beside is not None:
-        with whole(beside, force=force) as file:
+    if sidecar is not None:
+        with whole(sidecar, force=force) as file:
             file.write(damo.sidecar_text(table.conditions[int(table.condition_of[0])].attrs).encode())
     return left

@@ -30,7 +30,7 @@ from damontui.damon.snapshot import OPTIONAL, Description, Snapshot
 from damontui.errors import DamontuiError, SourceError
 from damontui.files import begin, open_file
 from damontui.records.fields import plain, value_of
-from damontui.records.sound import MEMORY, Budget, attrs_of, description_of, listed, sound, whole
+from damontui.records.sound import MEMORY, Budget, attrs_of, description_of, left_out, listed, sound, whole
 from damontui.records.table import Conditions, Table, extra_of, json_text
 
 VERSION = 1
@@ -43,7 +43,7 @@ _MEMBER = struct.Struct("<4sIBBH2sHId")  # gzip's fixed head, then the extra fie
 _HEAD = struct.Struct("<8sddd4qq")  # mark, time, began, wall; sample, aggr, next sample, next aggr; regions
 _MARK = b"snapshot"
 _COLUMNS = 5
-_BESIDE = {field.name: field for field in OPTIONAL}
+_OPTIONAL = {field.name: field for field in OPTIONAL}
 _DEFLATE_MOST = 1032
 """Bytes that one packed byte can stand for (zlib's own figure)."""
 _KEPT = 1 << 20
@@ -69,7 +69,7 @@ def _member(payload: bytes, time: float, level: int) -> bytes:
 
 def _rest(snapshot: Snapshot, usual: Attrs) -> dict[str, Any]:
     """What the head and the arrays do not hold, as far as it is not usual."""
-    rest: dict[str, Any] = {name: plain(_BESIDE[name], value) for name, value in extra_of(snapshot).items()}
+    rest: dict[str, Any] = {name: plain(_OPTIONAL[name], value) for name, value in extra_of(snapshot).items()}
     if snapshot.targets != (0,):
         rest["targets"] = snapshot.targets
     for name, attrs in (("attrs", snapshot.attrs), ("next_attrs", snapshot.next_attrs)):
@@ -206,8 +206,6 @@ class Record:
         self.path = Path(path)
         self._memory = memory
         self._index = Budget(self.path, memory)
-        self.damaged = 0
-        """Members that did not unpack to a snapshot."""
         self.times: list[float] = []
         """When each snapshot ended, source's clock."""
         self._places: list[_Place] = []
@@ -359,13 +357,13 @@ class _Builder:
             try:
                 if rest:
                     budget.bear(_NUMBER_COST * rest.count(b","))
-                    beside, more = _beside(rest, head, self.usual)
+                    conditions, more = _conditions_of(rest, head, self.usual)
                     budget.take(sum(array.nbytes for value in more.values() for array in arrays_of(value)))
                     if (ns := more.pop("ns", None)) is not None:
                         fine[len(heads)] = ns  # type: ignore[assignment]
                     if more:
                         extra[len(heads)] = more
-                    number = known.setdefault(beside, len(known))
+                    number = known.setdefault(conditions, len(known))
                 else:
                     times = head[4:8]
                     if (seen := intervals.get(times)) is None:
@@ -378,7 +376,6 @@ class _Builder:
             condition_of.append(number)
             heads.append(head)
             chunks.append(payload[_HEAD.size : arrays_end])
-        self.record.damaged = damaged
         table = self._table(heads, chunks, list(known), condition_of, extra, damaged)
         if fine:
             table.nanoseconds = np.array([fine.get(i) or table.ns(i) for i in range(len(table))], np.int64)
@@ -388,7 +385,7 @@ class _Builder:
         self,
         heads: list[tuple[Any, ...]],
         chunks: list[bytes],
-        beside: list[Conditions],
+        conditions: list[Conditions],
         condition_of: list[int],
         extra: dict[int, dict[str, object]],
         damaged: int,
@@ -409,7 +406,7 @@ class _Builder:
             np.concatenate([np.zeros(1, np.int64), ends])[offsets[:-1]] if total else np.zeros(len(counts), np.int64)
         )
         end = ends - np.repeat(before, counts)
-        notes = (f"{damaged} damaged snapshots were left out",) if damaged else ()
+        notes = (left_out(damaged, "damaged"),) if damaged else ()
         times = np.array([head[1:4] for head in heads], np.float64).reshape(-1, 3)
         return Table(
             self.record.description,
@@ -422,7 +419,7 @@ class _Builder:
             nr_accesses,
             age,
             target,
-            beside,
+            conditions,
             np.array(condition_of, np.int64),
             extra,
             notes=notes,
@@ -441,7 +438,7 @@ def _with_intervals(usual: Attrs, sample: int, aggr: int) -> Attrs:
     return dataclasses.replace(usual, sample_us=sample, aggr_us=aggr)
 
 
-def _beside(rest: bytes, head: tuple[Any, ...], usual: Attrs) -> tuple[Conditions, dict[str, object]]:
+def _conditions_of(rest: bytes, head: tuple[Any, ...], usual: Attrs) -> tuple[Conditions, dict[str, object]]:
     fields = _object(rest)
     named = {name: attrs_of(fields.pop(name)) for name in ("attrs", "next_attrs") if name in fields}
     sample, aggr, next_sample, next_aggr = head[4:8]
@@ -454,8 +451,8 @@ def _beside(rest: bytes, head: tuple[Any, ...], usual: Attrs) -> tuple[Condition
         if name == "ns":
             began, ended = listed(value)
             more[name] = (whole(began), whole(ended))
-        elif name in _BESIDE:
-            more[name] = value_of(_BESIDE[name], value, sizes)
+        elif name in _OPTIONAL:
+            more[name] = value_of(_OPTIONAL[name], value, sizes)
     if "measured" in more and "resident" not in more:
         raise ValueError("counted bytes of memory whose bytes are not told")
     return Conditions(attrs, after, targets), more

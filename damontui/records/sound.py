@@ -1,7 +1,7 @@
 """What a record may say: types, finite numbers and ranges, looked at once for every reader.
 
-A record is a file that somebody made. A snapshot that is none is left out and counted; the rest is shown. What a record
-may make us hold is known before it is held: `Budget`.
+A record is a file that somebody made. A snapshot with impossible numbers is left out and counted; the rest is shown.
+What a record may make us hold is known before it is held: `Budget`.
 """
 
 from __future__ import annotations
@@ -63,17 +63,15 @@ class Budget:
 
 
 def sound(table: Table) -> Table:
-    """The table without the snapshots that are none, which its notes count."""
+    """The table without the snapshots whose numbers are impossible, which its notes count."""
     good = _good(table)
     if good.all():
         return table
-    left_out = int(len(good) - good.sum())
     kept = np.flatnonzero(good)
     counts = np.diff(table.offsets)
     rows = np.repeat(good, counts)
     used, condition_of = np.unique(table.condition_of[kept], return_inverse=True)
     places = {int(old): new for new, old in enumerate(kept.tolist())}
-    words = "1 snapshot that is none was" if left_out == 1 else f"{left_out:,} snapshots that are none were"
     return replace(
         table,
         time=table.time[kept],
@@ -89,30 +87,35 @@ def sound(table: Table) -> Table:
         condition_of=condition_of.reshape(-1),
         extra={places[old]: extra for old, extra in table.extra.items() if old in places},
         nanoseconds=None if table.nanoseconds is None else table.nanoseconds[kept],
-        notes=(*table.notes, f"{words} left out"),
+        notes=(*table.notes, left_out(int(len(good) - good.sum()), "impossible")),
     )
 
 
+def left_out(count: int, kind: str) -> str:
+    """The note that some snapshots are not shown: ``1 damaged snapshot was left out``."""
+    return f"1 {kind} snapshot was left out" if count == 1 else f"{count:,} {kind} snapshots were left out"
+
+
 def _good(table: Table) -> NDArray[np.bool_]:
-    """Whether each snapshot is one, shape ``(snapshots,)``."""
+    """Whether each snapshot's numbers are possible, shape ``(snapshots,)``."""
     with np.errstate(invalid="ignore", over="ignore"):
         good = (np.abs(table.time) <= LONGEST_TIME) & (np.abs(table.began) <= LONGEST_TIME)
         good &= (table.wall >= 0) & (table.wall <= LATEST_WALL) & (table.began <= table.time)
-        good &= np.array([_plausible(beside) for beside in table.conditions], dtype=bool)[table.condition_of]
+        good &= np.array([_plausible(one) for one in table.conditions], dtype=bool)[table.condition_of]
     counts = np.diff(table.offsets)
     if not len(table.start):
         return good
     with np.errstate(over="ignore"):
         size = table.end - table.start
     bad = (table.start < 0) | (size < 0) | (table.nr_accesses < 0) | (table.age < 0)
-    targets = np.array([len(beside.targets) for beside in table.conditions], dtype=np.int64)[table.condition_of]
+    targets = np.array([len(one.targets) for one in table.conditions], dtype=np.int64)[table.condition_of]
     bad |= (table.target < 0) | (table.target >= np.repeat(targets, counts))
     # sorted by target, then address: what is drawn, and where a cursor is, is found by searching
     bad[1:] |= ((table.target[1:] == table.target[:-1]) & (table.start[1:] < table.end[:-1]) & _inside(table)) | (
         (table.target[1:] < table.target[:-1]) & _inside(table)
     )
     # what is computed from them later is computed in whole numbers of 64 bits
-    # an interval that is none is as long as no other: it may have more digits than a float holds
+    # a file may give an interval more digits than a float holds: such a one counts as `_LARGEST`, which is too long
     lengths = [min(one.next_attrs.aggr_us, _LARGEST) for one in table.conditions]
     after = np.array(lengths, dtype=np.float64)[table.condition_of]
     bad |= table.age.astype(np.float64) * np.repeat(after, counts) >= _LARGEST
@@ -134,11 +137,11 @@ def _inside(table: Table) -> NDArray[np.bool_]:
     return inside[1:]
 
 
-def _plausible(beside: Conditions) -> bool:
+def _plausible(conditions: Conditions) -> bool:
     return all(
         attrs.aggr_us <= LONGEST_US and attrs.update_us <= LONGEST_US and attrs.max_regions <= LONGEST_US
-        for attrs in (beside.attrs, beside.next_attrs)
-    ) and len(set(beside.targets)) == len(beside.targets)
+        for attrs in (conditions.attrs, conditions.next_attrs)
+    ) and len(set(conditions.targets)) == len(conditions.targets)
 
 
 # -- fields; each raises `ValueError` where a value is none

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from damontui.damon.snapshot import Description, Snapshot
@@ -22,13 +23,13 @@ class RecordStream(Record):
     def __init__(self, name: str) -> None:
         # nothing of a file's: no map of it, and no places to go back to
         self.path = Path(name)
-        self.damaged = 0
         self.times = []
         self._places = []
         self._scanned = self._touched = 0
         self._data = b""
         self._memory = 2 * MOST
         self._known: Description | None = None
+        self._missed: tuple[str, ...] = ()
 
     @property
     def known(self) -> Description | None:
@@ -37,6 +38,8 @@ class RecordStream(Record):
 
     def feed(self, data: bytes) -> list[Snapshot]:
         """Take the next bytes in; the snapshots that became whole with them.
+
+        Where some were left out, the next one's note says so.
 
         Raises:
             SourceError: it is no record of damontui's.
@@ -48,9 +51,11 @@ class RecordStream(Record):
                 self._begin(self._unpack(place))
                 continue
             self._places = [place]
-            damaged = self.damaged
-            found += self.table()
-            self.damaged += damaged
+            table = self.table()
+            self._missed += table.notes
+            for snapshot in table:
+                found.append(replace(snapshot, note="; ".join(filter(None, (snapshot.note, *self._missed)))))
+                self._missed = ()
         self._places = []
         self._data, self._scanned = self._data[self._scanned :], 0
         if len(self._data) > _MOST_PENDING or (self._known is None and len(self._data) > 1 << 20):

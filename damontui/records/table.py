@@ -60,20 +60,20 @@ class Table:
     def snapshot(self, index: int) -> Snapshot:
         """Snapshot ``index``; its arrays are views of this table's."""
         low, high = int(self.offsets[index]), int(self.offsets[index + 1])
-        beside = self.conditions[int(self.condition_of[index])]
+        conditions = self.conditions[int(self.condition_of[index])]
         made = Snapshot(
             time=float(self.time[index]),
             began=float(self.began[index]),
             wall=float(self.wall[index]),
-            attrs=beside.attrs,
+            attrs=conditions.attrs,
             start=self.start[low:high],
             end=self.end[low:high],
             nr_accesses=self.nr_accesses[low:high],
             age=self.age[low:high],
             target=self.target[low:high],
             origin="record",
-            next_attrs=beside.next_attrs,
-            targets=beside.targets,
+            next_attrs=conditions.next_attrs,
+            targets=conditions.targets,
         )
         extra = self.extra.get(index)
         return replace(made, **extra) if extra else made  # type: ignore[arg-type]

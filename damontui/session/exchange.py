@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from damontui.errors import DamontuiError, SourceError
 from damontui.history import History
 from damontui.monitor import Monitor
 from damontui.session.news import Finished, Left, Opened
+from damontui.sources.active import Changes
 from damontui.sources.base import Source, TakesDamonStat
 
 if TYPE_CHECKING:
     from damontui.session.session import Session
+
+_log = logging.getLogger(__name__)
 
 PATIENCE = 5.0
 """Seconds that a target has to end its monitoring before another takes its place."""
@@ -43,12 +47,13 @@ class Exchange:
         active = self._session.active
         return active is not None and active.exchangeable
 
-    def open(self, word: str, **changes: object) -> None:
-        """Open a target beside the one in force, and `pick` it; ``changes`` are options that differ for it."""
+    def open(self, word: str, **changes: Unpack[Changes]) -> None:
+        """Open a target beside the one in force, and `pick` it."""
         session, active = self._session, self._session.active
         if active is None or not active.exchangeable or session.switching:
             return
         session.switching = True
+        _log.info("open %s beside %s", word, session.description.target)
 
         def enter() -> None:
             answer: Source | DamontuiError
@@ -66,6 +71,7 @@ class Exchange:
         """What came of `open`."""
         self._session.switching = False
         if isinstance(answer, DamontuiError):
+            _log.info("refused: %s", answer)
             self._session.notice = answer
         else:
             self.pick(answer)
@@ -78,6 +84,7 @@ class Exchange:
             self._forget_offer()
         before = session.monitor
         monitor = Monitor(source, History(session.history.budget))
+        _log.info("try %s; %s is in force meanwhile", source.describe().target, session.description.target)
         both_kernels = source.describe().origin == session.description.origin == "kernel"
         self._trial = _Trial(monitor, before.running and both_kernels)
         monitor.subscribe(partial(session.receive, monitor))
@@ -113,10 +120,13 @@ class Exchange:
         source = trial.monitor.source
         if not isinstance(event, (DamontuiError, Finished)):
             self._offered = None
+            _log.info("adopt %s in the place of %s", source.describe().target, session.description.target)
             before = session.adopt(trial.monitor)
             session.do(partial(self._leave, before, source), "switch")
             return
         session.switching = False
+        why = event if isinstance(event, DamontuiError) else "it ended without a word"
+        _log.info("refused %s: %s; %s stays", source.describe().target, why, session.description.target)
         if isinstance(event, DamontuiError):
             session.notice = event
         if isinstance(event, SourceError) and event.offer == "take" and isinstance(source, TakesDamonStat):
@@ -141,6 +151,8 @@ class Exchange:
                 error = active.exchange(source)
         except Exception as fault:  # of ours, in the source that was left
             error = SourceError("the target before was not left in order", f"{type(fault).__name__}: {fault}")
+        if error is not None:
+            _log.warning("the target before was not left in order: %s", error)
         self._session.receive(None, Left(error))
 
     def _forget_offer(self) -> None:

@@ -18,6 +18,7 @@ True
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -42,6 +43,8 @@ from damontui.sources.base import TakesDamonStat
 
 if TYPE_CHECKING:
     from damontui.recorder import Recorder
+
+_log = logging.getLogger(__name__)
 
 Run = Callable[[Callable[[], None], str], object]
 """Does work beside the front end, in a thread; the word is what kind: ``monitor`` lasts as long as monitoring does."""
@@ -203,7 +206,9 @@ class Session:
         elif isinstance(event, Status):
             self.status = event
             if event.state == "off":
-                self.by_others = (self.enabled and not self.switching) or self.by_others
+                if self.enabled and not self.switching:
+                    _log.info("%s was switched off by somebody else", self.description.target)
+                    self.by_others = True
                 self.enabled = False
             elif event.state in ("on", "waiting"):
                 self.enabled, self.by_others = True, False
@@ -360,6 +365,7 @@ class Session:
         self.switching = False
         self.notice = answer.error
         if answer.error is not None:
+            _log.warning("the switch of %s did not take: %s", self.description.target, answer.error)
             return
         self.enabled, self.by_others = answer.on, False
         if not answer.on:
@@ -391,6 +397,7 @@ class Session:
 
     def do(self, work: Callable[[], None], kind: str) -> None:
         """Do work beside the front end."""
+        _log.debug("in a thread: %s", kind)
         (self._run or in_thread)(work, kind)
 
     def adopt(self, monitor: Monitor) -> Monitor:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from damontui.errors import DamontuiError, UsageError
 from damontui.sources.base import Source
@@ -14,12 +15,26 @@ from damontui.sources.base import Source
 if TYPE_CHECKING:
     from damontui.sources.catalog import Entry
 
+_log = logging.getLogger(__name__)
+
 PATIENCE = 6.0
 """Seconds that the end waits for a source that is being entered or left in another thread: DAMON_STAT is given back
 within a second, a command has five to end."""
 
 
-def _no_other(word: str) -> Source:
+def _name(source: Source) -> str:
+    return type(source).__name__
+
+
+class Changes(TypedDict, total=False):
+    """Options of another target that differ from those of the command line."""
+
+    children: bool
+    take: bool
+    max_pause_us: int
+
+
+def _no_other(word: str, **changes: Unpack[Changes]) -> Source:
     raise UsageError(f"cannot change to {word}: there is one target here")
 
 
@@ -31,8 +46,8 @@ class ActiveSource:
 
     Args:
         first: entered with this.
-        choose: makes the source of a target's word, with some options changed; raises `UsageError`. None where there is
-            one target only.
+        choose: makes the source of a target's word, with `Changes` where there are any; raises `UsageError`. None where
+            there is one target only.
         catalog: what there is to choose from; may take a moment.
     """
 
@@ -64,6 +79,7 @@ class ActiveSource:
             self._closed = True
             for source in self._held:
                 leaving.push(source)
+                leaving.callback(_log.info, "leaving %s", _name(source))
             self._held.clear()
         try:
             leaving.__exit__(kind, error, trace)
@@ -71,10 +87,8 @@ class ActiveSource:
             with self._change:
                 self._change.wait_for(lambda: not self._busy, PATIENCE)
 
-    def open(self, word: str, **changes: object) -> Source:
+    def open(self, word: str, **changes: Unpack[Changes]) -> Source:
         """Another source, entered beside the one in force. Any thread; may block for as long as entering does.
-
-        ``changes`` are options that differ from those of the command line, such as ``children``.
 
         Raises:
             DamontuiError: the word means nothing, or the system said no; nothing has changed then.
@@ -102,6 +116,7 @@ class ActiveSource:
                 return
             self._held.remove(source)
             self._busy += 1
+        _log.info("leaving %s", _name(source))
         try:
             source.__exit__(None, None, None)
         finally:
@@ -110,13 +125,15 @@ class ActiveSource:
     def _enter(self, source: Source) -> None:
         with self._change:
             self._busy += 1
+        _log.info("entering %s", _name(source))
         try:
             source.__enter__()
             with self._change:
                 late = self._closed
                 if not late:
                     self._held.append(source)
-            if late:  # the program ends meanwhile
+            if late:
+                _log.info("leaving %s: the program ends meanwhile", _name(source))
                 source.__exit__(None, None, None)
         finally:
             self._done()

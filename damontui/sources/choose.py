@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from damontui import units
 from damontui.damon.attrs import Attrs, IntervalsGoal
@@ -539,7 +539,6 @@ def _process(
         raise UsageError("--via stat: only a control group can be watched as a share of DAMON_STAT's picture")
     root, numbers = options.root(), parse_pids(pids)
     pressure = PressureOnProcesses(root, lambda: numbers, group)
-    more: dict[str, Any] = {"around": around or descendants, "title": title, "target": word or pids}
     if options.via == "damon" or (options.via is None and (options.take or damon_is_free(root))):
         from damontui.sources.own_kdamond import OWN, processes
 
@@ -553,8 +552,10 @@ def _process(
             take=options.take,
             program=options.program,
             enabled=options.enabled,
-            beside=pressure.of,
-            **more,
+            addition=pressure.of,
+            around=around or descendants,
+            title=title,
+            target=word or pids,
         )
     source = ProcessSource(
         root,
@@ -567,9 +568,11 @@ def _process(
         children=options.children,
         program=options.program,
         enabled=options.enabled,
-        **more,
+        around=around or descendants,
+        title=title,
+        target=word or pids,
     )
-    source.beside = pressure
+    source.addition = pressure
     return source
 
 

@@ -130,7 +130,7 @@ class DamonStatSource(KernelSource):
     def enabled(self, on: bool) -> None:
         self._asked = on
         try:
-            old = handback.left_behind(self._root) if on and not self._root.read_only else None
+            old = handback.pending(self._root) if on and not self._root.read_only else None
             if old is not None:
                 handback.take_away_kdamond(self._root, old, self._pause)  # it would hold DAMON
             # another object than the watcher's: this is another thread
@@ -219,7 +219,7 @@ class DamonStatSource(KernelSource):
 
     def _left_off(self) -> str:
         """That a killed run of ours switched it off, as one clause; "" where none did."""
-        old = handback.left_behind(self._root)
+        old = handback.pending(self._root)
         if old is None or not old.stat or self.enabled:
             return ""
         return f"DAMON_STAT is off: {handback.KILLED}; {handback.remedy(self._program)}"

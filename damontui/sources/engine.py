@@ -15,7 +15,7 @@ from damontui import units
 from damontui.damon.attrs import Attrs
 from damontui.damon.context import Context
 from damontui.damon.operations import BatchOperations, Operations
-from damontui.damon.snapshot import Description, Event, Origin, Snapshot, State, Status
+from damontui.damon.snapshot import Description, Event, Snapshot, State, Status
 from damontui.kernel.readers import READERS
 from damontui.sources.live import Live, until_stopped
 
@@ -59,11 +59,9 @@ class EngineSource(Live):
         seed: int | None = None,
         speed: float = 1.0,
         enabled: bool = True,
-        origin: Origin = "simulated",
         reason: str = "",
         host: str = "",
         kernel: str = "",
-        limits: tuple[str, ...] = (),
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         cpu_clock: Callable[[], float] = READERS.thread_time,
@@ -80,13 +78,12 @@ class EngineSource(Live):
         self._description = Description(
             target=target,
             title=title,
-            origin=origin,
+            origin="simulated",
             attrs=attrs,
             host=host,
             kernel=kernel,
             speed=speed,
             reason=reason,
-            limits=limits,
         )
 
     def __enter__(self) -> Self:

@@ -165,7 +165,7 @@ class ForeignKdamond(KernelSource):
 
     def _left(self) -> bool:
         """Whether it is what a killed run of this program left."""
-        left = handback.left_behind(self._root)
+        left = handback.pending(self._root)
         return left is not None and left.kdamond == self._pid
 
     def _damon_stat(self) -> _Told | None:

@@ -329,7 +329,7 @@ class LaunchSource(ProcessSource):
         self.launched = launched
         super().__init__(root, (), attrs, children=children, target=target, **options)
         self._description = replace(self._description, title=launched.text)
-        self.beside = PressureOnProcesses(root, lambda: self._pids)
+        self.addition = PressureOnProcesses(root, lambda: self._pids)
 
     def __enter__(self) -> Self:
         """Start the command. Raises `SourceError` where it does not start or cannot be watched."""
@@ -403,7 +403,6 @@ def launch(
     command: Sequence[str],
     attrs: Attrs = DEFAULTS,
     *,
-    root: Root | None = None,
     log: str | None = None,
     output: Output = "keep",
     screen: bool = False,
@@ -416,7 +415,6 @@ def launch(
     Args:
         command: the words of the command.
         attrs: as asked for.
-        root: where /proc is.
         log: see `Launched`, and so ``output``, ``screen`` and ``size``.
         output: "stderr" for a run without a screen whose standard output is ours.
         screen: whether a screen has the terminal.
@@ -425,7 +423,7 @@ def launch(
         options: what else `ProcessSource` takes (budget, max_pause, window, children, program, enabled).
     """
     launched = Launched(command, log=log, output=output, screen=screen, given=given, size=size)
-    return LaunchSource(Root() if root is None else root, launched, attrs, **options)
+    return LaunchSource(Root(), launched, attrs, **options)
 
 
 @contextmanager

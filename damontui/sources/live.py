@@ -21,7 +21,7 @@ def until_stopped(stop: threading.Event, seconds: float) -> None:
     stop.wait(seconds)
 
 
-class Beside(Protocol):
+class Addition(Protocol):
     """Puts something into each snapshot that its source does not look at."""
 
     def begin(self) -> None:
@@ -62,7 +62,7 @@ class Live:
         self._cpu = 0.0
         self._mark = 0.0  # the reading of the CPU clock up to which self._cpu counts
         self._spent: deque[tuple[float, float]] = deque()
-        self.beside: Beside | None = None
+        self.addition: Addition | None = None
         """What is put into each snapshot; set before it is iterated."""
 
     def __exit__(
@@ -93,12 +93,12 @@ class Live:
         """One start after another, until it is switched off, stopped, or a start ends by itself."""
         while self._enabled and not stop.is_set():
             start = self._starts
-            if self.beside is not None:
-                self.beside.begin()
+            if self.addition is not None:
+                self.addition.begin()
             events = self._start(stop, start)
             try:
                 for event in events:
-                    yield self._with_beside(event)
+                    yield self._with_addition(event)
             finally:
                 if isinstance(events, Generator):
                     events.close()  # it gives back what it took, now
@@ -107,11 +107,11 @@ class Live:
         if not self._enabled:
             yield Status("off", "switched off", self._time(), self._wall())
 
-    def _with_beside(self, event: Event) -> Event:
-        if self.beside is None or not isinstance(event, Snapshot):
+    def _with_addition(self, event: Event) -> Event:
+        if self.addition is None or not isinstance(event, Snapshot):
             return event
         before = self._cpu_clock()
-        found = self.beside.of(event)
+        found = self.addition.of(event)
         self._cpu += self._cpu_clock() - before
         return found
 

@@ -41,7 +41,6 @@ class SeveralProcesses(UsageError):
     def __init__(self, name: str, found: Sequence[Named], *, exact: bool = True) -> None:
         self.name = name
         self.found = tuple(found)
-        self.exact = exact
         if exact:
             all_of_them = ",".join(str(one.pid) for one in self.found) if len(self.found) <= _SHOWN else "--children"
             said = (

@@ -129,7 +129,7 @@ class OwnKdamond(KernelSource):
                 "only root may start a kdamond",
                 f"run: sudo {self._program} {self._target}",
             )
-        old = handback.left_behind(root)
+        old = handback.pending(root)
         self._notice = "" if old is None else handback.words(old)
         self._targets()
         if self._composition is not None:
@@ -196,7 +196,7 @@ class OwnKdamond(KernelSource):
 
     def _give_back_old(self) -> Iterator[Event]:
         """Take away what a killed run of this program left; its kdamond only where it is still the same one."""
-        old = handback.left_behind(self._root)
+        old = handback.pending(self._root)
         if old is None:
             return
         said = "an earlier run was killed"
@@ -538,12 +538,12 @@ def processes(
     title: str = "",
     program: str = "damontui",
     wall: Callable[[], float] = time.time,
-    beside: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot,
+    addition: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot,
     **options: Any,
 ) -> OwnKdamond:
     """A source of processes' virtual memory, and of their children's (or who is ``around``) where asked for.
 
-    ``beside`` puts into each snapshot what is known beside its regions.
+    ``addition`` puts into each snapshot what is known beside its regions.
     """
     watched = _Processes(root, pids, children=children, around=around, program=program, wall=wall)
     residence = Residence(root, watched.names, clock=options.get("clock", time.monotonic))
@@ -553,7 +553,7 @@ def processes(
         watched.targets,
         attrs,
         title=title or watched.title(),
-        memory=lambda snapshot: beside(residence.fill(snapshot)),  # which names what it cuts
+        memory=lambda snapshot: addition(residence.fill(snapshot)),  # which names what it cuts
         farewell=watched.farewell,
         program=program,
         wall=wall,

@@ -68,7 +68,6 @@ class Residence:
         root: where /proc is.
         names: what is mapped at each region.
         clock: seconds.
-        most: pages that are looked at one by one in a reading.
     """
 
     def __init__(
@@ -77,12 +76,10 @@ class Residence:
         names: Callable[[Ints, Ints, Ints], tuple[str, ...]],
         *,
         clock: Callable[[], float] = time.monotonic,
-        most: int = MOST_PAGES,
     ) -> None:
         self._root = root
         self._names = names
         self._clock = clock
-        self._most = most
         self._read: dict[int, _Reading] = {}
 
     def fill(self, snapshot: Snapshot) -> Snapshot:
@@ -149,7 +146,7 @@ class Residence:
     def _pages(self, folder: ProcessFolder, mappings: Sequence[Mapping]) -> tuple[list[Ints | None], str]:
         """The pages of each mapping, the smallest first, as many as may be looked at; and what is amiss."""
         found: list[Ints | None] = [None] * len(mappings)
-        left, note = self._most, ""
+        left, note = MOST_PAGES, ""
         try:
             file = folder.open("pagemap")
         except OSError:

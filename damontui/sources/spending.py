@@ -66,10 +66,6 @@ class Budget:
         """CPU seconds were spent."""
         self.left -= seconds
 
-    def keep(self, seconds: float) -> None:
-        """So much may be saved up from now on, or a second's worth."""
-        self._kept = max(seconds, self.income * _BANK_S)
-
     def wait(self, cost: float, aside: float = 0.0) -> float:
         """Seconds from the last `pass_to` until something of a cost may be done.
 
@@ -136,7 +132,7 @@ class Plan:
         """Before anything was measured: a clear by the resident bytes, a reading by these and the mappings."""
         pauses = processes.predicted_pauses()
         self.clearing.guess(pauses / _ROOM)  # there is room in it
-        self._whole.guess(pauses + self._beside(processes, _FIXED_S))
+        self._whole.guess(pauses + self._of_mappings(processes, _FIXED_S))
 
     def cleared(self, seconds: float, processes: Processes) -> None:
         """A clear of all that have to be cleared has cost so much."""
@@ -145,9 +141,9 @@ class Plan:
             return
         # a reading walks the same page tables
         for cost, fixed in ((self._whole, _FIXED_S), (self.early, _EARLY_FIXED_S)):
-            cost.guess(1.1 * self.clearing.seconds + self._beside(processes, fixed))
+            cost.guess(1.1 * self.clearing.seconds + self._of_mappings(processes, fixed))
 
-    def _beside(self, processes: Processes, fixed: float) -> float:
+    def _of_mappings(self, processes: Processes, fixed: float) -> float:
         return len(processes.watched) * fixed + processes.mappings() * _MAPPING_S
 
     def read(self, seconds: float, *, whole: bool) -> None:

@@ -24,6 +24,13 @@ LONGEST_S = 200.0
 """20 samples of at most 10 s, as DAMON_STAT's longest aggregation."""
 _SILENCE_S = 0.5
 """An aggregation is printed in one go: begun and not gone on with for so long, it has lost its last lines."""
+_SKIPPED = 1.9
+"""So many aggregation intervals after the last one's end, an aggregation with lost events is not the very next.
+
+A kdamond counts samples and sleeps before each: an aggregation may take longer than its interval, and on a busy kernel
+half as long again, but never less. So where one was lost as a whole, two intervals have passed at least; the twentieth
+below is for clocks that tick. What was late by more is taken for skipped, which leaves a gap and makes nothing up.
+"""
 
 
 class Listener:
@@ -272,9 +279,10 @@ class TracedRun:
         lost: str = "",
         until_tuning: int | None = None,
     ) -> Snapshot:
-        began = traced.time - attrs.aggr_us / 1e6
-        if self.last is not None and (traced.complete or traced.time - self.last < 1.9 * attrs.aggr_us / 1e6):
-            began = self.last  # a kernel oversleeps by up to a half; where events were lost, an aggregation may be
+        interval = attrs.aggr_us / 1e6
+        began = traced.time - interval
+        if self.last is not None and (traced.complete or traced.time - self.last < _SKIPPED * interval):
+            began = self.last
         self.last = traced.time
         if traced.complete:
             self.total = int((traced.end - traced.start).sum())

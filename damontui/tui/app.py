@@ -141,7 +141,7 @@ class DamontuiApp(Front):
         self.screen.set_class(self.output is not None, "-run")
         # back from the shell the terminal is empty, and Textual would only draw what changes
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
-        self.session.begin(self._arrived, self.beside)
+        self.session.begin(self._arrived, self.in_thread)
         if self.options.clocks:
             self.set_interval(1.0, self._tick)
             self._player = self.set_interval(0.1, self._play_on, pause=True)
@@ -172,7 +172,7 @@ class DamontuiApp(Front):
 
     # -- news ----------------------------------------------------------------------------------------------------
 
-    def beside(self, work: Callable[[], None], kind: str) -> None:
+    def in_thread(self, work: Callable[[], None], kind: str) -> None:
         """Do it in a thread of its own; ``kind`` is its name."""
         self.run_worker(work, thread=True, group=kind, exit_on_error=False, name=kind)
 

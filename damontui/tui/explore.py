@@ -327,8 +327,8 @@ class Explorer:
         self.list_open = not (self.list_open and not self.listing.grouped)
         self.listing = replace(self.listing, grouped=False)
 
-    def act_holders(self) -> None:
-        """Who holds how much idle memory: the list by name."""
+    def act_by_owner(self) -> None:
+        """How much idle memory each owner has: the list by name."""
         self.list_open = not (self.list_open and self.listing.grouped)
         self.listing = replace(self.listing, grouped=self.list_open)
 
@@ -347,7 +347,7 @@ class Explorer:
         """Sort the list by a column; by the same again: the other way round."""
         reverse = not self.listing.reverse if by == self.listing.sorted_by else False
         if self.listing.grouped:
-            self.listing = replace(self.listing, holder_sort=by, reverse=reverse)
+            self.listing = replace(self.listing, owner_sort=by, reverse=reverse)
         else:
             self.listing = replace(self.listing, sort=by, reverse=reverse)
 

@@ -87,7 +87,7 @@ TABLE: tuple[Key, ...] = (
     Key("hottest", "m", "hottest", "", "a cell is the mean of what it covers, or the hottest", "Memory"),
     Key("copy", "y", "copy", "", "copy what is under the cursor as text", "Memory"),
     Key("list", "l", "list", "list", "list the regions", "Memory"),
-    Key("holders", "o", "holders", "", "who holds it: memory by name, the most idle first", "Memory"),
+    Key("holders", "o", "by_owner", "", "who holds it: memory by name, the most idle first", "Memory"),
     Key("owners", "O", "owners", "", "whose it is: control groups, by kind and idle time", "Memory"),
     Key("sort", "s", "sort", "", "sort the list by the next column", "Memory"),
     Key("reverse", "S", "reverse", "", "… , the other way round", "Memory"),

@@ -20,7 +20,7 @@ from damontui.damon.snapshot import Ints, Snapshot
 from damontui.errors import UsageError
 
 SORTS = ("rate", "size", "state", "address", "name")
-HOLDER_SORTS = ("idle", "bytes", "used", "name")
+OWNER_SORTS = ("idle", "bytes", "used", "name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +103,21 @@ class Listing:
     """How the list is shown."""
 
     grouped: bool = False
-    """By name: who holds how much, instead of every region."""
+    """A row an owner, by name, instead of every region."""
     sort: str = "rate"
-    holder_sort: str = "idle"
+    owner_sort: str = "idle"
     reverse: bool = False
     filter: Filter = Filter()
 
     @property
     def sorts(self) -> tuple[str, ...]:
         """What this list can be sorted by."""
-        return HOLDER_SORTS if self.grouped else SORTS
+        return OWNER_SORTS if self.grouped else SORTS
 
     @property
     def sorted_by(self) -> str:
         """What it is sorted by."""
-        return self.holder_sort if self.grouped else self.sort
+        return self.owner_sort if self.grouped else self.sort
 
 
 def rows(snapshot: Snapshot, listing: Listing) -> Ints:
@@ -139,20 +139,20 @@ def rows(snapshot: Snapshot, listing: Listing) -> Ints:
     return index[order[::-1] if listing.reverse else order]
 
 
-def holders(snapshot: Snapshot, listing: Listing, threshold: float, known: Estimate | None = None) -> list[NamedOwner]:
+def owners(snapshot: Snapshot, listing: Listing, threshold: float, known: Estimate | None = None) -> list[NamedOwner]:
     """The names listed, in their order; what of theirs is idle by the estimate of that moment, where there is one."""
     found = [one for one in savings.owners_by_name(snapshot, threshold, known) if listing.filter.fits(one.name)]
-    if listing.holder_sort == "name":
+    if listing.owner_sort == "name":
         found.sort(key=lambda one: one.name.lower())
     else:
-        found.sort(key=lambda one: -int(getattr(one, listing.holder_sort)))
+        found.sort(key=lambda one: -int(getattr(one, listing.owner_sort)))
     return found[::-1] if listing.reverse else found
 
 
 def order(snapshot: Snapshot, listing: Listing, threshold: float, known: Estimate | None = None) -> list[int]:
     """Of each row listed its region, or the largest of its name."""
     if listing.grouped:
-        return [one.largest for one in holders(snapshot, listing, threshold, known)]
+        return [one.largest for one in owners(snapshot, listing, threshold, known)]
     return [int(region) for region in rows(snapshot, listing)]
 
 

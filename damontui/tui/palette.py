@@ -185,10 +185,10 @@ def _fixed(kind: Kind, dark: bool, levels: int) -> tuple[RGB, ...]:
 
 
 @cache
-def glyphs(kind: Kind, *, levels: int = LEVELS, ascii_only: bool = False) -> str:
+def glyphs(kind: Kind, *, ascii_only: bool = False) -> str:
     """One character a level, from least to most; in ``heat`` the blank is level 0 alone, so that little is not none."""
     few = ASCII_GLYPHS if ascii_only else GLYPHS
-    return "".join(few[_spread(step, levels, len(few), kind)] for step in range(levels))
+    return "".join(few[_spread(step, LEVELS, len(few), kind)] for step in range(LEVELS))
 
 
 def blend(colour: RGB, ground: RGB, part: float = 0.5) -> RGB:

@@ -83,13 +83,13 @@ class Stage:
         if frame.listing is not None and "list" not in self._extra:
             from damontui.tui.panes.list import ListPane
 
-            self._beside("list", ListPane(id="list"))
+            self._add_at_side("list", ListPane(id="list"))
         if frame.savings and "savings" not in self._extra:
             from damontui.tui.panes.savings import SavingsPane
 
-            self._beside("savings", SavingsPane(id="savings"))
+            self._add_at_side("savings", SavingsPane(id="savings"))
 
-    def _beside(self, name: str, pane: Pane) -> None:
+    def _add_at_side(self, name: str, pane: Pane) -> None:
         self._extra[name] = self._known[name] = pane
         self._pane("side").mount(pane)
 

@@ -254,7 +254,7 @@ layouts = st.lists(
 @settings(deadline=None)
 @given(layouts, st.floats(0.1, 60), st.integers(1, 200))
 def test_any_layout(parts: list[list[tuple[int, int, int]]], seconds: float, pieces: int) -> None:
-    estimator = Estimator(pieces, lag=4)
+    estimator = Estimator(pieces)
     for step, regions in enumerate(parts):
         rows, at = [], 0
         for gap, pages, count in regions:

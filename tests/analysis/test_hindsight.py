@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from damontui.analysis.estimate import LAG, Estimate, Estimator, past, smoothed
-from damontui.analysis.hindsight import MARKS, Hindsight, hindsight
+from damontui.analysis.hindsight import MARKS, Hindsight
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Snapshot
 from damontui.history import History
@@ -31,6 +31,17 @@ def same(one: Estimate | None, other: Estimate | None) -> bool:
     assert other is not None
     pairs = ((one.start, other.start), (one.idle_s, other.idle_s), (one.bytes, other.bytes), (one.most_s, other.most_s))
     return one.time == other.time and all(np.array_equal(a, b) for a, b in pairs)
+
+
+def hindsight(snapshots: list[Snapshot], moment: float) -> Estimate | None:
+    """What is known of the last one that had ended by a moment, once `LAG` more are taken in: no marks, all anew."""
+    ended = sum(one.time <= moment for one in snapshots)
+    known: list[Estimate] = []
+    estimator = Estimator(final=lambda _, about: known.append(about()))
+    for one in snapshots[: ended + LAG]:
+        estimator.add(one)
+    estimator.finish()
+    return known[ended - 1] if ended else None
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +84,7 @@ def test_only_as_far_as_it_was_gone_through(burst: list[Snapshot]) -> None:
     found = Hindsight(kept(burst))
     assert not found.learn(20)
     assert found.until == burst[19].time
-    assert found.learn(until=burst[30].time)
+    assert not found.learn(11 + LAG)
     assert found.until == burst[30 + LAG].time
     assert found.about(burst[90].time) is None
     assert same(found.about(burst[42].time), found.now())

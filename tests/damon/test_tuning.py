@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from damontui.damon.attrs import Attrs, IntervalsGoal
-from damontui.damon.tuning import adaptation, converted_accesses, converted_ages, score, tuned
+from damontui.damon.tuning import adaptation, converted_ages, score, tuned
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,6 @@ def test_without_a_goal_nothing_changes() -> None:
 
 def test_units() -> None:
     assert converted_ages(np.array([0, 1, 3, 100]), 100_000, 200_000).tolist() == [0, 0, 1, 50]
-    old, new = Attrs(goal=None), Attrs(aggr_us=200_000, goal=None)
-    assert converted_accesses(np.array([0, 1, 7, 20]), old, new).tolist() == [0, 2, 14, 40]
-    assert converted_accesses(np.array([0, 1, 7, 40]), new, old).tolist() == [0, 0, 3, 20]
 
 
 def test_the_goal_decides_the_direction() -> None:

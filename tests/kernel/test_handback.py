@@ -75,7 +75,7 @@ def test_all_of_it_is_seen(kernel: FakeSysfs) -> None:
         f"a kdamond (PID {kdamond(kernel)}), DAMON_STAT switched off and the trace instance damontui-{KILLED}"
     )
     assert bool(left)
-    assert not handback.Left()
+    assert not handback.Remains()
 
 
 def test_doctor_knows_it_as_ours_and_names_the_command(kernel: FakeSysfs) -> None:
@@ -202,7 +202,7 @@ def test_somebody_elses_kdamond_is_left_alone(kernel: FakeSysfs) -> None:
     assert kernel.sys("0/pid") == "300"
 
 
-def test_damon_stat_that_somebody_switched_on_is_no_debt(kernel: FakeSysfs) -> None:
+def test_damon_stat_that_somebody_switched_on_is_nothing_to_give_back(kernel: FakeSysfs) -> None:
     pid = kdamond(kernel)
     kernel.end_kdamond()
     kernel.start()

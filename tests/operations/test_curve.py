@@ -215,7 +215,7 @@ def test_memory_that_grows_was_touched_and_memory_that_is_freed_is_gone() -> Non
     curve.reading(3.0, np.array([60.0 * MIB]), np.array([150.0 * MIB]), ALL)
     assert curve.used(np.array([1.0])).bytes[0, 0] == pytest.approx(60 * MIB)
     curve.reading(4.0, np.array([10.0 * MIB]), np.array([100.0 * MIB]), ALL)
-    assert curve.foreign == 0
+    assert curve.disturbed_at == float("-inf")
     assert curve.used(np.array([1.0, 3.0])).bytes[0].tolist() == pytest.approx([10 * MIB, 10 * MIB])
 
 

@@ -24,6 +24,7 @@ from damontui.damon.snapshot import Snapshot, ints
 from damontui.output.reports import numbers, results
 from damontui.output.reports.results import Heat, Histogram, IdlePercentiles, Options, Series
 from damontui.records import files
+from damontui.records.sound import sound
 from damontui.records.table import Table, table_of
 from tests.make import ATTRS, description, snapshot, steady
 
@@ -279,3 +280,20 @@ def test_a_snapshot_is_not_in_the_column_that_it_only_touches() -> None:
     instant = table_of(description(), [replace(one, began=one.time) for one in made])
     edges = numbers.time_edges(instant, 6)
     assert set(timeline.pairs(instant.began, instant.time, edges).value.tolist()) == {0, 1, 2}
+
+
+PAGE = (4096, 8192, 3, 1)
+BEYOND = {
+    "its times are no times": [snapshot([PAGE], 9.5e10)],
+    "its times do not rise": [snapshot([PAGE], 2.0), snapshot([PAGE], 1.0)],
+    "its addresses are higher than addresses are": [snapshot([(1 << 58, (1 << 58) + 4096, 0, 0)])],
+    "its ages are longer than there has been a computer": [snapshot([(4096, 8192, 0, 10**11)])],
+    "its regions hold more than there is memory": [snapshot([(0, 1 << 56, 0, 0)])],
+}
+
+
+@pytest.mark.parametrize("why", ["", *BEYOND])
+def test_what_is_possible_of_each_snapshot_may_still_be_beyond_a_report(why: str) -> None:
+    given = table_of(description(), BEYOND.get(why, [snapshot([PAGE])]))
+    assert numbers.unsound(sound(given)) == why
+    assert sound(given) is given, "each snapshot is possible"

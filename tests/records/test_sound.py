@@ -1,4 +1,4 @@
-"""A snapshot that is none is left out and counted, whatever is wrong with it; the rest is shown."""
+"""A snapshot with impossible numbers is left out and counted, whatever is wrong with it; the rest is shown."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_bad_snapshot_is_left_out_and_counted(what: str) -> None:
     given = table(snapshot(1, **BAD[what]), snapshot(2))
     found = sound.sound(given)
     assert found.time.tolist() == [1.0, 3.0, 10.0]
-    assert found.notes == ("1 snapshot that is none was left out",)
+    assert found.notes == ("1 impossible snapshot was left out",)
     assert [one.start.tolist() for one in found] == [[4096, 8192]] * 3
     for one in found:
         json.loads(dump(one, "x"))
@@ -153,7 +153,7 @@ def test_a_bad_field_costs_its_snapshot_only(tmp_path: Path, what: str) -> None:
     name, value = CHANGES[what]
     found = files.read(record(tmp_path / "r", lambda rest: rest.update({name: value})))
     assert found.time.tolist() == [1.0, 3.0]
-    assert found.notes == ("1 damaged snapshots were left out",)
+    assert found.notes == ("1 damaged snapshot was left out",)
 
 
 def test_a_lone_surrogate_is_no_fault(tmp_path: Path) -> None:
@@ -207,4 +207,4 @@ def test_an_interval_of_hundreds_of_digits_is_none() -> None:
     endless = Attrs(sample_us=10**400, aggr_us=10**400, goal=None)
     found = sound.sound(table_of(ABOUT, [few[0], replace(few[1], next_attrs=endless)]))
     assert found.time.tolist() == [few[0].time]
-    assert found.notes == ("1 snapshot that is none was left out",)
+    assert found.notes == ("1 impossible snapshot was left out",)

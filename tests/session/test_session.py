@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -239,6 +240,32 @@ def test_a_target_that_refuses_leaves_the_one_in_force() -> None:
     assert str(session.notice) == "cannot watch it: it is not there"
     assert not session.switching
     assert "leave" in later.kinds
+
+
+def test_the_log_says_what_became_of_a_target_and_of_the_switch(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "damontui")
+    named = [fed.Silent(make.description(target=word)) for word in ("1234", "5678")]
+    session, later = exchanging(named[0], named[1])
+    trial(session).hear(SourceError("cannot watch it", "it is not there"))
+    session.take()
+    later.do("leave")
+    session.exchange.pick(session.active.open("other"))  # type: ignore[union-attr]
+    trial(session).hear(make.steady(1)[0])
+    session.take()
+    later.do("switch")
+    told(session, make.status("off", "", 1.0))
+    assert [one.getMessage() for one in caplog.records if one.name != "damontui.monitor"] == [
+        "entering Silent",
+        "entering Silent",
+        "try 5678; 1234 is in force meanwhile",
+        "refused 5678: cannot watch it: it is not there; 1234 stays",
+        "leaving Silent",
+        "entering Silent",
+        "try 5678; 1234 is in force meanwhile",
+        "adopt 5678 in the place of 1234",
+        "leaving Silent",
+        "5678 was switched off by somebody else",
+    ]
 
 
 def test_what_is_in_the_way_of_a_target_can_be_taken_from_it() -> None:

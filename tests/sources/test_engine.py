@@ -282,7 +282,6 @@ def live(time: Time, operations: Live) -> LiveSource:
         seed=1,
         target="1234",
         title="process 1234",
-        origin="process",
         clock=time.clock,
         wall=time.wall,
         cpu_clock=time.cpu_clock,
@@ -299,7 +298,7 @@ def test_a_live_set_is_sampled_at_absolute_deadlines() -> None:
     found = snapshots(engine.snapshots(threading.Event()), 10)
     assert time.now == pytest.approx(1001.0)
     assert [one.time for one in found] == pytest.approx([1000 + 0.1 * (i + 1) for i in range(10)])
-    assert (found[-1].late, found[-1].origin, found[-1].targets) == (0, "process", (1234,))
+    assert (found[-1].late, found[-1].targets) == (0, (1234,))
     assert operations.windows == pytest.approx([0.004] * 200)
     assert engine.costs[:3] == pytest.approx([0.001] * 3)
     assert engine.overhead() == pytest.approx(0.2)

@@ -151,7 +151,7 @@ def test_damon_stat_is_taken_and_given_back(kernel: FakeSysfs) -> None:
         for event in source.snapshots(Stop(kernel)):
             if isinstance(event, Snapshot):
                 during.append(as_found(kernel))
-                assert handback.left_behind(kernel.root) is None, "this run lives"
+                assert handback.pending(kernel.root) is None, "this run lives"
                 break
     assert during[0][0] == "N"
     assert during[0][1] == "1"
@@ -177,7 +177,7 @@ def test_what_a_killed_run_left_is_taken_away_and_given_back(kernel: FakeSysfs) 
     mine = handback.Handback(**json.loads((kernel.folder / handback.NOTE).read_text()))
     assert mine.stat
     handback.note(kernel.root, dataclasses.replace(mine, pid=77777))  # killed: no process has that PID
-    left = handback.left_behind(kernel.root)
+    left = handback.pending(kernel.root)
     assert left is not None
     kernel.on_kdamond = lambda: None
     after = make(kernel)
@@ -218,9 +218,9 @@ def test_the_switch_pays_what_a_killed_run_owes(kernel: FakeSysfs) -> None:
 
 
 @pytest.mark.parametrize("note", ["", "garbage", "[]", '{"pid": 1}', "[" * 5000])
-def test_a_broken_note_is_no_debt(kernel: FakeSysfs, note: str) -> None:
+def test_a_broken_note_is_nothing_to_give_back(kernel: FakeSysfs, note: str) -> None:
     kernel.put(handback.NOTE, note)
-    assert handback.left_behind(kernel.root) is None
+    assert handback.pending(kernel.root) is None
 
 
 def test_without_tracefs_the_regions_come_from_sysfs(kernel: FakeSysfs) -> None:

@@ -54,10 +54,10 @@ class World:
         (self.fake.mount / "web/memory.pressure").write_text(PSI.format(since // 5))
         (self.fake.mount / "web/worker/memory.pressure").write_text(PSI.format(since // 2))
 
-    def pressure(self, beside: PressureOnProcesses) -> Pressure:
-        beside.begin()
+    def pressure(self, addition: PressureOnProcesses) -> Pressure:
+        addition.begin()
         self.wait(2.0)
-        found = beside.of(make.steady(1)[0]).pressure
+        found = addition.of(make.steady(1)[0]).pressure
         assert found is not None
         return found
 
@@ -95,10 +95,10 @@ def test_a_target_has_the_pressure_of_its_group(tmp_path: Path, word: str, group
     source = choose(word, Options(rootfs=str(tmp_path)))
     source = source._source if isinstance(source, GroupSource) else source
     assert isinstance(source, ProcessSource)
-    beside = source.beside
-    assert isinstance(beside, PressureOnProcesses)
-    beside._clock = world.clock
-    assert world.pressure(beside).group == group
+    addition = source.addition
+    assert isinstance(addition, PressureOnProcesses)
+    addition._clock = world.clock
+    assert world.pressure(addition).group == group
 
 
 class Looks(Live):
@@ -130,7 +130,7 @@ def test_what_stands_beside_is_in_every_snapshot_and_costs_count() -> None:
             source.cpu.now += 0.25
             return replace(snapshot, pressure=pressure(3))
 
-    source.beside = slow = Slow()
+    source.addition = slow = Slow()
     found = list(source._events(threading.Event()))
     assert [one.pressure is not None for one in found if isinstance(one, Snapshot)] == [True] * 3
     assert (slow.begun, source.overhead()) == (1, 0.75)
@@ -143,8 +143,8 @@ def test_what_stands_beside_is_in_every_snapshot_and_costs_count() -> None:
 
 def test_a_kdamond_that_watches_processes_has_it_too(tmp_path: Path) -> None:
     world = World(tmp_path)
-    beside = PressureOnProcesses(Root(tmp_path), lambda: (20,), clock=world.clock)
-    source = processes(Root(tmp_path), (20,), OWN, target="20", beside=beside.of)
+    addition = PressureOnProcesses(Root(tmp_path), lambda: (20,), clock=world.clock)
+    source = processes(Root(tmp_path), (20,), OWN, target="20", addition=addition.of)
     assert source._memory is not None
     first, second = make.steady(2)
     assert source._memory(first).pressure is None  # nothing to compare with yet

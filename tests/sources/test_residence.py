@@ -53,11 +53,9 @@ class Names:
         return self._watched.names(start, end, target)
 
 
-def filler(folder: Path, clock: Sequence[float] = (0.0,), **more: int) -> Residence:
+def filler(folder: Path, clock: Sequence[float] = (0.0,)) -> Residence:
     times = list(clock)
-    return Residence(
-        Root(folder), Names(Root(folder)), clock=lambda: times.pop(0) if len(times) > 1 else times[0], **more
-    )
+    return Residence(Root(folder), Names(Root(folder)), clock=lambda: times.pop(0) if len(times) > 1 else times[0])
 
 
 def sampled() -> Snapshot:
@@ -96,9 +94,12 @@ def test_where_pages_cannot_be_seen_a_mapping_is_shared_out_evenly(tmp_path: Pat
     assert filler(tmp_path).fill(sampled()).memory.tolist() == found.memory.tolist()
 
 
-def test_what_is_too_large_to_be_looked_at_is_shared_out_evenly(tmp_path: Path) -> None:
+def test_what_is_too_large_to_be_looked_at_is_shared_out_evenly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     process(tmp_path)
-    found = filler(tmp_path, most=7).fill(sampled())  # the two small mappings
+    monkeypatch.setattr(residence, "MOST_PAGES", 7)
+    found = filler(tmp_path).fill(sampled())  # the two small mappings
     assert found.memory.tolist() == [4 * PAGE, 1.5 * PAGE, 1.5 * PAGE, 0]
     assert "too many pages" in found.note
 

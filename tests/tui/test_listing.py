@@ -131,12 +131,12 @@ def test_sorting_by_names_that_are_not_there_is_by_address() -> None:
         ("name", ["[heap]", "[stack]", "libc.so.6", "libm.so.6"]),
     ],
 )
-def test_holders_are_sorted_and_filtered(sort: str, names: list[str]) -> None:
-    listing = Listing(grouped=True, holder_sort=sort)
-    assert [one.name for one in lists.holders(SHOWN, listing, 5)] == names
+def test_owners_are_sorted_and_filtered(sort: str, names: list[str]) -> None:
+    listing = Listing(grouped=True, owner_sort=sort)
+    assert [one.name for one in lists.owners(SHOWN, listing, 5)] == names
     some = replace(listing, filter=parse_filter("lib"))
-    assert [one.name for one in lists.holders(SHOWN, some, 5)] == [name for name in names if "lib" in name]
-    assert [one.name for one in lists.holders(SHOWN, replace(listing, reverse=True), 5)] == names[::-1]
+    assert [one.name for one in lists.owners(SHOWN, some, 5)] == [name for name in names if "lib" in name]
+    assert [one.name for one in lists.owners(SHOWN, replace(listing, reverse=True), 5)] == names[::-1]
 
 
 def test_the_list_fits_every_width_and_height() -> None:

@@ -17,8 +17,6 @@ from damontui.output.reports.numbers import Intervals
 from damontui.output.reports.select import Filters
 from damontui.records.table import Table
 
-STYLES = ("wss", "idle-percentiles", "idle-histogram", "heatmap", "bandwidth")
-"""Those that the estimate changes; of heatmaps only that of idle times."""
 MOMENTS = 512
 """Moments whose pieces are kept, for what is drawn or summed up over time."""
 _MORE = 32
@@ -154,7 +152,7 @@ def pieces(known: Known, table: Table) -> tuple[Table, Floats]:
     """The moments as a table whose regions are the pieces, and seconds of use of each (negative: idle)."""
     moments, began, time = _spans(known)
     offsets = np.concatenate(([0], np.cumsum([len(one.start) for one in moments])))
-    beside = [replace(table.conditions[0], targets=one.targets) for one in moments]
+    conditions = [replace(table.conditions[0], targets=one.targets) for one in moments]
     idle = np.concatenate([one.idle_s for one in moments])
     used = np.concatenate([one.used_s for one in moments])
     values = np.where(idle > 0, -idle, np.maximum(used, 1e-3))
@@ -173,7 +171,7 @@ def pieces(known: Known, table: Table) -> tuple[Table, Floats]:
         (idle <= 0).astype(np.int64),
         np.zeros(len(idle), np.int64),
         column("target"),
-        beside,
+        conditions,
         np.arange(len(moments), dtype=np.int64),
         {index: {"resident": np.rint(one.bytes).astype(np.int64)} for index, one in enumerate(moments)},
     )

@@ -5,7 +5,6 @@ Snapshot arrays have shape ``(snapshots,)``, region arrays ``(all regions,)``.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -55,18 +54,17 @@ class Intervals:
 
 
 def unsound(table: Table) -> str:
-    """Why no sense can be made of a record's numbers, "" where it can: a file may say anything."""
+    """Why no report can be made of a record's numbers, "" where it can.
+
+    Each snapshot by itself is possible (`damontui.records.sound`); this is about what a report computes from them.
+    """
     times = np.concatenate([table.time, table.began, table.wall])
-    if not np.isfinite(times).all() or np.abs(times).max(initial=0.0) > _LONGEST:
+    if np.abs(times).max(initial=0.0) > _LONGEST:
         return "its times are no times"
     if (np.diff(table.time) < 0).any():
         return "its times do not rise"
-    if len(table.start) and (int(table.start.min()) < 0 or bool((table.end < table.start).any())):
-        return "its regions end before they begin"
     if int(table.end.max(initial=0)) > stride_for(max([len(b.targets) for b in table.conditions], default=1)):
         return "its addresses are higher than addresses are"
-    if len(table.start) and (int(table.nr_accesses.min()) < 0 or int(table.age.min()) < 0):
-        return "it has negative counts"
     longest = max([max(b.attrs.aggr_us, b.next_attrs.aggr_us, b.attrs.sample_us) for b in table.conditions], default=1)
     if (int(table.age.max(initial=0)) + 1) * longest > _LONGEST * 1e6:
         return "its ages are longer than there has been a computer"
@@ -74,22 +72,7 @@ def unsound(table: Table) -> str:
     held = np.bincount(snapshot_of(table), (table.end - table.start).astype(np.float64), len(table))
     if held.max(initial=0.0) * counted > 2.0**62:
         return "its regions hold more than there is memory"
-    if any(not (table.target[low:high] < most).all() for low, high, most in _target_bounds(table)):
-        return "its regions are of targets that it does not name"
     return ""
-
-
-def _target_bounds(table: Table) -> list[tuple[int, int, int]]:
-    """Stretches of regions whose snapshots have the same number of targets."""
-    counts = (
-        np.array([len(b.targets) for b in table.conditions], np.int64)[table.condition_of]
-        if len(table)
-        else np.zeros(0)
-    )
-    cuts = [0, *(np.flatnonzero(np.diff(counts)) + 1).tolist(), len(table)]
-    return [
-        (int(table.offsets[a]), int(table.offsets[b]), int(counts[a])) for a, b in itertools.pairwise(cuts) if a < b
-    ]
 
 
 def durations(table: Table) -> Floats:

@@ -47,8 +47,8 @@ class RegionsPane(Pane):
             self.place = place
             self.factor = factor
 
-    def __init__(self, composer: Composer | None = None, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self, composer: Composer | None = None, *, id: str | None = None) -> None:
+        super().__init__(id=id)
         self.composer = composer if composer is not None else Composer()
         self.picture: Picture = NOTHING
         """What is on the screen."""

@@ -72,7 +72,7 @@ class BandwidthPane(Pane):
         mean, peak = self.series.mean_and_peak(frame.now - frame.span, frame.now)
         if height < 3:
             return [self._short(frame, snapshot, now, mean, peak, width)]
-        beside = self._beside(snapshot, now)
+        below = self._truth_and_module(snapshot, now)
         numbers: Line = (
             (_text(now), "strong"),
             ("   mean ", "label"),
@@ -80,8 +80,8 @@ class BandwidthPane(Pane):
             ("   peak ", "label"),
             (_text(peak), "value"),
         )
-        rows = max(1, height - 1 - len(beside))
-        return [fit(numbers, width), *self._chart(frame, peak, width, rows), *beside]
+        rows = max(1, height - 1 - len(below))
+        return [fit(numbers, width), *self._chart(frame, peak, width, rows), *below]
 
     def _chart(self, frame: Frame, peak: float, width: int, rows: int) -> list[Line]:
         top = round_up(peak)
@@ -95,7 +95,7 @@ class BandwidthPane(Pane):
             for row, text in enumerate(drawn)
         ]
 
-    def _beside(self, snapshot: Snapshot, now: float) -> list[Line]:
+    def _truth_and_module(self, snapshot: Snapshot, now: float) -> list[Line]:
         lines: list[Line] = []
         if snapshot.truth is not None:
             lines.append((("truth ", "label"), (bandwidth(snapshot.truth.bandwidth), "truth"), *_off(snapshot, now)))

@@ -221,7 +221,7 @@ class DetailPane(Pane):
         lines.append(fit(_numbers(found, width), width))
         said = _pressure(snapshot) if height >= 3 else ""
         if height >= 4 + bool(said):
-            lines.append(self._beside(found, width))
+            lines.append(self._neighbours(found, width))
         lines.append(self._past(frame, snapshot, place, width))
         if said:
             lines[height - 1 :] = [fit(((" pressure ", "label"), (said, "value")), width)]
@@ -242,7 +242,7 @@ class DetailPane(Pane):
             when = when[1:]
         return spread(parts, when, width)
 
-    def _beside(self, found: Facts, width: int) -> Line:
+    def _neighbours(self, found: Facts, width: int) -> Line:
         parts: list[Span] = []
         for word, other in (("below", found.below), ("above", found.above)):
             text = "nothing" if other is None else f"{size(other.size)} {other.text}"

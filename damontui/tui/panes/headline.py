@@ -73,7 +73,7 @@ def groups(frame: Frame, free: int | None) -> list[Group]:
             out += _under_way(frame, interim, whole=True)
         if free is not None:
             out.append(_labelled("free", size(free)))
-        out += _beside(told)
+        out += _absent(told)
         if snapshot.group is not None:
             out += _counted(snapshot.group)
         if frame.live and frame.description.closer:
@@ -152,7 +152,7 @@ def _under_way(frame: Frame, interim: Interim, *, whole: bool) -> list[Group]:
     return out
 
 
-def _beside(told: headline.Headline) -> list[Group]:
+def _absent(told: headline.Headline) -> list[Group]:
     """What is mapped without being memory, and what is swapped out."""
     out: list[Group] = []
     if told.absent > 0.05 * max(1, told.total):

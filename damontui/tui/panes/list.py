@@ -1,4 +1,4 @@
-"""The list of regions, or of who holds them: sorted, filtered, and linked with the cursor."""
+"""The list of regions, or of their owners: sorted, filtered, and linked with the cursor."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class ListPane(Pane):
         if known != self._known:
             self._known = known
             self.regions = lists.order(snapshot, listing, frame.threshold, frame.told_by)
-        table = _Holders(frame, snapshot, listing, width) if listing.grouped else _Regions(snapshot, listing, width)
+        table = _Owners(frame, snapshot, listing, width) if listing.grouped else _Regions(snapshot, listing, width)
         selected = lists.selected(snapshot, listing, self.regions, frame.cursor)
         room = max(1, height - 2)
         if frame.cursor != self._followed:  # the wheel may look elsewhere until the cursor moves
@@ -186,12 +186,12 @@ class _Regions:
         return (*parts, (f" {name}", "bar"))
 
 
-class _Holders:
+class _Owners:
     """Every name a row."""
 
     def __init__(self, frame: Frame, snapshot: Snapshot, listing: Listing, width: int) -> None:
         self.listing, self.width = listing, width
-        self.found = lists.holders(snapshot, listing, frame.threshold, frame.told_by)
+        self.found = lists.owners(snapshot, listing, frame.threshold, frame.told_by)
         rest = 9 + 10 + 7 + 10
         self.columns: list[Column] = [
             ("name", "name", -max(8, width - 1 - rest)),

@@ -91,11 +91,11 @@ class SavingsPane(Pane):
 
     def _header(self, snapshot: Snapshot, width: int) -> Line:
         text = f"{'idle for':<10}{'bytes':>9}{'share':>7}"
-        for name, room in self._beside(snapshot, width):
+        for name, room in self._further(snapshot, width):
             text += name.rjust(room)
         return fit(((text, "muted"),), width)
 
-    def _beside(self, snapshot: Snapshot, width: int) -> list[tuple[str, int]]:
+    def _further(self, snapshot: Snapshot, width: int) -> list[tuple[str, int]]:
         """The further columns that fit: where the truth is known, it goes before the upper end of the error bar."""
         wanted = [("at least", 11), ("truth", 10), ("at most", 10)]
         if snapshot.truth is None:
@@ -120,7 +120,7 @@ class SavingsPane(Pane):
             (size(found.found).rjust(9), "strong" if chosen else "value"),
             (share(found.found / total).rjust(7), "idle"),
         ]
-        for name, room in self._beside(snapshot, width):
+        for name, room in self._further(snapshot, width):
             if name == "truth" and snapshot.truth is not None:
                 value, style = savings.true_share(snapshot.truth, threshold) * total, "truth"
             else:

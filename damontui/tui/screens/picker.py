@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Unpack
 
 from rich.cells import cell_len
 from textual import events
@@ -17,7 +17,7 @@ from textual.screen import ModalScreen
 from damontui import units
 from damontui.errors import DamontuiError, SourceError
 from damontui.operations.process import HoldsUp
-from damontui.sources.active import ActiveSource
+from damontui.sources.active import ActiveSource, Changes
 from damontui.sources.base import Source
 from damontui.sources.catalog import SECTIONS, Entry, Section, as_tree, matching
 from damontui.tui.draw import Line, Pane, Span, fit, spread
@@ -42,11 +42,7 @@ class PickerPane(Pane):
     """Filter, list and what is to be said about the chosen line, drawn by hand: thousands of processes cost nothing."""
 
     class Clicked(Message):
-        """A target was clicked."""
-
-        def __init__(self, entry: Entry) -> None:
-            super().__init__()
-            self.entry = entry
+        """A target was clicked, and with that chosen."""
 
     def __init__(self, current: str, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -258,7 +254,7 @@ class PickerPane(Pane):
         row = self.row_at(offset.y) if offset is not None else None
         if row is not None:
             self.choose(row)
-            self.post_message(self.Clicked(row))
+            self.post_message(self.Clicked())
 
     def row_at(self, y: int) -> Entry | None:
         """The target on that line, if there is one."""
@@ -349,7 +345,7 @@ class PickerScreen(ModalScreen[Source | None]):
             entries = ()
         self.post_message(self.Listed(entries))
 
-    def _open(self, app: App[object], word: str, **changes: object) -> None:
+    def _open(self, app: App[object], word: str, **changes: Unpack[Changes]) -> None:
         answer: Source | DamontuiError
         try:
             answer = self._active.open(word, **changes)
@@ -456,7 +452,7 @@ class PickerScreen(ModalScreen[Source | None]):
             return
         self._begin(entry)
 
-    def _begin(self, entry: Entry, **changes: object) -> None:
+    def _begin(self, entry: Entry, **changes: Unpack[Changes]) -> None:
         self._opening = True
         self.pane.say(f"opening {entry.word}…", "label")
         opening = partial(self._open, self.app, entry.word, **changes)

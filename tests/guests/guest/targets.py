@@ -254,7 +254,7 @@ def damon_stat_is_watched_by_its_kdamond(guest: Guest) -> None:
 
 @contextlib.contextmanager
 def taken() -> Iterator[None]:
-    """DAMON_STAT runs, and again at the end; no debt is left on record."""
+    """DAMON_STAT runs, and again at the end; nothing is left to give back."""
     if not system.stat_enabled():
         switch_stat(True)
     with as_found():
