@@ -60,19 +60,20 @@ def wilson(hits: float, draws: float, total: float) -> Amount:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unseen:
-    """Physical memory whose accesses DAMON cannot see."""
+    """Physical memory whose accesses DAMON cannot see, and addresses that are no memory."""
 
     free: Amount
-    """Free memory and holes."""
     kernel: Amount | None
     """What the kernel uses itself; None without frames."""
+    hole: Amount | None
+    """Addresses between memory: no memory at all; None without frames."""
     by_region: Floats | None
-    """Bytes of both in each region, shape ``(regions,)``; None without frames."""
+    """Bytes of all three in each region, shape ``(regions,)``; None without frames."""
 
     @property
     def bytes(self) -> float:
-        """Best guess of both."""
-        return self.free.bytes + (self.kernel.bytes if self.kernel is not None else 0.0)
+        """Best guess of all three."""
+        return sum(one.bytes for one in (self.free, self.kernel, self.hole) if one is not None)
 
 
 def unseen(snapshot: Snapshot) -> Unseen | None:
@@ -84,22 +85,22 @@ def unseen(snapshot: Snapshot) -> Unseen | None:
     frames, total = snapshot.frames, float(snapshot.total_bytes)
     exact = None if snapshot.free is None else min(float(snapshot.free), total)
     if frames is None or not frames.drawn:
-        return None if exact is None else Unseen(Amount(exact, exact, exact), None, None)
+        return None if exact is None else Unseen(Amount(exact, exact, exact), None, None, None)
     counts, drawn = frames.counts, frames.drawn
     at = {kind: number for number, kind in enumerate(FRAME_KINDS)}
-    empty, holes = float(counts[:, at["free"]].sum()), float(counts[:, at["hole"]].sum())
-    free, drawn_free = wilson(empty + holes, drawn, total), wilson(empty, drawn, total)
-    if exact is not None and drawn_free.least <= exact <= drawn_free.most:
-        hole = wilson(holes, drawn, total)
-        free = Amount(*(min(total, exact + (one if holes else 0.0)) for one in (hole.least, hole.bytes, hole.most)))
+    free, hole = (wilson(float(counts[:, at[kind]].sum()), drawn, total) for kind in ("free", "hole"))
+    if not hole.bytes:  # as before Linux 7.1, whose regions are memory throughout: that is in no doubt
+        hole = Amount(0.0, 0.0, 0.0)
+    if exact is not None and free.least <= exact <= free.most:
+        free = Amount(exact, exact, exact)
     kernel = wilson(float(counts[:, [at[kind] for kind in _OF_KERNEL]].sum()), drawn, total)
     hits = counts[:, [at[kind] for kind in _UNSEEN]].sum(axis=1)
     # of a region of which little was drawn, what is known of all memory: as if two more frames had said so
     share = (hits + 2.0 * hits.sum() / drawn) / (counts.sum(axis=1) + 2.0)
     by_region = share * snapshot.sizes
-    wanted = min(total, free.bytes + kernel.bytes)
+    wanted = min(total, free.bytes + kernel.bytes + hole.bytes)
     by_region = np.minimum(by_region * wanted / max(float(by_region.sum()), 1.0), snapshot.sizes)
-    return Unseen(free, kernel, by_region)
+    return Unseen(free, kernel, hole, by_region)
 
 
 def composition(snapshot: Snapshot, seconds: float, idle: Floats | None = None) -> dict[str, Part]:
@@ -151,29 +152,13 @@ def _idle_share(snapshot: Snapshot, seconds: float) -> Floats:
     return share
 
 
-def free_share(snapshot: Snapshot) -> Floats:
-    """Share of each region that is free or a hole, shape ``(regions,)``; NaN where under 8 frames were drawn."""
+def share_of(snapshot: Snapshot, kind: str) -> Floats:
+    """Share of each region that is of a kind (`FRAME_KINDS`), ``(regions,)``; NaN where under 8 frames were drawn."""
     frames = snapshot.frames
     if frames is None:
         return np.full(len(snapshot), np.nan)
-    none = frames.counts[:, [FRAME_KINDS.index("free"), FRAME_KINDS.index("hole")]].sum(axis=1)
     drawn = frames.counts.sum(axis=1)
-    return np.where(drawn >= 8, none / np.maximum(drawn, 1), np.nan)
-
-
-def taken(snapshot: Snapshot) -> Amount:
-    """Bytes of memory that hold something: all but free frames and holes; without frames, all but ``MemFree``.
-
-    Where neither is known it is all memory.
-    """
-    total = float(snapshot.total_bytes)
-    if snapshot.frames is not None and snapshot.frames.drawn:
-        counts = snapshot.frames.counts.sum(axis=0)
-        none = float(counts[FRAME_KINDS.index("free")] + counts[FRAME_KINDS.index("hole")])
-        gone = wilson(none, snapshot.frames.drawn, total)
-        return Amount(total - gone.most, total - gone.bytes, total - gone.least)
-    left = max(0.0, total - (snapshot.free or 0))
-    return Amount(left, left, left)
+    return np.where(drawn >= 8, frames.counts[:, FRAME_KINDS.index(kind)] / np.maximum(drawn, 1), np.nan)
 
 
 def idle_taken(snapshot: Snapshot, seconds: float) -> Amount | None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from damontui.analysis import frames, usage
+from damontui.analysis.estimate import Estimator
+from damontui.analysis.headline import headline
 from damontui.damon.snapshot import FRAME_KINDS, Frames, Snapshot, ints
 from tests import make
 
@@ -47,7 +51,6 @@ def test_free_memory_is_not_idle_memory() -> None:
     taken = frames.idle_taken(snapshot, 10.0)
     assert taken is not None
     assert taken.bytes == pytest.approx(200 * MIB)
-    assert frames.taken(snapshot).bytes == pytest.approx(600 * MIB)
     assert frames.grouped(snapshot, 10.0)["free"].idle.bytes == 0.0
 
 
@@ -56,7 +59,6 @@ def test_without_frames_memfree_is_subtracted() -> None:
     taken = frames.idle_taken(snapshot, 10.0)
     assert taken is not None
     assert taken.bytes == 220 * MIB
-    assert frames.taken(snapshot).bytes == 620 * MIB
     assert frames.grouped(snapshot, 10.0) == {}
 
 
@@ -75,7 +77,32 @@ def test_the_interval_holds_the_truth(share: float) -> None:
 
 
 def test_the_share_that_is_free_is_unknown_where_little_was_drawn() -> None:
-    drawn = counted({"free": 4, "anon": 4}, {"free": 7})
-    shares = frames.free_share(make.snapshot([(0, 8, 0, 1), (8, 16, 0, 1)], frames=drawn))
-    assert shares[0] == 0.5
-    assert np.isnan(shares[1])
+    drawn = counted({"free": 4, "anon": 3, "hole": 1}, {"free": 7})
+    snapshot = make.snapshot([(0, 8, 0, 1), (8, 16, 0, 1)], frames=drawn)
+    assert frames.share_of(snapshot, "free")[0] == 0.5
+    assert frames.share_of(snapshot, "hole")[0] == 0.125
+    assert np.isnan(frames.share_of(snapshot, "free")[1])
+
+
+def test_holes_are_no_memory_and_not_free() -> None:
+    """A file of 1 GiB in use, a hole of 1 GiB, 512 MiB free, 512 MiB idle."""
+    rows = [(0, 1024 * MIB, 8, 29), (1024 * MIB, 2048 * MIB, 0, 29), (2048 * MIB, 3072 * MIB, 0, 29)]
+    drawn = counted({"file": 1000}, {"hole": 1000}, {"free": 500, "anon": 500})
+    snapshot = make.snapshot(rows, 30.0, frames=drawn, free=512 * MIB, watched=30.0)
+    gone = frames.unseen(snapshot)
+    assert gone is not None
+    assert gone.hole is not None
+    assert gone.free.bytes == gone.free.most == 512 * MIB
+    assert gone.hole.least < 1024 * MIB < gone.hole.most
+    assert gone.hole.bytes == pytest.approx(1024 * MIB)
+    assert "hole" not in frames.grouped(snapshot, 10.0)
+    found = Estimator()
+    for step in range(30):
+        found.add(replace(snapshot, began=float(step), time=step + 1.0))
+    for estimate in (None, found.estimate()):
+        said = headline(snapshot, 10.0, estimate)
+        assert said is not None
+        assert said.total == pytest.approx(2048 * MIB)
+        assert said.free == 512 * MIB
+        assert said.used.bytes == pytest.approx(1024 * MIB, rel=0.01)
+        assert said.idle.bytes == pytest.approx(512 * MIB, rel=0.03)
