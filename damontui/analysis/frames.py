@@ -108,11 +108,10 @@ def composition(snapshot: Snapshot, seconds: float, idle: Floats | None = None) 
 
     Args:
         snapshot: of physical memory.
-        seconds: the threshold; idle is what lies in regions not touched for at least so long. Free frames and holes are
-            no memory in use by anybody, and are never counted as idle.
+        seconds: the threshold; idle is what lies in regions not touched for at least so long. Of what DAMON cannot see
+            (free memory, holes, what the kernel uses itself) nothing is ever idle.
         idle: share of the memory in each region that is idle for so long, least, found and most, shape
-            ``(3, regions)`` (`Estimate.idle_by_region`); what the kernel uses itself is then not counted as idle
-            either, since DAMON cannot see it. None is the kernel's rule.
+            ``(3, regions)`` (`Estimate.idle_by_region`). None is the kernel's rule.
     """
     frames = snapshot.frames
     if frames is None:
@@ -137,11 +136,12 @@ def _parts(snapshot: Snapshot, columns: Mapping[str, Ints], seconds: float, shar
         return {}
     total = float(snapshot.sizes.sum())
     idle = np.stack([_idle_share(snapshot, seconds)] * 3) if share is None else share
-    never = ("free", "hole") if share is None else (*_UNSEEN, "kernel")
     found = {}
     for name, counts in columns.items():
-        hits = [0.0] * 3 if name in never else (idle @ counts).tolist()
-        least, middle, most = (wilson(one, drawn, total) for one in hits)
+        none = Amount(0.0, 0.0, 0.0)  # not even by the interval
+        least, middle, most = (
+            none if name in _UNSEEN else wilson(hits, drawn, total) for hits in (idle @ counts).tolist()
+        )
         found[name] = Part(wilson(float(counts.sum()), drawn, total), Amount(least.least, middle.bytes, most.most))
     return found
 

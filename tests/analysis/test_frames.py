@@ -43,6 +43,15 @@ def test_each_kind_in_bytes_with_an_interval() -> None:
     assert sum(part.bytes.bytes for part in parts.values()) == pytest.approx(1000 * MIB)
 
 
+def test_what_damon_cannot_see_is_never_idle_not_even_perhaps() -> None:
+    drawn = counted(dict.fromkeys(FRAME_KINDS, 100))
+    snapshot = make.snapshot([(0, 1000 * MIB, 0, 99)], frames=drawn)
+    for idle in (None, np.ones((3, 1))):
+        parts = frames.composition(snapshot, 10.0, idle)
+        assert {kind for kind, part in parts.items() if part.idle.most} == set(frames.SEEN)
+        assert parts["file"].idle.bytes > 0
+
+
 def test_free_memory_is_not_idle_memory() -> None:
     snapshot = machine()
     idle = usage.idle_for(snapshot, 10.0)
