@@ -58,6 +58,64 @@ def wilson(hits: float, draws: float, total: float) -> Amount:
     return Amount(total * least, total * share, total * most)
 
 
+_USER = 1 << 46
+"""Where a process has its stack lies above it on most machines, and physical memory (of up to 64 TiB) below."""
+
+
+def physical(snapshot: Snapshot) -> bool:
+    """Whether addresses are those of physical memory: as the source says, else as the snapshot looks.
+
+    Older records, and those of others, do not say. Then one target whose addresses end where a process's do not is
+    taken for physical memory, unless something tells how much of the addresses is memory.
+    """
+    if snapshot.physical is not None:
+        return snapshot.physical
+    if snapshot.frames is not None or snapshot.free is not None:
+        return True
+    if snapshot.origin == "process" or snapshot.measured is not None or snapshot.resident is not None:
+        return False
+    return len(snapshot.targets) == 1 and len(snapshot) > 0 and int(snapshot.end.max()) < _USER
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """What is among idle memory and is no memory in use by anybody, since nothing tells it apart."""
+
+    short: str
+    """``free included``."""
+    sentence: str
+
+
+_FREE_UNTOLD = Untold(
+    "free included", "What of this memory is free is not known here: free memory looks idle, and is counted as idle."
+)
+_ABSENT_UNTOLD = Untold(
+    "not all in memory",
+    "How much of these addresses is in memory is not known here: what is not looks idle, and is counted as idle.",
+)
+_RULE_UNTOLD = Untold("free included", "The kernel's rule takes free memory for idle.")
+
+
+def untold(snapshot: Snapshot, *, by_rule: bool = False) -> Untold | None:
+    """What idle memory includes that is not idle memory; None where it is told apart, or there is none.
+
+    None of synthetic memory, of which nothing is free, nor where resident bytes are known.
+
+    Args:
+        snapshot: what is told of.
+        by_rule: of a number that is the sum of regions by the kernel's rule, which leaves nothing out.
+    """
+    if not len(snapshot) or snapshot.origin == "simulated" or snapshot.truth is not None:
+        return None
+    if snapshot.measured is not None or snapshot.resident is not None:
+        return None
+    if not physical(snapshot):
+        return _ABSENT_UNTOLD
+    if unseen(snapshot) is None:
+        return _FREE_UNTOLD
+    return _RULE_UNTOLD if by_rule else None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Unseen:
     """Physical memory whose accesses DAMON cannot see, and addresses that are no memory."""

@@ -38,6 +38,8 @@ class Headline:
     """Bytes of a process that are in swap."""
     kernel: Amount | None = None
     """Bytes that the kernel uses itself, which DAMON cannot see: neither in use nor idle; None where unknown."""
+    untold: frames.Untold | None = None
+    """What ``idle`` includes that is none, so that it is only the most; None where nothing is."""
 
     @property
     def absent(self) -> int:
@@ -93,6 +95,7 @@ def headline(snapshot: Snapshot, threshold: float = THRESHOLD, estimate: Estimat
         None if unseen is None else round(unseen.free.bytes),
         mapped,
         measured.swapped if measured is not None else 0,
+        untold=frames.untold(snapshot),
     )
 
 
@@ -114,6 +117,7 @@ def _estimated(snapshot: Snapshot, threshold: float, estimate: Estimate) -> Head
         None if free is None else round(free.found),
         mapped_bytes(snapshot),
         kernel=None if kernel is None else Amount(kernel.least, kernel.found, kernel.most),
+        untold=frames.untold(snapshot),
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from damontui import units
+from damontui.analysis import frames
 from damontui.commands.context import Context, Parser, add_settings, add_target
 from damontui.commands.progress import Progress
 from damontui.commands.signals import Ended
@@ -264,6 +265,7 @@ def _made(context: Context, table: Table, form: str, progress: Progress) -> byte
         idle = "estimate" if known is not None else "kernel"
     if idle == "kernel" and any(True for _ in numbers.measured(table)):
         idle = None  # bytes were counted, and no rule is about them
+    last = table.snapshot(len(table) - 1)
     table, intervals = select.select(table, intervals, filters)
     look = _look(context, plain=words.output is not None)
     if form == "text":
@@ -275,6 +277,8 @@ def _made(context: Context, table: Table, form: str, progress: Progress) -> byte
     if known is not None and known.free is not None:
         note = f"what is free ({units.size(known.free)} at the end) and what the kernel uses itself is left out"
         head = replace(head, notes=(*head.notes, note))
+    elif idle is not None and (untold := frames.untold(last, by_rule=known is None)) is not None:
+        head = replace(head, notes=(*head.notes, untold.sentence))
     if form == "text":
         return (coloured(text.report(head, result, look)) + "\n").encode(sys.stdout.encoding or "utf-8", "replace")
     if form == "json":

@@ -49,6 +49,8 @@ def summary(
     lines = [_title(snapshot, description)]
     if said is not None:
         lines += textwrap.wrap(headline_words(said), WIDTH) + textwrap.wrap(beside_words(said), WIDTH)
+        if said.untold is not None:
+            lines += ["", *textwrap.wrap(said.untold.sentence, WIDTH)]
     lines.append("")
     if snapshot.note:
         lines += [*textwrap.wrap(shown(snapshot.note), WIDTH), ""]
@@ -98,7 +100,9 @@ def headline_words(said: Headline) -> str:
         )
     parts = [
         f"in use {units.size(said.used.bytes)}{plus_minus(said.used)} of {units.size(said.total)} within {within}",
-        f"idle {units.size(said.idle.bytes)}{plus_minus(said.idle)}",
+        f"idle {units.size(said.idle.bytes)}{plus_minus(said.idle)}"
+        if said.untold is None
+        else f"idle ≤ {units.size(said.idle.bytes)} ({said.untold.short})",
     ]
     if said.free is not None:
         parts.append(f"free {units.size(said.free)}")

@@ -85,6 +85,39 @@ def test_the_interval_holds_the_truth(share: float) -> None:
     assert held / 2_000 >= 0.93
 
 
+def test_whether_addresses_are_physical_is_told_or_looked_up() -> None:
+    high = [(0x7FFD_0000_0000, 0x7FFD_0000_1000, 0, 1)]
+    assert frames.physical(make.snapshot([(0, 1 << 44, 0, 1)]))  # 16 TiB
+    assert not frames.physical(make.snapshot(high))
+    assert frames.physical(make.snapshot(high, physical=True))
+    assert frames.physical(make.snapshot(high, free=0))
+    assert not frames.physical(make.snapshot([(0, MIB, 0, 1)], physical=False))
+    assert not frames.physical(make.snapshot([(0, MIB, 0, 1)], resident=ints([4096])))
+    assert not frames.physical(make.snapshot([(0, MIB, 0, 1), (0, MIB, 0, 1)], target=[0, 1], targets=(1, 2)))
+    assert not frames.physical(make.snapshot([(0, MIB, 0, 1)], origin="process"))
+    assert not frames.physical(make.snapshot([]))
+
+
+def test_what_idle_memory_includes() -> None:
+    """Nothing where free memory is told apart, in memory that is none but synthetic, and where bytes are known."""
+    rows = [(0, MIB, 0, 1)]
+    unknown = frames.untold(make.snapshot(rows))
+    assert unknown is not None
+    assert (unknown.short, frames.untold(make.snapshot([]))) == ("free included", None)
+    absent = frames.untold(make.snapshot(rows, physical=False))
+    assert absent is not None
+    assert absent.short == "not all in memory"
+    assert frames.untold(make.process()) is None
+    assert frames.untold(make.snapshot(rows, resident=ints([4096]))) is None
+    assert frames.untold(make.snapshot(rows, origin="simulated")) is None
+    assert frames.untold(make.steady(1, truth=True)[0]) is None
+    for told in (make.snapshot(rows, free=0), machine()):
+        assert frames.untold(told) is None
+        by_rule = frames.untold(told, by_rule=True)
+        assert by_rule is not None
+        assert by_rule.sentence == "The kernel's rule takes free memory for idle."
+
+
 def test_the_share_that_is_free_is_unknown_where_little_was_drawn() -> None:
     drawn = counted({"free": 4, "anon": 3, "hole": 1}, {"free": 7})
     snapshot = make.snapshot([(0, 8, 0, 1), (8, 16, 0, 1)], frames=drawn)

@@ -17,7 +17,11 @@ ROWS = [(0, GIB, 0, 119), (GIB, GIB + 64 * MIB, 20, 11), (GIB + 64 * MIB, 2 * GI
 
 def test_summary_has_every_number_with_its_unit() -> None:
     text = summary(snapshot(ROWS), STAT)
-    assert text.splitlines()[1] == "in use 1 GiB of 2 GiB within 1 min · idle 1 GiB"
+    assert text.splitlines()[1] == "in use 1 GiB of 2 GiB within 1 min · idle ≤ 1 GiB (free included)"
+    assert "What of this memory is free is not known here: free memory looks idle, and is\ncounted as idle." in text
+    known = summary(snapshot(ROWS, free=0), STAT)
+    assert known.splitlines()[1] == "in use 1 GiB of 2 GiB within 1 min · idle 1 GiB · free 0 B"
+    assert "not known here" not in known
     for part in (
         "DAMON_STAT · lab · Linux 7.2 · 2026-01-01",
         "sampling       50.0 ms, aggregation 1 s (20 samples)",
