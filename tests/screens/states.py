@@ -238,6 +238,7 @@ _EXPLORED = (
     State("savings", _named_truth, _DEMO, keys=("escape", "v")),
     State("savings-machine", _kernel, keys=("v", "less_than_sign")),
     State("savings-80x24", _kernel, keys=("v",), size=(80, 24)),
+    State("savings-kinds", _partly_free, keys=("v",)),
     State("savings-ascii", _kernel, keys=("v", "n"), options=ScreenOptions(ascii=True)),
 )
 

@@ -351,6 +351,32 @@ def test_where_nothing_tells_what_is_free_no_size_of_the_pane_makes_a_bare_sugge
         assert not any(word in text for word in ("≤", "included", "at most 1", "not known here"))
 
 
+def test_what_physical_memory_is_made_of_has_its_intervals_where_there_is_room() -> None:
+    """10 GiB by 1,000 frames: half free, of the rest nearly all idle but the 1 GiB of anon"""
+    counts = np.zeros((2, len(FRAME_KINDS)), np.int64)
+    counts[0, [FRAME_KINDS.index(kind) for kind in ("free", "file", "slab")]] = 500, 300, 100
+    counts[1, FRAME_KINDS.index("anon")] = 100
+    frames = Frames(counts, ints([0, 0]), ints([0, 0]))
+    rows = [(0, 9 * GIB, 0, 0), (9 * GIB, 10 * GIB, 9, 0)]
+    memory = [make.snapshot(rows, t + 1.0, frames=frames, free=5 * GIB) for t in range(130)]
+    shown = frame(memory, threshold=120.0)
+    lines = [" ".join(line.split()) for line in drawn(SavingsPane(), shown, 50, 30)]
+    assert [line for line in lines if line.split()[:1] in (["free"], ["file"], ["shmem"], ["anon"], ["kernel"])] == [
+        "free 5 GiB",
+        "file 3.00 ± 0.28 GiB idle 3.00 ± 0.29 GiB",
+        "shmem 0.0 ± 19.6 MiB idle 0.0 ± 19.6 MiB",
+        "anon 1.00 ± 0.19 GiB idle 0.0 ± 19.6 MiB",
+        "kernel 1.00 ± 0.19 GiB",
+    ]
+    later = replace(shown, threshold=600.0)
+    assert any(
+        line.startswith("file") and line.endswith("idle not known yet") for line in drawn(SavingsPane(), later, 50, 30)
+    )
+    narrow = [line.strip() for line in drawn(SavingsPane(), shown, 34, 30)]
+    assert "file      3.00 ± 0.28 GiB" in narrow
+    assert not any(line.startswith("kernel") for line in drawn(SavingsPane(), shown, 50, 17))
+
+
 def test_counted_memory_is_said_by_kind() -> None:
     lines = drawn(SavingsPane(), frame([made.process(120.0)]), 50, 30)
     assert any(line.startswith("anon") and "244 MiB" in line for line in lines)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from damontui.analysis import frames, savings, usage
 from damontui.analysis.estimate import Estimate
 from damontui.analysis.frames import Untold
+from damontui.analysis.owners import with_half
 from damontui.analysis.savings import THRESHOLDS, Learned, Ledger, Saving
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Description, Snapshot
@@ -69,6 +70,8 @@ class SavingsPane(Pane):
         past = [self._past(frame, ledger, width), _over_time(f"used in {idle_words(frame.threshold)}", used, width)]
         if height >= 14:
             past += kinds(snapshot, frame.threshold, width)
+        if height >= 18:
+            past += physical_kinds(snapshot, known, frame.threshold, width)
         room = height - len(past) - len(said)
         table = self._table(frame, snapshot, known, untold, width, max(1, room))
         lines = [*table, *past]
@@ -202,6 +205,26 @@ def kinds(snapshot: Snapshot, threshold: float, width: int) -> list[Line]:
     ]
     if beside:
         lines.append(fit(((" · ".join(beside), "muted"),), width))
+    return lines
+
+
+def physical_kinds(snapshot: Snapshot, known: Estimate | None, threshold: float, width: int) -> list[Line]:
+    """What physical memory is made of, and how much of each kind is idle, with 95 % intervals; [] without frames."""
+    idle = None if known is None else known.idle_by_region(snapshot, threshold)
+    parts, unseen = frames.grouped(snapshot, threshold, idle), frames.unseen(snapshot)
+    if not parts or unseen is None:
+        return []
+    reached = usage.reaches(snapshot, threshold) if known is None else known.reaches(threshold)
+    lines: list[Line] = []
+    for kind, part in parts.items():
+        held = unseen.free if kind == "free" else part.bytes
+        exact = held.least == held.most  # MemFree is
+        line: Line = ((kind.ljust(8), "label"), ((size(held.bytes) if exact else with_half(held)).rjust(17), "value"))
+        if kind in frames.SEEN:
+            said = (with_half(part.idle).rjust(17), "idle") if reached else ("not known yet", "muted")
+            more = (*line, ("  idle ", "muted"), said)
+            line = more if width_of(more) <= width else line
+        lines.append(fit(line, width))
     return lines
 
 
