@@ -189,12 +189,17 @@ def _sampled(snapshot: Snapshot, estimate: Estimate | None) -> list[str]:
             f"observed       {observed}{goal}",
             f"bandwidth      {units.bandwidth(touched)}, estimated{real}",
         ]
-        real = f" (truth {units.size(truth.working_set_bytes)})" if truth else ""
-        working = metrics.working_set(snapshot)
-        share = units.share(working / max(1, snapshot.total_bytes))
+        real = f", truth {units.size(truth.working_set_bytes)}" if truth else ""
+        rule = metrics.working_set(snapshot)
+        beside = f" (kernel's rule {units.size(rule)}{real})"
+        working, total = float(rule), float(snapshot.total_bytes)
+        if estimate is None:
+            beside = f", by the kernel's rule{real}"
+        else:
+            working, total = estimate.working_set(estimate.aggregation_s).found, estimate.total_bytes
+        words = f"{units.size(working)} of {units.size(total)} within the last {_us(attrs.aggr_us)}{beside}"
         lines += [
-            f"working set    {units.size(working)} of {units.size(snapshot.total_bytes)}, {share}, "
-            f"within the last {_us(attrs.aggr_us)}{real}",
+            *textwrap.wrap(f"working set    {words}", WIDTH, subsequent_indent=" " * 15),
             f"regions        {len(snapshot)} ({attrs.min_regions} … {attrs.max_regions})",
         ]
     return lines

@@ -374,7 +374,7 @@ def test_what_physical_memory_is_made_of_has_its_intervals_where_there_is_room()
     )
     narrow = [line.strip() for line in drawn(SavingsPane(), shown, 34, 30)]
     assert "file      3.00 ± 0.28 GiB" in narrow
-    assert not any(line.startswith("kernel") for line in drawn(SavingsPane(), shown, 50, 17))
+    assert not any(line.startswith("kernel") for line in drawn(SavingsPane(), shown, 50, 15))
 
 
 def test_counted_memory_is_said_by_kind() -> None:

@@ -60,8 +60,11 @@ class SavingsPane(Pane):
         if height < 3:
             return [self._row(frame, snapshot, known, untold, frame.threshold, width)]
         now = savings.known_idle(snapshot, frame.threshold, known)
+        made_of = physical_kinds(snapshot, known, frame.threshold, width) if height >= 16 else []
         if saving is not None and now is not None:
-            said = _wrapped(now_in_words(now, snapshot, known, untold, frame), width) if height >= 14 else []
+            # the table of kinds says what these words do
+            worded = height >= (20 if made_of else 14)
+            said = _wrapped(now_in_words(now, snapshot, known, untold, frame), width) if worded else []
             said += _wrapped(in_words(saving, snapshot, untold, frame), width)
         else:
             early = f"Watched for less than {idle_words(frame.threshold)}: what could be saved is not known yet."
@@ -70,8 +73,7 @@ class SavingsPane(Pane):
         past = [self._past(frame, ledger, width), _over_time(f"used in {idle_words(frame.threshold)}", used, width)]
         if height >= 14:
             past += kinds(snapshot, frame.threshold, width)
-        if height >= 18:
-            past += physical_kinds(snapshot, known, frame.threshold, width)
+        past += made_of
         room = height - len(past) - len(said)
         table = self._table(frame, snapshot, known, untold, width, max(1, room))
         lines = [*table, *past]
