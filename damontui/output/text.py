@@ -270,7 +270,10 @@ def _estimated(snapshot: Snapshot, estimate: Estimate) -> list[str]:
     for seconds in shown:
         found = estimate.idle(seconds)
         sizes = (found.found, found.least, found.most, metrics.idle_at_least(snapshot, seconds * 1000))
-        line = f"{units.span(seconds):<20}" + "".join(f"{units.size(one):>12}" for one in sizes[:3])
+        cells = [units.size(one) for one in sizes[:3]]
+        if frames.untold(snapshot) is not None:
+            cells[1] = "–"  # all of it may be free
+        line = f"{units.span(seconds):<20}" + "".join(f"{one:>12}" for one in cells)
         line += f"{units.size(sizes[3]):>16}"
         if snapshot.truth:
             line += f"{units.size(savings.true_share(snapshot.truth, seconds) * snapshot.total_bytes):>12}"

@@ -65,6 +65,17 @@ def test_the_working_set_is_the_estimates_with_the_kernels_rule_beside() -> None
     assert int(found[1]) == round(estimator.estimate().working_set(1.0).found / MIB)
 
 
+def test_where_all_may_be_free_nothing_is_idle_at_least() -> None:
+    estimator = Estimator()
+    for step in range(20):
+        taken = snapshot([(0, 64 * MIB, 20, 0), (64 * MIB, 2048 * MIB, 0, step)], step + 1.0)
+        estimator.add(taken)
+    lines = [line.split() for line in summary(taken, STAT, estimate=estimator.estimate()).splitlines()]
+    assert next(line for line in lines if line[:2] == ["10", "s"])[4] == "–"
+    told = summary(replace(taken, free=0), STAT, estimate=estimator.estimate())
+    assert "–" not in told.partition("by the kernel's rule")[0]
+
+
 def test_lost_events_late_samples_and_tuning_are_said() -> None:
     taken = snapshot(ROWS, complete=False, lost=12, late=3, next_attrs=Attrs(100_000, 2_000_000), names=("a", "b", ""))
     text = summary(taken, STAT)
