@@ -99,13 +99,13 @@ _RULE_UNTOLD = Untold("free included", "The kernel's rule takes free memory for 
 def untold(snapshot: Snapshot, *, by_rule: bool = False) -> Untold | None:
     """What idle memory includes that is not idle memory; None where it is told apart, or there is none.
 
-    None of synthetic memory, of which nothing is free, nor where resident bytes are known.
+    None of synthetic memory, of which nothing is free, nor where resident bytes are known, as through /proc.
 
     Args:
         snapshot: what is told of.
         by_rule: of a number that is the sum of regions by the kernel's rule, which leaves nothing out.
     """
-    if not len(snapshot) or snapshot.origin == "simulated" or snapshot.truth is not None:
+    if not len(snapshot) or snapshot.origin in ("simulated", "process") or snapshot.truth is not None:
         return None
     if snapshot.measured is not None or snapshot.resident is not None:
         return None

@@ -110,6 +110,7 @@ def test_what_idle_memory_includes() -> None:
     assert frames.untold(make.process()) is None
     assert frames.untold(make.snapshot(rows, resident=ints([4096]))) is None
     assert frames.untold(make.snapshot(rows, origin="simulated")) is None
+    assert frames.untold(make.snapshot(rows, origin="process")) is None
     assert frames.untold(make.steady(1, truth=True)[0]) is None
     for told in (make.snapshot(rows, free=0), machine()):
         assert frames.untold(told) is None
