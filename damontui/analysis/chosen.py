@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from damontui.analysis.owners import ELSEWHERE, FREE, GROUP, KERNEL, REST, ZONE, Row, row_name
+from damontui.analysis.owners import ELSEWHERE, EMPTY, GROUP, KERNEL, REST, ZONE, Row, row_name
 from damontui.damon.snapshot import FRAME_KINDS, OTHERS, UNCHARGED, UNSEEN, Owners, Snapshot
 
 Floats = NDArray[np.float64]
@@ -20,7 +20,7 @@ MOSTLY = 0.5
 """The share of a region's drawn frames from which on it counts as the owner's, and not as one that has some of it."""
 
 _ROW_OF = {KERNEL: UNCHARGED, ELSEWHERE: UNSEEN, REST: OTHERS}
-_NOTHING = tuple(FRAME_KINDS.index(name) for name in ("free", "hole"))
+_NOTHING = tuple(FRAME_KINDS.index(what) for what in EMPTY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,9 @@ def parts(snapshot: Snapshot, owner: Owner) -> tuple[Floats, Floats]:
 def _its(owners: Owners, owner: Owner) -> Bools:
     """Which entries are the owner's."""
     nothing: Bools = np.isin(owners.kind, _NOTHING)
-    if owner.what == FREE:
-        return nothing
+    if owner.what in EMPTY:
+        empty: Bools = owners.kind == FRAME_KINDS.index(owner.what)
+        return empty
     if owner.what != GROUP:
         its_own: Bools = owners.group == _ROW_OF.get(owner.what, OTHERS - 1)
         return its_own & ~nothing

@@ -187,6 +187,8 @@ class Estimate:
     """Bytes that are free, of physical memory; None where that is not known (`bytes` then holds them)."""
     kernel: Interval | None = None
     """Bytes that the kernel uses itself, which DAMON cannot see; None where that is not known."""
+    hole: Interval | None = None
+    """Bytes of addresses between physical memory; None where that is not known."""
     grain: float = 0.0
     """Bytes by which the ends of an interval are moved apart further: a part of a region that nobody saw."""
     touched: float | None = None
@@ -272,7 +274,7 @@ class Estimate:
 
     def _unseen_half(self) -> float:
         """Half the width of the interval of what cannot be seen, bytes."""
-        return sum((one.most - one.least) / 2 for one in (self.free, self.kernel) if one is not None)
+        return sum((one.most - one.least) / 2 for one in (self.free, self.kernel, self.hole) if one is not None)
 
     def idle_by_region(self, snapshot: Snapshot, seconds: float) -> Floats:
         """Share of each of a snapshot's regions that was not touched for at least ``seconds``: least, found and most.
@@ -339,6 +341,7 @@ class Estimate:
             grain=self.grain * float(amounts.sum()) / max(self.total_bytes, 1.0),
             free=None,
             kernel=None,
+            hole=None,
             touched=None,
         )
 
@@ -900,7 +903,7 @@ def _ratio(count: Floats, values: Floats, region: Ints) -> Floats:
 
 
 def _seen(found: Estimate, snapshot: Snapshot) -> Estimate:
-    """Without the memory that DAMON cannot see: what is free, and what the kernel uses itself.
+    """Without the memory that DAMON cannot see: what is free, and what the kernel uses itself; and without holes.
 
     It always looks idle, so in each region it is taken away from the idle pieces first.
     """
@@ -921,11 +924,11 @@ def _seen(found: Estimate, snapshot: Snapshot) -> Estimate:
             share = np.minimum(1.0, np.divide(left, held, out=np.zeros(len(held)), where=held > 0))
             gone += np.where(inside, amount * share[region], 0.0)
             left = np.maximum(left - held * share, 0.0)
-    ends = (None if one is None else Interval(one.least, one.bytes, one.most) for one in (unseen.free, unseen.kernel))
-    free, kernel = ends
+    parts = (unseen.free, unseen.kernel, unseen.hole)
+    free, kernel, hole = (None if one is None else Interval(one.least, one.bytes, one.most) for one in parts)
     left = np.maximum(found.bytes - gone, 0.0)
     grain = found.grain * float(left.sum()) / max(found.total_bytes, 1.0)  # of what is free nothing is in doubt
-    return replace(found, bytes=left, free=free, kernel=kernel, grain=grain)
+    return replace(found, bytes=left, free=free, kernel=kernel, hole=hole, grain=grain)
 
 
 def _region_of(found: Estimate, snapshot: Snapshot) -> Ints:

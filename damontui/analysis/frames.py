@@ -58,21 +58,80 @@ def wilson(hits: float, draws: float, total: float) -> Amount:
     return Amount(total * least, total * share, total * most)
 
 
+_USER = 1 << 46
+"""Where a process has its stack lies above it on most machines, and physical memory (of up to 64 TiB) below."""
+
+
+def physical(snapshot: Snapshot) -> bool:
+    """Whether addresses are those of physical memory: as the source says, else as the snapshot looks.
+
+    Older records, and those of others, do not say. Then one target whose addresses end where a process's do not is
+    taken for physical memory, unless something tells how much of the addresses is memory.
+    """
+    if snapshot.physical is not None:
+        return snapshot.physical
+    if snapshot.frames is not None or snapshot.free is not None:
+        return True
+    if snapshot.origin == "process" or snapshot.measured is not None or snapshot.resident is not None:
+        return False
+    return len(snapshot.targets) == 1 and len(snapshot) > 0 and int(snapshot.end.max()) < _USER
+
+
+@dataclass(frozen=True, slots=True)
+class Untold:
+    """What is among idle memory and is no memory in use by anybody, since nothing tells it apart."""
+
+    short: str
+    """``free included``."""
+    sentence: str
+
+
+_FREE_UNTOLD = Untold(
+    "free included", "What of this memory is free is not known here: free memory looks idle, and is counted as idle."
+)
+_ABSENT_UNTOLD = Untold(
+    "not all in memory",
+    "How much of these addresses is in memory is not known here: what is not looks idle, and is counted as idle.",
+)
+_RULE_UNTOLD = Untold("free included", "The kernel's rule takes free memory for idle.")
+
+
+def untold(snapshot: Snapshot, *, by_rule: bool = False) -> Untold | None:
+    """What idle memory includes that is not idle memory; None where it is told apart, or there is none.
+
+    None of synthetic memory, of which nothing is free, nor where resident bytes are known, as through /proc.
+
+    Args:
+        snapshot: what is told of.
+        by_rule: of a number that is the sum of regions by the kernel's rule, which leaves nothing out.
+    """
+    if not len(snapshot) or snapshot.origin in ("simulated", "process") or snapshot.truth is not None:
+        return None
+    if snapshot.measured is not None or snapshot.resident is not None:
+        return None
+    if not physical(snapshot):
+        return _ABSENT_UNTOLD
+    if unseen(snapshot) is None:
+        return _FREE_UNTOLD
+    return _RULE_UNTOLD if by_rule else None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Unseen:
-    """Physical memory whose accesses DAMON cannot see."""
+    """Physical memory whose accesses DAMON cannot see, and addresses that are no memory."""
 
     free: Amount
-    """Free memory and holes."""
     kernel: Amount | None
     """What the kernel uses itself; None without frames."""
+    hole: Amount | None
+    """Addresses between memory: no memory at all; None without frames."""
     by_region: Floats | None
-    """Bytes of both in each region, shape ``(regions,)``; None without frames."""
+    """Bytes of all three in each region, shape ``(regions,)``; None without frames."""
 
     @property
     def bytes(self) -> float:
-        """Best guess of both."""
-        return self.free.bytes + (self.kernel.bytes if self.kernel is not None else 0.0)
+        """Best guess of all three."""
+        return sum(one.bytes for one in (self.free, self.kernel, self.hole) if one is not None)
 
 
 def unseen(snapshot: Snapshot) -> Unseen | None:
@@ -84,22 +143,22 @@ def unseen(snapshot: Snapshot) -> Unseen | None:
     frames, total = snapshot.frames, float(snapshot.total_bytes)
     exact = None if snapshot.free is None else min(float(snapshot.free), total)
     if frames is None or not frames.drawn:
-        return None if exact is None else Unseen(Amount(exact, exact, exact), None, None)
+        return None if exact is None else Unseen(Amount(exact, exact, exact), None, None, None)
     counts, drawn = frames.counts, frames.drawn
     at = {kind: number for number, kind in enumerate(FRAME_KINDS)}
-    empty, holes = float(counts[:, at["free"]].sum()), float(counts[:, at["hole"]].sum())
-    free, drawn_free = wilson(empty + holes, drawn, total), wilson(empty, drawn, total)
-    if exact is not None and drawn_free.least <= exact <= drawn_free.most:
-        hole = wilson(holes, drawn, total)
-        free = Amount(*(min(total, exact + (one if holes else 0.0)) for one in (hole.least, hole.bytes, hole.most)))
+    free, hole = (wilson(float(counts[:, at[kind]].sum()), drawn, total) for kind in ("free", "hole"))
+    if not hole.bytes:  # as before Linux 7.1, whose regions are memory throughout: that is in no doubt
+        hole = Amount(0.0, 0.0, 0.0)
+    if exact is not None and free.least <= exact <= free.most:
+        free = Amount(exact, exact, exact)
     kernel = wilson(float(counts[:, [at[kind] for kind in _OF_KERNEL]].sum()), drawn, total)
     hits = counts[:, [at[kind] for kind in _UNSEEN]].sum(axis=1)
     # of a region of which little was drawn, what is known of all memory: as if two more frames had said so
     share = (hits + 2.0 * hits.sum() / drawn) / (counts.sum(axis=1) + 2.0)
     by_region = share * snapshot.sizes
-    wanted = min(total, free.bytes + kernel.bytes)
+    wanted = min(total, free.bytes + kernel.bytes + hole.bytes)
     by_region = np.minimum(by_region * wanted / max(float(by_region.sum()), 1.0), snapshot.sizes)
-    return Unseen(free, kernel, by_region)
+    return Unseen(free, kernel, hole, by_region)
 
 
 def composition(snapshot: Snapshot, seconds: float, idle: Floats | None = None) -> dict[str, Part]:
@@ -107,11 +166,10 @@ def composition(snapshot: Snapshot, seconds: float, idle: Floats | None = None) 
 
     Args:
         snapshot: of physical memory.
-        seconds: the threshold; idle is what lies in regions not touched for at least so long. Free frames and holes are
-            no memory in use by anybody, and are never counted as idle.
+        seconds: the threshold; idle is what lies in regions not touched for at least so long. Of what DAMON cannot see
+            (free memory, holes, what the kernel uses itself) nothing is ever idle.
         idle: share of the memory in each region that is idle for so long, least, found and most, shape
-            ``(3, regions)`` (`Estimate.idle_by_region`); what the kernel uses itself is then not counted as idle
-            either, since DAMON cannot see it. None is the kernel's rule.
+            ``(3, regions)`` (`Estimate.idle_by_region`). None is the kernel's rule.
     """
     frames = snapshot.frames
     if frames is None:
@@ -136,11 +194,12 @@ def _parts(snapshot: Snapshot, columns: Mapping[str, Ints], seconds: float, shar
         return {}
     total = float(snapshot.sizes.sum())
     idle = np.stack([_idle_share(snapshot, seconds)] * 3) if share is None else share
-    never = ("free", "hole") if share is None else (*_UNSEEN, "kernel")
     found = {}
     for name, counts in columns.items():
-        hits = [0.0] * 3 if name in never else (idle @ counts).tolist()
-        least, middle, most = (wilson(one, drawn, total) for one in hits)
+        none = Amount(0.0, 0.0, 0.0)  # not even by the interval
+        least, middle, most = (
+            none if name in _UNSEEN else wilson(hits, drawn, total) for hits in (idle @ counts).tolist()
+        )
         found[name] = Part(wilson(float(counts.sum()), drawn, total), Amount(least.least, middle.bytes, most.most))
     return found
 
@@ -151,29 +210,13 @@ def _idle_share(snapshot: Snapshot, seconds: float) -> Floats:
     return share
 
 
-def free_share(snapshot: Snapshot) -> Floats:
-    """Share of each region that is free or a hole, shape ``(regions,)``; NaN where under 8 frames were drawn."""
+def share_of(snapshot: Snapshot, kind: str) -> Floats:
+    """Share of each region that is of a kind (`FRAME_KINDS`), ``(regions,)``; NaN where under 8 frames were drawn."""
     frames = snapshot.frames
     if frames is None:
         return np.full(len(snapshot), np.nan)
-    none = frames.counts[:, [FRAME_KINDS.index("free"), FRAME_KINDS.index("hole")]].sum(axis=1)
     drawn = frames.counts.sum(axis=1)
-    return np.where(drawn >= 8, none / np.maximum(drawn, 1), np.nan)
-
-
-def taken(snapshot: Snapshot) -> Amount:
-    """Bytes of memory that hold something: all but free frames and holes; without frames, all but ``MemFree``.
-
-    Where neither is known it is all memory.
-    """
-    total = float(snapshot.total_bytes)
-    if snapshot.frames is not None and snapshot.frames.drawn:
-        counts = snapshot.frames.counts.sum(axis=0)
-        none = float(counts[FRAME_KINDS.index("free")] + counts[FRAME_KINDS.index("hole")])
-        gone = wilson(none, snapshot.frames.drawn, total)
-        return Amount(total - gone.most, total - gone.bytes, total - gone.least)
-    left = max(0.0, total - (snapshot.free or 0))
-    return Amount(left, left, left)
+    return np.where(drawn >= 8, frames.counts[:, FRAME_KINDS.index(kind)] / np.maximum(drawn, 1), np.nan)
 
 
 def idle_taken(snapshot: Snapshot, seconds: float) -> Amount | None:

@@ -25,7 +25,7 @@ class Headline:
     shortened: bool
     """Whether ``within`` is less than what was asked for."""
     total: int
-    """Bytes of memory."""
+    """Bytes of memory; holes of physical memory are none."""
     used: Amount
     """Bytes used within that time."""
     idle: Amount
@@ -38,6 +38,8 @@ class Headline:
     """Bytes of a process that are in swap."""
     kernel: Amount | None = None
     """Bytes that the kernel uses itself, which DAMON cannot see: neither in use nor idle; None where unknown."""
+    untold: frames.Untold | None = None
+    """What ``idle`` includes that is none, so that it is only the most; None where nothing is."""
 
     @property
     def absent(self) -> int:
@@ -81,16 +83,19 @@ def headline(snapshot: Snapshot, threshold: float = THRESHOLD, estimate: Estimat
     mapped = measured.mapped if measured is not None else None
     if mapped is None:
         mapped = mapped_bytes(snapshot)
+    unseen = frames.unseen(snapshot)
+    hole = unseen.hole if unseen is not None else None
     return Headline(
         seconds,
         usage.watched(snapshot),
         seconds < threshold,
-        snapshot.total_bytes,
+        snapshot.total_bytes - (0 if hole is None else round(hole.bytes)),
         used,
         idle,
-        round(snapshot.total_bytes - frames.taken(snapshot).bytes) if _physical(snapshot) else None,
+        None if unseen is None else round(unseen.free.bytes),
         mapped,
         measured.swapped if measured is not None else 0,
+        untold=frames.untold(snapshot),
     )
 
 
@@ -106,12 +111,13 @@ def _estimated(snapshot: Snapshot, threshold: float, estimate: Estimate) -> Head
         wanted,
         watched,
         wanted < threshold,
-        snapshot.total_bytes,
+        snapshot.total_bytes - (0 if estimate.hole is None else round(estimate.hole.found)),
         Amount(used.least, used.found, used.most),
         Amount(idle.least, idle.found, idle.most),
         None if free is None else round(free.found),
         mapped_bytes(snapshot),
         kernel=None if kernel is None else Amount(kernel.least, kernel.found, kernel.most),
+        untold=frames.untold(snapshot),
     )
 
 
@@ -123,7 +129,3 @@ def mapped_bytes(snapshot: Snapshot) -> int | None:
     if snapshot.resident is None or (snapshot.group is not None and snapshot.targets == (0,)):
         return None
     return int(snapshot.sizes.sum())
-
-
-def _physical(snapshot: Snapshot) -> bool:
-    return snapshot.free is not None or snapshot.frames is not None

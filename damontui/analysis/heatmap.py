@@ -409,18 +409,18 @@ def hotter(snapshot: Snapshot, place: Place | None, step: int = 1) -> Place | No
 # --- one snapshot on the axis ---------------------------------------------------------------------------------------
 
 
-def values_of(snapshot: Snapshot, mode: Mode | Literal["free"]) -> Floats:
+def values_of(snapshot: Snapshot, mode: Mode | Literal["free", "hole"]) -> Floats:
     """What the colour means, of each region: the larger, the hotter.
 
     ``rate``: share of samples with an access, or share of bytes touched where they were counted, 0…1. ``idle``: seconds
     in use, negative: seconds idle (`usage.idle_ms_by_region`). ``temperature``: as
-    `damontui.damon.metrics.temperatures`, of that rate and that time. ``free``: the share that is free memory or a hole
-    of it, 0 where that is not known.
+    `damontui.damon.metrics.temperatures`, of that rate and that time. ``free``, ``hole``: the share that is free
+    memory, or no memory at all; 0 where that is not known.
     """
     if mode == "rate":
         return usage.rates(snapshot)
-    if mode == "free":
-        shares: Floats = np.nan_to_num(frames.free_share(snapshot))
+    if mode in ("free", "hole"):
+        shares: Floats = np.nan_to_num(frames.share_of(snapshot, mode))
         return shares
     if mode == "idle":
         return usage.idle_ms_by_region(snapshot) / -1000.0
@@ -467,7 +467,7 @@ def share_in_use(snapshot: Snapshot) -> tuple[Floats, Floats]:
 def binned(
     snapshot: Snapshot,
     axis: Axis,
-    mode: Mode | Literal["free"],
+    mode: Mode | Literal["free", "hole"],
     *,
     hottest: bool = False,
     measure: Measure | None = None,
@@ -587,6 +587,7 @@ class Raster:
     _sum: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     _weight: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     _free: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    _hole: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     _looked: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     _time: Floats = field(default_factory=lambda: np.zeros(0))
     _partial: Bools = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
@@ -624,7 +625,7 @@ class Raster:
         if since >= self.until or floor(since / self.column) >= self.stop:
             return
         first = max(self.first, floor(since / self.column))
-        for array in (self._sum, self._weight, self._free, self._looked, self._time, self._partial):
+        for array in (self._sum, self._weight, self._free, self._hole, self._looked, self._time, self._partial):
             array[first - self.first :] = 0
         self.until = first * self.column
 
@@ -639,16 +640,16 @@ class Raster:
         count, rows = stop - first, len(self.axis)
         low, high = max(first, self.first), min(stop, self.stop)
         total, weight = np.zeros((count, rows)), np.zeros((count, rows))
-        free, looked = np.zeros((count, rows)), np.zeros((count, rows))
+        free, hole, looked = (np.zeros((count, rows)) for _ in range(3))
         time, partial = np.zeros(count), np.zeros(count, dtype=np.bool_)
         if low < high:
             new, old = slice(low - first, high - first), slice(low - self.first, high - self.first)
             total[new], weight[new] = self._sum[old], self._weight[old]
-            free[new], looked[new] = self._free[old], self._looked[old]
+            free[new], hole[new], looked[new] = self._free[old], self._hole[old], self._looked[old]
             time[new], partial[new] = self._time[old], self._partial[old]
         self.first, self.stop = first, stop
         self._sum, self._weight, self._time, self._partial = total, weight, time, partial
-        self._free, self._looked = free, looked
+        self._free, self._hole, self._looked = free, hole, looked
 
     def _add(self, snapshot: Snapshot, first: int, stop: int) -> int:
         """Add a snapshot to columns ``[first, stop)``; the first that it touches, ``stop`` if none."""
@@ -660,6 +661,7 @@ class Raster:
         values, weights = binned(snapshot, self.axis, self.mode, hottest=self.hottest, measure=self.measure)
         freed = snapshot.frames is not None and self.measure is None
         free, looked = binned(snapshot, self.axis, "free") if freed else (0.0, 0.0)
+        hole = binned(snapshot, self.axis, "hole")[0] if freed else 0.0
         self.binned += 1
         for k in range(low, high):
             overlap = min(snapshot.time, (k + 1) * self.column) - max(began, k * self.column)
@@ -675,6 +677,7 @@ class Raster:
                 self._sum[at] += values * weights * overlap
                 self._weight[at] += weights * overlap
             self._free[at] += free * looked * overlap
+            self._hole[at] += hole * looked * overlap
             self._looked[at] += looked * overlap
             self._time[at] += overlap
             self._partial[at] |= not snapshot.complete
@@ -691,9 +694,16 @@ class Raster:
         return out
 
     def free(self, first: int, stop: int) -> Bools:
-        """Cells of which most is free memory, shape ``(stop - first, rows)``; not where that is not known."""
+        """Cells of whose memory most is free, shape ``(stop - first, rows)``; not where that is not known."""
         part = slice(first - self.first, stop - self.first)
-        most: Bools = (self._looked[part] > 0) & (self._free[part] > 0.5 * self._looked[part])
+        memory = self._looked[part] - self._hole[part]
+        most: Bools = (self._looked[part] > 0) & (self._free[part] > 0.5 * memory)
+        return most
+
+    def hole(self, first: int, stop: int) -> Bools:
+        """Cells of which most is no memory, shape ``(stop - first, rows)``; not where that is not known."""
+        part = slice(first - self.first, stop - self.first)
+        most: Bools = (self._looked[part] > 0) & (self._hole[part] > 0.5 * self._looked[part])
         return most
 
     def covered(self, first: int, stop: int) -> Floats:

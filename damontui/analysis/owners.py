@@ -7,7 +7,8 @@ lower end of idle memory counts the frames that are idle by the earlier bound, a
 
 Every drawn frame belongs to exactly one row, so the rows add up to the machine: a row for each group (memory that is
 charged to itself, not to groups below it), one for all small groups, one for what is charged to no group (the kernel's
-own, and slab, which is charged by the object), one for groups that cannot be seen from here, and free memory.
+own, and slab, which is charged by the object), one for groups that cannot be seen from here, free memory, and holes,
+which are no memory.
 """
 
 from __future__ import annotations
@@ -29,10 +30,11 @@ from damontui.damon.snapshot import FRAME_KINDS, OTHERS, UNCHARGED, UNSEEN, Grou
 
 Floats = NDArray[np.float64]
 
-FREE, KERNEL, ELSEWHERE, REST = "free", "kernel", "elsewhere", "others"
-"""Rows that are no group: free memory (and holes); charged to none; to groups that are not seen; the small ones."""
+FREE, HOLE, KERNEL, ELSEWHERE, REST = "free", "hole", "kernel", "elsewhere", "others"
+"""Rows that are no group: free memory; no memory; charged to none; to groups that are not seen; the small ones."""
+EMPTY = (FREE, HOLE)
+"""Rows that hold nothing that could be idle, by their kind of frames (`FRAME_KINDS`)."""
 GROUP, ZONE = "group", "zone"
-_NOTHING = ("free", "hole")
 _SEEN = ("file", "shmem", "anon")
 """Kinds that DAMON can see touched: of others it is not known, so that none of them counts as idle."""
 _KINDS = len(FRAME_KINDS)
@@ -128,7 +130,7 @@ def ownership(
     kind, count = owners.kind[inside], owners.count[inside].astype(np.float64)
     size = len(owners.paths)
     place = _places(owners.group[inside], kind, size)
-    hits = _gathered(place, kind, count, idle, size + 4)
+    hits = _gathered(place, kind, count, idle, size + 5)
     rows = _rows(owners, hits, times, drawn, total)
     zones = _by_zone(owners, inside, kind, count, idle, times, drawn, total)
     return Ownership(total, drawn, times, rows, _tree(owners, hits, times, drawn, total), zones, owners.note)
@@ -143,10 +145,10 @@ def _inside(snapshot: Snapshot, owners: Owners) -> NDArray[np.bool_]:
 
 
 def _places(group: Ints, kind: Ints, size: int) -> Ints:
-    """The row of each entry: its group's, or one of the four after all groups (kernel, elsewhere, others, free)."""
+    """The row of each entry: its group's, or one of those after all groups: kernel, elsewhere, others, free, hole."""
     place = np.select([group == UNCHARGED, group == UNSEEN, group == OTHERS], [size, size + 1, size + 2], group)
-    nothing = np.isin(kind, [FRAME_KINDS.index(name) for name in _NOTHING])
-    found: Ints = np.where(nothing, size + 3, place)
+    free, hole = (kind == FRAME_KINDS.index(what) for what in EMPTY)
+    found: Ints = np.select([free, hole], [size + 3, size + 4], place)
     return found
 
 
@@ -168,7 +170,7 @@ def _rows(owners: Owners, hits: _Hits, times: tuple[float, ...], drawn: int, tot
     groups = [row for row in groups if row.frames or row.path not in upper]
     beside = [
         _row(what, "", hits, size + at, times, drawn, total, members=owners.others if what == REST else 1)
-        for at, what in enumerate((KERNEL, ELSEWHERE, REST, FREE))
+        for at, what in enumerate((KERNEL, ELSEWHERE, REST, FREE, HOLE))
     ]
     # a group of which no frame was drawn is known by its files alone; a row that is no group and has nothing is none
     groups.sort(key=lambda row: (-row.bytes.bytes, row.path))
@@ -398,6 +400,7 @@ _NO_GROUP = {
     KERNEL: "the kernel, no group",
     ELSEWHERE: "groups not seen from here",
     FREE: "free",
+    HOLE: "holes, no memory",
 }
 
 

@@ -43,6 +43,7 @@ from numpy.typing import NDArray
 
 from damontui.analysis import usage
 from damontui.analysis.estimate import PIECES, Estimate, Estimator
+from damontui.analysis.frames import Untold, untold
 from damontui.analysis.parts import Parts
 from damontui.analysis.savings import THRESHOLDS
 from damontui.analysis.usage import Amount
@@ -113,6 +114,8 @@ class Size:
     held: float
     """Bytes that it has now."""
     watched_s: float
+    untold: Untold | None = None
+    """What idle memory includes that is none, so that sizes leave it out, too; None where nothing is."""
 
     @property
     def answer(self) -> Row | None:
@@ -351,7 +354,7 @@ class Sizer:
                 size = Amount(*(min(one, held.bytes.most) for one in ends))
             back, over = self._back(at)
             rows.append(Row(seconds, idle, size, back, over, size.bytes - held.unseen))
-        return Size(tuple(rows), held.bytes.bytes, held.watched_s)
+        return Size(tuple(rows), held.bytes.bytes, held.watched_s, untold(last))
 
     def _of_others(self, seconds: float) -> float:
         """Bytes used within a time that are charged to other groups."""

@@ -277,6 +277,7 @@ def _made(context: Context, table: Table, form: str, progress: Progress) -> byte
         idle = "estimate" if known is not None else "kernel"
     if idle == "kernel" and any(True for _ in numbers.measured(table)):
         idle = None  # bytes were counted, and no rule is about them
+    last = table.snapshot(len(table) - 1)
     table, intervals = select.select(table, intervals, filters)
     look = _look(context, plain=words.output is not None)
     if form == "text":
@@ -286,12 +287,13 @@ def _made(context: Context, table: Table, form: str, progress: Progress) -> byte
     result = results.make(words.style, table, intervals, options, known)
     free, holds = known.free if known is not None else None, {}
     if idle is not None and replace(filters, time=None) == select.Filters():  # of a part it is not known
-        last = table.snapshot(len(table) - 1)
         holds = {kind: part.bytes for kind, part in frames.grouped(last, 0.0).items()}
         if idle == "kernel":
             unseen = frames.unseen(last)
             free = None if unseen is None else unseen.free.bytes
     head = results.head_of(words.style, table, intervals, filters.words(), idle, free, holds)
+    if idle is not None and (untold := frames.untold(last, by_rule=known is None)) is not None:
+        head = replace(head, notes=(*head.notes, untold.sentence))
     if form == "text":
         return (coloured(text.report(head, result, look)) + "\n").encode(sys.stdout.encoding or "utf-8", "replace")
     if form == "json":

@@ -356,6 +356,8 @@ class Snapshot:
     """The control group that the target is, with what the kernel counts for it; None where the target is none."""
     free: Annotated[int | None, Fact("free_bytes", unit="bytes")] = None
     """Bytes that the kernel says are free (``MemFree``), of physical memory; None where unknown."""
+    physical: Annotated[bool | None, Fact("physical")] = None
+    """Whether addresses are those of physical memory; None where the source does not tell."""
     watched: Annotated[float | None, Fact("watched_s", unit="s", digits=6)] = None
     """Seconds for which this memory had been watched without a gap when the snapshot was taken; None where unknown."""
 

@@ -15,6 +15,7 @@ _PF_KTHREAD = 0x0020_0000
 _SYSTEM_RAM = re.compile(r"([0-9a-fA-F]{1,15})-([0-9a-fA-F]{1,15}) : System RAM")
 _SLEEPS = re.compile(r"^voluntary_ctxt_switches:\s*(\d+)", re.MULTILINE)
 _FREE = re.compile(r"^MemFree:\s*(\d+) kB", re.MULTILINE)
+_TOTAL = re.compile(r"^MemTotal:\s*(\d+) kB", re.MULTILINE)
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS = 100  # USER_HZ, the unit of /proc/PID/stat on every architecture that Linux still runs on
 
@@ -167,6 +168,11 @@ def damon_stat_bytes(root: Root) -> int | None:
 def free_bytes(root: Root) -> int | None:
     """``MemFree`` in bytes; None where unknown."""
     return number_after(_FREE, _or_nothing(root, "proc/meminfo"), unit=1024)
+
+
+def usable_bytes(root: Root) -> int | None:
+    """``MemTotal`` in bytes: all System RAM but what was never given to the kernel; None where unknown."""
+    return number_after(_TOTAL, _or_nothing(root, "proc/meminfo"), unit=1024)
 
 
 def largest(root: Root, count: int, among: Iterable[int] | None = None) -> tuple[tuple[int, str, int], ...]:

@@ -10,7 +10,8 @@ counted (``measured``) all of them are those counts: the working set is then wha
 measured, and each region says how many of its bytes are in memory (``resident``), were touched so (``used``), and were
 touched within each of ``measured.seconds`` (``used_within``). Of physical memory ``memory`` says what it is made of,
 and each region how many page frames of each kind were drawn in it (``frames``). What is free, and what the kernel uses
-itself, is in no number of ``estimate``, whose ``total_bytes`` is what is left.
+itself, is in no number of ``estimate``, whose ``total_bytes`` is what is left; where that cannot be told,
+``idle_includes`` says so in one sentence, and idle memory is only the most that it can be.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ def snapshot_object(
         "longest_pause_ms": None if measured is None else round(measured.longest_pause * 1000, 3),
         "memory": _memory(snapshot, threshold, estimator),
         "estimate": _estimate(snapshot, estimator) if known else None,
+        "idle_includes": None if (untold := frames.untold(snapshot)) is None else untold.sentence,
         **_owners(snapshot, estimator),
         "regions": _regions(snapshot),
     }

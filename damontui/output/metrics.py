@@ -244,7 +244,7 @@ def _kinds(snapshot: Snapshot, estimate: Estimate | None) -> list[Metric]:
     sizes = GaugeMetricFamily("damon_memory_bytes", "Bytes of memory by what they hold", labels=["kind"])
     rests = GaugeMetricFamily(
         "damon_memory_idle_bytes",
-        "Bytes not touched for at least the threshold (s), by what they hold; free memory is not among them",
+        "Bytes not touched for at least the threshold (s), by what they hold; free memory and the kernel's own are not",
         labels=["kind", "threshold"],
     )
     for kind, amount in held.items():
@@ -265,9 +265,10 @@ def _by_kind(snapshot: Snapshot, estimate: Estimate | None) -> tuple[dict[str, f
                 if usage.reaches(snapshot, seconds):
                     idle[kind, seconds] = bytes_ - used
             continue
-        for kind, part in frames.grouped(snapshot, seconds).items():
+        share = None if estimate is None else estimate.idle_by_region(snapshot, seconds)
+        for kind, part in frames.grouped(snapshot, seconds, share).items():
             held[kind] = part.bytes.bytes
-            if kind != "free" and seconds <= watched:
+            if kind in frames.SEEN and seconds <= watched:
                 idle[kind, seconds] = part.idle.bytes
     if not held:
         free = float(snapshot.free or 0)

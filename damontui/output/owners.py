@@ -24,7 +24,7 @@ def owners_object(snapshot: Snapshot, estimate: Estimate | None = None) -> dict[
 
     ``bytes`` of all owners add up to ``total_bytes`` exactly. ``cgroup`` is null for the rows that are no group, of
     which ``what`` says what they are: ``kernel`` (charged to none), ``elsewhere`` (to groups that cannot be seen),
-    ``others`` (``members`` small groups), ``free``.
+    ``others`` (``members`` small groups), ``free``, ``hole`` (no memory).
     """
     found = ownership(snapshot, estimate)
     if found is None:
@@ -94,7 +94,7 @@ def owners_table(snapshot: Snapshot, estimate: Estimate | None, seconds: float, 
 
 
 def _line(row: Row, within: float | None) -> str:
-    idle = row.idle_for(within) if within is not None and row.what != whose.FREE else None
+    idle = row.idle_for(within) if within is not None and row.what not in whose.EMPTY else None
     group = row.group
     mark = marks(row)
     name = shown(row_name(row))

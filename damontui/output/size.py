@@ -60,6 +60,8 @@ def text_of(size: Size, description: Description) -> str:
     if row is not None:
         high = high_of(row)
         lines += ["", f"  memory.high      {high}", f"  pod's request    memory: {high // _MIB}Mi"]
+    if size.untold is not None:
+        lines += ["", *textwrap.wrap(size.untold.sentence, WIDTH)]
     if size.rows:
         lines += ["", f"{'idle for':>10}{'could run in (95 %)':>22}{'read back a minute':>22}{'counted over':>14}"]
         lines += [_line(one, one is row) for one in size.rows]
@@ -92,6 +94,7 @@ def object_of(size: Size, word: str) -> dict[str, Any]:
         "held_bytes": round(size.held),
         "line": LINE,
         "sentence": sentence(size),
+        "idle_includes": None if size.untold is None else size.untold.sentence,
         "answer": None
         if row is None
         else {**_row(row), "memory_high": high_of(row), "pod_request": f"{high_of(row) // _MIB}Mi"},

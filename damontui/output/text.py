@@ -49,6 +49,8 @@ def summary(
     lines = [_title(snapshot, description)]
     if said is not None:
         lines += textwrap.wrap(headline_words(said), WIDTH) + textwrap.wrap(beside_words(said), WIDTH)
+        if said.untold is not None:
+            lines += ["", *textwrap.wrap(said.untold.sentence, WIDTH)]
     lines.append("")
     if snapshot.note:
         lines += [*textwrap.wrap(shown(snapshot.note), WIDTH), ""]
@@ -98,7 +100,9 @@ def headline_words(said: Headline) -> str:
         )
     parts = [
         f"in use {units.size(said.used.bytes)}{plus_minus(said.used)} of {units.size(said.total)} within {within}",
-        f"idle {units.size(said.idle.bytes)}{plus_minus(said.idle)}",
+        f"idle {units.size(said.idle.bytes)}{plus_minus(said.idle)}"
+        if said.untold is None
+        else f"idle ≤ {units.size(said.idle.bytes)} ({said.untold.short})",
     ]
     if said.free is not None:
         parts.append(f"free {units.size(said.free)}")
@@ -185,12 +189,17 @@ def _sampled(snapshot: Snapshot, estimate: Estimate | None) -> list[str]:
             f"observed       {observed}{goal}",
             f"bandwidth      {units.bandwidth(touched)}, estimated{real}",
         ]
-        real = f" (truth {units.size(truth.working_set_bytes)})" if truth else ""
-        working = metrics.working_set(snapshot)
-        share = units.share(working / max(1, snapshot.total_bytes))
+        real = f", truth {units.size(truth.working_set_bytes)}" if truth else ""
+        rule = metrics.working_set(snapshot)
+        beside = f" (kernel's rule {units.size(rule)}{real})"
+        working, total = float(rule), float(snapshot.total_bytes)
+        if estimate is None:
+            beside = f", by the kernel's rule{real}"
+        else:
+            working, total = estimate.working_set(estimate.aggregation_s).found, estimate.total_bytes
+        words = f"{units.size(working)} of {units.size(total)} within the last {_us(attrs.aggr_us)}{beside}"
         lines += [
-            f"working set    {units.size(working)} of {units.size(snapshot.total_bytes)}, {share}, "
-            f"within the last {_us(attrs.aggr_us)}{real}",
+            *textwrap.wrap(f"working set    {words}", WIDTH, subsequent_indent=" " * 15),
             f"regions        {len(snapshot)} ({attrs.min_regions} … {attrs.max_regions})",
         ]
     return lines
@@ -261,7 +270,10 @@ def _estimated(snapshot: Snapshot, estimate: Estimate) -> list[str]:
     for seconds in shown:
         found = estimate.idle(seconds)
         sizes = (found.found, found.least, found.most, metrics.idle_at_least(snapshot, seconds * 1000))
-        line = f"{units.span(seconds):<20}" + "".join(f"{units.size(one):>12}" for one in sizes[:3])
+        cells = [units.size(one) for one in sizes[:3]]
+        if frames.untold(snapshot) is not None:
+            cells[1] = "–"  # all of it may be free
+        line = f"{units.span(seconds):<20}" + "".join(f"{one:>12}" for one in cells)
         line += f"{units.size(sizes[3]):>16}"
         if snapshot.truth:
             line += f"{units.size(savings.true_share(snapshot.truth, seconds) * snapshot.total_bytes):>12}"

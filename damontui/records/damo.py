@@ -582,6 +582,7 @@ _LEFT_OUT = {
     "pressure": "how hard memory was pressed",
     "group": "what the kernel counts for the control group",
     "free": "how much memory was free",
+    "physical": "whether addresses are those of physical memory",
     "watched": "how long memory had been watched",
 }
 """Fields of a snapshot that damo's formats have no place for, in words."""

@@ -587,7 +587,9 @@ def _kdamond(word: str, options: Options) -> Source:
     if not number.isascii() or not number.isdigit():
         raise UsageError(f"target: {word!r} names no kdamond; write kdamond: and its PID, such as kdamond:123")
     _has_no_switch_of_ours(options, "somebody else's kdamond is only watched")
-    return ForeignKdamond(options.root(), int(number), target=word, program=options.program)
+    return ForeignKdamond(
+        options.root(), int(number), target=word, program=options.program, frames=options.frames_budget
+    )
 
 
 def _stream(word: str, options: Options) -> Source:

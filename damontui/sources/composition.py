@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from math import inf
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from damontui.errors import SourceError
 from damontui.kernel import pages
 from damontui.kernel.pages import BUDGET, FrameSampler
 from damontui.kernel.pressure import PressureMeter
-from damontui.kernel.procfs import free_bytes
+from damontui.kernel.procfs import free_bytes, usable_bytes
 from damontui.kernel.readers import READERS
 from damontui.kernel.root import Root
 from damontui.sources import owners
@@ -35,7 +36,8 @@ class Composition:
         root: where /proc is.
         rng: chooses frames; another one each time where None.
         budget: share of one CPU for drawing frames; 0 for none.
-        whole: whether the snapshots are of all memory, so that ``MemFree`` is theirs.
+        whole: whether the snapshots are of all memory, so that ``MemFree`` is theirs; None: those that have at least
+            ``MemTotal``.
         owners_budget: share of one CPU for all of it where it is told to whom they are charged; 0 for not telling it.
         share: another for all of it, whether that is told or not; None: those two.
         clock: seconds, monotonic.
@@ -48,7 +50,7 @@ class Composition:
         rng: np.random.Generator | None = None,
         *,
         budget: float = BUDGET,
-        whole: bool = True,
+        whole: bool | None = True,
         owners_budget: float = owners.BUDGET,
         share: float | None = None,
         clock: Callable[[], float] = time.monotonic,
@@ -147,10 +149,15 @@ class Composition:
             except (SourceError, OSError) as error:
                 self.close()
                 self.reason = f"what memory is made of is not known any more: {error}"
-        return replace(snapshot, frames=frames, owners=whose, pressure=self._pressure.read(), free=self._free_now(now))
+        return replace(
+            snapshot, frames=frames, owners=whose, pressure=self._pressure.read(), free=self._free_now(snapshot, now)
+        )
 
-    def _free_now(self, now: float) -> int | None:
-        if not self._whole:
+    def _free_now(self, snapshot: Snapshot, now: float) -> int | None:
+        whole = self._whole
+        if whole is None:
+            whole = snapshot.total_bytes >= (usable_bytes(self._root) or inf)
+        if not whole:
             return None
         if now - self._free[0] >= _FREE_S:
             self._free = now, free_bytes(self._root)

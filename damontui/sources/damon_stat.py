@@ -322,6 +322,7 @@ class _StatRun(TracedRun):
         )
         super().__init__(intervals, source._cost, clock=source._clock, wall=source._wall, born=born, whole=fresh)
         self.pid = pid
+        self.physical = True
         self.expected: float | None = None
         """When the first aggregation is due, None where unknown."""
         self.shown: ModuleValues | None = None

@@ -16,14 +16,17 @@ from damontui.errors import SourceError, UsageError
 from damontui.kernel import damon_sysfs, handback, procfs
 from damontui.kernel.damon_stat import PARAMETERS, StatModule
 from damontui.kernel.root import Root
+from damontui.sources.composition import Composition
 from damontui.sources.intervals import LAG_S, Intervals, with_sample
 from damontui.sources.traced import CHECK_S, LONGEST_S, PAUSE_S, KernelSource, Listener, TracedRun
 
 _MODULES = ("damon_reclaim", "damon_lru_sort")
+_OPERATIONS = {"paddr": True, "vaddr": False, "fvaddr": False}
+"""What a kdamond's operations say of whether it watches physical memory."""
 
 
 class ForeignKdamond(KernelSource):
-    """Args: the root, the kdamond's PID, and clocks as every source takes them."""
+    """Args: the root, the kdamond's PID, and clocks as every source takes them; ``frames``: as of `DamonStatSource`."""
 
     def __init__(
         self,
@@ -32,6 +35,7 @@ class ForeignKdamond(KernelSource):
         *,
         target: str = "",
         program: str = "damontui",
+        frames: float | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         pause: Callable[[float], None] = time.sleep,
@@ -41,6 +45,8 @@ class ForeignKdamond(KernelSource):
         self._pid = pid
         self._told = _Told(None)
         self._whose = ""
+        # which part of memory it watches nothing tells but the regions
+        self._composition = Composition(root, whole=None, share=frames, clock=clock)
 
     def __enter__(self) -> Self:
         root = self._root
@@ -59,6 +65,8 @@ class ForeignKdamond(KernelSource):
         except BaseException:
             self._close_trace()
             raise
+        if self._told.physical:
+            self._composition.open()
         if self._whose:
             self._title = f"kdamond {self._pid} of {self._whose}"
         return self
@@ -66,6 +74,7 @@ class ForeignKdamond(KernelSource):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._composition.close()
         self._close_trace()
 
     def describe(self) -> Description:
@@ -76,6 +85,7 @@ class ForeignKdamond(KernelSource):
             limits = ["its intervals are estimated from when its aggregations end"]
         elif not told.fixed and told.lag is None:
             limits = ["its intervals are tuned, and estimated from when its aggregations end until the next step"]
+        limits += filter(None, (self._composition.reason or self._composition.no_owners,))
         attrs, sample_us = told.attrs or Attrs(), told.sample_us() if told.lag is not None else None
         return self._about(
             attrs if sample_us is None else with_sample(attrs, sample_us),
@@ -103,14 +113,14 @@ class ForeignKdamond(KernelSource):
             self._open_trace(self._pid)  # it was taken away
         listener = Listener(self._read, self._clock, targets=self._told.targets)
         listener.forget(stop)
-        run = self._run()
+        run, told = self._run(), self._told
         checked = self._clock()
         yield self._waiting()
         while not stop.is_set():
             for traced in listener.look():
                 if traced.pid == self._pid:
                     found = self._taken(run, traced)
-                    yield from found
+                    yield from map(self._composition.of, found) if told.physical else found
                     if not found and run.holding:
                         yield self._status("waiting", "one more aggregation, since nothing tells how long one takes")
             if self._clock() - checked >= CHECK_S:
@@ -134,7 +144,9 @@ class ForeignKdamond(KernelSource):
             clock=clock,
         )
         born = None if age is None else clock() - age
-        return _ForeignRun(intervals, self._cost, clock=clock, wall=self._wall, born=born, whole=False)
+        run = _ForeignRun(intervals, self._cost, clock=clock, wall=self._wall, born=born, whole=False)
+        run.physical = told.physical
+        return run
 
     def _waiting(self) -> Status:
         """What is waited for: the intervals that files tell, where they are those in force, say for how long."""
@@ -181,7 +193,7 @@ class ForeignKdamond(KernelSource):
             return (_number(root, f"{PARAMETERS}/aggr_interval_us") or 0) // Attrs().aggr_samples or None
 
         # 6.17 has no such file: then nothing but the trace tells
-        return _Told(Attrs(), sample_us, lag=LAG_S if sample_us() is not None else None, targets=1)
+        return _Told(Attrs(), sample_us, lag=LAG_S if sample_us() is not None else None, targets=1, physical=True)
 
     def _module(self, folder: str) -> _Told:
         root = self._root
@@ -192,7 +204,7 @@ class ForeignKdamond(KernelSource):
         except SourceError:
             tuned = False
         goal = (400, 3, 5_000, 10_000_000) if tuned else None  # as DAMON_STAT's
-        return _Told(_attrs(sample, aggr, least, most, goal), lambda: sample, targets=1)
+        return _Told(_attrs(sample, aggr, least, most, goal), lambda: sample, targets=1, physical=True)
 
     def _sysfs(self) -> tuple[str, _Told] | None:
         root = self._root
@@ -214,7 +226,8 @@ class ForeignKdamond(KernelSource):
                 whose = f"sysfs, {root.path(f'{damon_sysfs.ADMIN}/{kdamond.index}')}"
                 if self._left():
                     whose = "an earlier run of this program, which was killed"
-                return whose, _Told(attrs, partial(_number, root, f"{intervals}/sample_us"))
+                physical = _OPERATIONS.get(_text(root, f"{folder}/operations"))
+                return whose, _Told(attrs, partial(_number, root, f"{intervals}/sample_us"), physical=physical)
         return None
 
 
@@ -230,6 +243,8 @@ class _Told:
     """Seconds after which that is the one in force; None where it is what was set."""
     targets: int | None = None
     """How many targets it has, which tells when an aggregation is whole; None where unknown."""
+    physical: bool | None = None
+    """Whether it watches physical memory; None where unknown."""
 
     @property
     def fixed(self) -> bool:
@@ -268,3 +283,10 @@ def _number(root: Root, name: str) -> int | None:
         return root.read_int(name)
     except SourceError:
         return None
+
+
+def _text(root: Root, name: str) -> str:
+    try:
+        return root.read(name)
+    except SourceError:
+        return ""

@@ -379,6 +379,7 @@ class _TunedRun(TracedRun):
             identifiers=lambda traced: _identifiers(kdamond.targets, len(traced.targets)),
         )
         self._kdamond = kdamond
+        self.physical = source._operations == "paddr"
         self.tuned_here = attrs.goal is not None and not kernel_tunes
         self._since = 0
 

@@ -204,6 +204,8 @@ class TracedRun:
         """Whether this program tunes the intervals."""
         self.note = ""
         """Beside every snapshot."""
+        self.physical: bool | None = None
+        """Whether it watches physical memory; None where unknown."""
         self.module: ModuleValues | None = None
         """DAMON_STAT's own numbers of now, beside every snapshot."""
         self.last: float | None = None
@@ -327,6 +329,7 @@ class TracedRun:
             age=age,
             target=target,
             origin="kernel",
+            physical=self.physical,
             names=self._names(start, end, target) if self._names is not None else (),
             module=self.module,
             cpu=self._cost.share(),

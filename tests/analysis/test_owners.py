@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from damontui.analysis import owners as whose
 from damontui.analysis.estimate import Estimator
-from damontui.analysis.owners import ELSEWHERE, FREE, KERNEL, REST, name_of, ownership, whole_bytes, without_frames
+from damontui.analysis.owners import (
+    ELSEWHERE,
+    FREE,
+    HOLE,
+    KERNEL,
+    REST,
+    name_of,
+    ownership,
+    whole_bytes,
+    without_frames,
+)
 from damontui.damon.snapshot import (
     FRAME_KINDS,
     OTHERS,
@@ -41,7 +51,8 @@ MEMORY: list[Piece] = [
     (450, 500, "slab", UNCHARGED),
     (500, 520, "anon", UNSEEN),
     (520, 540, "anon", OTHERS),
-    (540, 1000, "free", UNCHARGED),
+    (540, 900, "free", UNCHARGED),
+    (900, 1000, "hole", UNCHARGED),
 ]
 
 
@@ -69,7 +80,7 @@ def test_rows_add_up_to_the_machine() -> None:
     assert found.total == 1000 * MIB
     assert sum(row.bytes.bytes for row in found.rows) == pytest.approx(1000 * MIB)
     assert sum(row.frames for row in found.rows) == found.drawn == 4000
-    assert [row.what for row in found.rows if row.what != "group"] == [KERNEL, ELSEWHERE, REST, FREE]
+    assert [row.what for row in found.rows if row.what != "group"] == [KERNEL, ELSEWHERE, REST, FREE, HOLE]
     assert [row.path for row in found.rows[:3]] == ["/slice/db", "/web", "/slice/db/worker"]
     assert next(row for row in found.rows if row.what == REST).members == 7
     for row in found.rows:
@@ -101,12 +112,14 @@ def test_times_that_were_not_watched_are_not_told() -> None:
     assert found.rows[0].idle_for(60) is None
 
 
-def test_free_memory_is_never_idle() -> None:
+def test_free_memory_and_holes_are_apart_and_never_idle() -> None:
     found = ownership(machine(), seconds=(10,))
     assert found is not None
-    free = next(row for row in found.rows if row.what == FREE)
-    assert free.idle_for(10) is not None
-    assert free.idle_for(10).bytes == 0  # type: ignore[union-attr]
+    for what, size in ((FREE, 360), (HOLE, 100)):
+        row = next(row for row in found.rows if row.what == what)
+        assert row.bytes.least < size * MIB < row.bytes.most
+        assert row.idle_for(10) is not None
+        assert row.idle_for(10).bytes == 0  # type: ignore[union-attr]
 
 
 def test_a_tree_has_sums_and_groups_above_that_have_nothing_themselves() -> None:
@@ -156,7 +169,7 @@ def test_by_region_there_are_fewer_entries_that_say_the_same() -> None:
     kept = without_frames(snapshot).owners
     assert kept is not None
     assert kept.drawn == 4000
-    assert len(kept.count) == 9  # the pieces, one of them cut by the border of the regions at 200 MiB
+    assert len(kept.count) == 10  # the pieces, one of them cut by the border of the regions at 200 MiB
     fine, less = ownership(snapshot), ownership(replace(snapshot, owners=kept))
     assert fine is not None
     assert less is not None

@@ -10,6 +10,7 @@ import pytest
 from damontui.analysis.size import LINE, Row, Size, Sizer
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import FirstTouches, Group, Measured, Snapshot, ints
+from damontui.output.size import object_of, text_of
 from tests import make
 
 MIB = 1 << 20
@@ -231,6 +232,18 @@ def test_long_runs_are_kept_in_few_parts() -> None:
     assert rows[10.0].over_s == pytest.approx(1490, abs=15)
     assert rows[10.0].back.bytes == pytest.approx(DRIFT * MIB * 1.5, rel=0.05)
     assert rows[10.0].back.most - rows[10.0].back.least < 1.0 * rows[10.0].back.bytes
+
+
+def test_a_size_says_what_idle_memory_includes() -> None:
+    for free, included in ((None, "free included"), (0, None)):
+        sizer = Sizer(SECONDS)
+        for snapshot in sampled(40, 0):
+            sizer.add(replace(snapshot, free=free))
+        found = sizer.size()
+        assert found is not None
+        assert (None if found.untold is None else found.untold.short) == included
+        told = "What of this memory is free is not known here" in text_of(found, make.description())
+        assert told == (included is not None) == (object_of(found, "stat")["idle_includes"] is not None)
 
 
 def test_before_anything_is_known() -> None:

@@ -564,3 +564,12 @@ def test_whatever_a_record_says_it_is_a_report_or_a_sentence(
         assert status in (0, 1)
         assert "fault of this program" not in err
         assert bool(out) == (status == 0)
+
+
+@pytest.mark.parametrize("rule", ["estimate", "kernel"])
+def test_what_idle_memory_includes_is_a_note(capsys: pytest.CaptureFixture[str], rule: str) -> None:
+    """Of a trace of physical memory nothing tells what is free"""
+    trace = str(DATA.parent / "kernel-7.2-steady" / "trace.txt")
+    words = ("idle-percentiles", trace, "--sample", "5ms", "--aggr", "100ms", "--idle", rule)
+    assert "What of this memory is free is not known here" in " ".join(report(capsys, *words).split())
+    assert any("free memory looks idle" in note for note in data(capsys, *words)["notes"])

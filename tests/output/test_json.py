@@ -154,6 +154,20 @@ def test_physical_memory_by_kind() -> None:
     assert anon["least"] < anon["bytes"] < anon["most"]
 
 
+def test_what_idle_memory_includes_is_said_where_nothing_tells_it_apart() -> None:
+    def includes(**changes: object) -> str | None:
+        made = snapshot(ROWS, **changes)  # type: ignore[arg-type]
+        value = json.loads(dump(made, "stat"))
+        assert snapshot_of(value).physical == made.physical
+        found: str | None = value["idle_includes"]
+        return found
+
+    assert "free memory looks idle" in (includes(physical=True) or "")
+    assert "is in memory" in (includes(physical=False) or "")
+    assert includes(physical=True, free=1) is None
+    assert includes(origin="simulated") is None
+
+
 def test_what_frames_held_comes_back() -> None:
     counts = np.arange(27, dtype=np.int64).reshape(3, 9)
     made = snapshot(ROWS, frames=Frames(counts, ints([1, 0, 2]), ints([0, 0, 3]), 0.0015, 0.25), free=4096)

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from damontui.analysis.estimate import past
+from damontui.analysis.estimate import Estimator, past
 from damontui.analysis.owners import GROUP, Row
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import FRAME_KINDS, Frames, Pressure, Snapshot, ints
@@ -151,8 +151,7 @@ def test_kinds_of_memory_add_up_and_free_memory_is_never_idle() -> None:
     made = reading()
     assert made.snapshot is not None
     counts = np.zeros((len(made.snapshot), len(FRAME_KINDS)), np.int64)
-    counts[:, FRAME_KINDS.index("anon")] = 30
-    counts[:, FRAME_KINDS.index("free")] = 70
+    counts[:, [FRAME_KINDS.index(kind) for kind in ("anon", "slab", "free")]] = 25, 5, 70
     nothing = ints([0] * len(counts))
     made = replace(made, snapshot=replace(made.snapshot, frames=Frames(counts, nothing, nothing.copy())))
     found = samples(made)
@@ -161,7 +160,20 @@ def test_kinds_of_memory_add_up_and_free_memory_is_never_idle() -> None:
     assert sum(kinds.values()) == pytest.approx(made.snapshot.total_bytes)  # type: ignore[union-attr]
     assert kinds["damon_memory_bytes{kind=free}"] == pytest.approx(0.7 * made.snapshot.total_bytes)  # type: ignore[union-attr]
     assert found["damon_memory_idle_bytes{kind=anon,threshold=60}"] > 0
-    assert not [name for name in found if "idle_bytes{kind=free" in name]
+    assert not [name for name in found if "idle_bytes{kind=free" in name or "idle_bytes{kind=kernel" in name]
+
+
+def test_idle_memory_by_kind_is_by_the_estimate() -> None:
+    """All of it has been idle for 90 s, though the regions' ages began anew a moment ago"""
+    counts = np.zeros((1, len(FRAME_KINDS)), np.int64)
+    counts[0, FRAME_KINDS.index("file")] = 100
+    drawn = Frames(counts, ints([0]), ints([0]))
+    estimator = Estimator()
+    for step in range(90):
+        snapshot = make.snapshot([(0, MIB, 0, 0)], step + 1.0, frames=drawn, watched=step + 1.0)
+        estimator.add(snapshot)
+    found = samples(reading(snapshot=snapshot, estimate=estimator.estimate()))
+    assert found["damon_memory_idle_bytes{kind=file,threshold=60}"] == MIB
 
 
 def test_where_kinds_are_not_known_free_memory_is_taken_off_what_is_idle() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
 
+from damontui.analysis.estimate import Estimator
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import FRAME_KINDS, Description, Frames, Group, ModuleValues, Pressure, Truth, ints
 from damontui.output.json import snapshot_object
@@ -19,13 +21,17 @@ ROWS = [(0, GIB, 0, 119), (GIB, GIB + 64 * MIB, 20, 11), (GIB + 64 * MIB, 2 * GI
 
 def test_summary_has_every_number_with_its_unit() -> None:
     text = summary(snapshot(ROWS), STAT)
-    assert text.splitlines()[1] == "in use 1 GiB of 2 GiB within 1 min · idle 1 GiB"
+    assert text.splitlines()[1] == "in use 1 GiB of 2 GiB within 1 min · idle ≤ 1 GiB (free included)"
+    assert "What of this memory is free is not known here: free memory looks idle, and is\ncounted as idle." in text
+    known = summary(snapshot(ROWS, free=0), STAT)
+    assert known.splitlines()[1] == "in use 1 GiB of 2 GiB within 1 min · idle 1 GiB · free 0 B"
+    assert "not known here" not in known
     for part in (
         "DAMON_STAT · lab · Linux 7.2 · 2026-01-01",
         "sampling       50.0 ms, aggregation 1 s (20 samples)",
         "observed       3.1 % of the 4.0 % goal",
         "bandwidth      1.34 GB/s, estimated",
-        "working set    64.0 MiB of 2 GiB, 3.1 %, within the last 1 s",
+        "working set    64.0 MiB of 2 GiB within the last 1 s, by the kernel's rule",
         "regions        3 (10 … 1000)",
         "overhead       0.3 % of one CPU",
         "p0      in use for 12.0 s",
@@ -43,8 +49,33 @@ def test_truth_stands_beside_the_estimate() -> None:
     text = summary(taken, replace(STAT, title="synthetic memory", origin="simulated"))
     assert "SIMULATED" in text
     assert "estimated (truth 1.3 GB/s)" in text
-    assert "(truth 60.0 MiB)" in text
+    assert "by the kernel's rule, truth 60.0 MiB" in " ".join(text.split())
     assert text.count("idle for 1:30") == 9
+
+
+def test_the_working_set_is_the_estimates_with_the_kernels_rule_beside() -> None:
+    """Of a region that is joined from used and unused memory the kernel's rule counts all"""
+    estimator = Estimator()
+    for step in range(60):
+        cut = 100 + 10 * (step % 20)
+        rows = [(0, cut * MIB, 20, 0), (cut * MIB, 2048 * MIB, 0, 0)]
+        taken = snapshot(rows, step + 1.0, free=0)
+        estimator.add(taken)
+    text = " ".join(summary(taken, STAT, estimate=estimator.estimate()).split())
+    found = re.search(r"working set (\d+) MiB of 2 GiB within the last 1 s \(kernel's rule 290 MiB\)", text)
+    assert found is not None
+    assert int(found[1]) == round(estimator.estimate().working_set(1.0).found / MIB)
+
+
+def test_where_all_may_be_free_nothing_is_idle_at_least() -> None:
+    estimator = Estimator()
+    for step in range(20):
+        taken = snapshot([(0, 64 * MIB, 20, 0), (64 * MIB, 2048 * MIB, 0, step)], step + 1.0)
+        estimator.add(taken)
+    lines = [line.split() for line in summary(taken, STAT, estimate=estimator.estimate()).splitlines()]
+    assert next(line for line in lines if line[:2] == ["10", "s"])[4] == "–"
+    told = summary(replace(taken, free=0), STAT, estimate=estimator.estimate())
+    assert "–" not in told.partition("by the kernel's rule")[0]
 
 
 def test_lost_events_late_samples_and_tuning_are_said() -> None:

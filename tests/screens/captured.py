@@ -28,7 +28,9 @@ def run(name: str = STEADY) -> tuple[Description, tuple[Event, ...], float]:
         replay(kernel, name)
         last = capture(name)[-1][0]
         kernel.put("proc/sys/kernel/hostname", "lab")
-        kernel.put("proc/sys/kernel/osrelease", (CAPTURES / name / "system.txt").read_text().splitlines()[0])
+        system = (CAPTURES / name / "system.txt").read_text().splitlines()
+        kernel.put("proc/sys/kernel/osrelease", system[0])
+        kernel.put("proc/meminfo", "\n".join(line for line in system if line.startswith("Mem")))
         stop = Stop(kernel)
         kernel.at(last + 0.5, stop.set)
         with DamonStatSource(

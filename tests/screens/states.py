@@ -17,6 +17,7 @@ from damontui.tui.app import DamontuiApp
 from damontui.tui.options import ScreenOptions
 from damontui.tui.panes.output import OutputPane
 from tests import make
+from tests.make import MIB
 from tests.owners import always_owned, owned
 from tests.pressure import pressed
 from tests.screens import captured
@@ -138,6 +139,18 @@ def _partly_free() -> list[Snapshot]:
     return [replace(one, frames=Frames(counts, none, none)) for one in _kernel()]
 
 
+def _made_of() -> list[Snapshot]:
+    """A frame for each MiB: the last region is free, the one before half a file's, the first half the kernel's."""
+    sizes = [(end - start) // MIB for start, end, _, _ in make.steady_rows(0)]
+    counts = np.zeros((len(sizes), len(FRAME_KINDS)), np.int64)
+    counts[:, FRAME_KINDS.index("anon")] = sizes
+    for region, kind, part in ((0, "slab", 2), (-2, "file", 2), (-1, "free", 1)):
+        moved = sizes[region] // part
+        counts[region, [FRAME_KINDS.index(kind), FRAME_KINDS.index("anon")]] = moved, sizes[region] - moved
+    none = ints([0] * len(counts))
+    return [replace(one, frames=Frames(counts, none, none), free=sizes[-1] * MIB) for one in _kernel()]
+
+
 def _after_a_gap() -> list[Snapshot]:
     """A minute that nobody watched, half a minute ago."""
     return [one for one in _kernel() if not 150 < one.time <= 210]
@@ -238,6 +251,7 @@ _EXPLORED = (
     State("savings", _named_truth, _DEMO, keys=("escape", "v")),
     State("savings-machine", _kernel, keys=("v", "less_than_sign")),
     State("savings-80x24", _kernel, keys=("v",), size=(80, 24)),
+    State("savings-kinds", _made_of, keys=("v",)),
     State("savings-ascii", _kernel, keys=("v", "n"), options=ScreenOptions(ascii=True)),
 )
 

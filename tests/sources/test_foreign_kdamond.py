@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.snapshot import Event, Snapshot, Status
 from damontui.errors import SourceError
+from damontui.kernel import pages
 from damontui.sources.damon_stat import DamonStatSource
 from damontui.sources.foreign_kdamond import ForeignKdamond
 from tests.fake_kernel import ADMIN, TRACING, FakeKernel, Stop, capture, replay
@@ -123,6 +126,36 @@ def test_a_captured_one(tmp_path: Path) -> None:
     assert len(found) > 10
     assert all(s.complete for s in found)
     assert found[-1].note == ""
+
+
+@pytest.mark.parametrize(("operations", "physical"), [("paddr", True), ("vaddr", False), (None, None)])
+def test_of_physical_memory_it_is_told_what_it_is_made_of(
+    kernel: FakeKernel, operations: str | None, physical: bool | None
+) -> None:
+    """Of memory whose kdamond says that it is physical: frames, and what is free where it is all memory"""
+    sysfs(kernel)
+    if operations is not None:
+        kernel.put(f"{ADMIN}/0/contexts/0/operations", operations)
+    (kernel.folder / "proc/kpageflags").write_bytes(np.full(16, 1 << pages.BUDDY, np.uint64).tobytes())
+    kernel.put("proc/meminfo", "MemTotal: 60 kB\nMemFree: 48 kB")
+    for index, end in enumerate((65_536, 65_536, 4_096)):
+        text = f"damon_aggregated: target_id=0 nr_regions=1 0-{end}: 3 7"
+        kernel.at(kernel.now + 0.4 * (index + 1), partial(lines, kernel, 300, text))
+    source = make(kernel)
+    found = [e for e in events(kernel, source, 2.0) if isinstance(e, Snapshot)]
+    assert [one.physical for one in found] == [physical] * 3
+    assert [one.frames is not None for one in found] == [bool(physical)] * 3
+    # of a part of memory it is not known what of it is free but by frames
+    assert [one.free for one in found] == ([48 * 1024] * 2 + [None] if physical else [None] * 3)
+    assert not any("what memory is made of" in limit for limit in source.describe().limits)
+    assert own_writes(kernel) == []
+
+
+def test_why_it_cannot_be_told_what_memory_is_made_of_is_said(kernel: FakeKernel) -> None:
+    sysfs(kernel)
+    kernel.put(f"{ADMIN}/0/contexts/0/operations", "paddr")
+    with make(kernel) as source:
+        assert any("what memory is made of is not known" in limit for limit in source.describe().limits)
 
 
 def test_its_end_is_seen(kernel: FakeKernel) -> None:

@@ -600,15 +600,15 @@ async def test_savings_stand_in_the_place_of_the_idle_times(terminal: tuple[int,
         text = " ".join(pane.text().split())
         # nothing is idle for a minute in the first minute
         assert "For a working set of 1.06 GiB (used within 1 min, p90 of the last 3:01) this machine could be" in text
-        assert "1.94 GiB smaller, 65 %." in text
+        assert "at most 1.94 GiB smaller, 65 % (free included)." in text
         estimate = app.frame().estimate
         assert estimate is not None
-        assert f"▶ ≥ 1 min {size(estimate.idle(60).found)}" in text
+        assert f"▶ ≥ 1 min ≤{size(estimate.idle(60).found)}" in text
         await pilot.press("K")
         by_rule = " ".join(pane.text().split())
         idle = metrics.idle_at_least(app.session.history.last, 60_000)  # type: ignore[arg-type]
-        assert f"▶ ≥ 1 min {size(idle)}" in by_rule
-        assert "1.56 GiB smaller, 52 %." in by_rule
+        assert f"▶ ≥ 1 min ≤{size(idle)}" in by_rule
+        assert "at most 1.56 GiB smaller, 52 % (free included)." in by_rule
         await pilot.press("K")
         assert " ".join(pane.text().split()) == text
         assert not app.query_one(IdlePane).display
@@ -637,7 +637,7 @@ async def test_savings_of_another_moment_are_those_of_then() -> None:
         await pilot.press("v", "minus", "minus")
         assert "smaller, 75 %" in " ".join(app.query_one(SavingsPane).text().split())
         await pilot.press("g", *"-2:10", "enter")
-        assert "could be 0 B smaller, 0 %" in " ".join(app.query_one(SavingsPane).text().split())
+        assert "could be at most 0 B smaller, 0 %" in " ".join(app.query_one(SavingsPane).text().split())
 
 
 async def test_another_target_is_looked_at_anew() -> None:

@@ -24,7 +24,17 @@ def said(frame_of: object, width: int = 118) -> str:
 
 def test_what_is_in_use_of_how_much_within_which_time() -> None:
     rows = [(0, 300 * made.MIB, 5, 9), (300 * made.MIB, 2048 * made.MIB, 0, 99)]
-    assert said(frame([make.snapshot(rows)])) == " in use 300 MiB of 2 GiB within 1 min · idle 1.71 GiB"
+    line = " in use 300 MiB of 2 GiB within 1 min · idle"
+    assert said(frame([make.snapshot(rows, free=0)])) == f"{line} 1.71 GiB · free 0 B"
+    assert said(frame([make.snapshot(rows, origin="simulated")])) == f"{line} 1.71 GiB"
+
+
+def test_where_nothing_tells_what_is_free_idle_is_at_most() -> None:
+    rows = [(0, 300 * made.MIB, 5, 9), (300 * made.MIB, 2048 * made.MIB, 0, 99)]
+    line = " in use 300 MiB of 2 GiB within 1 min · idle ≤ 1.71 GiB"
+    assert said(frame([make.snapshot(rows)])) == f"{line} (free included)"
+    assert said(frame([make.snapshot(rows)]), 60) == line
+    assert said(frame([make.snapshot(rows, physical=False)])) == f"{line} (not all in memory)"
 
 
 def test_the_time_is_no_longer_than_memory_was_watched() -> None:
@@ -42,7 +52,7 @@ def test_a_control_group_has_what_the_kernel_counts_for_it() -> None:
     rows = [(0, 300 * made.MIB, 5, 9), (300 * made.MIB, 2048 * made.MIB, 0, 99)]
     group = Group("/web", current=417 * made.MIB, max=1 << 30, swap=3 * made.MIB)
     line = said(frame([replace(make.snapshot(rows), group=group)]))
-    assert line.endswith(" · idle 1.71 GiB · charged 417 MiB · max 1 GiB · swapped 3 MiB")
+    assert line.endswith(" · idle ≤ 1.71 GiB (free included) · charged 417 MiB · max 1 GiB · swapped 3 MiB")
 
 
 def test_counted_bytes_with_what_is_mapped_beside_and_the_interval() -> None:
@@ -93,7 +103,7 @@ def test_free_memory_stays_for_a_minute_after_its_news() -> None:
     drawn(pane, shown, 160, 1)
     later = replace(shown, interim=None)
     assert "free 1.4 GiB" in drawn(pane, replace(later, clock=shown.clock + 59), 160, 1)[0]
-    assert "free" not in drawn(pane, replace(later, clock=shown.clock + 61), 160, 1)[0]
+    assert "· free" not in drawn(pane, replace(later, clock=shown.clock + 61), 160, 1)[0]
 
 
 def test_a_kernel_that_tells_no_share_says_what_it_can() -> None:

@@ -19,6 +19,7 @@ from damontui.tui import listing as lists
 from damontui.tui.listing import Listing, moved, order, parse_filter
 from damontui.tui.panes import detail
 from damontui.tui.panes.detail import DetailPane, Track
+from damontui.tui.panes.idle import IdlePane
 from damontui.tui.panes.list import ListPane
 from damontui.tui.panes.savings import SavingsPane, subject
 from tests import make
@@ -296,10 +297,14 @@ def test_savings_fit_every_size() -> None:
 def test_with_room_savings_say_what_sampling_cannot_tell() -> None:
     text = " ".join(" ".join(drawn(SavingsPane(), frame(make.steady(240)), 50, 30)).split())
     assert "Memory touched more rarely than once an aggregation can pass for idle" in text
-    assert "Idle for 1 min: 1.94 GiB (± 369 MiB) of 3 GiB; what of it is free" in text
-    assert "Estimated, between 1.9 GiB and 2.63 GiB." in text
+    assert "Idle for 1 min: at most 1.94 GiB of 3 GiB." in text
+    assert "Estimated, at most 2.63 GiB." in text
+    known = [replace(one, free=0) for one in make.steady(240)]
+    told = " ".join(" ".join(drawn(SavingsPane(), frame(known), 50, 30)).split())
+    assert "Idle for 1 min: 1.94 GiB (± 369 MiB) of 3 GiB; free: 0 B." in told
+    assert "Estimated, between 1.9 GiB and 2.63 GiB." in told
     rule = " ".join(" ".join(drawn(SavingsPane(), frame(make.steady(240), by_rule=True), 50, 30)).split())
-    assert "By how DAMON samples, between 1.52 GiB and 2.83 GiB." in rule
+    assert "By how DAMON samples, at most 2.83 GiB." in rule
     assert "an idle time begins anew where regions join" in rule
 
 
@@ -321,8 +326,55 @@ def test_free_memory_is_no_idle_memory_and_the_page_cache_is_told() -> None:
     assert "Idle for 2 min: 3.01 GiB" in text
     assert "of 4 GiB, page cache 3 GiB of it; free: 5 GiB." in text
     assert "≥ 5 min not known yet" in text
-    unknown = " ".join(" ".join(drawn(SavingsPane(), frame(make.steady(90)), 70, 24)).split())
-    assert "what of it is free is not known here" in unknown
+
+
+def test_where_nothing_tells_what_is_free_no_size_of_the_pane_makes_a_bare_suggestion() -> None:
+    """As of a trace of physical memory, where all that is free looks idle"""
+    made = make.steady(240)
+    for height in range(1, 41):
+        lines = drawn(SavingsPane(), frame(made), 66, height)
+        text = " ".join(" ".join(lines).split())
+        assert "▶ ≥ 1 min ≤1.94 GiB" in text
+        assert ("smaller" in text) <= ("could be at most 1.94 GiB smaller" in text)
+    assert (
+        "could be at most 1.94 GiB smaller, 65 % (free included). What of this memory is free is not known here" in text
+    )
+    assert "What could be saved, free included" in SavingsPane().caption(frame(made))
+    assert IdlePane().caption(frame(made))[0] == "Idle time of 3 GiB, kernel's rule, free included"
+    by_rule = frame([replace(one, free=GIB) for one in made], by_rule=True)
+    text = " ".join(" ".join(drawn(SavingsPane(), by_rule, 66, 40)).split())
+    assert "The kernel's rule takes free memory for idle." in text
+    assert "at most" in text
+    for known in ([replace(one, free=GIB) for one in made], make.steady(240, truth=True)):
+        text = " ".join(" ".join(drawn(SavingsPane(), frame(known), 66, 40)).split())
+        assert "GiB smaller" in text
+        assert not any(word in text for word in ("≤", "included", "at most 1", "not known here"))
+
+
+def test_what_physical_memory_is_made_of_has_its_intervals_where_there_is_room() -> None:
+    """10 GiB by 1,000 frames: half free, of the rest nearly all idle but the 1 GiB of anon"""
+    counts = np.zeros((2, len(FRAME_KINDS)), np.int64)
+    counts[0, [FRAME_KINDS.index(kind) for kind in ("free", "file", "slab")]] = 500, 300, 100
+    counts[1, FRAME_KINDS.index("anon")] = 100
+    frames = Frames(counts, ints([0, 0]), ints([0, 0]))
+    rows = [(0, 9 * GIB, 0, 0), (9 * GIB, 10 * GIB, 9, 0)]
+    memory = [make.snapshot(rows, t + 1.0, frames=frames, free=5 * GIB) for t in range(130)]
+    shown = frame(memory, threshold=120.0)
+    lines = [" ".join(line.split()) for line in drawn(SavingsPane(), shown, 50, 30)]
+    assert [line for line in lines if line.split()[:1] in (["free"], ["file"], ["shmem"], ["anon"], ["kernel"])] == [
+        "free 5 GiB",
+        "file 3.00 ± 0.28 GiB idle 3.00 ± 0.29 GiB",
+        "shmem 0.0 ± 19.6 MiB idle 0.0 ± 19.6 MiB",
+        "anon 1.00 ± 0.19 GiB idle 0.0 ± 19.6 MiB",
+        "kernel 1.00 ± 0.19 GiB",
+    ]
+    later = replace(shown, threshold=600.0)
+    assert any(
+        line.startswith("file") and line.endswith("idle not known yet") for line in drawn(SavingsPane(), later, 50, 30)
+    )
+    narrow = [line.strip() for line in drawn(SavingsPane(), shown, 34, 30)]
+    assert "file      3.00 ± 0.28 GiB" in narrow
+    assert not any(line.startswith("kernel") for line in drawn(SavingsPane(), shown, 50, 15))
 
 
 def test_counted_memory_is_said_by_kind() -> None:
@@ -345,4 +397,5 @@ def test_who_could_be_smaller() -> None:
     watched = [replace(high, time=t + 1.0, began=float(t)) for t in range(70)]
     shown = frame(watched, description=make.description("process"))
     text = " ".join(" ".join(drawn(SavingsPane(), shown, 70, 20)).split())
-    assert "this process could do with 16.0 MiB less" in text
+    assert "this process could do with at most 16.0 MiB less, 100 % (not all in memory)" in text
+    assert "How much of these addresses is in memory is not known here" in text

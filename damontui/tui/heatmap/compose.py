@@ -310,6 +310,7 @@ def _coded(
     # free memory always looks idle, and is neither: where something in a cell is in use, that is what is shown
     unused = values < (0.005 if raster.mode == "rate" else 0.0)
     codes[raster.free(first, stop) & unused] = FREE
+    codes[raster.hole(first, stop) & unused] = EMPTY
     codes[holes] = GAP
     if frame.snapshot is not None and _counted(frame):
         codes[_vague(frame.snapshot, axis, raster.mode, values)] += SOMEWHERE

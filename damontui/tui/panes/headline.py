@@ -110,9 +110,12 @@ def in_use(told: headline.Headline, interim: Interim | None = None) -> list[Grou
         )
     ]
     idle = told.idle.bytes if not more else max(0.0, told.idle.bytes - (used - told.used.bytes))
-    out.append((("idle ", "label"), (f"{'at most ' if more else ''}{size(idle)}", "idle")))
+    bound = "at most " if more else "≤ " if told.untold is not None else ""
+    out.append((("idle ", "label"), (f"{bound}{size(idle)}", "idle")))
     around = "" if more else plus_minus(told.idle)
-    if around:
+    if told.untold is not None:
+        out.append(((f" ({told.untold.short})", "muted"),))
+    elif around:
         out.append(((around, "muted"),))
     return out
 

@@ -9,6 +9,7 @@ from textual import events
 
 from damontui.analysis import usage
 from damontui.analysis.estimate import Estimate
+from damontui.analysis.frames import untold
 from damontui.damon.snapshot import Snapshot
 from damontui.tui.draw import Line, Pane, Span, fit, width_of
 from damontui.tui.frame import Frame
@@ -47,7 +48,10 @@ class IdlePane(Pane):
         if not len(frame.snapshot):
             return "Idle time, the module's own", off
         how = "" if frame.snapshot.measured is not None else ", estimated" if _estimated(frame) else ", kernel's rule"
-        return f"Idle time of {size(frame.snapshot.total_bytes)}{how}", off
+        known = _estimated(frame)
+        total = known.total_bytes if known is not None else frame.snapshot.total_bytes
+        included = untold(frame.snapshot, by_rule=known is None)
+        return f"Idle time of {size(total)}{how}{'' if included is None else f', {included.short}'}", off
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Line]:
         snapshot = frame.snapshot

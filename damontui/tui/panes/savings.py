@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from damontui.analysis import frames, savings, usage
 from damontui.analysis.estimate import Estimate
+from damontui.analysis.frames import Untold
+from damontui.analysis.owners import with_half
 from damontui.analysis.savings import THRESHOLDS, Learned, Ledger, Saving
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Description, Snapshot
@@ -29,7 +31,9 @@ class SavingsPane(Pane):
 
     def caption(self, frame: Frame) -> tuple[str, str]:
         rule = ", kernel's rule" if frame.by_rule and not _counted(frame) else ""
-        return f"What could be saved{rule}", off_since(frame) or "< > threshold ─ v idle times"
+        untold = None if frame.snapshot is None else frames.untold(frame.snapshot, by_rule=frame.by_rule)
+        included = "" if untold is None else f", {untold.short}"
+        return f"What could be saved{rule}{included}", off_since(frame) or "< > threshold ─ v idle times"
 
     def _ledger(self, frame: Frame) -> Ledger:
         """What is known of the past, by the estimate or by the kernel's rule."""
@@ -50,14 +54,18 @@ class SavingsPane(Pane):
             return [(("needs the regions, which cannot be read here", "muted"),)]
         ledger = self._ledger(frame)
         known = _known(frame, ledger)
+        untold = frames.untold(snapshot, by_rule=known is None)
         since = frame.now - frame.span
         saving = ledger.saving(frame.threshold, since, frame.now)
         if height < 3:
-            return [self._row(frame, snapshot, known, frame.threshold, width)]
+            return [self._row(frame, snapshot, known, untold, frame.threshold, width)]
         now = savings.known_idle(snapshot, frame.threshold, known)
+        made_of = physical_kinds(snapshot, known, frame.threshold, width) if height >= 16 else []
         if saving is not None and now is not None:
-            said = _wrapped(now_in_words(now, snapshot, known, frame), width) if height >= 14 else []
-            said += _wrapped(in_words(saving, snapshot, frame), width)
+            # the table of kinds says what these words do
+            worded = height >= (20 if made_of else 14)
+            said = _wrapped(now_in_words(now, snapshot, known, untold, frame), width) if worded else []
+            said += _wrapped(in_words(saving, snapshot, untold, frame), width)
         else:
             early = f"Watched for less than {idle_words(frame.threshold)}: what could be saved is not known yet."
             said = _wrapped([(early, "muted")], width)
@@ -65,8 +73,9 @@ class SavingsPane(Pane):
         past = [self._past(frame, ledger, width), _over_time(f"used in {idle_words(frame.threshold)}", used, width)]
         if height >= 14:
             past += kinds(snapshot, frame.threshold, width)
+        past += made_of
         room = height - len(past) - len(said)
-        table = self._table(frame, snapshot, known, width, max(1, room))
+        table = self._table(frame, snapshot, known, untold, width, max(1, room))
         lines = [*table, *past]
         if height - len(lines) > len(said):
             lines.append(())
@@ -78,29 +87,37 @@ class SavingsPane(Pane):
 
     # --- the table ---
 
-    def _table(self, frame: Frame, snapshot: Snapshot, known: Estimate | None, width: int, room: int) -> list[Line]:
+    def _table(
+        self, frame: Frame, snapshot: Snapshot, known: Estimate | None, untold: Untold | None, width: int, room: int
+    ) -> list[Line]:
         """As many thresholds as fit, the chosen one in the middle."""
         lines: list[Line] = []
         if room >= 2:
-            lines.append(self._header(snapshot, width))
+            lines.append(self._header(snapshot, untold, width))
             room -= 1
         count = min(room, len(THRESHOLDS))
         chosen = THRESHOLDS.index(int(frame.threshold))
         first = max(0, min(chosen - count // 2, len(THRESHOLDS) - count))
-        return [*lines, *(self._row(frame, snapshot, known, t, width) for t in THRESHOLDS[first : first + count])]
+        shown = THRESHOLDS[first : first + count]
+        return [*lines, *(self._row(frame, snapshot, known, untold, one, width) for one in shown)]
 
-    def _header(self, snapshot: Snapshot, width: int) -> Line:
-        text = f"{'idle for':<10}{'bytes':>9}{'share':>7}"
-        for name, room in self._further(snapshot, width):
+    def _header(self, snapshot: Snapshot, untold: Untold | None, width: int) -> Line:
+        text = f"{'idle for':<10}{'bytes':>{_bytes_room(untold)}}{'share':>7}"
+        for name, room in self._further(snapshot, untold, width):
             text += name.rjust(room)
         return fit(((text, "muted"),), width)
 
-    def _further(self, snapshot: Snapshot, width: int) -> list[tuple[str, int]]:
-        """The further columns that fit: where the truth is known, it goes before the upper end of the error bar."""
+    def _further(self, snapshot: Snapshot, untold: Untold | None, width: int) -> list[tuple[str, int]]:
+        """The further columns that fit: where the truth is known, it goes before the upper end of the error bar.
+
+        Where all of it may be free there is no lower end.
+        """
         wanted = [("at least", 11), ("truth", 10), ("at most", 10)]
         if snapshot.truth is None:
             wanted.pop(1)
-        left = width - 26
+        if untold is not None:
+            wanted.pop(0)
+        left = width - 17 - _bytes_room(untold)
         out = []
         for name, room in wanted:
             if room <= left:
@@ -108,7 +125,15 @@ class SavingsPane(Pane):
                 left -= room
         return out
 
-    def _row(self, frame: Frame, snapshot: Snapshot, known: Estimate | None, threshold: float, width: int) -> Line:
+    def _row(
+        self,
+        frame: Frame,
+        snapshot: Snapshot,
+        known: Estimate | None,
+        untold: Untold | None,
+        threshold: float,
+        width: int,
+    ) -> Line:
         found = savings.known_idle(snapshot, threshold, known)
         total = max(1.0, _held(snapshot, known))
         chosen = threshold == frame.threshold
@@ -117,10 +142,13 @@ class SavingsPane(Pane):
             return fit(((mark, "strong" if chosen else "label"), ("   not known yet", "muted")), width)
         parts: list[Span] = [
             (("▶ " if chosen else "  ") + f"≥ {idle_words(threshold)}".ljust(8), "strong" if chosen else "label"),
-            (size(found.found).rjust(9), "strong" if chosen else "value"),
+            (
+                f"{'' if untold is None else '≤'}{size(found.found)}".rjust(_bytes_room(untold)),
+                "strong" if chosen else "value",
+            ),
             (share(found.found / total).rjust(7), "idle"),
         ]
-        for name, room in self._further(snapshot, width):
+        for name, room in self._further(snapshot, untold, width):
             if name == "truth" and snapshot.truth is not None:
                 value, style = savings.true_share(snapshot.truth, threshold) * total, "truth"
             else:
@@ -182,6 +210,26 @@ def kinds(snapshot: Snapshot, threshold: float, width: int) -> list[Line]:
     return lines
 
 
+def physical_kinds(snapshot: Snapshot, known: Estimate | None, threshold: float, width: int) -> list[Line]:
+    """What physical memory is made of, and how much of each kind is idle, with 95 % intervals; [] without frames."""
+    idle = None if known is None else known.idle_by_region(snapshot, threshold)
+    parts, unseen = frames.grouped(snapshot, threshold, idle), frames.unseen(snapshot)
+    if not parts or unseen is None:
+        return []
+    reached = usage.reaches(snapshot, threshold) if known is None else known.reaches(threshold)
+    lines: list[Line] = []
+    for kind, part in parts.items():
+        held = unseen.free if kind == "free" else part.bytes
+        exact = held.least == held.most  # MemFree is
+        line: Line = ((kind.ljust(8), "label"), ((size(held.bytes) if exact else with_half(held)).rjust(17), "value"))
+        if kind in frames.SEEN:
+            said = (with_half(part.idle).rjust(17), "idle") if reached else ("not known yet", "muted")
+            more = (*line, ("  idle ", "muted"), said)
+            line = more if width_of(more) <= width else line
+        lines.append(fit(line, width))
+    return lines
+
+
 def _counted(frame: Frame) -> bool:
     return frame.snapshot is not None and frame.snapshot.measured is not None
 
@@ -195,31 +243,31 @@ def _known(frame: Frame, ledger: Ledger) -> Estimate | None:
     return ledger.hindsight.about(frame.now) if isinstance(ledger, Learned) else None
 
 
+def _bytes_room(untold: Untold | None) -> int:
+    """Columns of the bytes, which have a ``≤`` where they are the most that there can be."""
+    return 9 if untold is None else 10
+
+
 def _held(snapshot: Snapshot, known: Estimate | None) -> float:
     """Bytes that hold something and can be seen in use."""
     return known.total_bytes if known is not None else float(snapshot.total_bytes)
 
 
 def now_in_words(
-    found: savings.Estimate, snapshot: Snapshot, known: Estimate | None, frame: Frame
+    found: savings.Estimate, snapshot: Snapshot, known: Estimate | None, untold: Untold | None, frame: Frame
 ) -> list[tuple[str, str]]:
     """``Idle for 2 min: 498 MiB (± 40 MiB) of 612 MiB, page cache 310 MiB of it; free: 1.4 GiB.``"""
     within = frame.threshold
-    sure = plus_minus(Amount(found.least, found.found, found.most)).strip()
-    text = f"Idle for {idle_words(within)}: {size(found.found)}" + (f" ({sure})" if sure else "")
+    sure = plus_minus(Amount(found.least, found.found, found.most)).strip() if untold is None else ""
+    bound = "" if untold is None else "at most "
+    text = f"Idle for {idle_words(within)}: {bound}{size(found.found)}" + (f" ({sure})" if sure else "")
     text += f" of {size(_held(snapshot, known))}"
     if known is not None and (parts := frames.grouped(snapshot, within, known.idle_by_region(snapshot, within))):
         text += f", page cache {size(parts['file'].idle.bytes)} of it"
     free = known.free.found if known is not None and known.free is not None else snapshot.free
-    if known is not None and free is None and _machine(frame, snapshot):
-        text += "; what of it is free is not known here"
-    elif free is not None:
+    if free is not None:
         text += f"; free: {size(free)}"
     return [(f"{text}.", "value")]
-
-
-def _machine(frame: Frame, snapshot: Snapshot) -> bool:
-    return snapshot.origin == "kernel" and subject(frame.description, snapshot) == "this machine"
 
 
 def _over_time(what: str, found: Sequence[float], width: int) -> Line:
@@ -243,28 +291,31 @@ def _digits(number: float) -> str:
 
 def subject(description: Description, snapshot: Snapshot) -> str:
     """What is watched: ``this machine``, or one process or several."""
-    virtual = description.origin == "process" or description.target[:1].isdigit() or snapshot.end.max() >= 1 << 40
-    if not virtual:
+    synthetic = snapshot.origin == "simulated" or snapshot.truth is not None
+    if synthetic or (frames.physical(snapshot) and description.origin != "process"):
         return "this machine"
     return "this process" if len(snapshot.targets) == 1 else "these processes"
 
 
-def in_words(saving: Saving, snapshot: Snapshot, frame: Frame) -> list[tuple[str, str]]:
+def in_words(saving: Saving, snapshot: Snapshot, untold: Untold | None, frame: Frame) -> list[tuple[str, str]]:
     """The finding for whoever decides about machines, how sure it is, and the truth where it is known."""
     who = subject(frame.description, snapshot)
     could = "could be" if who == "this machine" else "could do with"
     less = "smaller" if who == "this machine" else "less"
     within = idle_words(saving.threshold)
+    most, included = ("", "") if untold is None else ("at most ", f" ({untold.short})")
     window = span_words(frame.span) if saving.seconds > 0.9 * frame.span else span_words(round(saving.seconds))
     out = [
         (
             f"For a working set of {size(saving.working_set)} (used within {within}, p90 of the last {window}) {who} "
-            f"{could} {size(saving.saved)} {less}, {share(saving.saved / max(1.0, saving.total))}.",
+            f"{could} {most}{size(saving.saved)} {less}, {share(saving.saved / max(1.0, saving.total))}{included}.",
             "strong",
         )
     ]
     how = "Counted" if snapshot.measured is not None else "By how DAMON samples" if frame.by_rule else "Estimated"
     sure = f"{how}, between {size(saving.least)} and {size(saving.most)}."
+    if untold is not None:
+        sure = f"{untold.sentence} {how}, at most {size(saving.most)}."
     if snapshot.truth is not None:
         true = savings.true_share(snapshot.truth, saving.threshold) * saving.total
         sure += f" Truly idle for {within} now: {size(true)}."

@@ -130,7 +130,7 @@ def _line(row: Row, view: View, seconds: float | None, width: int, columns: list
         name = name.encode("ascii", "replace").decode()
     if cell_len(name) >= width:
         name = set_cell_size(name, width - 2) + ("~" if ascii_only else "…")
-    idle = row.idle_for(seconds) if seconds is not None and row.what != owners.FREE else None
+    idle = row.idle_for(seconds) if seconds is not None and row.what not in owners.EMPTY else None
     cells = [with_half(row.bytes), with_half(idle) if idle is not None else ""]
     for kinds in (_ANON, _FILE):
         held = sum(row.kinds.get(kind, 0.0) for kind in kinds) / max(row.bytes.bytes, 1.0)

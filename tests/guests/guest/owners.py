@@ -185,10 +185,10 @@ def looks(snapshot: Snapshot) -> Iterator[Snapshot]:
 
 
 def free_now(machine: Snapshot) -> int:
-    """Bytes of all free frames and holes, by a walk over every frame."""
+    """Bytes of all free frames, by a walk over every frame."""
     flags = walk()
     inside = np.concatenate([flags[a // PAGE : b // PAGE] for a, b in zip(machine.start, machine.end, strict=True)])
-    return int(np.isin(pages.kinds_of(inside), [FRAME_KINDS.index(kind) for kind in ("free", "hole")]).sum()) * PAGE
+    return int((pages.kinds_of(inside) == FRAME_KINDS.index("free")).sum()) * PAGE
 
 
 @check("7.2", "6.18", "6.12", limit=240)

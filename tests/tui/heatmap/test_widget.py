@@ -21,7 +21,7 @@ from damontui.tui.frame import Frame
 from damontui.tui.heatmap.hit import moved, place_at
 from damontui.tui.heatmap.layout import layout
 from damontui.tui.heatmap.widget import RegionsPane
-from damontui.tui.ink import FREE, SOMEWHERE
+from damontui.tui.ink import EMPTY, FREE, SOMEWHERE
 from damontui.tui.palette import ASCII_GLYPHS
 from damontui.units import duration
 from tests.make import process
@@ -255,6 +255,22 @@ async def test_free_memory_has_a_quiet_look_of_its_own() -> None:
         async with shown(frame(made)) as pane:
             assert not (pane.picture.codes == FREE).any()
             assert "free" not in pane.text()
+
+
+async def test_a_hole_of_memory_looks_like_a_void() -> None:
+    """Of 4 GiB the lower 2 are a hole, but for a little that is free; the next is idle, the last half in use."""
+    counts = np.zeros((3, len(FRAME_KINDS)), np.int64)
+    counts[0, [FRAME_KINDS.index("hole"), FRAME_KINDS.index("free")]] = 150, 50
+    counts[1:, FRAME_KINDS.index("anon")] = 100
+    frames = Frames(counts, ints([0, 0, 0]), ints([0, 0, 0]))
+
+    def machine(time: float) -> Snapshot:
+        return snapshot(time, [(0, 2 * GIB, 0), (2 * GIB, 3 * GIB, 0), (3 * GIB, 4 * GIB, 20)], frames=frames)
+
+    async with shown(frame(steady(make=machine))) as pane:
+        rows = len(pane.picture.codes)
+        assert (pane.picture.codes[rows // 2 :] == EMPTY).all()
+        assert not np.isin(pane.picture.codes[: rows // 2], (EMPTY, FREE)).any()
 
 
 def _of(frames: Frames) -> Frames:
