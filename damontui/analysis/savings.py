@@ -100,20 +100,11 @@ def _idle_rows(snapshot: Snapshot, seconds: Sequence[float]) -> Floats:
     sizes = snapshot.memory.astype(np.float64)
     used = snapshot.nr_accesses > 0
     straddling = float((sizes * (1.0 - np.minimum(metrics.access_rates(snapshot), 1.0)))[used].sum())
-    milliseconds = metrics.idle_ms(snapshot)[~used]
-    order = np.argsort(milliseconds, kind="stable")
-    rest = sizes[~used][order]
-    sure = rest * (1.0 - np.minimum(1.0, RULE_OF_THREE / (snapshot.age[~used][order] + 1)))
-    first = np.searchsorted(milliseconds[order], np.asarray(seconds) * 1000.0, side="left")
-    found = _from(rest)[first]
-    return np.stack((_from(sure)[first], found, np.full(len(found), float(rest.sum()) + straddling)))
-
-
-def _from(values: Floats) -> Floats:
-    """Sums of ``values[i:]`` for ``i`` in 0 … n."""
-    out = np.zeros(len(values) + 1)
-    np.cumsum(values[::-1], out=out[1:])
-    return out[::-1]
+    rest = sizes[~used]
+    sure = rest * (1.0 - np.minimum(1.0, RULE_OF_THREE / (snapshot.age[~used] + 1)))
+    idle = metrics.idle_ms(snapshot)[~used]
+    least, found = metrics.at_least(idle, np.stack((sure, rest)), np.asarray(seconds) * 1000.0)
+    return np.stack((least, found, np.full(len(found), float(rest.sum()) + straddling)))
 
 
 def true_share(truth: Truth, seconds: float) -> float:

@@ -1,5 +1,7 @@
 """Numbers of a whole record at once: the formulas of `damontui.damon.metrics` over all snapshots, without a loop.
 
+Where bytes were counted, each snapshot's own numbers (`damontui.analysis.usage`) stand in their place.
+
 Snapshot arrays have shape ``(snapshots,)``, region arrays ``(all regions,)``.
 """
 
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 
 from damontui.analysis import heatmap, rounding, timeline, usage
 from damontui.analysis.heatmap import Axis, Floats, Mode, joined, make_axis, stride_for
-from damontui.damon.metrics import PERCENTILE_COUNT
+from damontui.damon import metrics
 from damontui.damon.snapshot import Ints, Snapshot
 from damontui.records.table import Table
 
@@ -130,14 +132,6 @@ def snapshot_of(table: Table) -> Ints:
     return np.repeat(np.arange(len(table), dtype=np.int64), np.diff(table.offsets))
 
 
-def summed(table: Table, values: Ints) -> Ints:
-    """The sum of a region array over each snapshot's regions."""
-    total = np.zeros(len(values) + 1, np.int64)
-    # exact although it may wrap: a difference of wrapped sums is the sum between, which fits
-    np.cumsum(values, out=total[1:])
-    return total[table.offsets[1:]] - total[table.offsets[:-1]]
-
-
 def sizes(table: Table) -> Ints:
     """Bytes of memory of each region: what is resident where that is known, else its size."""
     found = table.end - table.start
@@ -156,7 +150,7 @@ def measured(table: Table) -> Iterator[tuple[int, Snapshot]]:
 
 def in_use(table: Table) -> Ints:
     """Bytes of each region that were accessed in the aggregation, or counted within the shortest time measured."""
-    found = np.where(table.nr_accesses > 0, sizes(table), 0)
+    found = metrics.in_use_of(table.nr_accesses, sizes(table))
     for index, snapshot in measured(table):
         found[table.offsets[index] : table.offsets[index + 1]] = np.rint(usage.in_use(snapshot))
     return found
@@ -164,7 +158,7 @@ def in_use(table: Table) -> Ints:
 
 def working_sets(table: Table) -> Ints:
     """Bytes that were accessed in the aggregation (`in_use`), of each snapshot."""
-    return summed(table, in_use(table))
+    return metrics.sums(in_use(table), table.offsets)
 
 
 def used_within(table: Table, intervals: Intervals, seconds: float) -> Floats:
@@ -173,7 +167,7 @@ def used_within(table: Table, intervals: Intervals, seconds: float) -> Floats:
     Counted bytes where there are; else DAMON's rule: regions with an access, and those idle for less.
     """
     idle = idle_ms(table, intervals)
-    found = summed(table, np.where(idle < seconds * 1000, sizes(table), 0)).astype(np.float64)
+    found = metrics.sums(np.where(idle < seconds * 1000, sizes(table), 0), table.offsets).astype(np.float64)
     began = min(float(table.began[0]), float(table.time[0])) if len(table) else 0.0
     found[table.time - began < seconds * (1 - 1e-6)] = np.nan
     for index, snapshot in measured(table):
@@ -184,12 +178,12 @@ def used_within(table: Table, intervals: Intervals, seconds: float) -> Floats:
 
 def totals(table: Table) -> Ints:
     """Bytes of all regions, of each snapshot."""
-    return summed(table, sizes(table))
+    return metrics.sums(sizes(table), table.offsets)
 
 
 def bandwidths(table: Table, intervals: Intervals) -> Floats:
     """Bytes per second by the kernel's formula, of each snapshot."""
-    found: Floats = summed(table, sizes(table) * table.nr_accesses) * 1e6 / intervals.aggr
+    found = metrics.bandwidth_of(_touched(table), intervals.aggr.astype(np.float64))
     for index, snapshot in measured(table):
         found[index] = usage.bandwidth(snapshot)
     return found
@@ -207,15 +201,17 @@ def unrounded_bandwidths(table: Table, intervals: Intervals) -> Floats:
 
 def observed(table: Table, intervals: Intervals) -> Floats:
     """Share of positive access checks by bytes, of each snapshot."""
-    possible = np.maximum(1, totals(table)) * intervals.most.astype(np.float64)
-    share: Floats = summed(table, sizes(table) * table.nr_accesses) / possible
-    return share
+    total = np.maximum(1, totals(table)).astype(np.float64)
+    return metrics.observed_of(_touched(table), total, intervals.most.astype(np.float64))
+
+
+def _touched(table: Table) -> Floats:
+    return metrics.sums(sizes(table) * table.nr_accesses, table.offsets).astype(np.float64)
 
 
 def idle_ms(table: Table, intervals: Intervals) -> Ints:
     """Milliseconds that each region is idle; negative: in use for so long."""
-    held = (table.age + 1) * intervals.next_aggr[snapshot_of(table)] // 1000
-    return np.where(table.nr_accesses > 0, -held, held)
+    return metrics.idle_ms_of(table.nr_accesses, table.age, intervals.next_aggr[snapshot_of(table)])
 
 
 def seconds_held(table: Table, intervals: Intervals) -> Floats:
@@ -226,38 +222,12 @@ def seconds_held(table: Table, intervals: Intervals) -> Floats:
 def temperatures(table: Table, intervals: Intervals) -> Floats:
     """Temperature of each region with the usual weights (rate 100, age 100, size 0); negative where not accessed."""
     of = snapshot_of(table)
-    heat = table.nr_accesses * (1e4 / intervals.most)[of] + table.age * (intervals.next_aggr * 100.0)[of]
-    return np.where(table.nr_accesses > 0, heat, -heat)
-
-
-def percentiles(table: Table, values: Ints) -> Ints:
-    """The 101 percentiles by bytes of a region array, of each snapshot: shape ``(snapshots, 101)``.
-
-    As `damontui.damon.metrics.percentiles_of`; zeros where a snapshot has no bytes.
-    """
-    of = snapshot_of(table)
-    order = np.lexsort((values, of))
-    held = sizes(table)[order]
-    below = np.cumsum(held)
-    begin = below - held
-    first = table.offsets[:-1]
-    count = np.diff(table.offsets)
-    base = np.repeat(begin[np.minimum(first, max(0, len(begin) - 1))] if len(begin) else first, count)
-    total = np.repeat(totals(table), count)
-    reached = (below - base) * 100 // np.maximum(1, total)
-    # rising over the whole record, so that one search finds a percentile in every snapshot
-    flat = reached + of * (PERCENTILE_COUNT + 1)
-    wanted = np.arange(len(table))[:, None] * (PERCENTILE_COUNT + 1) + np.arange(PERCENTILE_COUNT)
-    place = np.searchsorted(flat, wanted.ravel(), side="left").reshape(wanted.shape)
-    place = np.minimum(place, (table.offsets[1:] - 1)[:, None])
-    found: Ints = values[order][np.maximum(place, 0)] if len(values) else np.zeros(wanted.shape, np.int64)
-    found[totals(table) == 0] = 0
-    return found
+    return metrics.temperatures_of(table.nr_accesses, table.age, intervals.most[of], intervals.next_aggr[of])
 
 
 def idle_percentiles(table: Table, intervals: Intervals) -> Ints:
     """The 101 percentiles by bytes of idle time in milliseconds, of each snapshot: shape ``(snapshots, 101)``."""
-    found = percentiles(table, idle_ms(table, intervals))
+    found = metrics.percentiles(idle_ms(table, intervals), sizes(table), table.offsets)
     for index, snapshot in measured(table):
         found[index] = usage.idle_percentiles(snapshot)
     return found
@@ -270,27 +240,19 @@ def idle_at_least(table: Table, idle: Ints, thresholds_ms: Ints) -> Floats:
     """
     share = durations(table) / durations(table).sum()
     counted = list(measured(table))
-    if counted:
-        left = np.ones(len(table))
-        left[[index for index, _ in counted]] = 0.0
-        idle_bytes = _idle_at_least(table, idle, thresholds_ms, share * left)
-        over = np.full(len(thresholds_ms), (share * left).sum())
-        for index, snapshot in counted:
-            for at, threshold in enumerate(thresholds_ms.tolist()):
-                amount = usage.idle_for(snapshot, threshold / 1000)
-                if amount is not None:
-                    idle_bytes[at] += share[index] * amount.bytes
-                    over[at] += share[index]
-        found: Floats = np.divide(idle_bytes, over, out=np.full(len(over), np.nan), where=over > 0)
-        return found
-    return _idle_at_least(table, idle, thresholds_ms, share)
-
-
-def _idle_at_least(table: Table, idle: Ints, thresholds_ms: Ints, share: Floats) -> Floats:
-    weight = share[snapshot_of(table)] * sizes(table)
-    order = np.argsort(idle, kind="stable")
-    over = np.concatenate([np.cumsum(weight[order][::-1])[::-1], [0.0]])
-    found: Floats = over[np.searchsorted(idle[order], thresholds_ms, side="left")]
+    sampled = share.copy()
+    sampled[[index for index, _ in counted]] = 0.0
+    idle_bytes = metrics.at_least(idle, sampled[snapshot_of(table)] * sizes(table), thresholds_ms)
+    if not counted:
+        return idle_bytes
+    over = np.full(len(thresholds_ms), sampled.sum())
+    for index, snapshot in counted:
+        for at, threshold in enumerate(thresholds_ms.tolist()):
+            amount = usage.idle_for(snapshot, threshold / 1000)
+            if amount is not None:
+                idle_bytes[at] += share[index] * amount.bytes
+                over[at] += share[index]
+    found: Floats = np.divide(idle_bytes, over, out=np.full(len(over), np.nan), where=over > 0)
     return found
 
 
