@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from damontui.analysis import heatmap, savings
+from damontui.analysis.axis import extent, make_axis, stride_for
 from damontui.analysis.estimate import as_snapshot, past
+from damontui.analysis.raster import Raster
 from damontui.analysis.savings import THRESHOLDS, Estimate, Learned, Ledger
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs
@@ -314,8 +316,8 @@ def test_what_is_known_of_the_past_can_be_drawn_and_is_corrected() -> None:
     assert [one.time for one in found] == sorted({one.time for one in found})
     assert found[-1].time >= made[len(made) // 2 - 1].time - 1
     assert all(b.began >= a.time - 1e-9 for a, b in itertools.pairwise(found))
-    axis = heatmap.make_axis(heatmap.extent(made[-1], heatmap.stride_for(1)), 48, stride=heatmap.stride_for(1))
-    raster = heatmap.Raster(axis, 2.0, "idle")
+    axis = make_axis(extent(made[-1], stride_for(1)), 48, stride=stride_for(1))
+    raster = Raster(axis, 2.0, "idle")
     raster.update(learned, 0, 40)
     for one in made[len(made) // 2 :]:
         history.append(one)
@@ -323,7 +325,7 @@ def test_what_is_known_of_the_past_can_be_drawn_and_is_corrected() -> None:
     learned.update(history)
     raster.forget(before)
     raster.update(learned, 0, 40)
-    fresh = heatmap.Raster(axis, 2.0, "idle")
+    fresh = Raster(axis, 2.0, "idle")
     fresh.update(learned, 0, 40)
     # what was drawn while it could still be corrected is as if it was drawn now
     kept_, anew = raster.values(0, 29), fresh.values(0, 29)

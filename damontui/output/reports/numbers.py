@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.analysis import heatmap, rounding, timeline, usage
-from damontui.analysis.heatmap import Axis, Floats, Mode, joined, make_axis, stride_for
+from damontui.analysis.axis import Axis, joined, make_axis, stride_for
+from damontui.analysis.heatmap import Floats, Mode
+from damontui.analysis.raster import painted
 from damontui.damon import metrics
 from damontui.damon.snapshot import Ints, Snapshot
 from damontui.records.table import Table
 
-_CHUNK = 1 << 18
-"""Regions that the heatmap takes at a time, which bounds its memory."""
 _LONGEST = 9e10
 """Seconds beyond which a time is none: 2,800 years, whose temperature still fits 63 bits."""
 _DEVIATION = 0.1
@@ -350,82 +350,9 @@ def _runs(low: Ints, high: Ints) -> tuple[Ints, Ints]:
     return runs[:, 0], runs[:, 1]
 
 
-def heat(table: Table, values: NDArray[np.float64], axis: Axis, edges: Floats) -> tuple[Floats, Floats]:
-    """``(means, covered)`` of each cell, both of shape ``(columns, rows)``.
-
-    A mean is weighted by the time and the bytes of memory that each region has in the cell, NaN where none has any;
-    ``covered`` is the share of the cell's time and bytes that is memory of regions.
-    """
-    columns, rows = len(edges) - 1, len(axis)
-    cells = columns * (rows + 1)
-    total, weight = np.zeros(cells), np.zeros(cells)
-    pairs = timeline.pairs(table.began, table.time, edges)
-    counts = np.diff(table.offsets)[pairs.value]
-    reach = np.cumsum(counts)
-    stride_of = _target_of(table, axis.ids) * axis.stride
-    row_bytes = (axis.high - axis.low).astype(np.float64)
+def heat(table: Table, values: Floats, axis: Axis, edges: Floats) -> tuple[Floats, Floats]:
+    """``(means, covered)`` of each cell, both of shape ``(columns, rows)``: `damontui.analysis.raster.painted`."""
+    base = _target_of(table, axis.ids) * axis.stride
     density = sizes(table) / np.maximum(table.end - table.start, 1)
-    begin = 0
-    while begin < len(counts):
-        before = int(reach[begin - 1]) if begin else 0
-        end = max(begin + 1, int(np.searchsorted(reach, before + _CHUNK, side="right")))
-        part = slice(begin, end)
-        begin = end
-        held = counts[part]
-        pair = np.repeat(np.arange(part.start, min(part.stop, len(counts))), held)
-        within = np.arange(len(pair)) - np.repeat(np.cumsum(held) - held, held)
-        region = table.offsets[pairs.value[pair]] + within
-        _paint(
-            table.start[region] + stride_of[region],
-            table.end[region] + stride_of[region],
-            values[region],
-            pairs.seconds[pair] * density[region],
-            pairs.slot[pair] * (rows + 1),
-            axis,
-            row_bytes,
-            (total, weight),
-        )
-    shape = (columns, rows + 1)
-    seconds = np.diff(edges)[:, None]
-    sums, bytes_ = (array.reshape(shape)[:, :rows] for array in (total, weight))
-    there = bytes_ > seconds * row_bytes * 1e-9
-    means = np.divide(sums, bytes_, out=np.full(sums.shape, np.nan), where=there)
-    # sums are differences of running sums: what is below their rounding is nothing
-    means[np.abs(means) < 1e-9 * max(1e-300, float(np.abs(values).max(initial=0.0)))] = 0.0
-    return means, bytes_ / (seconds * np.maximum(row_bytes, 1.0))
-
-
-def _paint(
-    low: Ints,
-    high: Ints,
-    values: Floats,
-    seconds: Floats,
-    base: Ints,
-    axis: Axis,
-    row_bytes: Floats,
-    sums: tuple[Floats, Floats],
-) -> None:
-    """Add regions to cells; ``base`` is the number of each one's column's first cell."""
-    rows = len(axis)
-    low, high = np.maximum(low, axis.low[0]), np.minimum(high, axis.high[-1])
-    first = np.searchsorted(axis.low, low, side="right") - 1
-    last = np.searchsorted(axis.low, high, side="left") - 1
-    inside = (low < high) & (last >= first)
-    if not inside.all():
-        low, high, first, last = low[inside], high[inside], first[inside], last[inside]
-        values, seconds, base = values[inside], seconds[inside], base[inside]
-    size = len(sums[0])
-    head = np.maximum(0, np.minimum(high, axis.high[first]) - low) * seconds
-    more = last > first
-    tail = np.where(more, np.maximum(0, np.minimum(high, axis.high[last]) - axis.low[last]), 0) * seconds
-    whole = last > first + 1
-    for array, factor in ((sums[0], values), (sums[1], None)):
-        array += np.bincount(base + first, head if factor is None else head * factor, size)
-        array += np.bincount(base[more] + last[more], (tail if factor is None else tail * factor)[more], size)
-        if whole.any():
-            # rows that are covered whole: one up where they begin, one down where they end
-            step = seconds[whole] if factor is None else (seconds * factor)[whole]
-            steps = np.bincount(base[whole] + first[whole] + 1, step, size)
-            steps -= np.bincount(base[whole] + last[whole], step, size)
-            grid = np.cumsum(steps.reshape(-1, rows + 1), axis=1)
-            array += (grid * np.append(row_bytes, 0.0)).ravel()
+    low, high = table.start + base, table.end + base
+    return painted(table.began, table.time, table.offsets, low, high, values, density, axis, edges)

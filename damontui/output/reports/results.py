@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from damontui import units
 from damontui.analysis import pressure as pressed
-from damontui.analysis.heatmap import VOID, Axis, Floats, Mode, Part
+from damontui.analysis.axis import VOID, Axis, Part
+from damontui.analysis.heatmap import Floats, Mode
 from damontui.damon.snapshot import Ints, Pressure
 from damontui.errors import SourceError, UsageError
 from damontui.output.reports import estimated, numbers

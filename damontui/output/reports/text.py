@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from damontui import units
 from damontui.analysis import usage
-from damontui.analysis.heatmap import IDLE, SHOWN, VOID, Floats, Mode, leveled, unscaled
+from damontui.analysis.axis import IDLE, SHOWN, VOID
+from damontui.analysis.heatmap import Floats, Mode, leveled, unscaled
 from damontui.damon import metrics
 from damontui.output.reports.results import (
     LINE_PERCENTILES,
