@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from damontui.analysis import frames, savings, usage
-from damontui.analysis.estimate import Estimate
+from damontui.analysis.estimate import Estimate, Interval
 from damontui.analysis.savings import THRESHOLDS, Learned, Ledger, Saving
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Description, Snapshot
@@ -200,9 +200,7 @@ def _held(snapshot: Snapshot, known: Estimate | None) -> float:
     return known.total_bytes if known is not None else float(snapshot.total_bytes)
 
 
-def now_in_words(
-    found: savings.Estimate, snapshot: Snapshot, known: Estimate | None, frame: Frame
-) -> list[tuple[str, str]]:
+def now_in_words(found: Interval, snapshot: Snapshot, known: Estimate | None, frame: Frame) -> list[tuple[str, str]]:
     """``Idle for 2 min: 498 MiB (± 40 MiB) of 612 MiB, page cache 310 MiB of it; free: 1.4 GiB.``"""
     within = frame.threshold
     sure = plus_minus(Amount(found.least, found.found, found.most)).strip()
