@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from damontui import units
+from damontui import phrases, units
 from damontui.analysis import pressure as pressed
 from damontui.analysis.axis import VOID, Axis, Part
 from damontui.analysis.heatmap import Floats, Mode
@@ -343,7 +343,7 @@ def _whose_pressure(table: Table, found: Mapping[int, Pressure]) -> tuple[str, .
     if len(found) < len(table):
         whose += f"; told of {len(found):,} of {len(table):,} snapshots"
     counts = pressed.counted(found.values())
-    happened = "; ".join(pressed.happened(counts))
+    happened = "; ".join(phrases.happened(counts))
     if not happened and any(count is not None for count in counts):
         happened = "no process was killed for want of memory" if groups == {None: None} else "no limit was met"
     return (whose, happened) if happened else (whose,)
