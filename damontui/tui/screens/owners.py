@@ -32,7 +32,7 @@ _LEAST_NAME = 14
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class TableView:
     """How the table is looked at."""
 
     mode: Mode = "groups"
@@ -53,7 +53,7 @@ class _Column:
     width: int
 
 
-def shown_rows(found: Ownership, view: View) -> list[Row]:
+def shown_rows(found: Ownership, view: TableView) -> list[Row]:
     """The rows of a view, in its order; a tree keeps its own, with all groups above what the filter finds."""
     rows: Sequence[Row] = {"groups": found.rows, "tree": found.tree, "zones": found.zones}[view.mode]
     word = view.filter.casefold()
@@ -80,7 +80,7 @@ def within(found: Ownership, threshold: float) -> float | None:
 
 
 def lines(
-    found: Ownership | None, view: View, width: int, height: int, why: str = "", ascii_only: bool = False
+    found: Ownership | None, view: TableView, width: int, height: int, why: str = "", ascii_only: bool = False
 ) -> list[str]:
     """The table as lines of text, the head first, at most ``height`` of them.
 
@@ -116,13 +116,15 @@ def lines(
     return [head, *body, *[""] * (room - len(body)), _foot(found, view, len(rows), first, room)]
 
 
-def first_row(view: View, count: int, room: int) -> int:
+def first_row(view: TableView, count: int, room: int) -> int:
     """The first row shown of ``count``, where there is room for so many: such that the one pointed at is among them."""
     at = min(view.at, count - 1)
     return max(0, min(max(view.first, at - room + 1), at, count - room))
 
 
-def _line(row: Row, view: View, seconds: float | None, width: int, columns: list[_Column], ascii_only: bool) -> str:
+def _line(
+    row: Row, view: TableView, seconds: float | None, width: int, columns: list[_Column], ascii_only: bool
+) -> str:
     indent = "  " * row.depth if view.mode == "tree" else ""
     mark = marks(row)
     name = f"{indent}{shown(row_name(row))}" + (f" ({mark})" if mark else "")
@@ -142,7 +144,7 @@ def _line(row: Row, view: View, seconds: float | None, width: int, columns: list
     return text.replace("± ", "+-") if ascii_only else text
 
 
-def _foot(found: Ownership, view: View, count: int, first: int, room: int) -> str:
+def _foot(found: Ownership, view: TableView, count: int, first: int, room: int) -> str:
     span = f"{first + 1} to {min(first + room, count)} of {count}" if count > room else f"{count}"
     sort = "" if view.mode == "tree" else f", by {view.sort}"
     word = f", with {shown(view.filter)!r}" if view.filter else ""
@@ -165,7 +167,7 @@ class OwnersPane(Widget):
 
     def __init__(self, frame: Frame) -> None:
         super().__init__()
-        self.view = View(threshold=frame.threshold)
+        self.view = TableView(threshold=frame.threshold)
         self.found: Ownership | None = None
         self._frame = frame
         self._of: object = None
