@@ -10,7 +10,6 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widget import Widget
 
@@ -21,6 +20,7 @@ from damontui.analysis.owners import Ownership, Row, marks, ownership, row_name,
 from damontui.analysis.savings import THRESHOLDS
 from damontui.safe_text import shown
 from damontui.tui.draw import Follows
+from damontui.tui.filter_input import FilterInput
 from damontui.tui.frame import Frame
 
 Sort = Literal["has", "idle", "charged", "name"]
@@ -163,7 +163,7 @@ def why_not(frame: Frame) -> str:
 
 
 class OwnersPane(Widget):
-    """Draws the table; keeps nothing but what it shows."""
+    """Draws the table; keeps nothing but what it shows. The filter is typed where the title of the first column is."""
 
     def __init__(self, frame: Frame) -> None:
         super().__init__()
@@ -171,7 +171,15 @@ class OwnersPane(Widget):
         self.found: Ownership | None = None
         self._frame = frame
         self._of: object = None
+        self._filter = FilterInput(self.narrow, 64, apart="<>", placeholder="whose")
         self.show(frame)
+
+    def compose(self) -> ComposeResult:
+        yield self._filter
+
+    def narrow(self, text: str) -> None:
+        """Show only rows with this in their names."""
+        self.look(filter=text, first=0, at=0)
 
     def show(self, frame: Frame) -> None:
         """Another moment."""
@@ -179,11 +187,15 @@ class OwnersPane(Widget):
         if frame.snapshot is not self._of:
             self._of = frame.snapshot
             self.found = ownership(frame.snapshot, frame.estimate) if frame.snapshot is not None else None
+            self._filter.display = self.found is not None
+            if self.found is not None and self.is_attached:
+                self._filter.focus()
             self.refresh()
 
     def look(self, **changes: object) -> None:
         """Look at it in another way."""
         self.view = replace(self.view, **changes)  # type: ignore[arg-type]
+        self._filter.placeholder = "where" if self.view.mode == "zones" else "whose"
         self.refresh()
 
     @property
@@ -235,7 +247,6 @@ class OwnersScreen(Follows, ModalScreen[Owner | None]):
         Binding("pagedown", "move(10)", show=False),
         Binding("home", "move(-1000000)", show=False),
         Binding("end", "move(1000000)", show=False),
-        Binding("backspace", "rub_out", show=False),
         Binding("ctrl+c", "app.interrupt", show=False),
     ]
 
@@ -258,17 +269,6 @@ class OwnersScreen(Follows, ModalScreen[Owner | None]):
     def pane(self) -> OwnersPane:
         """The table."""
         return self.query_one(OwnersPane)
-
-    def on_key(self, event: Key) -> None:
-        """A character goes on with the filter."""
-        if event.character is not None and event.is_printable and event.character not in "<>":
-            event.stop()
-            event.prevent_default()
-            self.pane.look(filter=(self.pane.view.filter + event.character)[:64], first=0, at=0)
-
-    def action_rub_out(self) -> None:
-        """Take a character off the filter."""
-        self.pane.look(filter=self.pane.view.filter[:-1], first=0, at=0)
 
     def action_mode(self, step: int) -> None:
         """Groups, their tree, zones."""
