@@ -281,9 +281,15 @@ def idle_pieces(table: Table, intervals: Intervals) -> tuple[Ints, NDArray[np.bo
     return metric, used, weight
 
 
-def values_of(table: Table, values: Floats, mode: Mode) -> Floats:
-    """Values of a heatmap, where bytes were counted those of `damontui.analysis.heatmap.values_of`; shape as before."""
-    found = np.array(values, dtype=np.float64)
+def values_of(table: Table, intervals: Intervals, mode: Mode) -> Floats:
+    """What the colour of a heatmap means, of each region: `damontui.analysis.heatmap.values_of`."""
+    found: Floats
+    if mode == "idle":
+        found = idle_ms(table, intervals) / -1000.0
+    elif mode == "temperature":
+        found = temperatures(table, intervals)
+    else:
+        found = table.nr_accesses / intervals.most[snapshot_of(table)]
     for index, snapshot in measured(table):
         found[table.offsets[index] : table.offsets[index + 1]] = heatmap.values_of(snapshot, mode)
     return found
@@ -335,19 +341,8 @@ def axis_of(table: Table, rows: int, *, fold_idle: bool = False, fold_rows: int 
     there = sizes(table) > 0  # what is mapped and not in memory is no memory
     hot = in_use(table) > 0
     low, high, hot = low[there], high[there], hot[there]
-    used = None
-    if fold_idle:
-        used = joined(*_runs(low[hot], high[hot]))
-    return make_axis(joined(*_runs(low, high)), rows, stride=stride, used=used, fold_rows=fold_rows, ids=ids)
-
-
-def _runs(low: Ints, high: Ints) -> tuple[Ints, Ints]:
-    """Neighbours that touch put together, and equal runs once: what is left is little to sort."""
-    if not len(low):
-        return low, high
-    cut = np.flatnonzero(low[1:] != high[:-1]) + 1
-    runs = np.unique(np.stack([low[np.r_[0, cut]], high[np.r_[cut - 1, len(high) - 1]]], axis=1), axis=0)
-    return runs[:, 0], runs[:, 1]
+    used = joined(low[hot], high[hot]) if fold_idle else None
+    return make_axis(joined(low, high), rows, stride=stride, used=used, fold_rows=fold_rows, ids=ids)
 
 
 def heat(table: Table, values: Floats, axis: Axis, edges: Floats) -> tuple[Floats, Floats]:

@@ -169,18 +169,10 @@ def heatmap(table: Table, intervals: Intervals, options: Options) -> Heat:
     """Mean rate, temperature or idle time of each cell."""
     if options.mode != "rate" and not intervals.known:
         raise _no_intervals(f"a heatmap of {options.mode}")
-    samples = 0
-    values: NDArray[np.float64]
-    if options.mode == "idle":
-        values = numbers.idle_ms(table, intervals) / -1000.0
-    elif options.mode == "temperature":
-        values = numbers.temperatures(table, intervals)
-    elif intervals.known:
-        values = table.nr_accesses / np.repeat(intervals.most, np.diff(table.offsets))
-    else:
-        samples = max(1, int(table.nr_accesses.max()))
-        values = table.nr_accesses / samples
-    values = numbers.values_of(table, values, options.mode)
+    samples = 0 if intervals.known else max(1, int(table.nr_accesses.max()))
+    if samples:
+        intervals = replace(intervals, most=np.full(len(table), samples))
+    values = numbers.values_of(table, intervals, options.mode)
     axis = numbers.axis_of(table, options.rows, fold_idle=options.fold_idle, fold_rows=options.fold_rows)
     edges = numbers.time_edges(table, options.columns)
     means, covered = numbers.heat(table, values, axis, edges)
@@ -434,7 +426,7 @@ def estimated_histogram(table: Table, intervals: Intervals, options: Options, kn
 
 def temperature_histogram(table: Table, intervals: Intervals, options: Options) -> Histogram:
     """Bytes by temperature."""
-    heat = numbers.values_of(table, numbers.temperatures(table, intervals), "temperature")
+    heat = numbers.values_of(table, intervals, "temperature")
     share = numbers.durations(table) / numbers.durations(table).sum()
     weight: Floats = np.repeat(share, np.diff(table.offsets)) * numbers.sizes(table)
     metric = np.rint(np.clip(heat, -_HIGHEST, _HIGHEST)).astype(np.int64)
