@@ -116,7 +116,7 @@ def refuse_there(path: Path, *, force: bool, what: str = "write", source: str | 
     return True
 
 
-class Place:
+class NewFile:
     """A folder that is held open, and a name in it: where a file is made. A context manager.
 
     Args:
@@ -191,7 +191,7 @@ class Place:
             folder, self._folder = self._folder, -1
             os.close(folder)
 
-    def __enter__(self) -> Place:
+    def __enter__(self) -> NewFile:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -220,15 +220,15 @@ def begin(path: str | Path, *, force: bool = False, what: str = "write") -> int:
 
     For what is written over hours and may be read meanwhile. Raises `SourceError`.
     """
-    with Place(path, what) as place:
+    with NewFile(path, what) as new:
         if not force:
-            return place.make()
-        descriptor, name = place.make_beside()
+            return new.make()
+        descriptor, name = new.make_beside()
         try:
-            place.put(name, force=True)
+            new.put(name, force=True)
         except BaseException:
             os.close(descriptor)
-            place.drop(name)
+            new.drop(name)
             raise
         return descriptor
 
@@ -247,8 +247,8 @@ def whole(path: str | Path, *, force: bool = False, mode: int = 0o600) -> Iterat
     """
     path = Path(path)
     refuse_there(path, force=force)
-    with Place(path) as place:
-        descriptor, name = place.make_beside()
+    with NewFile(path) as new:
+        descriptor, name = new.make_beside()
         try:
             try:
                 with os.fdopen(descriptor, "wb") as file:
@@ -257,9 +257,9 @@ def whole(path: str | Path, *, force: bool = False, mode: int = 0o600) -> Iterat
                         os.fchmod(file.fileno(), mode)
             except OSError as error:
                 raise SourceError(f"cannot write {path}", _why(error), "") from error
-            place.put(name, force=force)
+            new.put(name, force=force)
         except BaseException:
-            place.drop(name)
+            new.drop(name)
             raise
 
 

@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.analysis import estimate, timeline, usage
+from damontui.analysis.estimate import Estimate, Interval
 from damontui.analysis.hindsight import Entries, Hindsight, Past
 from damontui.damon import metrics
 from damontui.damon.snapshot import KINDS, Snapshot, Truth
@@ -46,16 +47,7 @@ RULE_OF_THREE = 3.0
 """−ln 0.05, rounded: expected events that would have shown themselves with 95 % confidence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """Bytes: the estimate, and the ends of its error bar."""
-
-    least: float
-    found: float
-    most: float
-
-
-def known_idle(snapshot: Snapshot, seconds: float, known: estimate.Estimate | None = None) -> Estimate | None:
+def known_idle(snapshot: Snapshot, seconds: float, known: Estimate | None = None) -> Interval | None:
     """Bytes idle for at least that long; None where memory was not watched for so long.
 
     Args:
@@ -67,11 +59,10 @@ def known_idle(snapshot: Snapshot, seconds: float, known: estimate.Estimate | No
         return idle(snapshot, seconds) if usage.reaches(snapshot, seconds) else None
     if not known.reaches(seconds):
         return None
-    found = known.idle(seconds)
-    return Estimate(found.least, found.found, found.most)
+    return known.idle(seconds)
 
 
-def idle(snapshot: Snapshot, seconds: float) -> Estimate:
+def idle(snapshot: Snapshot, seconds: float) -> Interval:
     """Bytes idle for at least that long, by the kernel's rule or as they were counted.
 
     Counted memory that was not watched for so long: none for certain, and at most what was idle for all that time.
@@ -79,8 +70,8 @@ def idle(snapshot: Snapshot, seconds: float) -> Estimate:
     row = _idle_rows(snapshot, (seconds,))[:, 0]
     measured = snapshot.measured
     if measured is not None and len(snapshot) and np.isnan(row[1]):
-        return Estimate(0.0, 0.0, float(snapshot.total_bytes - measured.least[-1]))
-    return Estimate(*row.tolist())
+        return Interval(0.0, 0.0, float(snapshot.total_bytes - measured.least[-1]))
+    return Interval(*row.tolist())
 
 
 def _idle_rows(snapshot: Snapshot, seconds: Sequence[float]) -> Floats:
@@ -100,20 +91,11 @@ def _idle_rows(snapshot: Snapshot, seconds: Sequence[float]) -> Floats:
     sizes = snapshot.memory.astype(np.float64)
     used = snapshot.nr_accesses > 0
     straddling = float((sizes * (1.0 - np.minimum(metrics.access_rates(snapshot), 1.0)))[used].sum())
-    milliseconds = metrics.idle_ms(snapshot)[~used]
-    order = np.argsort(milliseconds, kind="stable")
-    rest = sizes[~used][order]
-    sure = rest * (1.0 - np.minimum(1.0, RULE_OF_THREE / (snapshot.age[~used][order] + 1)))
-    first = np.searchsorted(milliseconds[order], np.asarray(seconds) * 1000.0, side="left")
-    found = _from(rest)[first]
-    return np.stack((_from(sure)[first], found, np.full(len(found), float(rest.sum()) + straddling)))
-
-
-def _from(values: Floats) -> Floats:
-    """Sums of ``values[i:]`` for ``i`` in 0 … n."""
-    out = np.zeros(len(values) + 1)
-    np.cumsum(values[::-1], out=out[1:])
-    return out[::-1]
+    rest = sizes[~used]
+    sure = rest * (1.0 - np.minimum(1.0, RULE_OF_THREE / (snapshot.age[~used] + 1)))
+    idle = metrics.idle_ms(snapshot)[~used]
+    least, found = metrics.at_least(idle, np.stack((sure, rest)), np.asarray(seconds) * 1000.0)
+    return np.stack((least, found, np.full(len(found), float(rest.sum()) + straddling)))
 
 
 def true_share(truth: Truth, seconds: float) -> float:
@@ -288,7 +270,7 @@ class Learned(Ledger):
         """Take in all that is new of its past."""
         self.learn()
 
-    def about(self, moment: float | None, most: int) -> estimate.Estimate | None:
+    def about(self, moment: float | None, most: int) -> Estimate | None:
         """What is known now about a moment of the past, or of its newest one; None where that is not known (yet).
 
         Goes through what is new first, at most so many snapshots at once: of the newest moment the rest is a gap, and
@@ -306,7 +288,7 @@ class Learned(Ledger):
         self._count = self._pieces = 0
         self._drawn.clear()
 
-    def _final(self, snapshot: Snapshot, about: Callable[[], estimate.Estimate]) -> None:
+    def _final(self, snapshot: Snapshot, about: Callable[[], Estimate]) -> None:
         last = float(self._rows[self._count - 1, _ENDED]) if self._count else -np.inf
         if snapshot.time >= last + EVERY - 1e-9:
             known = None if snapshot.measured is not None else about()
@@ -337,7 +319,7 @@ class Learned(Ledger):
             found = found[(len(found) - 1) % step :: step]
         return iter(found)
 
-    def _row(self, snapshot: Snapshot, known: estimate.Estimate | None, last: float) -> list[float]:
+    def _row(self, snapshot: Snapshot, known: Estimate | None, last: float) -> list[float]:
         if known is None:
             found, total, watched = _idle_rows(snapshot, THRESHOLDS), snapshot.total_bytes, usage.watched(snapshot)
             length, held = snapshot.time - snapshot.began, float(total)
@@ -365,7 +347,7 @@ class Learned(Ledger):
         return rows[~np.isnan(rows[:, self._column(threshold, 1)])]
 
 
-def _picture(known: estimate.Estimate, snapshot: Snapshot, last: float) -> Snapshot:
+def _picture(known: Estimate, snapshot: Snapshot, last: float) -> Snapshot:
     """It stands for the time since the moment before, as far as memory was watched."""
     return estimate.as_snapshot(known, snapshot, max(last, known.time - max(known.watched_s, 1e-9)))
 
@@ -403,7 +385,7 @@ class NamedOwner:
     """Index of its largest region."""
 
 
-def owners_by_name(snapshot: Snapshot, seconds: float, known: estimate.Estimate | None = None) -> list[NamedOwner]:
+def owners_by_name(snapshot: Snapshot, seconds: float, known: Estimate | None = None) -> list[NamedOwner]:
     """Memory by what is mapped there, most idle memory first; where nothing is named, by target.
 
     Args:

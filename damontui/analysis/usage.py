@@ -116,7 +116,7 @@ def in_use(snapshot: Snapshot) -> Floats:
     measured = snapshot.measured
     if measured is not None:
         return measured.used[:, 0].astype(np.float64)
-    return np.where(snapshot.nr_accesses > 0, snapshot.memory, 0).astype(np.float64)
+    return metrics.in_use_of(snapshot.nr_accesses, snapshot.memory).astype(np.float64)
 
 
 def rates(snapshot: Snapshot) -> Floats:

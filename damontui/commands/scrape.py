@@ -321,7 +321,7 @@ class TextFile:
         self._due = float("-inf")
         self._state: tuple[object, ...] = ()
         self._written = False
-        with files.Place(path):  # its folder is there, or that is said before anything is begun
+        with files.NewFile(path):  # its folder is there, or that is said before anything is begun
             pass
         if not os.access(path.parent, os.W_OK):
             raise SourceError(f"cannot write {path}", "permission denied", "choose another folder")

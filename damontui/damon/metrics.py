@@ -1,10 +1,16 @@
-"""Numbers of a snapshot: bandwidth, idle time and its percentiles, working set, temperature, rates.
+"""Numbers of snapshots: bandwidth, idle time and its percentiles, working set, temperature, rates.
 
-Every function takes a `Snapshot` (or arrays of shape ``(regions,)``) and returns plain numbers or int64 arrays. The
-formulas are the kernel's (``mm/damon/stat.c``) with its integer arithmetic.
+Each formula stands here once, over arrays of any length, so that it serves one snapshot and a whole record alike: the
+functions below take arrays of shape ``(regions,)`` and return such; those at the end take a `Snapshot`. The formulas
+are the kernel's (``mm/damon/stat.c``) with its integer arithmetic. Intervals are in microseconds, of all regions or of
+each.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +18,93 @@ from numpy.typing import NDArray
 from damontui.damon.attrs import BASIS_POINTS
 from damontui.damon.snapshot import Ints, Snapshot
 
+Floats = NDArray[np.float64]
+Exact = TypeVar("Exact", Fraction, Floats)
+"""A fraction, of which the kernel's whole number is the part before the point; or a float for each snapshot."""
+
 PERCENTILE_COUNT = 101
 """From 0 to 100."""
+
+
+def sums(values: Ints, offsets: Ints) -> Ints:
+    """The sum over the regions ``offsets[i]:offsets[i + 1]`` of each snapshot ``i``, shape ``(snapshots,)``."""
+    total = np.zeros(len(values) + 1, np.int64)
+    # exact although it may wrap: a difference of wrapped sums is the sum between, which fits
+    np.cumsum(values, out=total[1:])
+    return total[offsets[1:]] - total[offsets[:-1]]
+
+
+def bandwidth_of(touched: Exact, aggr_us: Exact) -> Exact:
+    """Bytes per second, from the sum of bytes times accesses, and the interval in which these were counted."""
+    return touched * 1_000_000 / aggr_us
+
+
+def observed_of(touched: Exact, total: Exact, most: Exact) -> Exact:
+    """Share of positive access checks by bytes, from the same sum, all bytes (more than 0) and the most accesses."""
+    return touched / (total * most)
+
+
+def idle_ms_of(nr_accesses: Ints, age: Ints, next_aggr_us: Ints | int) -> Ints:
+    """Milliseconds idle; negative where in use: minus how long. Ages are in units of the interval from then on."""
+    milliseconds = (age + 1) * next_aggr_us // 1000
+    return np.where(nr_accesses > 0, -milliseconds, milliseconds)
+
+
+def temperatures_of(nr_accesses: Ints, age: Ints, most: Ints | int, next_aggr_us: Ints | int) -> Floats:
+    """Temperature with the usual weights (rate 100, age 100, size 0); negative where not accessed.
+
+    ``most`` is the greatest possible number of accesses.
+    """
+    heat = nr_accesses * (1e4 / most) + age * (next_aggr_us * 100.0)
+    return np.where(nr_accesses > 0, heat, -heat)
+
+
+def in_use_of(nr_accesses: Ints, memory: Ints) -> Ints:
+    """Bytes that were accessed in the aggregation."""
+    return np.where(nr_accesses > 0, memory, 0)
+
+
+def at_least(idle: Ints, weights: NDArray[Any], thresholds: Floats | Ints | Sequence[float]) -> NDArray[Any]:
+    """Sum of the weights of what is idle for at least each threshold, shape ``(…, thresholds)``, of the weights' type.
+
+    Weights have the shape ``(…, regions)``, the others one axis; times are all in the same unit.
+    """
+    order = np.argsort(idle, kind="stable")
+    over = np.zeros((*weights.shape[:-1], len(idle) + 1), weights.dtype)
+    np.cumsum(weights.take(order[::-1], axis=-1), axis=-1, out=over[..., 1:])
+    return over.take(len(idle) - np.searchsorted(idle[order], thresholds), axis=-1)
+
+
+def percentiles(values: Ints, memory: Ints, offsets: Ints) -> Ints:
+    """The 101 percentiles by bytes of each snapshot's ``values``: shape ``(snapshots, 101)``.
+
+    A step function, no interpolation: percentile p is the value of the first region, in rising order, at which
+    ``accumulated * 100 // total >= p``. Zeros where there are no bytes.
+    """
+    count = len(offsets) - 1
+    of = np.repeat(np.arange(count), offsets[1:] - offsets[:-1])
+    order = np.lexsort((values, of)) if count > 1 else np.argsort(values, kind="stable")
+    below = np.zeros(len(values) + 1, np.int64)
+    np.cumsum(memory[order], out=below[1:])
+    base = below[offsets]
+    total = base[1:] - base[:-1]
+    # accumulated * 100 stays below 2^63 up to 83 PiB
+    reached = (below[1:] - base[of]) * 100 // np.maximum(1, total)[of]
+    # rising over all snapshots, so that one search finds a percentile in each of them
+    there = np.flatnonzero(total)
+    wanted = there[:, None] * (PERCENTILE_COUNT + 1) + np.arange(PERCENTILE_COUNT)
+    place = np.searchsorted(reached + of * (PERCENTILE_COUNT + 1), wanted)
+    found: Ints = np.zeros((count, PERCENTILE_COUNT), np.int64)
+    found[there] = values.take(order.take(np.minimum(place, offsets[1:][there, None] - 1)))
+    return found
+
+
+def percentiles_of(values: Ints, memory: Ints) -> tuple[int, ...]:
+    """The 101 `percentiles` by bytes of one snapshot."""
+    return tuple(percentiles(values, memory, np.array((0, len(values))))[0].tolist())
+
+
+# --- of one snapshot ------------------------------------------------------------------------------------------------
 
 
 def bandwidth(snapshot: Snapshot) -> int:
@@ -22,39 +113,23 @@ def bandwidth(snapshot: Snapshot) -> int:
     Counts one access of a sampled page as an access of its whole region, so it is an estimate of touched bytes per
     second, not of bus traffic. Uses the interval in which the accesses were counted.
     """
-    # int64 holds 2^48 bytes times 2^14 accesses; the multiplication that could overflow is Python's
-    return int((snapshot.memory * snapshot.nr_accesses).sum()) * 1_000_000 // snapshot.attrs.aggr_us
+    return int(bandwidth_of(_touched(snapshot), Fraction(snapshot.attrs.aggr_us)))
 
 
 def observed_access_bp(snapshot: Snapshot) -> int:
     """Share of positive access checks by bytes, in basis points: what auto-tuning holds at ``goal.access_bp``."""
-    possible = snapshot.total_bytes * snapshot.attrs.max_nr_accesses
-    return int((snapshot.memory * snapshot.nr_accesses).sum()) * BASIS_POINTS // max(1, possible)
+    total, most = Fraction(max(1, snapshot.total_bytes)), Fraction(snapshot.attrs.max_nr_accesses)
+    return int(observed_of(_touched(snapshot), total, most) * BASIS_POINTS)
+
+
+def _touched(snapshot: Snapshot) -> Fraction:
+    # int64 holds 2^48 bytes times 2^14 accesses; the multiplication that could overflow is Python's
+    return Fraction(int((snapshot.memory * snapshot.nr_accesses).sum()))
 
 
 def idle_ms(snapshot: Snapshot) -> Ints:
-    """Idle time of each region in milliseconds; negative where in use: minus how long (``stat.rst``).
-
-    Ages are in units of the interval in force from now on.
-    """
-    milliseconds = (snapshot.age + 1) * snapshot.next_attrs.aggr_us // 1000
-    return np.where(snapshot.nr_accesses > 0, -milliseconds, milliseconds)
-
-
-def percentiles_of(idle: Ints, sizes: Ints) -> tuple[int, ...]:
-    """The 101 percentiles by bytes of ``idle`` (shape ``(regions,)``): a step function, no interpolation.
-
-    Percentile p is the value of the first region, in rising order, at which ``accumulated * 100 // total >= p``.
-    Zeros where there are no bytes.
-    """
-    total = int(sizes.sum())
-    if total == 0:
-        return (0,) * PERCENTILE_COUNT
-    order = np.argsort(idle, kind="stable")
-    # accumulated * 100 stays below 2^63 up to 83 PiB
-    reached = np.cumsum(sizes[order]) * 100 // total
-    first = np.searchsorted(reached, np.arange(PERCENTILE_COUNT), side="left")
-    return tuple(idle[order][np.minimum(first, len(order) - 1)].tolist())
+    """Idle time of each region in milliseconds; negative where in use: minus how long (``stat.rst``)."""
+    return idle_ms_of(snapshot.nr_accesses, snapshot.age, snapshot.next_attrs.aggr_us)
 
 
 def idle_percentiles(snapshot: Snapshot) -> tuple[int, ...]:
@@ -64,21 +139,22 @@ def idle_percentiles(snapshot: Snapshot) -> tuple[int, ...]:
 
 def idle_at_least(snapshot: Snapshot, milliseconds: float) -> int:
     """Bytes idle for at least that long: the reclaim candidates of a threshold."""
-    return int(snapshot.memory[idle_ms(snapshot) >= milliseconds].sum())
+    return int(at_least(idle_ms(snapshot), snapshot.memory, (milliseconds,))[0])
 
 
 def working_set(snapshot: Snapshot) -> int:
     """Bytes of the regions with an access in this aggregation."""
-    return int(snapshot.memory[snapshot.nr_accesses > 0].sum())
+    return int(in_use_of(snapshot.nr_accesses, snapshot.memory).sum())
 
 
-def access_rates(snapshot: Snapshot) -> NDArray[np.float64]:
+def access_rates(snapshot: Snapshot) -> Floats:
     """Share of the samples that saw an access, 0…1, shape ``(regions,)``."""
     return snapshot.nr_accesses / max(1, snapshot.attrs.max_nr_accesses)
 
 
-def temperatures(snapshot: Snapshot) -> NDArray[np.float64]:
-    """Temperature of each region with the usual weights (rate 100, age 100, size 0); negative where not accessed."""
-    percent = access_rates(snapshot) * 100
-    heat = percent * 100 + snapshot.age * float(snapshot.next_attrs.aggr_us) * 100
-    return np.where(snapshot.nr_accesses > 0, heat, -heat)
+def temperatures(snapshot: Snapshot) -> Floats:
+    """Temperature of each region (`temperatures_of`), shape ``(regions,)``."""
+    attrs = snapshot.attrs
+    return temperatures_of(
+        snapshot.nr_accesses, snapshot.age, max(1, attrs.max_nr_accesses), snapshot.next_attrs.aggr_us
+    )

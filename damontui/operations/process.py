@@ -109,7 +109,7 @@ class HoldsUp(SourceError):
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class AddressSpace:
     """What is mapped in a process while its ``headers`` stay: the mappings watched, their names and ranges."""
 
     headers: list[bytes]
@@ -127,8 +127,8 @@ class Layout:
     """All mappings by their headers."""
 
     @classmethod
-    def of(cls, smaps: Smaps, stacks: dict[int, int] | None = None, former: Layout | None = None) -> Layout:
-        """The layout of one reading of ``smaps``; what the ``former`` one knew is not read again."""
+    def of(cls, smaps: Smaps, stacks: dict[int, int] | None = None, former: AddressSpace | None = None) -> AddressSpace:
+        """The address space of one reading of ``smaps``; what the ``former`` one knew is not read again."""
         mappings = smaps.mappings(former.known if former is not None else None)
         chosen = [at for at, mapping in enumerate(mappings) if _watched(mapping, int(smaps.rss[at]))]
         watched = tuple(mappings[at] for at in chosen)
@@ -166,7 +166,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shape:
-    """The regions that a layout is shown as; arrays have shape ``(regions,)``."""
+    """The regions that an address space is shown as; arrays have shape ``(regions,)``."""
 
     start: Ints
     end: Ints
@@ -175,15 +175,15 @@ class Shape:
     """Which region each mapping is in, shape ``(mappings,)``."""
 
     @classmethod
-    def of(cls, layout: Layout, most: int) -> Shape:
+    def of(cls, space: AddressSpace, most: int) -> Shape:
         """At most so many regions, where gaps between the mappings allow it."""
-        ranges = layout.ranges(most)
+        ranges = space.ranges(most)
         start, end = ints([one for one, _ in ranges]), ints([one for _, one in ranges])
         return cls(
             start=start,
             end=end,
-            names=files.names_in(layout.mappings, layout.names, start, end),
-            place=np.searchsorted(start, layout.start, side="right") - 1,
+            names=files.names_in(space.mappings, space.names, start, end),
+            place=np.searchsorted(start, space.start, side="right") - 1,
         )
 
 
@@ -209,12 +209,12 @@ class Amounts:
     mapped: int
 
     @classmethod
-    def of(cls, smaps: Smaps, layout: Layout) -> Amounts:
+    def of(cls, smaps: Smaps, space: AddressSpace) -> Amounts:
         """As ``smaps`` says of the mappings that are watched."""
-        chosen = layout.chosen
+        chosen = space.chosen
         rss = smaps.rss[chosen]
         anon = np.minimum(smaps.amounts("Anonymous")[chosen], rss)
-        shared = np.array([mapping.path.startswith(_SHMEM) for mapping in layout.mappings], dtype=bool)
+        shared = np.array([mapping.path.startswith(_SHMEM) for mapping in space.mappings], dtype=bool)
         rest = rss - anon
         huge = sum(int(smaps.amounts(name).sum()) for name in ("AnonHugePages", "ShmemPmdMapped", "FilePmdMapped"))
         return cls(
@@ -222,7 +222,7 @@ class Amounts:
             kinds=np.stack((anon, np.where(shared, 0, rest), np.where(shared, rest, 0)), axis=1),
             swapped=int(smaps.amounts("Swap").sum()),
             huge=huge,
-            mapped=int((layout.end - layout.start).sum()),
+            mapped=int((space.end - space.start).sum()),
         )
 
 
@@ -253,7 +253,7 @@ class Process:
         self.who = who
         self._smaps = Smaps([], [], ints([]), ints([]))
         self._amounts: Amounts | None = None
-        self.layout = Layout.of(self._smaps)
+        self.space = AddressSpace.of(self._smaps)
         self.curve: Curve | None = None
         """None before the first clear."""
         self.longest_pause = 0.0
@@ -270,7 +270,7 @@ class Process:
         self._per_byte = PAUSE_PER_BYTE
         self._threads: list[int] = []
         self._stacks: dict[int, int] = {}
-        self._shape: tuple[Layout, int, Shape] | None = None
+        self._shape: tuple[AddressSpace, int, Shape] | None = None
         self._sums = (-1, -1)
         self._referenced = np.zeros(0)
         self._resident = np.zeros(0)
@@ -289,7 +289,7 @@ class Process:
     def amounts(self) -> Amounts:
         """What it had beside its accesses at its last whole reading."""
         if self._amounts is None:
-            self._amounts = Amounts.of(self._smaps, self.layout)
+            self._amounts = Amounts.of(self._smaps, self.space)
         return self._amounts
 
     @property
@@ -345,7 +345,7 @@ class Process:
             if sums is None or not self.alive:
                 return False
             if (sums.rss, sums.referenced) == self._sums and len(self._resident):
-                curve.reading(self._clock(), self._referenced, self._resident, self.layout.private)
+                curve.reading(self._clock(), self._referenced, self._resident, self.space.private)
                 return True
         self.whole = True
         smaps = self._attempt(folder.smaps)
@@ -382,13 +382,13 @@ class Process:
         if threads != self._threads:
             self._threads = threads
             self._stacks = files.thread_stacks(self._root, self.pid)
-            names = files.names_of(self.layout.mappings, self._stacks)
-            self.layout = replace(self.layout, names=names)
+            names = files.names_of(self.space.mappings, self._stacks)
+            self.space = replace(self.space, names=names)
 
     def shape(self, most: int) -> Shape:
-        """The regions that it is shown as, at most so many: the same object while the layout is the same."""
-        if self._shape is None or self._shape[0] is not self.layout or self._shape[1] != most:
-            self._shape = (self.layout, most, Shape.of(self.layout, most))
+        """The regions that it is shown as, at most so many: the same object while the address space is."""
+        if self._shape is None or self._shape[0] is not self.space or self._shape[1] != most:
+            self._shape = (self.space, most, Shape.of(self.space, most))
         return self._shape[2]
 
     def former(self, shape: Shape) -> tuple[Ints, Ints]:
@@ -418,16 +418,16 @@ class Process:
 
     def _take(self, smaps: Smaps, curve: Curve) -> None:
         now = self._clock()
-        layout = self.layout
-        if smaps.headers != layout.headers:
-            layout = Layout.of(smaps, self._stacks, layout)
-            if len(self.layout.start) or curve.age:
-                curve.remap(*moves(self.layout, layout), len(layout.start))
-            self.layout = layout
+        space = self.space
+        if smaps.headers != space.headers:
+            space = AddressSpace.of(smaps, self._stacks, space)
+            if len(self.space.start) or curve.age:
+                curve.remap(*moves(self.space, space), len(space.start))
+            self.space = space
         self._smaps, self._amounts = smaps, None
-        self._resident = smaps.rss[layout.chosen].astype(np.float64)
-        self._referenced = smaps.referenced[layout.chosen].astype(np.float64)
-        curve.reading(now, self._referenced, self._resident, layout.private)
+        self._resident = smaps.rss[space.chosen].astype(np.float64)
+        self._referenced = smaps.referenced[space.chosen].astype(np.float64)
+        curve.reading(now, self._referenced, self._resident, space.private)
         sums = (int(smaps.rss.sum()), int(smaps.referenced.sum()))
         self._steady = self._steady + 1 if sums == self._sums else 0
         self._sums, self._whole_at = sums, now
@@ -444,17 +444,17 @@ class Process:
             raise refusal(self._root, self.who, error, self._program) from error
 
 
-def moves(former: Layout, layout: Layout) -> tuple[Ints, Ints, Floats]:
-    """Where the bytes of mappings went when the layout changed: see `Curve.remap`.
+def moves(former: AddressSpace, space: AddressSpace) -> tuple[Ints, Ints, Floats]:
+    """Where the bytes of mappings went when the address space changed: see `Curve.remap`.
 
     Mappings of one name that overlap are the same memory: they grew, shrank, were split or became one.
     """
     rows, columns, shares = [], [], []
-    last = np.searchsorted(former.start, layout.end, side="left").tolist()
-    first = np.searchsorted(former.end, layout.start, side="right").tolist()
+    last = np.searchsorted(former.start, space.end, side="left").tolist()
+    first = np.searchsorted(former.end, space.start, side="right").tolist()
     for row, (low, high) in enumerate(zip(first, last, strict=True)):
         for column in range(low, high):
-            before, now = former.mappings[column], layout.mappings[row]
+            before, now = former.mappings[column], space.mappings[row]
             if before.path == now.path:
                 rows.append(row)
                 columns.append(column)
@@ -592,7 +592,7 @@ class Processes:
     def missing(self) -> list[str]:
         """Clauses on what is not in the picture or in its way."""
         parts = []
-        hugetlb = sum(process.layout.hugetlb for process in self.watched.values())
+        hugetlb = sum(process.space.hugetlb for process in self.watched.values())
         if hugetlb:
             parts.append(f"{units.size(hugetlb)} of hugetlb pages are left out: the kernel tells of no access to them")
         if self._refused:

@@ -31,6 +31,7 @@ from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.fields import REGIONS, Field, fields_of, lists
 from damontui.damon.snapshot import FRAME_KINDS, KINDS, Frames, Ints, Measured, Snapshot, ints
 from damontui.errors import UsageError
+from damontui.output.amounts import amount_object
 from damontui.output.owners import owners_object
 from damontui.records.fields import value_of, values_of
 
@@ -158,13 +159,9 @@ def _memory(snapshot: Snapshot, threshold: float, estimator: Estimator | None) -
     if not parts:
         return None
     return {
-        kind: {**_amount(part.bytes), **_amount(part.idle, "idle_"), "seconds": seconds} for kind, part in parts.items()
+        kind: {**amount_object(part.bytes), **amount_object(part.idle, "idle_"), "seconds": seconds}
+        for kind, part in parts.items()
     }
-
-
-def _amount(amount: usage.Amount, name: str = "") -> dict[str, int]:
-    shown = {"bytes": amount.bytes, "least": amount.least, "most": amount.most}
-    return {f"{name}{key}": round(value) for key, value in shown.items()}
 
 
 def _estimate(snapshot: Snapshot, estimator: Estimator | None) -> dict[str, Any]:
@@ -176,9 +173,9 @@ def _estimate(snapshot: Snapshot, estimator: Estimator | None) -> dict[str, Any]
     for seconds in SECONDS:
         if shortest * 0.98 <= seconds and usage.reaches(snapshot, seconds):
             found, total = savings.idle(snapshot, seconds), snapshot.total_bytes
-            idle.append({"seconds": seconds, **_amount(usage.Amount(found.least, found.found, found.most))})
-            rest = usage.Amount(max(0.0, total - found.most), total - found.found, total - found.least)
-            used.append({"seconds": seconds, **_amount(rest)})
+            idle.append({"seconds": seconds, **amount_object(found)})
+            rest = Interval(max(0.0, total - found.most), total - found.found, total - found.least)
+            used.append({"seconds": seconds, **amount_object(rest)})
     return {
         "idle_ms_percentiles": list(usage.idle_percentiles(snapshot)),
         "idle": idle,
@@ -200,8 +197,7 @@ def _estimated(found: Estimate) -> dict[str, Any]:
     shown = [one for one in SECONDS if found.aggregation_s * 0.98 <= one <= found.watched_s]
 
     def rows(at: Callable[[float], Interval]) -> list[dict[str, Any]]:
-        amounts = ((one, at(one)) for one in shown)
-        return [{"seconds": one, **_amount(usage.Amount(a.least, a.found, a.most))} for one, a in amounts]
+        return [{"seconds": one, **amount_object(at(one))} for one in shown]
 
     return {
         "idle_ms_percentiles": list(found.idle_ms_percentiles),

@@ -9,8 +9,8 @@ from damontui import units
 from damontui.analysis import owners as whose
 from damontui.analysis.estimate import Estimate
 from damontui.analysis.owners import Ownership, Row, marks, ownership, row_name, whole_bytes, with_half
-from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Snapshot
+from damontui.output.amounts import amount_object
 from damontui.safe_text import shown
 
 ROWS = 12
@@ -47,7 +47,7 @@ def _object(row: Row, key: str, held: int) -> dict[str, Any]:
         "most": max(held, round(row.bytes.most)),
         "frames": row.frames,
         "kinds": {kind: round(size) for kind, size in row.kinds.items()},
-        "idle": [{"seconds": seconds, **_amount(amount)} for seconds, amount in row.idle],
+        "idle": [{"seconds": seconds, **amount_object(amount)} for seconds, amount in row.idle],
     }
     if key == "cgroup":
         group = row.group
@@ -61,10 +61,6 @@ def _object(row: Row, key: str, held: int) -> dict[str, Any]:
             "gone": bool(group and group.gone),
         }
     return found
-
-
-def _amount(amount: Amount) -> dict[str, int]:
-    return {"bytes": round(amount.bytes), "least": round(amount.least), "most": round(amount.most)}
 
 
 def owners_table(snapshot: Snapshot, estimate: Estimate | None, seconds: float, rows: int = ROWS) -> list[str]:

@@ -11,6 +11,7 @@ from damontui.analysis.owners import with_half
 from damontui.analysis.size import LINE, Row, Size
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Description
+from damontui.output.amounts import amount_object
 from damontui.safe_text import shown
 
 SCHEMA = 1
@@ -105,14 +106,10 @@ def object_of(size: Size, word: str) -> dict[str, Any]:
 def _row(row: Row) -> dict[str, Any]:
     return {
         "seconds": row.seconds,
-        "size": _amount(row.size),
-        "idle": _amount(row.idle),
-        "back_bytes_per_min": _amount(row.back) if row.over_s else None,
+        "size": amount_object(row.size),
+        "idle": amount_object(row.idle),
+        "back_bytes_per_min": amount_object(row.back) if row.over_s else None,
         "counted_over_s": round(row.over_s, 6),
         "keeps_the_line": row.keeps_the_line,
         "may_keep_the_line": row.may_keep_the_line,
     }
-
-
-def _amount(amount: Amount) -> dict[str, int]:
-    return {"bytes": round(amount.bytes), "least": round(amount.least), "most": round(amount.most)}

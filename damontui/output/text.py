@@ -9,9 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from damontui import units
+from damontui import phrases, units
 from damontui.analysis import frames, rounding, savings, usage
-from damontui.analysis import pressure as pressed
 from damontui.analysis.estimate import Estimate
 from damontui.analysis.frames import SEEN
 from damontui.analysis.headline import THRESHOLD, Headline, headline
@@ -151,8 +150,8 @@ def group_words(group: Group) -> str:
 
 def pressure_words(pressure: Pressure) -> str:
     """``pressure       some 0.3 %, full 0 % of the time; read back 1.2 MB/s; swapped 60 MiB``: what is known of it."""
-    of = f"on {shown(pressed.whose(pressure))}: " if pressure.group is not None else ""
-    said = "; ".join(pressed.words(pressure)) or "not known"
+    of = f"on {shown(phrases.whose(pressure))}: " if pressure.group is not None else ""
+    said = "; ".join(phrases.pressed(pressure)) or "not known"
     note = f"; {shown(pressure.note)}" if pressure.note else ""
     return f"pressure       {of}{said}{note}"
 

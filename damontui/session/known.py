@@ -10,7 +10,7 @@ _AT_ONCE = 10_000  # regions that an estimate takes in at one time, a third of a
 _LITTLE = 100  # snapshots of a record that are gone through in one step
 
 
-class Known:
+class Knowledge:
     """An estimate of any moment of a history.
 
     Args:

@@ -34,7 +34,7 @@ from damontui.errors import DamontuiError, SourceError
 from damontui.history import History
 from damontui.monitor import Monitor
 from damontui.session.exchange import Exchange
-from damontui.session.known import Known
+from damontui.session.known import Knowledge
 from damontui.session.mailbox import Mailbox, Snapshots
 from damontui.session.news import Finished, Left, Opened, Switched, kind_of
 from damontui.session.viewport import Viewport
@@ -108,7 +108,7 @@ class Session:
         """The newest snapshot that lacks regions, since trace events were lost."""
         self.pending = 0
         """Snapshots that came in since another moment than the newest is shown."""
-        self.knowledge = Known(monitor.history, pieces)
+        self.knowledge = Knowledge(monitor.history, pieces)
         self.recorder: Recorder | None = None
         self.viewport = Viewport(grows=True)
         self.playing = False

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from damontui.analysis import heatmap
-from damontui.analysis.heatmap import SHOWN, Axis, Place
+from damontui.analysis.axis import SHOWN, Axis
+from damontui.analysis.heatmap import Place
 from damontui.damon.snapshot import Snapshot
 from damontui.errors import UsageError
 from damontui.history import History

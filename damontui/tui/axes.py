@@ -8,7 +8,8 @@ from math import ceil
 
 import numpy as np
 
-from damontui.analysis.heatmap import SHOWN, VOID, Axis, Place, region_at
+from damontui.analysis.axis import SHOWN, VOID, Axis
+from damontui.analysis.heatmap import Place, region_at
 from damontui.damon.snapshot import Snapshot
 from damontui.units import duration, size, span
 

@@ -10,8 +10,9 @@ import ast
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from damontui.analysis.axis import Axis
 from damontui.analysis.chosen import Owner
-from damontui.analysis.heatmap import Axis, Place
+from damontui.analysis.heatmap import Place
 from damontui.analysis.savings import THRESHOLDS
 from damontui.damon.snapshot import Snapshot
 from damontui.errors import SourceError, UsageError

@@ -17,7 +17,8 @@ from damontui.fleet.model import BOUNDS, DETAILS, STATES, Details, Picture, Tren
 from damontui.fleet.ssh import ssh_command
 from damontui.fleet.wish import RULES, Wish
 from damontui.tui.draw import Pane
-from damontui.tui.fleet_lines import SORTS, Seen, draw
+from damontui.tui.filter_input import FilterInput
+from damontui.tui.fleet_lines import SORTS, TYPING, Seen, draw
 from damontui.tui.front import Front
 
 _FILTER = 80
@@ -39,14 +40,23 @@ class Questions:
 
 
 class FleetPane(Pane):
-    """The whole screen as lines."""
+    """The whole screen as lines, and what is typed on the last one."""
 
-    DEFAULT_CSS = "FleetPane { width: 1fr; height: 1fr; background: $background; color: $foreground; }"
+    DEFAULT_CSS = f"""
+    FleetPane {{ width: 1fr; height: 1fr; background: $background; color: $foreground; }}
+    FleetPane FilterInput {{ dock: bottom; margin: 0 1 0 {len(TYPING)}; background: $background; }}
+    FleetPane FilterInput:focus {{ background-tint: $foreground 0%; text-style: bold; }}
+    """
     can_focus = False
 
-    def __init__(self) -> None:
+    def __init__(self, typed: Callable[[str], None]) -> None:
         super().__init__()
         self.seen: Seen | None = None
+        self.filter = FilterInput(typed, _FILTER)
+        self.filter.display = False
+
+    def compose(self) -> ComposeResult:
+        yield self.filter
 
     def look(self, seen: Seen) -> None:
         """Show something else."""
@@ -84,6 +94,7 @@ class FleetApp(Front):
 
     TITLE = "damontui fleet"
     ENABLE_COMMAND_PALETTE = False
+    AUTO_FOCUS = None
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,ctrl+c", "leave", "quit"),
         Binding("up,k", "move(-1)", "up"),
@@ -127,7 +138,7 @@ class FleetApp(Front):
         if seen is not None:
             self.seen = replace(seen, asking=False, command="")
         self.seen = replace(self.seen, said=said)
-        self.pane = FleetPane()
+        self.pane = FleetPane(self._typed)
         self._came = clock()
         self._asked_trend: tuple[Wish, float] | None = None
         self._details = Details()
@@ -380,7 +391,14 @@ class FleetApp(Front):
 
     def action_filter(self) -> None:
         """Type what a host's name or label must hold."""
-        self._change(typing=self.seen.view.wanted)
+        self._change(typing=True)
+        self.pane.filter.value = self.seen.view.wanted
+        self.pane.filter.display = True
+        self.set_focus(self.pane.filter)
+
+    def _typed(self, wanted: str) -> None:
+        if wanted != self.seen.view.wanted:
+            self._look(replace(self.seen.view, wanted=wanted))
 
     def action_live(self) -> None:
         """Show the command that brings the machine that is opened here, live, and ask whether to run it."""
@@ -396,10 +414,10 @@ class FleetApp(Front):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """While a filter is typed, keys are its letters; while something is asked, they are answers."""
-        return self.seen.typing is None and not self.seen.command
+        return not self.seen.typing and not self.seen.command
 
     def on_key(self, event: events.Key) -> None:
-        typing, picture, opened = self.seen.typing, self.seen.picture, self.seen.opened
+        picture, opened = self.seen.picture, self.seen.opened
         if self.seen.command:
             event.stop()
             event.prevent_default()
@@ -408,24 +426,17 @@ class FleetApp(Front):
                 self.live = picture.hosts.names[opened]
                 self.exit(0)
             return
-        if typing is None:
+        if not self.seen.typing:
             if self.seen.said:
                 self._change(said="")
-            return
-        event.stop()
-        event.prevent_default()
-        if event.key == "enter":
-            self._change(typing=None)
-        elif event.key in ("escape", "ctrl+c"):
-            self._change(typing=None)
-            self._look(replace(self.seen.view, wanted=""))
-        else:
-            if event.key == "backspace":
-                typing = typing[:-1]
-            elif event.character and event.character.isprintable() and len(typing) < _FILTER:
-                typing += event.character
-            self._change(typing=typing)
-            self._look(replace(self.seen.view, wanted=typing))
+        elif event.key in ("enter", "escape", "ctrl+c"):
+            event.stop()
+            event.prevent_default()
+            if event.key != "enter":
+                self.pane.filter.value = ""
+            self.pane.filter.display = False
+            self.set_focus(None)
+            self._change(typing=False)
 
     def action_leave(self) -> None:
         """Quit."""

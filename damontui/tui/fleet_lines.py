@@ -12,6 +12,8 @@ from damontui.fleet.ssh import FAR, USER, host_of
 from damontui.fleet.words import QUANTILES, cell, hosts_words, quantile_words, states_words, what_if_words
 from damontui.tui.draw import Line, Span, fit, sparkline, spread, to_ascii
 
+TYPING = " hosts with (enter keeps, esc drops it): "
+"""What stands before a filter that is being typed."""
 SORTS = ("idle", "free", "working_set", "total", "bandwidth", "pressure", "age", "name", "group", "state")
 """What the table can be sorted by, in the order of the key."""
 _COLUMNS = (
@@ -63,8 +65,8 @@ class Seen:
     """The host that is opened, an index of `Picture.hosts`."""
     history: Trend = field(default_factory=Trend)
     """Its past."""
-    typing: str | None = None
-    """What is being typed as a filter; None while nothing is."""
+    typing: bool = False
+    """Whether a filter is being typed, behind `TYPING`."""
     command: str = ""
     """A command that is asked about; "" while none is."""
     said: str = ""
@@ -271,8 +273,8 @@ def _live(instance: str) -> Line:
 
 
 def _foot(seen: Seen) -> Line:
-    if seen.typing is not None:
-        return ((" hosts with: ", "label"), (f"{seen.typing}▏", "strong"), ("  enter keeps, esc drops it", "muted"))
+    if seen.typing:
+        return ((TYPING, "label"),)
     spans: list[Span] = []
     keys: tuple[tuple[str, str], ...] = _KEYS
     if seen.opened is not None:

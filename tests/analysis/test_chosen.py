@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from damontui.analysis.axis import extent, make_axis, stride_for
 from damontui.analysis.chosen import Owner, parts
-from damontui.analysis.heatmap import Raster, extent, make_axis, stride_for
 from damontui.analysis.owners import GROUP, ZONE, ownership, without_frames
+from damontui.analysis.raster import Raster
 from damontui.damon.snapshot import FRAME_KINDS, OTHERS, Group, Snapshot, ints
 from damontui.history import History
 from tests import make

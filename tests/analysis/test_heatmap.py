@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from damontui.analysis import heatmap
-from damontui.analysis.heatmap import IDLE, SHOWN, VOID, Axis, Mode, Place, Raster
+from damontui.analysis.axis import IDLE, SHOWN, VOID, Axis, extent, make_axis, placed, stride_for, targets_of, union
+from damontui.analysis.heatmap import Mode, Place
+from damontui.analysis.raster import Raster, binned, unplaced
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Measured, Snapshot, ints
 from tests import make
@@ -59,12 +61,12 @@ class Past:
 
 
 def linear(rows: int, lo: int, hi: int) -> Axis:
-    return heatmap.make_axis((ints([lo]), ints([hi])), rows, stride=1 << 57)
+    return make_axis((ints([lo]), ints([hi])), rows, stride=1 << 57)
 
 
 def axis_of(one: Snapshot, rows: int, **more: int) -> Axis:
-    stride = heatmap.stride_for(len(one.targets))
-    return heatmap.make_axis(heatmap.extent(one, stride), rows, stride=stride, ids=one.targets, **more)
+    stride = stride_for(len(one.targets))
+    return make_axis(extent(one, stride), rows, stride=stride, ids=one.targets, **more)
 
 
 @st.composite
@@ -112,7 +114,7 @@ def test_a_sparse_address_space_is_not_an_empty_picture() -> None:
     assert [part.kind for part in axis.parts] == [SHOWN, VOID, SHOWN]
     assert axis.parts[1].hi - axis.parts[1].lo == stack - heap - 64 * PAGE
     assert [part.rows for part in axis.parts] == [26, 1, 13]
-    values, weights = heatmap.binned(one, axis, "rate")
+    values, weights = binned(one, axis, "rate")
     assert (weights > 0).sum() == 39
     assert values[:26] == pytest.approx(1.0)
     assert values[27:] == pytest.approx(0.5)
@@ -122,7 +124,7 @@ def test_a_small_hole_is_drawn_to_scale() -> None:
     one = snapshot(1.0, [(0, 30 * GIB, 1, 0), (31 * GIB, 64 * GIB, 1, 0)])
     axis = axis_of(one, 64)
     assert [part.kind for part in axis.parts] == [SHOWN]
-    _, weights = heatmap.binned(one, axis, "rate")
+    _, weights = binned(one, axis, "rate")
     assert np.flatnonzero(weights == 0).tolist() == [30]
 
 
@@ -135,12 +137,12 @@ def test_folds_take_at_most_a_third() -> None:
 
 def test_folding_idle_memory_gives_the_used_the_rows() -> None:
     one = snapshot(1.0, [(0, 32 * GIB, 0, 0), (32 * GIB, 32 * GIB + PAGE, 20, 0), (32 * GIB + PAGE, 64 * GIB, 0, 0)])
-    stride = heatmap.stride_for(1)
-    used = heatmap.extent(one, stride, used=True)
-    axis = heatmap.make_axis(heatmap.extent(one, stride), 20, stride=stride, used=used)
+    stride = stride_for(1)
+    used = extent(one, stride, used=True)
+    axis = make_axis(extent(one, stride), 20, stride=stride, used=used)
     assert [part.kind for part in axis.parts] == [IDLE, SHOWN, IDLE]
     assert [part.rows for part in axis.parts] == [1, 18, 1]
-    values, _ = heatmap.binned(one, axis, "rate")
+    values, _ = binned(one, axis, "rate")
     assert values[1:-1] == pytest.approx(1.0)
     assert values[0] == values[-1] == 0
 
@@ -159,7 +161,7 @@ def test_targets_stand_above_one_another() -> None:
     one = snapshot(1.0, [(PAGE, 9 * PAGE, 20, 0), (PAGE, 9 * PAGE, 0, 1)])
     axis = axis_of(one, 9)
     assert [(part.kind, part.target) for part in axis.parts] == [(SHOWN, 0), (VOID, 0), (SHOWN, 1)]
-    values, _ = heatmap.binned(one, axis, "rate")
+    values, _ = binned(one, axis, "rate")
     assert values.tolist() == [1] * 4 + [0] * 5
     assert axis.row(PAGE, 1) == 5
     assert axis.place(5) == (1, PAGE, 3 * PAGE)
@@ -171,16 +173,16 @@ def test_a_process_keeps_its_rows_whatever_number_it_has() -> None:
         return replace(snapshot(1.0, rows), targets=ids)
 
     older, newer = two((7, 8), 20, 10), two((9, 8), 5, 15)
-    ids = heatmap.targets_of([older, newer])
+    ids = targets_of([older, newer])
     assert ids == (9, 8, 7)
-    stride = heatmap.stride_for(3)
-    mapped = heatmap.union([heatmap.extent(heatmap.placed(one, ids), stride) for one in (older, newer)])
-    axis = heatmap.make_axis(mapped, 14, stride=stride, ids=ids)
+    stride = stride_for(3)
+    mapped = union([extent(placed(one, ids), stride) for one in (older, newer)])
+    axis = make_axis(mapped, 14, stride=stride, ids=ids)
     assert [part.rows for part in axis.parts if part.kind == SHOWN] == [4, 4, 4]
     seven, eight, nine = axis.row(0, 2), axis.row(0, 1), axis.row(0, 0)
-    assert heatmap.binned(older, axis, "rate")[0][[seven, eight, nine]].tolist() == [1.0, 0.5, 0.0]
-    assert heatmap.binned(newer, axis, "rate")[0][[seven, eight, nine]].tolist() == [0.0, 0.75, 0.25]
-    assert heatmap.binned(newer, axis, "rate")[1][seven] == 0  # not there
+    assert binned(older, axis, "rate")[0][[seven, eight, nine]].tolist() == [1.0, 0.5, 0.0]
+    assert binned(newer, axis, "rate")[0][[seven, eight, nine]].tolist() == [0.0, 0.75, 0.25]
+    assert binned(newer, axis, "rate")[1][seven] == 0  # not there
 
 
 def test_an_axis_knows_what_it_holds() -> None:
@@ -219,7 +221,7 @@ def test_rows_are_means_or_the_hottest_of_what_they_cover(
 ) -> None:
     one = snapshot(1.0, rows)
     axis = axis_of(one, height)
-    values, weights = heatmap.binned(one, axis, mode, hottest=hottest)
+    values, weights = binned(one, axis, mode, hottest=hottest)
     wanted = plain(one, axis, heatmap.values_of(one, mode).tolist(), hottest=hottest)
     assert weights.tolist() == pytest.approx([weight for _, weight in wanted])
     assert values.tolist() == pytest.approx([value for value, _ in wanted], rel=1e-9, abs=1e-9)
@@ -228,8 +230,8 @@ def test_rows_are_means_or_the_hottest_of_what_they_cover(
 def test_a_page_in_64_gib_shows_where_the_hottest_is_asked_for() -> None:
     one = snapshot(1.0, [(0, 40 * GIB, 0, 0), (40 * GIB, 40 * GIB + PAGE, 20, 0), (40 * GIB + PAGE, 64 * GIB, 0, 0)])
     axis = axis_of(one, 64)
-    assert heatmap.binned(one, axis, "rate", hottest=True)[0].max() == 1.0
-    mean = heatmap.binned(one, axis, "rate")[0]
+    assert binned(one, axis, "rate", hottest=True)[0].max() == 1.0
+    mean = binned(one, axis, "rate")[0]
     assert mean[40] == pytest.approx(PAGE / GIB)
     assert heatmap.leveled(mean, "rate", 25)[40] == 1  # little is not none
 
@@ -305,7 +307,7 @@ def test_columns_added_one_by_one_are_those_drawn_at_once(data: st.DataObject) -
         seconds = data.draw(st.sampled_from([0.25, 1.0, 3.0]))
         time += seconds + data.draw(st.sampled_from([0.0, 0.0, 5.0]))
         made.append(snapshot(time, data.draw(regions(40)), seconds, complete=data.draw(st.booleans())))
-    axis = heatmap.make_axis((ints([0]), ints([40])), 5, stride=1 << 57, ids=(0, 1, 2))
+    axis = make_axis((ints([0]), ints([40])), 5, stride=1 << 57, ids=(0, 1, 2))
     hottest = data.draw(st.booleans())
     raster = Raster(axis, 0.75, hottest=hottest)
     past = Past([])
@@ -403,20 +405,20 @@ def process() -> Snapshot:
 
 
 def axis_over(rows: int, lo: int = 0, hi: int = 16 * MIB) -> Axis:
-    return heatmap.make_axis((ints([0]), ints([16 * MIB])), rows, stride=heatmap.stride_for(1), lo=lo, hi=hi, ids=(7,))
+    return make_axis((ints([0]), ints([16 * MIB])), rows, stride=stride_for(1), lo=lo, hi=hi, ids=(7,))
 
 
 def test_cells_of_counted_memory_are_weighted_by_what_is_in_memory() -> None:
-    values, weights = heatmap.binned(process(), axis_over(16), "rate")
+    values, weights = binned(process(), axis_over(16), "rate")
     assert weights.tolist() == [*[MIB / 2] * 8, MIB, *[0] * 7]
     assert values.tolist() == [*[0.25] * 8, 1.0, *[0] * 7]
     # 1 of 2 MiB in the upper row that both mappings are in: a quarter of one and all of the other
-    values, weights = heatmap.binned(process(), axis_over(4), "rate")
+    values, weights = binned(process(), axis_over(4), "rate")
     assert weights.tolist() == [2 * MIB, 2 * MIB, MIB, 0]
     assert values.tolist() == [0.25, 0.25, 1.0, 0]
-    values, weights = heatmap.binned(process(), axis_over(1), "rate")
+    values, weights = binned(process(), axis_over(1), "rate")
     assert (weights.tolist(), values.tolist()) == ([5 * MIB], [0.4])
-    hottest, _ = heatmap.binned(process(), axis_over(1), "rate", hottest=True)
+    hottest, _ = binned(process(), axis_over(1), "rate", hottest=True)
     assert hottest.tolist() == [1.0]
 
 
@@ -427,31 +429,31 @@ def test_idle_time_of_counted_memory_is_that_of_half_its_bytes() -> None:
 
 
 def test_no_memory_covers_nothing() -> None:
-    low, high = heatmap.extent(process(), heatmap.stride_for(1))
+    low, high = extent(process(), stride_for(1))
     assert list(zip(low.tolist(), high.tolist(), strict=True)) == [(0, 9 * MIB)]
     sampled = make.snapshot([(0, MIB, 5, 0), (MIB, 4 * MIB, 0, 0), (4 * MIB, 5 * MIB, 0, 0)], resident=ints([9, 0, 9]))
-    low, high = heatmap.extent(sampled, heatmap.stride_for(1))
+    low, high = extent(sampled, stride_for(1))
     assert list(zip(low.tolist(), high.tolist(), strict=True)) == [(0, MIB), (4 * MIB, 5 * MIB)]
-    assert [len(part) for part in heatmap.extent(sampled, heatmap.stride_for(1), used=True)] == [1, 1]
+    assert [len(part) for part in extent(sampled, stride_for(1), used=True)] == [1, 1]
 
 
 def test_rows_of_a_mapping_that_goes_beyond_them_say_nothing_alone() -> None:
-    assert heatmap.unplaced(process(), axis_over(16)).tolist() == [*[True] * 8, *[False] * 8]
-    assert heatmap.unplaced(process(), axis_over(1)).tolist() == [False]
-    assert heatmap.unplaced(process(), axis_over(2)).tolist() == [False, False]  # 8 MiB in a row of 8 MiB
+    assert unplaced(process(), axis_over(16)).tolist() == [*[True] * 8, *[False] * 8]
+    assert unplaced(process(), axis_over(1)).tolist() == [False]
+    assert unplaced(process(), axis_over(2)).tolist() == [False, False]  # 8 MiB in a row of 8 MiB
     # one row of a mapping that begins before what is shown
-    assert heatmap.unplaced(process(), axis_over(1, 4 * MIB, 8 * MIB)).tolist() == [True]
-    assert not heatmap.unplaced(make.snapshot([(0, 8 * MIB, 5, 0)]), axis_over(16)).any()
-    assert not heatmap.unplaced(make.snapshot([]), axis_over(4)).any()
+    assert unplaced(process(), axis_over(1, 4 * MIB, 8 * MIB)).tolist() == [True]
+    assert not unplaced(make.snapshot([(0, 8 * MIB, 5, 0)]), axis_over(16)).any()
+    assert not unplaced(make.snapshot([]), axis_over(4)).any()
 
 
 def test_targets_put_in_another_order_keep_their_bytes() -> None:
     two = replace(process(), target=ints([0, 1, 1]), targets=(7, 9), names=("a", "b", "c"))
-    swapped = heatmap.placed(two, (9, 7))
+    swapped = placed(two, (9, 7))
     assert swapped.measured is not None
     assert swapped.memory.tolist() == [MIB, 0, 4 * MIB]
     assert swapped.measured.used[:, 2].tolist() == [MIB, 0, 3 * MIB]
-    alone = heatmap.placed(two, (9,))
+    alone = placed(two, (9,))
     assert alone.measured is not None
     assert alone.measured.least.tolist() == alone.measured.most.tolist() == [MIB] * 3
 

@@ -14,8 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from damontui.analysis import heatmap, savings
-from damontui.analysis.estimate import as_snapshot, past
-from damontui.analysis.savings import THRESHOLDS, Estimate, Learned, Ledger
+from damontui.analysis.axis import extent, make_axis, stride_for
+from damontui.analysis.estimate import Interval, as_snapshot, past
+from damontui.analysis.raster import Raster
+from damontui.analysis.savings import THRESHOLDS, Learned, Ledger
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import FRAME_KINDS, Frames, Measured, Snapshot, Truth, ints
@@ -33,17 +35,17 @@ ROWS = [(0, GIB, 20, 9), (GIB, 2 * GIB, 5, 0), (2 * GIB, 4 * GIB, 0, 59), (4 * G
 def test_idle_memory_and_its_error_bar_by_hand() -> None:
     shown = make.snapshot(ROWS)
     # three quarters of the straddling region may hide idle memory; 60 aggregations without a hit leave 3 of 60
-    assert savings.idle(shown, 60) == Estimate(2 * GIB * 0.95, 2 * GIB, 3.75 * GIB)
-    assert savings.idle(shown, 6) == Estimate(2 * GIB * 0.95 + GIB * 0.5, 3 * GIB, 3.75 * GIB)
-    assert savings.idle(shown, 61) == Estimate(0, 0, 3.75 * GIB)
+    assert savings.idle(shown, 60) == Interval(2 * GIB * 0.95, 2 * GIB, 3.75 * GIB)
+    assert savings.idle(shown, 6) == Interval(2 * GIB * 0.95 + GIB * 0.5, 3 * GIB, 3.75 * GIB)
+    assert savings.idle(shown, 61) == Interval(0, 0, 3.75 * GIB)
 
 
 def test_what_was_just_seen_idle_counts_for_nothing_sure() -> None:
-    assert savings.idle(make.snapshot([(0, GIB, 0, 0)]), 1) == Estimate(0, GIB, GIB)
+    assert savings.idle(make.snapshot([(0, GIB, 0, 0)]), 1) == Interval(0, GIB, GIB)
 
 
 def test_nothing_is_nothing() -> None:
-    assert savings.idle(make.snapshot([]), 1) == Estimate(0, 0, 0)
+    assert savings.idle(make.snapshot([]), 1) == Interval(0, 0, 0)
     assert savings.owners_by_name(make.snapshot([]), 1) == []
     ledger = Ledger()
     assert ledger.saving(60, 0, 100) is None
@@ -314,8 +316,8 @@ def test_what_is_known_of_the_past_can_be_drawn_and_is_corrected() -> None:
     assert [one.time for one in found] == sorted({one.time for one in found})
     assert found[-1].time >= made[len(made) // 2 - 1].time - 1
     assert all(b.began >= a.time - 1e-9 for a, b in itertools.pairwise(found))
-    axis = heatmap.make_axis(heatmap.extent(made[-1], heatmap.stride_for(1)), 48, stride=heatmap.stride_for(1))
-    raster = heatmap.Raster(axis, 2.0, "idle")
+    axis = make_axis(extent(made[-1], stride_for(1)), 48, stride=stride_for(1))
+    raster = Raster(axis, 2.0, "idle")
     raster.update(learned, 0, 40)
     for one in made[len(made) // 2 :]:
         history.append(one)
@@ -323,7 +325,7 @@ def test_what_is_known_of_the_past_can_be_drawn_and_is_corrected() -> None:
     learned.update(history)
     raster.forget(before)
     raster.update(learned, 0, 40)
-    fresh = heatmap.Raster(axis, 2.0, "idle")
+    fresh = Raster(axis, 2.0, "idle")
     fresh.update(learned, 0, 40)
     # what was drawn while it could still be corrected is as if it was drawn now
     kept_, anew = raster.values(0, 29), fresh.values(0, 29)
@@ -391,9 +393,9 @@ def counted(time: float = 60.0, cold: int = 200) -> Snapshot:
 
 
 def test_counted_idle_memory_is_what_was_counted() -> None:
-    assert savings.idle(counted(), 10) == Estimate(208 * MIB, 212 * MIB, 216 * MIB)
+    assert savings.idle(counted(), 10) == Interval(208 * MIB, 212 * MIB, 216 * MIB)
     # not watched for so long: nothing for certain, and no more than was idle all the time
-    assert savings.idle(counted(), 60) == Estimate(0, 0, 216 * MIB)
+    assert savings.idle(counted(), 60) == Interval(0, 0, 216 * MIB)
 
 
 def test_the_ledger_does_not_take_what_was_not_watched_for_nothing() -> None:

@@ -132,11 +132,16 @@ def test_sorting_and_turning() -> None:
 def test_a_filter_is_typed_kept_and_dropped() -> None:
     app = fed(whole(MANY))
     played(app, "slash", "r", "a", "c", "k", "1", "q", "backspace", "enter")
-    assert app.seen.typing is None
+    assert not app.seen.typing
     assert app.seen.view.wanted == "rack1"
     assert len(app.seen.order) == 30
     app.action_close()
     assert len(app.seen.order) == len(MANY) + 1
+    assert app.seen.opened is None
+    for leave in ("escape", "ctrl+c"):
+        app = fed(whole(MANY))
+        assert "hosts with" not in played(app, "slash", *"rack1", "down", leave, "down", "down")
+        assert (app.seen.typing, app.seen.view.wanted, app.seen.cursor) == (False, "", 2)
 
 
 def test_the_cursor_stays_on_its_host_when_another_picture_comes() -> None:
@@ -340,7 +345,7 @@ def test_every_size_is_filled(size: tuple[int, int], hosts: object) -> None:
         Seen(URL, picture, over(), order=order, by="rack"),
         Seen(URL, picture, over(), order=order, by="rack", groups=True),
         Seen(URL, picture, over(), order=order, opened=0),
-        Seen(URL, picture, error="x" * 500, typing="y" * 500),
+        Seen(URL, picture, error="x" * 500, typing=True),
     ):
         lines = draw(seen, *size)
         assert len(lines) == size[1]

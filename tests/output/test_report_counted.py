@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from damontui.analysis import heatmap, usage
+from damontui.analysis.axis import SHOWN, VOID
+from damontui.analysis.raster import binned
 from damontui.damon.snapshot import Measured, Snapshot, ints
 from damontui.errors import SourceError
 from damontui.output.reports import data, numbers, results, select, text
@@ -156,7 +158,7 @@ def test_the_heatmap_agrees_with_one_snapshot_at_a_time(table: Table, mode: heat
     result = made("heatmap", table, columns=10, rows=24, mode=mode)
     assert isinstance(result, Heat)
     for column, one in zip(result.values, SNAPSHOTS, strict=True):
-        values, weights = heatmap.binned(one, result.axis, mode)
+        values, weights = binned(one, result.axis, mode)
         assert ((weights > 0) == ~np.isnan(column)).all()
         np.testing.assert_allclose(column[weights > 0], values[weights > 0], rtol=1e-6, atol=1e-9)
 
@@ -199,4 +201,4 @@ def test_what_is_not_in_memory_is_no_memory_in_a_report() -> None:
     assert series.lines[0].against == 5 << 20
     heat = made("heatmap", table, rows=20, columns=2)
     assert isinstance(heat, Heat)
-    assert [part.kind for part in heat.axis.parts] == [heatmap.SHOWN, heatmap.VOID, heatmap.SHOWN]
+    assert [part.kind for part in heat.axis.parts] == [SHOWN, VOID, SHOWN]

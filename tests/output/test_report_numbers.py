@@ -10,14 +10,16 @@ import sys
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from damontui.analysis import timeline
-from damontui.analysis.heatmap import binned, make_axis, stride_for
+from damontui.analysis import raster, timeline
+from damontui.analysis.axis import make_axis, stride_for
+from damontui.analysis.raster import binned
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Snapshot, ints
@@ -61,7 +63,7 @@ def tables(draw: st.DrawFn) -> Table:
 def test_whole_records_agree_with_each_snapshot(table: Table) -> None:
     intervals = numbers.intervals_of(table)
     idle = numbers.idle_ms(table, intervals)
-    found = numbers.percentiles(table, idle)
+    found = metrics.percentiles(idle, table.end - table.start, table.offsets)
     for i, one in enumerate(table):
         here = slice(int(table.offsets[i]), int(table.offsets[i + 1]))
         assert numbers.working_sets(table)[i] == metrics.working_set(one)
@@ -80,12 +82,8 @@ def test_the_heatmap_agrees_with_one_snapshot_at_a_time(table: Table, columns: i
         return
     values = table.nr_accesses / np.repeat(numbers.intervals_of(table).most, np.diff(table.offsets))
     axis, edges = numbers.axis_of(table, rows), numbers.time_edges(table, columns)
-    before = numbers._CHUNK
-    try:
-        numbers._CHUNK = chunk
+    with patch.object(raster, "_CHUNK", chunk):
         means, covered = numbers.heat(table, values, axis, edges)
-    finally:
-        numbers._CHUNK = before
     total, weight = np.zeros(means.shape), np.zeros(means.shape)
     for one in table:
         rates, covers = binned(one, axis, "rate")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from damontui.analysis import heatmap
+from damontui.analysis.axis import extent, make_axis, stride_for
 from damontui.analysis.heatmap import Place
 from damontui.errors import UsageError
 from damontui.history import History
@@ -181,8 +181,8 @@ def test_zooming_keeps_the_address_in_its_place_and_ends_at_pages_and_at_everyth
 def test_zooming_into_a_sparse_space_takes_the_mapping_first() -> None:
     heap, stack = 0x55D0_C000_0000, 0x7FFE_0000_0000
     shown = make.snapshot([(heap, heap + 64 * MIB, 5, 1), (stack, stack + MIB, 3, 1)])
-    stride = heatmap.stride_for(1)
-    axis = heatmap.make_axis(heatmap.extent(shown, stride), 40, stride=stride)
+    stride = stride_for(1)
+    axis = make_axis(extent(shown, stride), 40, stride=stride)
     view = Viewport().zoomed(shown, axis, Place(heap + MIB, 1.0), 0.25)
     assert (view.lo, view.hi) == (heap, heap + 64 * MIB)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from damontui.analysis import heatmap, savings
+from damontui.analysis import savings
+from damontui.analysis.axis import extent, stride_for
 from damontui.damon.snapshot import Ints, Snapshot, ints
 from damontui.kernel.root import Root
 from damontui.sources import residence
@@ -79,7 +80,7 @@ def test_regions_are_cut_at_mappings_and_holes_are_no_memory(tmp_path: Path) -> 
     assert found.total_bytes == 7 * PAGE
     # what this is for: the hole is neither idle memory nor drawn
     assert savings.idle(found, 1).found == 6 * PAGE
-    low, high = heatmap.extent(found, heatmap.stride_for(1))
+    low, high = extent(found, stride_for(1))
     assert list(zip((low // PAGE).tolist(), (high // PAGE).tolist(), strict=True)) == [(16, 20), (100, 108)]
 
 

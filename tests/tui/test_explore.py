@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 from textual.widgets._toast import Toast
 
-from damontui.analysis.heatmap import SHOWN, Axis
+from damontui.analysis.axis import SHOWN, Axis
 from damontui.analysis.rounding import Rounding
 from damontui.damon import metrics
 from damontui.damon.snapshot import Snapshot

@@ -11,7 +11,7 @@ from damontui.safe_text import is_shown
 from damontui.tui.heatmap.widget import RegionsPane
 from damontui.tui.ink import DIM, GAP, SOME, texture_of
 from damontui.tui.palette import LEVELS
-from damontui.tui.screens.owners import OwnersScreen, View, first_row, lines, shown_rows, within
+from damontui.tui.screens.owners import OwnersScreen, TableView, first_row, lines, shown_rows, within
 from tests import make
 from tests.owners import GROUPS, always_owned, owned
 from tests.tui import fed
@@ -26,28 +26,28 @@ def found() -> Ownership:
 
 def test_rows_are_sorted_by_any_column() -> None:
     whose = found()
-    has = [row.bytes.bytes for row in shown_rows(whose, View())]
+    has = [row.bytes.bytes for row in shown_rows(whose, TableView())]
     assert has == sorted(has, reverse=True)
-    idle = [row.idle_for(60).bytes for row in shown_rows(whose, View(sort="idle"))]  # type: ignore[union-attr]
+    idle = [row.idle_for(60).bytes for row in shown_rows(whose, TableView(sort="idle"))]  # type: ignore[union-attr]
     assert idle == sorted(idle, reverse=True)
-    charged = [row.group.current or 0 for row in shown_rows(whose, View(sort="charged")) if row.group is not None]
+    charged = [row.group.current or 0 for row in shown_rows(whose, TableView(sort="charged")) if row.group is not None]
     assert charged == sorted(charged, reverse=True)
-    assert shown_rows(whose, View(sort="charged"))[-1].group is None
-    assert shown_rows(whose, View(sort="name"))[0].what == "others"  # 41 small groups
+    assert shown_rows(whose, TableView(sort="charged"))[-1].group is None
+    assert shown_rows(whose, TableView(sort="name"))[0].what == "others"  # 41 small groups
 
 
 def test_a_filter_keeps_what_has_it_in_path_or_name() -> None:
     whose = found()
-    assert [row.path for row in shown_rows(whose, View(filter="POSTGRES"))] == ["/system.slice/postgresql.service"]
-    assert [row.what for row in shown_rows(whose, View(filter="small"))] == ["others"]
-    assert [row.path for row in shown_rows(whose, View("tree", filter="session"))] == [
+    assert [row.path for row in shown_rows(whose, TableView(filter="POSTGRES"))] == ["/system.slice/postgresql.service"]
+    assert [row.what for row in shown_rows(whose, TableView(filter="small"))] == ["others"]
+    assert [row.path for row in shown_rows(whose, TableView("tree", filter="session"))] == [
         "/",
         "/user.slice",
         "/user.slice/user-1000.slice",
         "/user.slice/user-1000.slice/session-3.scope",
     ]
-    assert shown_rows(whose, View(filter="nothing has this")) == []
-    assert "backspace" in "".join(lines(whose, View(filter="nothing has this"), 80, 10))
+    assert shown_rows(whose, TableView(filter="nothing has this")) == []
+    assert "backspace" in "".join(lines(whose, TableView(filter="nothing has this"), 80, 10))
 
 
 def test_idle_is_told_for_the_longest_time_that_was_watched() -> None:
@@ -61,7 +61,7 @@ def test_idle_is_told_for_the_longest_time_that_was_watched() -> None:
 @pytest.mark.parametrize("ascii_only", [False, True])
 @pytest.mark.parametrize("width", [58, 78, 100, 148])
 def test_lines_fit_and_are_safe(mode: str, ascii_only: bool, width: int) -> None:
-    made = lines(found(), View(mode), width, 12, ascii_only=ascii_only)  # type: ignore[arg-type]
+    made = lines(found(), TableView(mode), width, 12, ascii_only=ascii_only)  # type: ignore[arg-type]
     assert len(made) == 12
     assert all(is_shown(line) for line in made)
     assert all(len(line) <= width for line in made[:-1])
@@ -139,7 +139,7 @@ def test_the_row_pointed_at_is_always_among_those_shown() -> None:
         for room in (1, 4, 40):
             for at in range(0, 40, 3):
                 for first in range(0, 40, 3):
-                    top = first_row(View(at=at, first=first), count, room)
+                    top = first_row(TableView(at=at, first=first), count, room)
                     assert 0 <= top <= max(0, count - room)
                     if count:
                         assert top <= min(at, count - 1) < top + room

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 
 from damontui.damon.attrs import Attrs
@@ -111,6 +112,21 @@ async def test_typing_filters_and_keys_of_the_panes_are_letters_here() -> None:
         assert len(pane.targets()) == 21
         assert word(pane) == "2319"
         assert app.session.enabled
+
+
+async def test_enter_right_behind_what_is_typed_or_pasted_is_about_the_new_list() -> None:
+    app = shown()
+    async with app.run_test(size=(120, 36)) as pilot:
+        pane = await opened(pilot)
+        for key in (*"914", "enter"):  # all at once, as a terminal sends what was typed ahead
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await pilot.pause()
+        assert "914 cannot be watched" in pane.text()
+        app.post_message(events.Paste("\x1b\n7"))
+        await pilot.pause()
+        assert pane.filter == "9147"
+        await pilot.press("left", "backspace", "ctrl+w")
+        assert pane.filter == "7"
 
 
 async def test_children_below_their_parents() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from damontui.analysis import usage
 from damontui.analysis.heatmap import Floats
+from damontui.damon import metrics
 from damontui.output.reports.results import (
     LINE_PERCENTILES,
     THRESHOLDS,
@@ -120,19 +121,18 @@ def _snapshot(result: Regions, index: int) -> dict[str, Any]:
     snapshot = result.table.snapshot(index)
     known = result.intervals.known
     used = usage.in_use(snapshot)
-    after = int(result.intervals.next_aggr[index])
+    idle = metrics.idle_ms_of(snapshot.nr_accesses, snapshot.age, int(result.intervals.next_aggr[index]))
     regions = []
     for i in range(len(snapshot)):
-        accesses, age = int(snapshot.nr_accesses[i]), int(snapshot.age[i])
-        held = (age + 1) * after // 1000
+        accesses = int(snapshot.nr_accesses[i])
         region: dict[str, Any] = {
             "target": snapshot.targets[int(snapshot.target[i])],
             "start": int(snapshot.start[i]),
             "end": int(snapshot.end[i]),
             "nr_accesses": accesses,
-            "age": age,
+            "age": int(snapshot.age[i]),
             "rate": accesses / int(result.intervals.most[index]) if known else None,
-            "idle_ms": (-held if accesses else held) if known else None,
+            "idle_ms": int(idle[i]) if known else None,
         }
         if i < len(snapshot.names) and snapshot.names[i]:
             region["name"] = snapshot.names[i]

@@ -1,5 +1,7 @@
 """Numbers of a whole record at once: the formulas of `damontui.damon.metrics` over all snapshots, without a loop.
 
+Where bytes were counted, each snapshot's own numbers (`damontui.analysis.usage`) stand in their place.
+
 Snapshot arrays have shape ``(snapshots,)``, region arrays ``(all regions,)``.
 """
 
@@ -12,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.analysis import heatmap, rounding, timeline, usage
-from damontui.analysis.heatmap import Axis, Floats, Mode, joined, make_axis, stride_for
-from damontui.damon.metrics import PERCENTILE_COUNT
+from damontui.analysis.axis import Axis, joined, make_axis, stride_for
+from damontui.analysis.heatmap import Floats, Mode
+from damontui.analysis.raster import painted
+from damontui.damon import metrics
 from damontui.damon.snapshot import Ints, Snapshot
 from damontui.records.table import Table
 
-_CHUNK = 1 << 18
-"""Regions that the heatmap takes at a time, which bounds its memory."""
 _LONGEST = 9e10
 """Seconds beyond which a time is none: 2,800 years, whose temperature still fits 63 bits."""
 _DEVIATION = 0.1
@@ -113,14 +115,6 @@ def snapshot_of(table: Table) -> Ints:
     return np.repeat(np.arange(len(table), dtype=np.int64), np.diff(table.offsets))
 
 
-def summed(table: Table, values: Ints) -> Ints:
-    """The sum of a region array over each snapshot's regions."""
-    total = np.zeros(len(values) + 1, np.int64)
-    # exact although it may wrap: a difference of wrapped sums is the sum between, which fits
-    np.cumsum(values, out=total[1:])
-    return total[table.offsets[1:]] - total[table.offsets[:-1]]
-
-
 def sizes(table: Table) -> Ints:
     """Bytes of memory of each region: what is resident where that is known, else its size."""
     found = table.end - table.start
@@ -139,7 +133,7 @@ def measured(table: Table) -> Iterator[tuple[int, Snapshot]]:
 
 def in_use(table: Table) -> Ints:
     """Bytes of each region that were accessed in the aggregation, or counted within the shortest time measured."""
-    found = np.where(table.nr_accesses > 0, sizes(table), 0)
+    found = metrics.in_use_of(table.nr_accesses, sizes(table))
     for index, snapshot in measured(table):
         found[table.offsets[index] : table.offsets[index + 1]] = np.rint(usage.in_use(snapshot))
     return found
@@ -147,7 +141,7 @@ def in_use(table: Table) -> Ints:
 
 def working_sets(table: Table) -> Ints:
     """Bytes that were accessed in the aggregation (`in_use`), of each snapshot."""
-    return summed(table, in_use(table))
+    return metrics.sums(in_use(table), table.offsets)
 
 
 def used_within(table: Table, intervals: Intervals, seconds: float) -> Floats:
@@ -156,7 +150,7 @@ def used_within(table: Table, intervals: Intervals, seconds: float) -> Floats:
     Counted bytes where there are; else DAMON's rule: regions with an access, and those idle for less.
     """
     idle = idle_ms(table, intervals)
-    found = summed(table, np.where(idle < seconds * 1000, sizes(table), 0)).astype(np.float64)
+    found = metrics.sums(np.where(idle < seconds * 1000, sizes(table), 0), table.offsets).astype(np.float64)
     began = min(float(table.began[0]), float(table.time[0])) if len(table) else 0.0
     found[table.time - began < seconds * (1 - 1e-6)] = np.nan
     for index, snapshot in measured(table):
@@ -167,12 +161,12 @@ def used_within(table: Table, intervals: Intervals, seconds: float) -> Floats:
 
 def totals(table: Table) -> Ints:
     """Bytes of all regions, of each snapshot."""
-    return summed(table, sizes(table))
+    return metrics.sums(sizes(table), table.offsets)
 
 
 def bandwidths(table: Table, intervals: Intervals) -> Floats:
     """Bytes per second by the kernel's formula, of each snapshot."""
-    found: Floats = summed(table, sizes(table) * table.nr_accesses) * 1e6 / intervals.aggr
+    found = metrics.bandwidth_of(_touched(table), intervals.aggr.astype(np.float64))
     for index, snapshot in measured(table):
         found[index] = usage.bandwidth(snapshot)
     return found
@@ -190,15 +184,17 @@ def unrounded_bandwidths(table: Table, intervals: Intervals) -> Floats:
 
 def observed(table: Table, intervals: Intervals) -> Floats:
     """Share of positive access checks by bytes, of each snapshot."""
-    possible = np.maximum(1, totals(table)) * intervals.most.astype(np.float64)
-    share: Floats = summed(table, sizes(table) * table.nr_accesses) / possible
-    return share
+    total = np.maximum(1, totals(table)).astype(np.float64)
+    return metrics.observed_of(_touched(table), total, intervals.most.astype(np.float64))
+
+
+def _touched(table: Table) -> Floats:
+    return metrics.sums(sizes(table) * table.nr_accesses, table.offsets).astype(np.float64)
 
 
 def idle_ms(table: Table, intervals: Intervals) -> Ints:
     """Milliseconds that each region is idle; negative: in use for so long."""
-    held = (table.age + 1) * intervals.next_aggr[snapshot_of(table)] // 1000
-    return np.where(table.nr_accesses > 0, -held, held)
+    return metrics.idle_ms_of(table.nr_accesses, table.age, intervals.next_aggr[snapshot_of(table)])
 
 
 def seconds_held(table: Table, intervals: Intervals) -> Floats:
@@ -209,38 +205,12 @@ def seconds_held(table: Table, intervals: Intervals) -> Floats:
 def temperatures(table: Table, intervals: Intervals) -> Floats:
     """Temperature of each region with the usual weights (rate 100, age 100, size 0); negative where not accessed."""
     of = snapshot_of(table)
-    heat = table.nr_accesses * (1e4 / intervals.most)[of] + table.age * (intervals.next_aggr * 100.0)[of]
-    return np.where(table.nr_accesses > 0, heat, -heat)
-
-
-def percentiles(table: Table, values: Ints) -> Ints:
-    """The 101 percentiles by bytes of a region array, of each snapshot: shape ``(snapshots, 101)``.
-
-    As `damontui.damon.metrics.percentiles_of`; zeros where a snapshot has no bytes.
-    """
-    of = snapshot_of(table)
-    order = np.lexsort((values, of))
-    held = sizes(table)[order]
-    below = np.cumsum(held)
-    begin = below - held
-    first = table.offsets[:-1]
-    count = np.diff(table.offsets)
-    base = np.repeat(begin[np.minimum(first, max(0, len(begin) - 1))] if len(begin) else first, count)
-    total = np.repeat(totals(table), count)
-    reached = (below - base) * 100 // np.maximum(1, total)
-    # rising over the whole record, so that one search finds a percentile in every snapshot
-    flat = reached + of * (PERCENTILE_COUNT + 1)
-    wanted = np.arange(len(table))[:, None] * (PERCENTILE_COUNT + 1) + np.arange(PERCENTILE_COUNT)
-    place = np.searchsorted(flat, wanted.ravel(), side="left").reshape(wanted.shape)
-    place = np.minimum(place, (table.offsets[1:] - 1)[:, None])
-    found: Ints = values[order][np.maximum(place, 0)] if len(values) else np.zeros(wanted.shape, np.int64)
-    found[totals(table) == 0] = 0
-    return found
+    return metrics.temperatures_of(table.nr_accesses, table.age, intervals.most[of], intervals.next_aggr[of])
 
 
 def idle_percentiles(table: Table, intervals: Intervals) -> Ints:
     """The 101 percentiles by bytes of idle time in milliseconds, of each snapshot: shape ``(snapshots, 101)``."""
-    found = percentiles(table, idle_ms(table, intervals))
+    found = metrics.percentiles(idle_ms(table, intervals), sizes(table), table.offsets)
     for index, snapshot in measured(table):
         found[index] = usage.idle_percentiles(snapshot)
     return found
@@ -253,27 +223,19 @@ def idle_at_least(table: Table, idle: Ints, thresholds_ms: Ints) -> Floats:
     """
     share = durations(table) / durations(table).sum()
     counted = list(measured(table))
-    if counted:
-        left = np.ones(len(table))
-        left[[index for index, _ in counted]] = 0.0
-        idle_bytes = _idle_at_least(table, idle, thresholds_ms, share * left)
-        over = np.full(len(thresholds_ms), (share * left).sum())
-        for index, snapshot in counted:
-            for at, threshold in enumerate(thresholds_ms.tolist()):
-                amount = usage.idle_for(snapshot, threshold / 1000)
-                if amount is not None:
-                    idle_bytes[at] += share[index] * amount.bytes
-                    over[at] += share[index]
-        found: Floats = np.divide(idle_bytes, over, out=np.full(len(over), np.nan), where=over > 0)
-        return found
-    return _idle_at_least(table, idle, thresholds_ms, share)
-
-
-def _idle_at_least(table: Table, idle: Ints, thresholds_ms: Ints, share: Floats) -> Floats:
-    weight = share[snapshot_of(table)] * sizes(table)
-    order = np.argsort(idle, kind="stable")
-    over = np.concatenate([np.cumsum(weight[order][::-1])[::-1], [0.0]])
-    found: Floats = over[np.searchsorted(idle[order], thresholds_ms, side="left")]
+    sampled = share.copy()
+    sampled[[index for index, _ in counted]] = 0.0
+    idle_bytes = metrics.at_least(idle, sampled[snapshot_of(table)] * sizes(table), thresholds_ms)
+    if not counted:
+        return idle_bytes
+    over = np.full(len(thresholds_ms), sampled.sum())
+    for index, snapshot in counted:
+        for at, threshold in enumerate(thresholds_ms.tolist()):
+            amount = usage.idle_for(snapshot, threshold / 1000)
+            if amount is not None:
+                idle_bytes[at] += share[index] * amount.bytes
+                over[at] += share[index]
+    found: Floats = np.divide(idle_bytes, over, out=np.full(len(over), np.nan), where=over > 0)
     return found
 
 
@@ -302,9 +264,15 @@ def idle_pieces(table: Table, intervals: Intervals) -> tuple[Ints, NDArray[np.bo
     return metric, used, weight
 
 
-def values_of(table: Table, values: Floats, mode: Mode) -> Floats:
-    """Values of a heatmap, where bytes were counted those of `damontui.analysis.heatmap.values_of`; shape as before."""
-    found = np.array(values, dtype=np.float64)
+def values_of(table: Table, intervals: Intervals, mode: Mode) -> Floats:
+    """What the colour of a heatmap means, of each region: `damontui.analysis.heatmap.values_of`."""
+    found: Floats
+    if mode == "idle":
+        found = idle_ms(table, intervals) / -1000.0
+    elif mode == "temperature":
+        found = temperatures(table, intervals)
+    else:
+        found = table.nr_accesses / intervals.most[snapshot_of(table)]
     for index, snapshot in measured(table):
         found[table.offsets[index] : table.offsets[index + 1]] = heatmap.values_of(snapshot, mode)
     return found
@@ -356,64 +324,16 @@ def axis_of(table: Table, rows: int, *, fold_idle: bool = False, fold_rows: int 
     there = sizes(table) > 0  # what is mapped and not in memory is no memory
     hot = in_use(table) > 0
     low, high, hot = low[there], high[there], hot[there]
-    used = None
-    if fold_idle:
-        used = joined(*_runs(low[hot], high[hot]))
-    return make_axis(joined(*_runs(low, high)), rows, stride=stride, used=used, fold_rows=fold_rows, ids=ids)
+    used = joined(low[hot], high[hot]) if fold_idle else None
+    return make_axis(joined(low, high), rows, stride=stride, used=used, fold_rows=fold_rows, ids=ids)
 
 
-def _runs(low: Ints, high: Ints) -> tuple[Ints, Ints]:
-    """Neighbours that touch put together, and equal runs once: what is left is little to sort."""
-    if not len(low):
-        return low, high
-    cut = np.flatnonzero(low[1:] != high[:-1]) + 1
-    runs = np.unique(np.stack([low[np.r_[0, cut]], high[np.r_[cut - 1, len(high) - 1]]], axis=1), axis=0)
-    return runs[:, 0], runs[:, 1]
-
-
-def heat(table: Table, values: NDArray[np.float64], axis: Axis, edges: Floats) -> tuple[Floats, Floats]:
-    """``(means, covered)`` of each cell, both of shape ``(columns, rows)``.
-
-    A mean is weighted by the time and the bytes of memory that each region has in the cell, NaN where none has any;
-    ``covered`` is the share of the cell's time and bytes that is memory of regions.
-    """
-    columns, rows = len(edges) - 1, len(axis)
-    cells = columns * (rows + 1)
-    total, weight = np.zeros(cells), np.zeros(cells)
-    pairs = timeline.pairs(table.began, table.time, edges)
-    counts = np.diff(table.offsets)[pairs.value]
-    reach = np.cumsum(counts)
-    stride_of = _target_of(table, axis.ids) * axis.stride
-    row_bytes = (axis.high - axis.low).astype(np.float64)
+def heat(table: Table, values: Floats, axis: Axis, edges: Floats) -> tuple[Floats, Floats]:
+    """``(means, covered)`` of each cell, both of shape ``(columns, rows)``: `damontui.analysis.raster.painted`."""
+    base = _target_of(table, axis.ids) * axis.stride
     density = sizes(table) / np.maximum(table.end - table.start, 1)
-    begin = 0
-    while begin < len(counts):
-        before = int(reach[begin - 1]) if begin else 0
-        end = max(begin + 1, int(np.searchsorted(reach, before + _CHUNK, side="right")))
-        part = slice(begin, end)
-        begin = end
-        held = counts[part]
-        pair = np.repeat(np.arange(part.start, min(part.stop, len(counts))), held)
-        within = np.arange(len(pair)) - np.repeat(np.cumsum(held) - held, held)
-        region = table.offsets[pairs.value[pair]] + within
-        _paint(
-            table.start[region] + stride_of[region],
-            table.end[region] + stride_of[region],
-            values[region],
-            pairs.seconds[pair] * density[region],
-            pairs.slot[pair] * (rows + 1),
-            axis,
-            row_bytes,
-            (total, weight),
-        )
-    shape = (columns, rows + 1)
-    seconds = np.diff(edges)[:, None]
-    sums, bytes_ = (array.reshape(shape)[:, :rows] for array in (total, weight))
-    there = bytes_ > seconds * row_bytes * 1e-9
-    means = np.divide(sums, bytes_, out=np.full(sums.shape, np.nan), where=there)
-    # sums are differences of running sums: what is below their rounding is nothing
-    means[np.abs(means) < 1e-9 * max(1e-300, float(np.abs(values).max(initial=0.0)))] = 0.0
-    return means, bytes_ / (seconds * np.maximum(row_bytes, 1.0))
+    low, high = table.start + base, table.end + base
+    return painted(table.began, table.time, table.offsets, low, high, values, density, axis, edges)
 
 
 def mostly_free(table: Table, axis: Axis, edges: Floats) -> NDArray[np.bool_] | None:
@@ -431,39 +351,3 @@ def mostly_free(table: Table, axis: Axis, edges: Floats) -> NDArray[np.bool_] | 
     (share, _), (known, _) = heat(table, free, axis, edges), heat(table, looked, axis, edges)
     found: NDArray[np.bool_] = np.nan_to_num(share) > 0.5 * np.nan_to_num(known)
     return found
-
-
-def _paint(
-    low: Ints,
-    high: Ints,
-    values: Floats,
-    seconds: Floats,
-    base: Ints,
-    axis: Axis,
-    row_bytes: Floats,
-    sums: tuple[Floats, Floats],
-) -> None:
-    """Add regions to cells; ``base`` is the number of each one's column's first cell."""
-    rows = len(axis)
-    low, high = np.maximum(low, axis.low[0]), np.minimum(high, axis.high[-1])
-    first = np.searchsorted(axis.low, low, side="right") - 1
-    last = np.searchsorted(axis.low, high, side="left") - 1
-    inside = (low < high) & (last >= first)
-    if not inside.all():
-        low, high, first, last = low[inside], high[inside], first[inside], last[inside]
-        values, seconds, base = values[inside], seconds[inside], base[inside]
-    size = len(sums[0])
-    head = np.maximum(0, np.minimum(high, axis.high[first]) - low) * seconds
-    more = last > first
-    tail = np.where(more, np.maximum(0, np.minimum(high, axis.high[last]) - axis.low[last]), 0) * seconds
-    whole = last > first + 1
-    for array, factor in ((sums[0], values), (sums[1], None)):
-        array += np.bincount(base + first, head if factor is None else head * factor, size)
-        array += np.bincount(base[more] + last[more], (tail if factor is None else tail * factor)[more], size)
-        if whole.any():
-            # rows that are covered whole: one up where they begin, one down where they end
-            step = seconds[whole] if factor is None else (seconds * factor)[whole]
-            steps = np.bincount(base[whole] + first[whole] + 1, step, size)
-            steps -= np.bincount(base[whole] + last[whole], step, size)
-            grid = np.cumsum(steps.reshape(-1, rows + 1), axis=1)
-            array += (grid * np.append(row_bytes, 0.0)).ravel()

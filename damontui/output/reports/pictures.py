@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from damontui import units
-from damontui.analysis.heatmap import IDLE, SHOWN, VOID, Floats, scaled
+from damontui.analysis.axis import IDLE, SHOWN, VOID
+from damontui.analysis.heatmap import Floats, scaled
 from damontui.errors import SourceError
 from damontui.output.reports.results import (
     THRESHOLDS,

@@ -9,9 +9,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from damontui import units
+from damontui import phrases, units
 from damontui.analysis import pressure as pressed
-from damontui.analysis.heatmap import VOID, Axis, Floats, Mode, Part
+from damontui.analysis.axis import VOID, Axis, Part
+from damontui.analysis.heatmap import Floats, Mode
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Ints, Pressure
 from damontui.errors import SourceError, UsageError
@@ -172,18 +173,10 @@ def heatmap(table: Table, intervals: Intervals, options: Options) -> Heat:
     """Mean rate, temperature or idle time of each cell."""
     if options.mode != "rate" and not intervals.known:
         raise _no_intervals(f"a heatmap of {options.mode}")
-    samples = 0
-    values: NDArray[np.float64]
-    if options.mode == "idle":
-        values = numbers.idle_ms(table, intervals) / -1000.0
-    elif options.mode == "temperature":
-        values = numbers.temperatures(table, intervals)
-    elif intervals.known:
-        values = table.nr_accesses / np.repeat(intervals.most, np.diff(table.offsets))
-    else:
-        samples = max(1, int(table.nr_accesses.max()))
-        values = table.nr_accesses / samples
-    values = numbers.values_of(table, values, options.mode)
+    samples = 0 if intervals.known else max(1, int(table.nr_accesses.max()))
+    if samples:
+        intervals = replace(intervals, most=np.full(len(table), samples))
+    values = numbers.values_of(table, intervals, options.mode)
     axis = numbers.axis_of(table, options.rows, fold_idle=options.fold_idle, fold_rows=options.fold_rows)
     edges = numbers.time_edges(table, options.columns)
     means, covered = numbers.heat(table, values, axis, edges)
@@ -352,7 +345,7 @@ def _whose_pressure(table: Table, found: Mapping[int, Pressure]) -> tuple[str, .
     if len(found) < len(table):
         whose += f"; told of {len(found):,} of {len(table):,} snapshots"
     counts = pressed.counted(found.values())
-    happened = "; ".join(pressed.happened(counts))
+    happened = "; ".join(phrases.happened(counts))
     if not happened and any(count is not None for count in counts):
         happened = "no process was killed for want of memory" if groups == {None: None} else "no limit was met"
     return (whose, happened) if happened else (whose,)
@@ -443,7 +436,7 @@ def estimated_histogram(table: Table, intervals: Intervals, options: Options, kn
 
 def temperature_histogram(table: Table, intervals: Intervals, options: Options) -> Histogram:
     """Bytes by temperature."""
-    heat = numbers.values_of(table, numbers.temperatures(table, intervals), "temperature")
+    heat = numbers.values_of(table, intervals, "temperature")
     share = numbers.durations(table) / numbers.durations(table).sum()
     weight: Floats = np.repeat(share, np.diff(table.offsets)) * numbers.sizes(table)
     metric = np.rint(np.clip(heat, -_HIGHEST, _HIGHEST)).astype(np.int64)

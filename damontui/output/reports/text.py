@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from damontui import units
 from damontui.analysis import usage
-from damontui.analysis.heatmap import IDLE, SHOWN, VOID, Floats, Mode, leveled, unscaled
+from damontui.analysis.axis import IDLE, SHOWN, VOID
+from damontui.analysis.heatmap import Floats, Mode, leveled, unscaled
+from damontui.damon import metrics
 from damontui.output.reports.results import (
     LINE_PERCENTILES,
     THRESHOLDS,
@@ -158,6 +160,8 @@ def _regions(result: Regions, look: Look) -> list[str]:
         snapshot = result.table.snapshot(index)
         aggr, after = int(result.intervals.aggr[index]), int(result.intervals.next_aggr[index])
         most = int(result.intervals.most[index])
+        idle = metrics.idle_ms_of(snapshot.nr_accesses, snapshot.age, after)
+        heat = metrics.temperatures_of(snapshot.nr_accesses, snapshot.age, most, after)
         began = float(min(result.table.began[0], result.table.time[0]))
         if len(result.snapshots) > 1 or len(result.table) > 1:
             lines.append(f"after {units.duration(snapshot.time - began)}:")
@@ -175,12 +179,10 @@ def _regions(result: Regions, look: Look) -> list[str]:
             line = f"{int(snapshot.start[i]):#x} … {int(snapshot.end[i]):#x}".ljust(32)
             line += f"{units.size(int(snapshot.memory[i])):>10}"
             if known:
-                held = (age + 1) * after // 1000
                 line += f"{units.share(accesses / most):>10}{accesses * 1e6 / aggr:>8.1f}  "
-                line += f"{idle_words(-held if accesses else held):<18}"
+                line += f"{idle_words(int(idle[i])):<18}"
                 if wide:
-                    heat = accesses / most * 1e4 + age * after * 100
-                    line += f"{(heat if accesses else -heat):>12.3g}"
+                    line += f"{heat[i]:>12.3g}"
             else:
                 line += f"{accesses:>9}{age:>7}"
             name = shown(snapshot.names[i]) if i < len(snapshot.names) else ""

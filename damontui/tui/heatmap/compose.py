@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.analysis import chosen, heatmap
-from damontui.analysis.heatmap import SHOWN, VOID, Axis, Part, Raster
+from damontui.analysis.axis import SHOWN, VOID, Axis, Part, extent, make_axis, placed, stride_for, targets_of, union
+from damontui.analysis.raster import Raster, share_in_use, unplaced
 from damontui.damon.snapshot import Interim, Snapshot
 from damontui.safe_text import shown
 from damontui.tui.axes import name_labels, span_words
@@ -153,7 +154,7 @@ class Composer:
             if snapshot is self._seen or (frame.edge is not None and frame.edge == self._axis_edge):
                 return self._axis
             self._seen = snapshot
-            covered = heatmap.extent(snapshot, self._axis.stride, used=frame.fold)
+            covered = extent(snapshot, self._axis.stride, used=frame.fold)
             if frame.lo is not None or frame.hi is not None or self._axis.holds(*covered):
                 return self._axis
         self._seen = snapshot
@@ -172,7 +173,7 @@ class Composer:
             self.raster = Raster(axis, grid.column, drawn_mode(frame), frame.hottest)
             self._raster_key = raster_key
             self._picture_key = ()
-            self._mixed = Raster(axis, grid.column, measure=heatmap.share_in_use)
+            self._mixed = Raster(axis, grid.column, measure=share_in_use)
         raster, mixed = self.raster, None
         if _estimated(frame) and frame.learned is not None:
             known = frame.learned.hindsight.now()
@@ -270,14 +271,14 @@ def _made_axis(frame: Frame, snapshot: Snapshot, layout: Layout) -> Axis:
     """An axis for all of the picture's time: what left lately is still in it, so it has its place there."""
     window = frame.history.between(frame.right - frame.span, frame.right, 256 if frame.fold else 48)
     window = [one for one in (*window, snapshot) if len(one)]
-    ids = heatmap.targets_of(window) or (0,)
-    stride = heatmap.stride_for(len(ids))
-    window = [heatmap.placed(one, ids) for one in window]
-    return heatmap.make_axis(
-        heatmap.union([heatmap.extent(one, stride) for one in window]),
+    ids = targets_of(window) or (0,)
+    stride = stride_for(len(ids))
+    window = [placed(one, ids) for one in window]
+    return make_axis(
+        union([extent(one, stride) for one in window]),
         layout.rows,
         stride=stride,
-        used=heatmap.union([heatmap.extent(one, stride, used=True) for one in window]) if frame.fold else None,
+        used=union([extent(one, stride, used=True) for one in window]) if frame.fold else None,
         lo=frame.lo,
         hi=frame.hi,
         fold_rows=layout.halves,
@@ -358,7 +359,7 @@ def _vague(snapshot: Snapshot, axis: Axis, mode: Mode, values: NDArray[np.float6
     some = ~np.isnan(values)
     if mode == "rate":
         some &= (values > 0) & (values < 0.999)
-    return some & heatmap.unplaced(snapshot, axis)[None, :]
+    return some & unplaced(snapshot, axis)[None, :]
 
 
 def _found(frame: Frame) -> int | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from damontui.analysis.heatmap import VOID, Place
+from damontui.analysis.axis import VOID
+from damontui.analysis.heatmap import Place
 from damontui.tui.heatmap.layout import Grid, column_of
 
 

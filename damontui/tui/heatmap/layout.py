@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from damontui.analysis.heatmap import Axis
+from damontui.analysis.axis import Axis
 from damontui.damon.snapshot import Snapshot
 from damontui.tui.frame import Frame
 

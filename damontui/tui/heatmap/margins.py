@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.analysis import heatmap
-from damontui.analysis.heatmap import SHOWN, Axis
+from damontui.analysis.axis import SHOWN, Axis
 from damontui.tui.axes import address_labels, place_labels, short, time_ticks
 from damontui.tui.draw import Line, Span, spread, to_ascii
 from damontui.tui.frame import Frame

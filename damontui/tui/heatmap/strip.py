@@ -13,7 +13,7 @@ from itertools import groupby
 import numpy as np
 from numpy.typing import NDArray
 
-from damontui import units
+from damontui import phrases, units
 from damontui.analysis import pressure, timeline
 from damontui.analysis.pressure import HAPPENINGS, QUANTITIES, Unit
 from damontui.damon.snapshot import Snapshot
@@ -191,8 +191,8 @@ def _styled(cells: str, style: str) -> list[Span]:
 def _head(frame: Frame, grid: Grid, tops: dict[Unit, float]) -> Line:
     """Whose pressure it is, how hard at the moment shown where no cursor tells, and how far bars go: what fits."""
     now = None if frame.snapshot is None else frame.snapshot.pressure
-    whose = f"pressure on {shown(pressure.whose(now))}" if now is not None else "pressure"
-    said = pressure.words(now)[:1] if now is not None and frame.cursor is None else []
+    whose = f"pressure on {shown(phrases.whose(now))}" if now is not None else "pressure"
+    said = phrases.pressed(now)[:1] if now is not None and frame.cursor is None else []
     words = {"share": units.share, "bytes/s": units.bandwidth, "bytes": units.size}
     scale = [f"bars to {', '.join(words[unit](top) for unit, top in tops.items())}"] if tops else []
     begin: Line = ((" ", ""), (whose, "label"))

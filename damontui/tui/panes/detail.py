@@ -8,7 +8,8 @@ from math import inf, nan
 
 import numpy as np
 
-from damontui.analysis import pressure, timeline, usage
+from damontui import phrases
+from damontui.analysis import timeline, usage
 from damontui.analysis.heatmap import Place, region_at
 from damontui.damon import metrics
 from damontui.damon.snapshot import Snapshot
@@ -264,10 +265,10 @@ class DetailPane(Pane):
 def _pressure(snapshot: Snapshot | None) -> str:
     """How hard memory was pressed at that moment, and whose; "" where nothing is known."""
     told = snapshot.pressure if snapshot is not None else None
-    parts = pressure.words(told) if told is not None else []
+    parts = phrases.pressed(told) if told is not None else []
     if told is None or not parts:
         return ""
-    of = f"on {pressure.whose(told)}: " if told.group is not None else ""
+    of = f"on {phrases.whose(told)}: " if told.group is not None else ""
     return shown(f"{of}{' · '.join(parts)}")
 
 

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from damontui.analysis import frames, savings, usage
-from damontui.analysis.estimate import Estimate
+from damontui.analysis.estimate import Estimate, Interval
 from damontui.analysis.frames import Untold
 from damontui.analysis.owners import with_half
 from damontui.analysis.savings import THRESHOLDS, Learned, Ledger, Saving
@@ -254,7 +254,7 @@ def _held(snapshot: Snapshot, known: Estimate | None) -> float:
 
 
 def now_in_words(
-    found: savings.Estimate, snapshot: Snapshot, known: Estimate | None, untold: Untold | None, frame: Frame
+    found: Interval, snapshot: Snapshot, known: Estimate | None, untold: Untold | None, frame: Frame
 ) -> list[tuple[str, str]]:
     """``Idle for 2 min: 498 MiB (± 40 MiB) of 612 MiB, page cache 310 MiB of it; free: 1.4 GiB.``"""
     within = frame.threshold

@@ -10,7 +10,6 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.events import Key
 from textual.screen import ModalScreen
 from textual.widget import Widget
 
@@ -21,6 +20,7 @@ from damontui.analysis.owners import Ownership, Row, marks, ownership, row_name,
 from damontui.analysis.savings import THRESHOLDS
 from damontui.safe_text import shown
 from damontui.tui.draw import Follows
+from damontui.tui.filter_input import FilterInput
 from damontui.tui.frame import Frame
 
 Sort = Literal["has", "idle", "charged", "name"]
@@ -32,7 +32,7 @@ _LEAST_NAME = 14
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class TableView:
     """How the table is looked at."""
 
     mode: Mode = "groups"
@@ -53,7 +53,7 @@ class _Column:
     width: int
 
 
-def shown_rows(found: Ownership, view: View) -> list[Row]:
+def shown_rows(found: Ownership, view: TableView) -> list[Row]:
     """The rows of a view, in its order; a tree keeps its own, with all groups above what the filter finds."""
     rows: Sequence[Row] = {"groups": found.rows, "tree": found.tree, "zones": found.zones}[view.mode]
     word = view.filter.casefold()
@@ -80,7 +80,7 @@ def within(found: Ownership, threshold: float) -> float | None:
 
 
 def lines(
-    found: Ownership | None, view: View, width: int, height: int, why: str = "", ascii_only: bool = False
+    found: Ownership | None, view: TableView, width: int, height: int, why: str = "", ascii_only: bool = False
 ) -> list[str]:
     """The table as lines of text, the head first, at most ``height`` of them.
 
@@ -116,13 +116,15 @@ def lines(
     return [head, *body, *[""] * (room - len(body)), _foot(found, view, len(rows), first, room)]
 
 
-def first_row(view: View, count: int, room: int) -> int:
+def first_row(view: TableView, count: int, room: int) -> int:
     """The first row shown of ``count``, where there is room for so many: such that the one pointed at is among them."""
     at = min(view.at, count - 1)
     return max(0, min(max(view.first, at - room + 1), at, count - room))
 
 
-def _line(row: Row, view: View, seconds: float | None, width: int, columns: list[_Column], ascii_only: bool) -> str:
+def _line(
+    row: Row, view: TableView, seconds: float | None, width: int, columns: list[_Column], ascii_only: bool
+) -> str:
     indent = "  " * row.depth if view.mode == "tree" else ""
     mark = marks(row)
     name = f"{indent}{shown(row_name(row))}" + (f" ({mark})" if mark else "")
@@ -142,7 +144,7 @@ def _line(row: Row, view: View, seconds: float | None, width: int, columns: list
     return text.replace("± ", "+-") if ascii_only else text
 
 
-def _foot(found: Ownership, view: View, count: int, first: int, room: int) -> str:
+def _foot(found: Ownership, view: TableView, count: int, first: int, room: int) -> str:
     span = f"{first + 1} to {min(first + room, count)} of {count}" if count > room else f"{count}"
     sort = "" if view.mode == "tree" else f", by {view.sort}"
     word = f", with {shown(view.filter)!r}" if view.filter else ""
@@ -161,15 +163,23 @@ def why_not(frame: Frame) -> str:
 
 
 class OwnersPane(Widget):
-    """Draws the table; keeps nothing but what it shows."""
+    """Draws the table; keeps nothing but what it shows. The filter is typed where the title of the first column is."""
 
     def __init__(self, frame: Frame) -> None:
         super().__init__()
-        self.view = View(threshold=frame.threshold)
+        self.view = TableView(threshold=frame.threshold)
         self.found: Ownership | None = None
         self._frame = frame
         self._of: object = None
+        self._filter = FilterInput(self.narrow, 64, apart="<>", placeholder="whose")
         self.show(frame)
+
+    def compose(self) -> ComposeResult:
+        yield self._filter
+
+    def narrow(self, text: str) -> None:
+        """Show only rows with this in their names."""
+        self.look(filter=text, first=0, at=0)
 
     def show(self, frame: Frame) -> None:
         """Another moment."""
@@ -177,11 +187,15 @@ class OwnersPane(Widget):
         if frame.snapshot is not self._of:
             self._of = frame.snapshot
             self.found = ownership(frame.snapshot, frame.estimate) if frame.snapshot is not None else None
+            self._filter.display = self.found is not None
+            if self.found is not None and self.is_attached:
+                self._filter.focus()
             self.refresh()
 
     def look(self, **changes: object) -> None:
         """Look at it in another way."""
         self.view = replace(self.view, **changes)  # type: ignore[arg-type]
+        self._filter.placeholder = "where" if self.view.mode == "zones" else "whose"
         self.refresh()
 
     @property
@@ -233,7 +247,6 @@ class OwnersScreen(Follows, ModalScreen[Owner | None]):
         Binding("pagedown", "move(10)", show=False),
         Binding("home", "move(-1000000)", show=False),
         Binding("end", "move(1000000)", show=False),
-        Binding("backspace", "rub_out", show=False),
         Binding("ctrl+c", "app.interrupt", show=False),
     ]
 
@@ -256,17 +269,6 @@ class OwnersScreen(Follows, ModalScreen[Owner | None]):
     def pane(self) -> OwnersPane:
         """The table."""
         return self.query_one(OwnersPane)
-
-    def on_key(self, event: Key) -> None:
-        """A character goes on with the filter."""
-        if event.character is not None and event.is_printable and event.character not in "<>":
-            event.stop()
-            event.prevent_default()
-            self.pane.look(filter=(self.pane.view.filter + event.character)[:64], first=0, at=0)
-
-    def action_rub_out(self) -> None:
-        """Take a character off the filter."""
-        self.pane.look(filter=self.pane.view.filter[:-1], first=0, at=0)
 
     def action_mode(self, step: int) -> None:
         """Groups, their tree, zones."""

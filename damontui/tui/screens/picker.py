@@ -21,6 +21,7 @@ from damontui.sources.active import ActiveSource, Changes
 from damontui.sources.base import Source
 from damontui.sources.catalog import SECTIONS, Entry, Section, as_tree, matching
 from damontui.tui.draw import Line, Pane, Span, fit, spread
+from damontui.tui.filter_input import FilterInput
 from damontui.tui.frame import Frame
 from damontui.tui.panes.notice import sentence
 from damontui.tui.screens.question import QuestionScreen
@@ -39,7 +40,11 @@ _HINTS = (
 
 
 class PickerPane(Pane):
-    """Filter, list and what is to be said about the chosen line, drawn by hand: thousands of processes cost nothing."""
+    """Filter, list and what is to be said about the chosen line.
+
+    The list is drawn by hand: of 5,000 processes it opens in 6 ms and is filtered in 6, and takes 0.3 MiB; an
+    `OptionList` of the same takes 440 ms, 30 to 110, and 10 MiB.
+    """
 
     class Clicked(Message):
         """A target was clicked, and with that chosen."""
@@ -60,7 +65,15 @@ class PickerPane(Pane):
         """The first row that is seen."""
         self._seen = 1
 
+    def compose(self) -> ComposeResult:
+        yield FilterInput(self.narrow, 100, placeholder="type to filter")
+
     # -- what it holds
+
+    def narrow(self, text: str) -> None:
+        """Show only what has this in it."""
+        self.filter, self.said, self.top = text, None, 0
+        self.rearrange()
 
     def hold(self, entries: Sequence[Entry]) -> None:
         """Show these; what was chosen stays chosen, if it is still there."""
@@ -155,8 +168,7 @@ class PickerPane(Pane):
     def _prompt(self, width: int) -> Line:
         every, left = len(self.entries or ()), len(self.targets())
         right = f"{left} of {every} " if self.filter else f"{every} targets "
-        ask = (("  type to filter", "muted"),) if not self.filter else ((self.filter, "value"), ("▏", "key"))
-        return spread(((" filter ", "label"), *ask), ((right if self.entries is not None else "", "muted"),), width)
+        return spread(((" filter ", "label"),), ((right if self.entries is not None else "", "muted"),), width)
 
     def _blank(self, number: int, width: int) -> Line:
         if number or self.rows:
@@ -293,8 +305,6 @@ class PickerScreen(ModalScreen[Source | None]):
         Binding("end", "move(1000000)", show=False),
         Binding("tab", "section(1)", show=False),
         Binding("shift+tab", "section(-1)", show=False),
-        Binding("backspace", "rub_out", show=False),
-        Binding("ctrl+u", "clear", show=False),
         Binding("ctrl+t", "tree", show=False),
         Binding("ctrl+r,f5", "look", show=False),
         Binding("ctrl+c", "app.interrupt", show=False),
@@ -384,29 +394,6 @@ class PickerScreen(ModalScreen[Source | None]):
             self._begin(entry, max_pause_us=round(pause * 1e6))
 
     # -- what the keys do
-
-    def on_key(self, event: events.Key) -> None:
-        if event.is_printable and event.character is not None:
-            event.stop()
-            event.prevent_default()
-            self._filter(self.pane.filter + event.character)
-
-    def on_paste(self, event: events.Paste) -> None:
-        event.stop()
-        self._filter(self.pane.filter + "".join(c for c in event.text if c.isprintable()))
-
-    def _filter(self, text: str) -> None:
-        pane = self.pane
-        pane.filter, pane.said, pane.top = text[:100], None, 0
-        pane.rearrange()
-
-    def action_rub_out(self) -> None:
-        """A letter less."""
-        self._filter(self.pane.filter[:-1])
-
-    def action_clear(self) -> None:
-        """No filter."""
-        self._filter("")
 
     def action_move(self, lines: int) -> None:
         """Up and down."""

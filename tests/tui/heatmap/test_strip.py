@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from damontui.analysis.heatmap import Place, Raster, extent, make_axis, stride_for
+from damontui.analysis.axis import extent, make_axis, stride_for
+from damontui.analysis.heatmap import Place
+from damontui.analysis.raster import Raster
 from damontui.damon.snapshot import Pressure, Snapshot
 from damontui.history import History
 from damontui.tui.frame import Frame
