@@ -104,10 +104,10 @@ def test_histogram_and_heatmap_of_idle_time(record: Table) -> None:
     assert np.array_equal(rate.values, plain.values, equal_nan=True)
 
 
-def with_free_memory() -> Table:
+def with_free_memory(kind: str = "free") -> Table:
     """Two thirds of the idle 9 GiB are free, of the last GiB nothing is, and it is in use."""
     counts = np.zeros((2, len(FRAME_KINDS)), np.int64)
-    counts[0, [FRAME_KINDS.index("free"), FRAME_KINDS.index("anon")]] = 600, 300
+    counts[0, [FRAME_KINDS.index(kind), FRAME_KINDS.index("anon")]] = 600, 300
     counts[1, FRAME_KINDS.index("anon")] = 100
     frames = Frames(counts, ints([0, 0]), ints([0, 0]))
     rows = [(0, 9 * GIB, 0, 0), (9 * GIB, 10 * GIB, 9, 0)]
@@ -155,6 +155,17 @@ def test_free_memory_has_a_look_of_its_own_in_a_heatmap(mode: str) -> None:
     assert isinstance(found, Heat)
     assert found.free is None
     assert "mostly free" not in text.report(head, found, LOOK)
+
+
+def test_a_hole_is_no_memory_in_a_heatmap() -> None:
+    found, _ = made(with_free_memory("hole"), "heatmap", columns=20, rows=20)
+    assert isinstance(found, Heat)
+    low = np.array([found.axis.place(row)[2] <= 9 * GIB for row in range(len(found.axis))])
+    assert np.isnan(found.values[:, low]).all()
+    assert not found.covered[:, low].any()
+    assert np.isfinite(found.values[:, ~low]).all()
+    assert found.free is not None
+    assert not found.free.any()
 
 
 def test_counted_bytes_and_lost_events_have_no_estimate() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -336,18 +337,23 @@ def heat(table: Table, values: Floats, axis: Axis, edges: Floats) -> tuple[Float
     return painted(table.began, table.time, table.offsets, low, high, values, density, axis, edges)
 
 
-def mostly_free(table: Table, axis: Axis, edges: Floats) -> NDArray[np.bool_] | None:
-    """Cells of which most was free memory or a hole of it, by page frames, shape ``(columns, rows)``.
+_EMPTY: tuple[Literal["free"], Literal["hole"]] = "free", "hole"
+
+
+def emptiness(table: Table, axis: Axis, edges: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
+    """Cells of whose memory most was free, and of which most was no memory, by page frames: ``(columns, rows)`` each.
 
     None where the record holds no page frames.
     """
-    free, looked = np.zeros(len(table.start)), np.zeros(len(table.start))
+    shares, looked = np.zeros((2, len(table.start))), np.zeros(len(table.start))
     for index, extra in table.extra.items():
         if extra.get("frames") is not None:
-            here = slice(int(table.offsets[index]), int(table.offsets[index + 1]))
-            free[here], looked[here] = heatmap.values_of(table.snapshot(index), "free"), 1.0
+            here, snapshot = slice(int(table.offsets[index]), int(table.offsets[index + 1])), table.snapshot(index)
+            shares[0, here], shares[1, here] = (heatmap.values_of(snapshot, kind) for kind in _EMPTY)
+            looked[here] = 1.0
     if not looked.any():
         return None
-    (share, _), (known, _) = heat(table, free, axis, edges), heat(table, looked, axis, edges)
-    found: NDArray[np.bool_] = np.nan_to_num(share) > 0.5 * np.nan_to_num(known)
-    return found
+    free, hole, known = (np.nan_to_num(heat(table, one, axis, edges)[0]) for one in (*shares, looked))
+    mostly_free: NDArray[np.bool_] = (known > 0) & (free > 0.5 * (known - hole))
+    mostly_hole: NDArray[np.bool_] = hole > 0.5 * known
+    return mostly_free, mostly_hole

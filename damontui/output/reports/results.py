@@ -179,14 +179,20 @@ def heatmap(table: Table, intervals: Intervals, options: Options) -> Heat:
     values = numbers.values_of(table, intervals, options.mode)
     axis = numbers.axis_of(table, options.rows, fold_idle=options.fold_idle, fold_rows=options.fold_rows)
     edges = numbers.time_edges(table, options.columns)
-    means, covered = numbers.heat(table, values, axis, edges)
-    return Heat(axis, edges, means, covered, options.mode, samples, _free(table, axis, edges, means, options.mode))
+    return _heat(table, axis, edges, numbers.heat(table, values, axis, edges), options.mode, samples)
 
 
-def _free(table: Table, axis: Axis, edges: Floats, means: Floats, mode: Mode) -> NDArray[np.bool_] | None:
-    found = numbers.mostly_free(table, axis, edges)
+def _heat(table: Table, axis: Axis, edges: Floats, found: tuple[Floats, Floats], mode: Mode, samples: int = 0) -> Heat:
+    """Means and what is covered of each cell, and what of it is no memory in use: a hole has neither."""
+    means, covered = found
+    empty = numbers.emptiness(table, axis, edges)
+    if empty is None:
+        return Heat(axis, edges, means, covered, mode, samples)
+    free, hole = empty
     used = means >= (0.005 if mode == "rate" else 0.0)  # not where nothing is known
-    return None if found is None else found & ~used
+    hole &= ~used
+    means, covered = np.where(hole, np.nan, means), np.where(hole, 0.0, covered)
+    return Heat(axis, edges, means, covered, mode, samples, free & ~used & ~hole)
 
 
 def idle_heatmap(table: Table, intervals: Intervals, options: Options, known: Known) -> Heat:
@@ -196,8 +202,7 @@ def idle_heatmap(table: Table, intervals: Intervals, options: Options, known: Kn
     made, values = estimated.pieces(known, table)
     axis = numbers.axis_of(table, options.rows, fold_idle=options.fold_idle, fold_rows=options.fold_rows)
     edges = numbers.time_edges(table, options.columns)
-    means, covered = numbers.heat(made, values, axis, edges)
-    return Heat(axis, edges, means, covered, options.mode, free=_free(table, axis, edges, means, options.mode))
+    return _heat(table, axis, edges, numbers.heat(made, values, axis, edges), options.mode)
 
 
 def _line(
