@@ -79,6 +79,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.analysis import frames, rounding
+from damontui.analysis.usage import Amount
 from damontui.damon.attrs import PAGE_SIZE, Attrs
 from damontui.damon.metrics import percentiles_of
 from damontui.damon.snapshot import FINE, Ints, Snapshot
@@ -140,15 +141,6 @@ _PARTS, _LOOKED, _FELL, _TWICE, _ONCE, _ALONE, _HITS, _HIT_LOOKS, _SPOTS, _BORN,
 _ROWS = _SEEN + len(_DECISIONS)
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    """Bytes: the estimate, and the ends of its 95 % interval."""
-
-    least: float
-    found: float
-    most: float
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Estimate:
     """What is known about one moment. Arrays have shape ``(pieces,)``, are sorted by target, then address, read-only.
@@ -183,11 +175,11 @@ class Estimate:
     """Touches of a page a second, at least (more than one in a sampling interval cannot be counted)."""
     targets: tuple[int, ...] = (0,)
     """The identifier of each target."""
-    free: Interval | None = None
+    free: Amount | None = None
     """Bytes that are free, of physical memory; None where that is not known (`bytes` then holds them)."""
-    kernel: Interval | None = None
+    kernel: Amount | None = None
     """Bytes that the kernel uses itself, which DAMON cannot see; None where that is not known."""
-    hole: Interval | None = None
+    hole: Amount | None = None
     """Bytes of addresses between physical memory; None where that is not known."""
     grain: float = 0.0
     """Bytes by which the ends of an interval are moved apart further: a part of a region that nobody saw."""
@@ -219,9 +211,9 @@ class Estimate:
         """Whether memory was watched for ``seconds``: nothing can be said to be idle for longer, not even nearly."""
         return seconds <= self.watched_s + 1e-6
 
-    def idle(self, seconds: float) -> Interval:
+    def idle(self, seconds: float) -> Amount:
         """Bytes not touched for at least ``seconds``, which must be over 0."""
-        return Interval(*self.idle_at((seconds,))[:, 0].tolist())
+        return Amount(*self.idle_at((seconds,))[:, 0].tolist())
 
     def idle_bytes(self, seconds: float) -> Floats:
         """Bytes of each piece not touched for at least ``seconds`` (over 0), shape ``(pieces,)``."""
@@ -302,12 +294,12 @@ class Estimate:
             found[regions] = high - low
         return found
 
-    def working_set(self, seconds: float) -> Interval:
+    def working_set(self, seconds: float) -> Amount:
         """Bytes touched within the last ``seconds``."""
         idle, total = self.idle(seconds), self.total_bytes
         # how much there is to be in use is in doubt where all of it may be, as how much is idle is
         doubt = 0.0 if idle.least else self._unseen_half()
-        return Interval(max(0.0, total - idle.most), total - idle.found, total - idle.least + doubt)
+        return Amount(max(0.0, total - idle.most), total - idle.bytes, total - idle.least + doubt)
 
     @property
     def idle_ms_percentiles(self) -> tuple[int, ...]:
@@ -935,11 +927,9 @@ def _seen(found: Estimate, snapshot: Snapshot) -> Estimate:
             share = np.minimum(1.0, np.divide(left, held, out=np.zeros(len(held)), where=held > 0))
             gone += np.where(inside, amount * share[region], 0.0)
             left = np.maximum(left - held * share, 0.0)
-    parts = (unseen.free, unseen.kernel, unseen.hole)
-    free, kernel, hole = (None if one is None else Interval(one.least, one.bytes, one.most) for one in parts)
     left = np.maximum(found.bytes - gone, 0.0)
     grain = found.grain * float(left.sum()) / max(found.total_bytes, 1.0)  # of what is free nothing is in doubt
-    return replace(found, bytes=left, free=free, kernel=kernel, hole=hole, grain=grain)
+    return replace(found, bytes=left, free=unseen.free, kernel=unseen.kernel, hole=unseen.hole, grain=grain)
 
 
 def _region_of(found: Estimate, snapshot: Snapshot) -> Ints:

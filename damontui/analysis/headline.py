@@ -106,17 +106,17 @@ def _estimated(snapshot: Snapshot, threshold: float, estimate: Estimate) -> Head
     if wanted > watched:  # nothing is idle for longer than that, not even nearly
         wanted = max((one for one in _TIMES if estimate.aggregation_s <= one <= watched), default=watched)
     idle, used = estimate.idle(wanted), estimate.working_set(wanted)
-    free, kernel = estimate.free, estimate.kernel
+    free = estimate.free
     return Headline(
         wanted,
         watched,
         wanted < threshold,
-        snapshot.total_bytes - (0 if estimate.hole is None else round(estimate.hole.found)),
-        Amount(used.least, used.found, used.most),
-        Amount(idle.least, idle.found, idle.most),
-        None if free is None else round(free.found),
+        snapshot.total_bytes - (0 if estimate.hole is None else round(estimate.hole.bytes)),
+        used,
+        idle,
+        None if free is None else round(free.bytes),
         mapped_bytes(snapshot),
-        kernel=None if kernel is None else Amount(kernel.least, kernel.found, kernel.most),
+        kernel=estimate.kernel,
         untold=frames.untold(snapshot),
     )
 

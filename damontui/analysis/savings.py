@@ -32,8 +32,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.analysis import estimate, timeline, usage
-from damontui.analysis.estimate import Estimate, Interval
+from damontui.analysis.estimate import Estimate
 from damontui.analysis.hindsight import Entries, Hindsight, Past
+from damontui.analysis.usage import Amount
 from damontui.damon import metrics
 from damontui.damon.snapshot import KINDS, Snapshot, Truth
 
@@ -47,7 +48,7 @@ RULE_OF_THREE = 3.0
 """−ln 0.05, rounded: expected events that would have shown themselves with 95 % confidence."""
 
 
-def known_idle(snapshot: Snapshot, seconds: float, known: Estimate | None = None) -> Interval | None:
+def known_idle(snapshot: Snapshot, seconds: float, known: Estimate | None = None) -> Amount | None:
     """Bytes idle for at least that long; None where memory was not watched for so long.
 
     Args:
@@ -62,7 +63,7 @@ def known_idle(snapshot: Snapshot, seconds: float, known: Estimate | None = None
     return known.idle(seconds)
 
 
-def idle(snapshot: Snapshot, seconds: float) -> Interval:
+def idle(snapshot: Snapshot, seconds: float) -> Amount:
     """Bytes idle for at least that long, by the kernel's rule or as they were counted.
 
     Counted memory that was not watched for so long: none for certain, and at most what was idle for all that time.
@@ -70,8 +71,8 @@ def idle(snapshot: Snapshot, seconds: float) -> Interval:
     row = _idle_rows(snapshot, (seconds,))[:, 0]
     measured = snapshot.measured
     if measured is not None and len(snapshot) and np.isnan(row[1]):
-        return Interval(0.0, 0.0, float(snapshot.total_bytes - measured.least[-1]))
-    return Interval(*row.tolist())
+        return Amount(0.0, 0.0, float(snapshot.total_bytes - measured.least[-1]))
+    return Amount(*row.tolist())
 
 
 def _idle_rows(snapshot: Snapshot, seconds: Sequence[float]) -> Floats:

@@ -392,8 +392,8 @@ class Sizer:
         free = unseen = 0.0
         if estimate.kernel is not None:
             kernel = estimate.kernel
-            unseen = kernel.found
-            held = Amount(seen + kernel.least, seen + kernel.found, seen + kernel.most)
+            unseen = kernel.bytes
+            held = Amount(seen + kernel.least, seen + kernel.bytes, seen + kernel.most)
         elif estimate.free is None and snapshot.resident is None and snapshot.free is not None:
             # of physical memory without its frames: all that is free looks idle
             free = float(snapshot.free)

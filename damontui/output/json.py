@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 
 from damontui.analysis import frames, rounding, savings, usage
-from damontui.analysis.estimate import Estimate, Estimator, Interval
+from damontui.analysis.estimate import Estimate, Estimator
 from damontui.analysis.headline import THRESHOLD, headline, mapped_bytes
+from damontui.analysis.usage import Amount
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.damon.fields import REGIONS, Field, fields_of, lists
@@ -174,7 +175,7 @@ def _estimate(snapshot: Snapshot, estimator: Estimator | None) -> dict[str, Any]
         if shortest * 0.98 <= seconds and usage.reaches(snapshot, seconds):
             found, total = savings.idle(snapshot, seconds), snapshot.total_bytes
             idle.append({"seconds": seconds, **amount_object(found)})
-            rest = Interval(max(0.0, total - found.most), total - found.found, total - found.least)
+            rest = Amount(max(0.0, total - found.most), total - found.bytes, total - found.least)
             used.append({"seconds": seconds, **amount_object(rest)})
     return {
         "idle_ms_percentiles": list(usage.idle_percentiles(snapshot)),
@@ -196,7 +197,7 @@ def _estimated(found: Estimate) -> dict[str, Any]:
     """The same, from all snapshots that an estimator was given."""
     shown = [one for one in SECONDS if found.aggregation_s * 0.98 <= one <= found.watched_s]
 
-    def rows(at: Callable[[float], Interval]) -> list[dict[str, Any]]:
+    def rows(at: Callable[[float], Amount]) -> list[dict[str, Any]]:
         return [{"seconds": one, **amount_object(at(one))} for one in shown]
 
     return {

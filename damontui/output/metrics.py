@@ -233,7 +233,7 @@ def _used_within(snapshot: Snapshot, estimate: Estimate | None, seconds: float) 
     if estimate is not None:
         # an aggregation that is longer does not tell when in it memory was touched
         known = estimate.aggregation_s <= seconds <= estimate.watched_s
-        return estimate.working_set(seconds).found if known else None
+        return estimate.working_set(seconds).bytes if known else None
     amount = usage.used_within(snapshot, seconds)
     return None if amount is None else amount.bytes
 

@@ -195,7 +195,7 @@ def _sampled(snapshot: Snapshot, estimate: Estimate | None) -> list[str]:
         if estimate is None:
             beside = f", by the kernel's rule{real}"
         else:
-            working, total = estimate.working_set(estimate.aggregation_s).found, estimate.total_bytes
+            working, total = estimate.working_set(estimate.aggregation_s).bytes, estimate.total_bytes
         words = f"{units.size(working)} of {units.size(total)} within the last {_us(attrs.aggr_us)}{beside}"
         lines += [
             *textwrap.wrap(f"working set    {words}", WIDTH, subsequent_indent=" " * 15),
@@ -268,7 +268,7 @@ def _estimated(snapshot: Snapshot, estimate: Estimate) -> list[str]:
     lines = [head + (f"{'truth':>12}" if snapshot.truth else "")]
     for seconds in shown:
         found = estimate.idle(seconds)
-        sizes = (found.found, found.least, found.most, metrics.idle_at_least(snapshot, seconds * 1000))
+        sizes = (found.bytes, found.least, found.most, metrics.idle_at_least(snapshot, seconds * 1000))
         cells = [units.size(one) for one in sizes[:3]]
         if frames.untold(snapshot) is not None:
             cells[1] = "–"  # all of it may be free

@@ -36,10 +36,10 @@ def test_one_region_in_use_beside_one_that_never_was() -> None:
     estimate = fed([[(0, MIB, 10, 0), (MIB, 4 * MIB, 0, 0)]] * 40).estimate()
     assert estimate.watched_s == 40
     assert estimate.total_bytes == 4 * MIB
-    assert estimate.idle(1).found == pytest.approx(3 * MIB, rel=1e-5)
-    assert estimate.idle(40).found == 3 * MIB
-    assert estimate.idle(40.1).found == 0
-    assert estimate.working_set(1).found == pytest.approx(MIB, rel=1e-5)
+    assert estimate.idle(1).bytes == pytest.approx(3 * MIB, rel=1e-5)
+    assert estimate.idle(40).bytes == 3 * MIB
+    assert estimate.idle(40.1).bytes == 0
+    assert estimate.working_set(1).bytes == pytest.approx(MIB, rel=1e-5)
     assert estimate.idle_ms_percentiles[:2] == (-40_000, -40_000)
     assert estimate.idle_ms_percentiles[26:] == (40_000,) * 75
     assert estimate.bandwidth == pytest.approx(MIB * (10 + 1 / 3) / 20 / 0.05)  # two parts joined, by a threshold of 1
@@ -50,7 +50,7 @@ def test_idle_time_runs_from_the_last_touch() -> None:
     busy, quiet = [(0, MIB, 10, 0), (MIB, 2 * MIB, 0, 0)], [(0, MIB, 0, 0), (MIB, 2 * MIB, 0, 0)]
     estimate = fed([busy] * 10 + [quiet] * 30).estimate()
     assert estimate.idle_s.tolist() == [30, 40]
-    assert estimate.idle(35).found == MIB
+    assert estimate.idle(35).bytes == MIB
     assert estimate.used_s.tolist() == [0, 0]
 
 
@@ -66,7 +66,7 @@ def test_overlapping_looks_tell_who_it_was() -> None:
     assert used(found, 30 * MIB)
     assert not used(found, 10 * MIB)
     assert not used(found, 50 * MIB)
-    assert found.idle(40).found >= 38 * MIB
+    assert found.idle(40).bytes >= 38 * MIB
     last = make.snapshot(rows[-1], 60.0)
     assert metrics.idle_at_least(last, 40_000) == 0
 
@@ -98,12 +98,12 @@ def test_nothing_is_idle_for_longer_than_it_was_watched(lost: bool) -> None:
     estimator = fed([rows] * 20)
     if lost:
         estimator.add(make.snapshot(rows[:1], 21.0, complete=False, lost=3))
-        assert estimator.estimate().idle(10).found == MIB
+        assert estimator.estimate().idle(10).bytes == MIB
     for step in range(5):
         estimator.add(make.snapshot(rows, (22.0 if lost else 100.0) + step))
     estimate = estimator.estimate()
     assert estimate.watched_s == 5
-    assert estimate.idle(5).found == MIB
+    assert estimate.idle(5).bytes == MIB
     assert estimate.idle(5.1).most == 0
 
 
@@ -118,7 +118,7 @@ def test_a_late_line_of_a_trace_is_no_gap() -> None:
 def test_a_snapshot_twice_counts_once() -> None:
     estimator, rows = fed([[(0, MIB, 0, 0)]] * 3), [(0, MIB, 20, 0)]
     estimator.add(make.snapshot(rows, 3.0))
-    assert estimator.estimate().idle(3).found == MIB
+    assert estimator.estimate().idle(3).bytes == MIB
 
 
 def test_new_memory_was_watched_since_it_came_and_what_went_is_gone() -> None:
@@ -152,7 +152,7 @@ def test_the_highest_addresses_and_many_targets() -> None:
     estimate = estimator.estimate()
     assert estimate.start.tolist() == made.start.tolist()
     # of 20 looks at each of its pages 5 finding it touched, hardly any page was not
-    assert estimate.working_set(1).found == pytest.approx(count // 2 * 4096, rel=0.01)
+    assert estimate.working_set(1).bytes == pytest.approx(count // 2 * 4096, rel=0.01)
 
 
 def test_intervals_that_are_tuned_and_attributes_that_change() -> None:
@@ -166,14 +166,14 @@ def test_intervals_that_are_tuned_and_attributes_that_change() -> None:
         time = ends
     estimate = estimator.estimate()
     assert estimate.watched_s == pytest.approx(time)
-    assert estimate.idle(time).found == 2 * MIB
+    assert estimate.idle(time).bytes == 2 * MIB
     assert estimate.aggregation_s == pytest.approx(0.8)
     assert estimate.idle_s.tolist() == [0, pytest.approx(time)]
 
 
 def test_memory_that_is_not_resident_counts_for_nothing() -> None:
     estimate = fed([[(0, GIB, 0, 0), (GIB, 2 * GIB, 0, 0)]] * 3, resident=np.array([MIB, 0])).estimate()
-    assert estimate.idle(2).found == estimate.total_bytes == MIB
+    assert estimate.idle(2).bytes == estimate.total_bytes == MIB
 
 
 def test_a_source_without_positions_is_left_out_until_there_are_regions() -> None:
@@ -268,7 +268,7 @@ def test_any_layout(parts: list[list[tuple[int, int, int]]], seconds: float, pie
         assert (shown.idle_s <= shown.most_s).all()
         assert (shown.most_s <= shown.watched_s).all()
         found = shown.idle(seconds)
-        assert 0 <= found.least <= found.found <= found.most <= shown.total_bytes
+        assert 0 <= found.least <= found.bytes <= found.most <= shown.total_bytes
         assert np.isfinite(shown.rate).all()
         assert ((shown.uncertainty >= 0) & (shown.uncertainty <= 1)).all()
         assert list(shown.idle_ms_percentiles) == sorted(shown.idle_ms_percentiles)
@@ -290,25 +290,25 @@ def test_pages_between_others_are_told_by_regions_of_a_page() -> None:
             estimator.add(make.snapshot(rows, step + 1.0, attrs=attrs))
     total = 4_000 * page
     found, whole = sparse.estimate(), alike.estimate()
-    assert found.idle(50).found == pytest.approx(0.75 * total, rel=0.05)
+    assert found.idle(50).bytes == pytest.approx(0.75 * total, rel=0.05)
     assert found.idle(50).most == pytest.approx(0.75 * total, rel=0.01)
     assert found.idle(61).most == 0
-    assert found.working_set(50).found == pytest.approx(0.25 * total, rel=0.15)
-    assert found.idle_bytes(50).sum() == pytest.approx(found.idle(50).found)
+    assert found.working_set(50).bytes == pytest.approx(0.25 * total, rel=0.15)
+    assert found.idle_bytes(50).sum() == pytest.approx(found.idle(50).bytes)
     ages, sizes = found.ages()
     assert sizes.sum() == pytest.approx(total)
-    assert sizes[ages >= 50].sum() == pytest.approx(found.idle(50).found)
+    assert sizes[ages >= 50].sum() == pytest.approx(found.idle(50).bytes)
     assert found.idle_ms_percentiles[-1] == 60_000
     # of a part as of all of it
     half = np.minimum(found.end, total // 2)
     part = found.part(found.start, half, found.start < half)
     assert part.total_bytes == pytest.approx(total / 2)
-    assert part.idle(50).found == pytest.approx(part.idle_bytes(50).sum())
-    assert part.idle(50).found == pytest.approx(0.75 * total / 2, rel=0.1)
+    assert part.idle(50).bytes == pytest.approx(part.idle_bytes(50).sum())
+    assert part.idle(50).bytes == pytest.approx(0.75 * total / 2, rel=0.1)
     assert part.idle(50).most <= part.total_bytes
     assert part.working_set(1).most <= part.total_bytes
     assert whole.unused is None
-    assert whole.idle(50).found == 0
+    assert whole.idle(50).bytes == 0
 
 
 @pytest.mark.parametrize(
@@ -341,11 +341,11 @@ def test_in_mixed_memory_a_region_used_a_little_is_idle_in_part(mixed: float | N
         none = ints(np.zeros(len(rows)))
         estimator.add(replace(make.snapshot(rows, step + 1.0), frames=Frames(drawn, none, none, 0.0, mixed)))
     found, total = estimator.estimate(), 100_000 * page
-    assert found.idle(20).found == pytest.approx(idle * total, abs=0.1 * total)
+    assert found.idle(20).bytes == pytest.approx(idle * total, abs=0.1 * total)
     assert found.idle(20).least < 0.05 * total
     # every look may have met one page in four; what is not mixed is taken to be used all over
     assert (found.idle(20).most > 0.7 * total) == (idle > 0)
-    assert found.working_set(20).found == pytest.approx((1 - idle) * total, abs=0.1 * total)
+    assert found.working_set(20).bytes == pytest.approx((1 - idle) * total, abs=0.1 * total)
 
 
 def test_one_hot_page_says_nothing_of_what_lies_around_it() -> None:
@@ -368,7 +368,7 @@ def test_what_is_seen_at_all_is_in_doubt_where_few_frames_were_looked_at() -> No
         frames = Frames(counts, none, none)
         estimator.add(replace(make.snapshot([(0, 100_000 * page, 0, 0)], step + 1.0), frames=frames))
     found = estimator.estimate()
-    assert found.idle(20).found == pytest.approx(found.total_bytes)
+    assert found.idle(20).bytes == pytest.approx(found.total_bytes)
     assert found.idle(20).least <= 0.5 * 100_000 * page
     assert 0.66 * 100_000 * page <= found.idle(20).most <= 0.75 * 100_000 * page
     assert found.working_set(20).least == 0

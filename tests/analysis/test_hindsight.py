@@ -52,11 +52,11 @@ def burst() -> list[Snapshot]:
 def test_what_looked_touched_is_taken_back_also_of_the_past() -> None:
     apart = [(0, 8 * MIB, 0, 0), (8 * MIB, 16 * MIB, 12, 0), (16 * MIB, 32 * MIB, 0, 0)]
     snapshots = [make.snapshot([(0, 32 * MIB, 3, 0)], 1.0), *(make.snapshot(apart, t + 1.0) for t in range(1, 6))]
-    assert past(snapshots[:1]).working_set(1).found == 32 * MIB
+    assert past(snapshots[:1]).working_set(1).bytes == 32 * MIB
     then = hindsight(snapshots, 1.5)
     assert then is not None
     assert then.time == 1.0
-    assert then.working_set(1).found == 8 * MIB
+    assert then.working_set(1).bytes == 8 * MIB
     assert hindsight(snapshots, 0.5) is None
     assert same(hindsight(snapshots, 99.0), past(snapshots))
 
@@ -67,7 +67,7 @@ def test_a_moment_of_a_history_is_as_with_all_snapshots_up_to_its_lag(burst: lis
     assert found.learn()
     newest, all_of_it = found.now(), past(burst)
     assert newest is not None
-    assert newest.idle(10).found == pytest.approx(all_of_it.idle(10).found, abs=0.02 * all_of_it.total_bytes)
+    assert newest.idle(10).bytes == pytest.approx(all_of_it.idle(10).bytes, abs=0.02 * all_of_it.total_bytes)
     for index in (3, 70, len(burst) // 2, len(burst) - 4):
         moment = burst[index].time
         # the marks lie elsewhere than the moment, so that decisions were made final at other times: nearly the same
@@ -76,7 +76,7 @@ def test_a_moment_of_a_history_is_as_with_all_snapshots_up_to_its_lag(burst: lis
         assert other is not None
         assert one.time == other.time == moment
         assert one.watched_s == pytest.approx(other.watched_s)
-        assert one.idle(10).found == pytest.approx(other.idle(10).found, abs=0.02 * other.total_bytes)
+        assert one.idle(10).bytes == pytest.approx(other.idle(10).bytes, abs=0.02 * other.total_bytes)
         assert found.about(moment + 2e-4) is one
 
 
@@ -145,7 +145,7 @@ def test_smoothing_says_of_every_moment_what_hindsight_does(burst: list[Snapshot
         snapshot, estimate = every[index]
         then = hindsight(burst, snapshot.time)
         assert then is not None
-        assert estimate.idle(10).found == pytest.approx(then.idle(10).found, abs=0.02 * then.total_bytes)
+        assert estimate.idle(10).bytes == pytest.approx(then.idle(10).bytes, abs=0.02 * then.total_bytes)
     seldom = [estimate.time for _, estimate in smoothed(burst, every=7.0)]
     assert (np.diff(seldom) >= 7.0).all()
     assert list(smoothed([replace(burst[0], complete=False, lost=1)])) == []
@@ -165,4 +165,4 @@ def test_a_mark_is_small_and_goes_on_over_a_gap_as_if_nothing_was_left_out(burst
             mark.add(one)  # what it knows already it leaves out
         whole = past(snapshots)
         assert mark.estimate().watched_s == whole.watched_s
-        assert mark.estimate().idle(10).found == pytest.approx(whole.idle(10).found, abs=0.02 * whole.total_bytes)
+        assert mark.estimate().idle(10).bytes == pytest.approx(whole.idle(10).bytes, abs=0.02 * whole.total_bytes)

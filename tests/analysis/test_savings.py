@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from damontui.analysis import heatmap, savings
 from damontui.analysis.axis import extent, make_axis, stride_for
-from damontui.analysis.estimate import Interval, as_snapshot, past
+from damontui.analysis.estimate import as_snapshot, past
 from damontui.analysis.raster import Raster
 from damontui.analysis.savings import THRESHOLDS, Learned, Ledger
+from damontui.analysis.usage import Amount
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import FRAME_KINDS, Frames, Measured, Snapshot, Truth, ints
@@ -35,17 +36,17 @@ ROWS = [(0, GIB, 20, 9), (GIB, 2 * GIB, 5, 0), (2 * GIB, 4 * GIB, 0, 59), (4 * G
 def test_idle_memory_and_its_error_bar_by_hand() -> None:
     shown = make.snapshot(ROWS)
     # three quarters of the straddling region may hide idle memory; 60 aggregations without a hit leave 3 of 60
-    assert savings.idle(shown, 60) == Interval(2 * GIB * 0.95, 2 * GIB, 3.75 * GIB)
-    assert savings.idle(shown, 6) == Interval(2 * GIB * 0.95 + GIB * 0.5, 3 * GIB, 3.75 * GIB)
-    assert savings.idle(shown, 61) == Interval(0, 0, 3.75 * GIB)
+    assert savings.idle(shown, 60) == Amount(2 * GIB * 0.95, 2 * GIB, 3.75 * GIB)
+    assert savings.idle(shown, 6) == Amount(2 * GIB * 0.95 + GIB * 0.5, 3 * GIB, 3.75 * GIB)
+    assert savings.idle(shown, 61) == Amount(0, 0, 3.75 * GIB)
 
 
 def test_what_was_just_seen_idle_counts_for_nothing_sure() -> None:
-    assert savings.idle(make.snapshot([(0, GIB, 0, 0)]), 1) == Interval(0, GIB, GIB)
+    assert savings.idle(make.snapshot([(0, GIB, 0, 0)]), 1) == Amount(0, GIB, GIB)
 
 
 def test_nothing_is_nothing() -> None:
-    assert savings.idle(make.snapshot([]), 1) == Interval(0, 0, 0)
+    assert savings.idle(make.snapshot([]), 1) == Amount(0, 0, 0)
     assert savings.owners_by_name(make.snapshot([]), 1) == []
     ledger = Ledger()
     assert ledger.saving(60, 0, 100) is None
@@ -64,10 +65,10 @@ def test_the_bar_holds_the_estimate_which_is_the_kernels(parts: list[tuple[int, 
         at += pages * 4096
     shown = make.snapshot(made)
     found = savings.idle(shown, seconds)
-    assert found.found == metrics.idle_at_least(shown, seconds * 1000)
-    assert 0 <= found.least <= found.found <= found.most <= shown.total_bytes + 1e-3
+    assert found.bytes == metrics.idle_at_least(shown, seconds * 1000)
+    assert 0 <= found.least <= found.bytes <= found.most <= shown.total_bytes + 1e-3
     longer = savings.idle(shown, seconds * 2)
-    assert longer.found <= found.found
+    assert longer.bytes <= found.bytes
     assert longer.least <= found.least + 1e-3
 
 
@@ -370,7 +371,7 @@ def test_idle_for_longer_than_it_was_watched_is_not_known() -> None:
     assert savings.known_idle(shown, 60) is None
     found = savings.known_idle(shown, 5, known)
     assert found is not None
-    assert found.found == GIB
+    assert found.bytes == GIB
     assert savings.known_idle(shown, 5) == savings.idle(shown, 5)
     assert savings.known_idle(counted(), 60) is None
 
@@ -393,9 +394,9 @@ def counted(time: float = 60.0, cold: int = 200) -> Snapshot:
 
 
 def test_counted_idle_memory_is_what_was_counted() -> None:
-    assert savings.idle(counted(), 10) == Interval(208 * MIB, 212 * MIB, 216 * MIB)
+    assert savings.idle(counted(), 10) == Amount(208 * MIB, 212 * MIB, 216 * MIB)
     # not watched for so long: nothing for certain, and no more than was idle all the time
-    assert savings.idle(counted(), 60) == Interval(0, 0, 216 * MIB)
+    assert savings.idle(counted(), 60) == Amount(0, 0, 216 * MIB)
 
 
 def test_the_ledger_does_not_take_what_was_not_watched_for_nothing() -> None:
@@ -431,5 +432,5 @@ def test_owners_by_kind() -> None:
 def test_what_is_not_in_memory_is_not_idle() -> None:
     rows = [(0, GIB, 20, 9), (2 * GIB, 3 * GIB, 0, 59)]
     shown = make.snapshot(rows, resident=ints([GIB, 300 * MIB]))
-    assert savings.idle(shown, 60).found == 300 * MIB
+    assert savings.idle(shown, 60).bytes == 300 * MIB
     assert [one.idle for one in savings.owners_by_name(shown, 60)] == [300 * MIB]

@@ -189,7 +189,7 @@ def measure(run: Iterator[Moment], seconds: float = SECONDS, thresholds: tuple[f
         bar = np.array([(one.most - one.least) / total for one in bars])
         rows.append(np.stack([true, *np.abs(said - true), held, most - least, bar]))
         used = float(metrics.working_set(snapshot))
-        newest = np.array([used, used, estimate.working_set(estimate.aggregation_s).found])
+        newest = np.array([used, used, estimate.working_set(estimate.aggregation_s).bytes])
         true_sets = np.append(snapshot.truth.working_set_bytes, total * (1 - true))
         sets.append(np.abs(np.column_stack([newest, total * (1 - said)]) / true_sets - 1))
         rate = metrics.bandwidth(snapshot)

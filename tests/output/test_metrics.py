@@ -69,7 +69,7 @@ def test_the_numbers_are_those_of_the_snapshot() -> None:
     assert found["damon_stat_bandwidth_bytes_per_second"] == 3_100_000_000
     assert made.estimate is not None
     assert found["damon_estimated_bandwidth_bytes_per_second"] == pytest.approx(made.estimate.bandwidth)
-    assert found["damon_working_set_bytes{threshold=60}"] == made.estimate.working_set(60).found
+    assert found["damon_working_set_bytes{threshold=60}"] == made.estimate.working_set(60).bytes
     assert "damon_working_set_bytes{threshold=300}" not in found  # it was watched for 100 s
     assert found["damon_target_info{kernel=7.2.13,origin=kernel,target=stat,title=DAMON_STAT}"] == 1
     assert len(found) <= 60
@@ -99,7 +99,7 @@ def test_both_rules_stand_side_by_side() -> None:
     assert estimate != kernel
     assert all(np.diff(estimate) >= 0)
     # at least as idle as 60 s and at most as idle as 60 s are all, and share only what is exactly so
-    assert estimate[-1] - estimate[BOUNDS.index(60)] <= made.estimate.idle(60).found
+    assert estimate[-1] - estimate[BOUNDS.index(60)] <= made.estimate.idle(60).bytes
 
 
 def test_off_is_a_state_and_not_a_missing_sample() -> None:
@@ -182,7 +182,7 @@ def test_where_kinds_are_not_known_free_memory_is_taken_off_what_is_idle() -> No
     assert made.estimate is not None
     without = samples(made)["damon_memory_idle_bytes{kind=unknown,threshold=60}"]
     found = samples(replace(made, snapshot=replace(made.snapshot, free=MIB)))
-    assert without == made.estimate.idle(60).found
+    assert without == made.estimate.idle(60).bytes
     assert found["damon_memory_bytes{kind=free}"] == MIB
     assert found["damon_memory_idle_bytes{kind=unknown,threshold=60}"] == without - MIB
 

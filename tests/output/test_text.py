@@ -64,7 +64,7 @@ def test_the_working_set_is_the_estimates_with_the_kernels_rule_beside() -> None
     text = " ".join(summary(taken, STAT, estimate=estimator.estimate()).split())
     found = re.search(r"working set (\d+) MiB of 2 GiB within the last 1 s \(kernel's rule 290 MiB\)", text)
     assert found is not None
-    assert int(found[1]) == round(estimator.estimate().working_set(1.0).found / MIB)
+    assert int(found[1]) == round(estimator.estimate().working_set(1.0).bytes / MIB)
 
 
 def test_where_all_may_be_free_nothing_is_idle_at_least() -> None:

@@ -79,7 +79,7 @@ def test_regions_are_cut_at_mappings_and_holes_are_no_memory(tmp_path: Path) -> 
     assert found.note == "it is slow"
     assert found.total_bytes == 7 * PAGE
     # what this is for: the hole is neither idle memory nor drawn
-    assert savings.idle(found, 1).found == 6 * PAGE
+    assert savings.idle(found, 1).bytes == 6 * PAGE
     low, high = extent(found, stride_for(1))
     assert list(zip((low // PAGE).tolist(), (high // PAGE).tolist(), strict=True)) == [(16, 20), (100, 108)]
 

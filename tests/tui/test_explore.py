@@ -603,7 +603,7 @@ async def test_savings_stand_in_the_place_of_the_idle_times(terminal: tuple[int,
         assert "at most 1.94 GiB smaller, 65 % (free included)." in text
         estimate = app.frame().estimate
         assert estimate is not None
-        assert f"▶ ≥ 1 min ≤{size(estimate.idle(60).found)}" in text
+        assert f"▶ ≥ 1 min ≤{size(estimate.idle(60).bytes)}" in text
         await pilot.press("K")
         by_rule = " ".join(pane.text().split())
         idle = metrics.idle_at_least(app.session.history.last, 60_000)  # type: ignore[arg-type]

@@ -95,8 +95,8 @@ def learn(
         time.append(snapshot.time)
         total.append(found.total_bytes)
         reach = within is None or found.reaches(within)
-        used.append(found.working_set(within or found.aggregation_s).found if reach else np.nan)
-        free = None if found.free is None else found.free.found
+        used.append(found.working_set(within or found.aggregation_s).bytes if reach else np.nan)
+        free = None if found.free is None else found.free.bytes
         if style == "idle-percentiles":
             percentiles.append(found.idle_ms_percentiles)
             reached = [found.reaches(one) for one in thresholds]

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 
 from damontui.analysis import frames, savings, usage
-from damontui.analysis.estimate import Estimate, Interval
+from damontui.analysis.estimate import Estimate
 from damontui.analysis.frames import Untold
 from damontui.analysis.owners import with_half
 from damontui.analysis.savings import THRESHOLDS, Learned, Ledger, Saving
@@ -143,10 +143,10 @@ class SavingsPane(Pane):
         parts: list[Span] = [
             (("▶ " if chosen else "  ") + f"≥ {idle_words(threshold)}".ljust(8), "strong" if chosen else "label"),
             (
-                f"{'' if untold is None else '≤'}{size(found.found)}".rjust(_bytes_room(untold)),
+                f"{'' if untold is None else '≤'}{size(found.bytes)}".rjust(_bytes_room(untold)),
                 "strong" if chosen else "value",
             ),
-            (share(found.found / total).rjust(7), "idle"),
+            (share(found.bytes / total).rjust(7), "idle"),
         ]
         for name, room in self._further(snapshot, untold, width):
             if name == "truth" and snapshot.truth is not None:
@@ -156,7 +156,7 @@ class SavingsPane(Pane):
             parts.append((size(value).rjust(room), style))
         room = width - width_of(parts) - 2
         if room >= 8:
-            parts += [("  ", ""), (bar(found.found / total, room, ascii=frame.ascii), "bar")]
+            parts += [("  ", ""), (bar(found.bytes / total, room, ascii=frame.ascii), "bar")]
         return fit(parts, width)
 
     # --- its past ---
@@ -254,17 +254,17 @@ def _held(snapshot: Snapshot, known: Estimate | None) -> float:
 
 
 def now_in_words(
-    found: Interval, snapshot: Snapshot, known: Estimate | None, untold: Untold | None, frame: Frame
+    found: Amount, snapshot: Snapshot, known: Estimate | None, untold: Untold | None, frame: Frame
 ) -> list[tuple[str, str]]:
     """``Idle for 2 min: 498 MiB (± 40 MiB) of 612 MiB, page cache 310 MiB of it; free: 1.4 GiB.``"""
     within = frame.threshold
-    sure = plus_minus(Amount(found.least, found.found, found.most)).strip() if untold is None else ""
+    sure = plus_minus(found).strip() if untold is None else ""
     bound = "" if untold is None else "at most "
-    text = f"Idle for {idle_words(within)}: {bound}{size(found.found)}" + (f" ({sure})" if sure else "")
+    text = f"Idle for {idle_words(within)}: {bound}{size(found.bytes)}" + (f" ({sure})" if sure else "")
     text += f" of {size(_held(snapshot, known))}"
     if known is not None and (parts := frames.grouped(snapshot, within, known.idle_by_region(snapshot, within))):
         text += f", page cache {size(parts['file'].idle.bytes)} of it"
-    free = known.free.found if known is not None and known.free is not None else snapshot.free
+    free = known.free.bytes if known is not None and known.free is not None else snapshot.free
     if free is not None:
         text += f"; free: {size(free)}"
     return [(f"{text}.", "value")]

@@ -64,15 +64,15 @@ def idle_memory_is_found_where_memory_is_mixed(guest: Guest) -> None:
         mixed=last.frames.mixed,
         frames=last.frames.drawn,
         truth_mib=[round(one / MIB) for one in (least, most)],
-        idle_mib=[round(one / MIB) for one in (idle.least, idle.found, idle.most)],
-        without_it_mib=[round(one / MIB) for one in (plain.least, plain.found, plain.most)],
+        idle_mib=[round(one / MIB) for one in (idle.least, idle.bytes, idle.most)],
+        without_it_mib=[round(one / MIB) for one in (plain.least, plain.bytes, plain.most)],
     )
     assert last.frames.mixed is not None
     assert last.frames.mixed > 0.3
     assert idle.least <= most, guest.facts
     assert least <= idle.most, guest.facts
     # after so short a time half of what may be is believed, and of 64 frames not all that they say
-    off, plain_off = (max(0.0, least - one.found) + max(0.0, one.found - most) for one in (idle, plain))
+    off, plain_off = (max(0.0, least - one.bytes) + max(0.0, one.bytes - most) for one in (idle, plain))
     assert off < 0.9 * plain_off or off < 0.1 * least, guest.facts
 
 
