@@ -21,17 +21,17 @@ that a page was touched within the aggregation, ``N Σ w A / Σ w n ≥ touches`
 touch of all of it. Of a small region less is asked, since a look there stands for less. As an aggregation leaves the
 window the decision is final: the fixed lag. Until then later snapshots still take back what looked touched.
 
-The interval. The same decisions are made with a stricter and with a more lenient pair of thresholds (`_DECISIONS`);
-the times of last touch that follow bound the idle time from above and below. When in its aggregation a touch came is
-not known, so the bounds are one aggregation wider above and `_EARLY` below. What has just begun or ceased inside of a
-region may not have been seen yet, so both ends are `_GRAIN` of a region of mean size further apart: with more regions
-the interval is narrower. From the lower end is taken what idle memory may hide: where ``m`` looks found nothing, at
-most the share ``3 / m`` of pages was in use, with 95 % confidence (the rule of three). And a piece that was touched
-at the rate ``r`` may go on at it unseen: only after a silence ``t`` in which the looks at it would have met
+The interval. The same decisions are made with a stricter and with a more lenient pair of thresholds (`_DECISIONS`); the
+times of last touch that follow bound the idle time from above and below. When in its aggregation a touch came is not
+known, so the bounds are one aggregation wider above and `_EARLY` below. What has just begun or ceased inside of a
+region may not have been seen yet, so the ends are some part of a region of mean size (`_GRAIN`) further apart: with
+more regions the interval is narrower. From the lower end is taken what idle memory may hide: where ``m`` looks found
+nothing, at most the share ``3 / m`` of pages was in use, with 95 % confidence (the rule of three). And a piece that was
+touched at the rate ``r`` may go on at it unseen: only after a silence ``t`` in which the looks at it would have met
 ``r t size / S >= _EXPECTED`` touches has it ceased. Until then the share ``1 - exp(-r T)`` of it may have been touched
-within ``T``, which matters where aggregations are short beside ``T``. The thresholds were set so
-that on the scenes and seeds that were tuned on the interval of all memory holds the truth in 95 of 100 moments; they
-are not derived from a likelihood (``python -m tests.bench accuracy`` says how often it does on others).
+within ``T``, which matters where aggregations are short beside ``T``. The thresholds were set so that on the scenes and
+seeds that were tuned on the interval of all memory holds the truth in 95 of 100 moments; they are not derived from a
+likelihood (``python -m tests.bench accuracy`` says how often it does on others).
 
 The counts. A printed count is a mean that was rounded down where regions were joined; what is lost on average is added
 to every count over 0, and the bandwidth is told with all of it (`damontui.analysis.rounding`, with the derivation). The
@@ -104,12 +104,13 @@ _LARGE = 30.0
 """A region of a thirtieth of all memory is large: there the whole of `touches` is asked for."""
 _EARLY = 1
 """Aggregations by which a last touch may have been missed where it was seldom looked at."""
-_EXPECTED = 1.5
+_EXPECTED = 2.0
 """Positive looks that its rate would have had by now, from which on a piece that had none has ceased to be touched."""
 _FORGOTTEN = 7.5
 """Half-lives back to which a rate is followed; what is left of an older one is chance."""
-_GRAIN = 0.2
-"""Parts of a region of mean size that the interval is wider for, at each end (see above)."""
+_GRAIN, _ABOVE = 0.2, 1.5
+"""Part of a region of mean size by which the interval is wider below, and how many times that above: what was taken for
+touched by chance adds up the longer the idle time is."""
 _RULE_OF_THREE = 3.0
 """−ln 0.05, rounded: looks at a share of pages that would have found it with 95 % confidence."""
 _SIMILAR_RATE, _SIMILAR_IDLE = 1.5, 0.03
@@ -182,7 +183,7 @@ class Estimate:
     hole: Amount | None = None
     """Bytes of addresses between physical memory; None where that is not known."""
     grain: float = 0.0
-    """Bytes by which the ends of an interval are moved apart further: a part of a region that nobody saw."""
+    """Bytes by which an interval's lower end lies lower, the upper one `_ABOVE` times that higher: what nobody saw."""
     touched: float | None = None
     """Bytes touched in the last aggregation, on average; None: the pieces that are not idle, whole."""
     unused: Floats | None = None
@@ -248,7 +249,7 @@ class Estimate:
         if self.unused is not None and self.unused_most is not None:
             found = found + reached * ((self.idle_s < wanted) @ (self.bytes * self.unused))
             most = most + reached * ((self.most_s < wanted) @ (self.bytes * self.unused_most))
-        least, most = np.maximum(least - self.grain * reached, 0.0), most + self.grain * reached
+        least, most = np.maximum(least - self.grain * reached, 0.0), most + _ABOVE * self.grain * reached
         most = np.minimum(most, self.total_bytes)
         if self.touched is not None:
             # what was not touched for longer was not touched just now

@@ -298,11 +298,11 @@ def test_with_room_savings_say_what_sampling_cannot_tell() -> None:
     text = " ".join(" ".join(drawn(SavingsPane(), frame(make.steady(240)), 50, 30)).split())
     assert "Memory touched more rarely than once an aggregation can pass for idle" in text
     assert "Idle for 1 min: at most 1.94 GiB of 3 GiB." in text
-    assert "Estimated, at most 2.63 GiB." in text
+    assert "Estimated, at most 2.64 GiB." in text
     known = [replace(one, free=0) for one in make.steady(240)]
     told = " ".join(" ".join(drawn(SavingsPane(), frame(known), 50, 30)).split())
-    assert "Idle for 1 min: 1.94 GiB (± 369 MiB) of 3 GiB; free: 0 B." in told
-    assert "Estimated, between 1.9 GiB and 2.63 GiB." in told
+    assert "Idle for 1 min: 1.94 GiB (± 377 MiB) of 3 GiB; free: 0 B." in told
+    assert "Estimated, between 1.9 GiB and 2.64 GiB." in told
     rule = " ".join(" ".join(drawn(SavingsPane(), frame(make.steady(240), by_rule=True), 50, 30)).split())
     assert "By how DAMON samples, at most 2.83 GiB." in rule
     assert "an idle time begins anew where regions join" in rule
