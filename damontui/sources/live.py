@@ -10,7 +10,7 @@ from typing import Protocol
 
 from damontui.damon.snapshot import Description, Event, Snapshot, Status
 
-_SLICE = 0.1
+_SLICE = 0.25
 """Seconds waited at a time: a stop ends the wait at once, the switch within this."""
 _RECENT = 10.0
 """Seconds over which the CPU share is averaged."""

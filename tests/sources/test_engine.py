@@ -41,7 +41,7 @@ class Time:
         return self.cpu
 
     def wait(self, stop: threading.Event, seconds: float) -> None:
-        assert 0 < seconds <= 0.1
+        assert 0 < seconds <= 0.25 + 1e-9
         self.waits += 1
         self.now += seconds
         for action in self.then:
