@@ -127,7 +127,14 @@ class ActiveSource:
             self._busy += 1
         _log.info("entering %s", _name(source))
         try:
-            source.__enter__()
+            try:
+                source.__enter__()
+            except Exception:
+                raise
+            except BaseException:  # cut short by a signal: whoever ends the program gives back what was begun by then
+                with self._change:
+                    self._held.append(source)
+                raise
             with self._change:
                 late = self._closed
                 if not late:

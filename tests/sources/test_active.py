@@ -43,6 +43,16 @@ class Failing(Scripted):
         raise SourceError("cannot give back", "it is gone")
 
 
+class Interrupted(Scripted):
+    """A signal cuts entering short, after something was begun, or the system says no."""
+
+    error: BaseException = KeyboardInterrupt()
+
+    def __enter__(self) -> Interrupted:
+        super().__enter__()
+        raise self.error
+
+
 class Releasing(Scripted):
     """Leaving it lets another go on: the end is under way by then."""
 
@@ -65,6 +75,21 @@ def test_the_first_is_entered_and_left() -> None:
         with pytest.raises(UsageError, match="one target"):
             active.open("b")
     assert log == ["enter a", "leave a"]
+
+
+def test_one_whose_entering_a_signal_cut_short_is_left_by_the_end() -> None:
+    """As `signals.entered` ends it; one that was refused gives back what it took by itself."""
+    log: list[str] = []
+    active = ActiveSource(Interrupted("a", log))
+    with pytest.raises(KeyboardInterrupt):
+        active.__enter__()
+    active.__exit__(None, None, None)
+    assert log == ["enter a", "leave a"]
+    refused = Interrupted("b", log)
+    refused.error = SourceError("no", "why")
+    with pytest.raises(SourceError):
+        ActiveSource(refused).__enter__()
+    assert log[2:] == ["enter b"]
 
 
 def test_the_new_one_is_entered_before_the_old_one_is_left() -> None:
