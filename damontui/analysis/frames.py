@@ -220,7 +220,7 @@ def share_of(snapshot: Snapshot, kind: str) -> Floats:
 
 
 def idle_taken(snapshot: Snapshot, seconds: float) -> Amount | None:
-    """Bytes that hold something and are idle for at least ``seconds``: what could be taken away, free memory aside.
+    """Bytes that are idle for at least ``seconds`` of what DAMON can see: what could be taken away, free memory aside.
 
     None where memory was not watched for so long. Without frames, ``MemFree`` is subtracted, as if all of it looked
     idle: it does, since DAMON sees no free page in use.
@@ -231,7 +231,7 @@ def idle_taken(snapshot: Snapshot, seconds: float) -> Amount | None:
     frames = snapshot.frames
     if frames is not None and frames.drawn:
         share = _idle_share(snapshot, seconds)
-        holding = [at for at, kind in enumerate(FRAME_KINDS) if kind not in ("free", "hole")]
+        holding = [at for at, kind in enumerate(FRAME_KINDS) if kind not in _UNSEEN]
         hits = float((frames.counts[:, holding].sum(axis=1) * share).sum())
         return wilson(hits, frames.drawn, float(snapshot.sizes.sum()))
     free = snapshot.free or 0

@@ -50,6 +50,9 @@ def test_what_damon_cannot_see_is_never_idle_not_even_perhaps() -> None:
         parts = frames.composition(snapshot, 10.0, idle)
         assert {kind for kind, part in parts.items() if part.idle.most} == set(frames.SEEN)
         assert parts["file"].idle.bytes > 0
+    taken = frames.idle_taken(snapshot, 10.0)
+    assert taken is not None
+    assert taken.bytes == pytest.approx(3 / len(FRAME_KINDS) * 1000 * MIB)  # files, shared and anonymous memory
 
 
 def test_free_memory_is_not_idle_memory() -> None:
