@@ -40,7 +40,7 @@ SEEN = ("file", "shmem", "anon", "unevictable", "huge")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Kind:
     """Memory of one kind: bytes, and how many of them are idle for the threshold."""
 
     bytes: Amount
@@ -161,7 +161,7 @@ def unseen(snapshot: Snapshot) -> Unseen | None:
     return Unseen(free, kernel, hole, by_region)
 
 
-def composition(snapshot: Snapshot, seconds: float, idle: Floats | None = None) -> dict[str, Part]:
+def composition(snapshot: Snapshot, seconds: float, idle: Floats | None = None) -> dict[str, Kind]:
     """Each kind of memory (`FRAME_KINDS`), ``unevictable`` and ``huge`` (of any kind); {} without frames.
 
     Args:
@@ -178,7 +178,7 @@ def composition(snapshot: Snapshot, seconds: float, idle: Floats | None = None) 
     return _parts(snapshot, columns | {"unevictable": frames.unevictable, "huge": frames.huge}, seconds, idle)
 
 
-def grouped(snapshot: Snapshot, seconds: float, idle: Floats | None = None) -> dict[str, Part]:
+def grouped(snapshot: Snapshot, seconds: float, idle: Floats | None = None) -> dict[str, Kind]:
     """`composition` in five groups (`GROUPS`), for people."""
     frames = snapshot.frames
     if frames is None:
@@ -188,7 +188,7 @@ def grouped(snapshot: Snapshot, seconds: float, idle: Floats | None = None) -> d
     return _parts(snapshot, columns, seconds, idle)
 
 
-def _parts(snapshot: Snapshot, columns: Mapping[str, Ints], seconds: float, share: Floats | None) -> dict[str, Part]:
+def _parts(snapshot: Snapshot, columns: Mapping[str, Ints], seconds: float, share: Floats | None) -> dict[str, Kind]:
     drawn = snapshot.frames.drawn if snapshot.frames is not None else 0
     if not drawn:
         return {}
@@ -200,7 +200,7 @@ def _parts(snapshot: Snapshot, columns: Mapping[str, Ints], seconds: float, shar
         least, middle, most = (
             none if name in _UNSEEN else wilson(hits, drawn, total) for hits in (idle @ counts).tolist()
         )
-        found[name] = Part(wilson(float(counts.sum()), drawn, total), Amount(least.least, middle.bytes, most.most))
+        found[name] = Kind(wilson(float(counts.sum()), drawn, total), Amount(least.least, middle.bytes, most.most))
     return found
 
 

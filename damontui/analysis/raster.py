@@ -117,7 +117,7 @@ def binned(
 # --- columns --------------------------------------------------------------------------------------------------------
 
 
-class Past(Protocol):
+class Recorded(Protocol):
     """What a raster is drawn from: the monitor's history, or a record."""
 
     def walk(self, since: float, until: float, most: int | None = None) -> Iterable[Snapshot]:
@@ -154,7 +154,7 @@ class Raster:
     _time: Floats = field(default_factory=lambda: np.zeros(0))
     _partial: Bools = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
 
-    def update(self, past: Past, first: int, stop: int) -> int:
+    def update(self, past: Recorded, first: int, stop: int) -> int:
         """Make columns ``[first, stop)`` hold what ``past`` says; the first column that may have changed.
 
         Only snapshots newer than the newest added, and columns not held yet, cost anything. Of a long past that comes
@@ -191,7 +191,7 @@ class Raster:
             array[first - self.first :] = 0
         self.until = first * self.column
 
-    def _fill(self, past: Past, low: int, high: int) -> None:
+    def _fill(self, past: Recorded, low: int, high: int) -> None:
         """Columns that came into view, from the snapshots that the others have already."""
         for snapshot in past.walk(low * self.column, high * self.column, _PER_COLUMN * (high - low)):
             if snapshot.time <= self.until:

@@ -70,7 +70,7 @@ _ENOUGH = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Choice:
     """What a threshold means. Bytes."""
 
     seconds: float
@@ -109,7 +109,7 @@ class Row:
 class Size:
     """How small a target could be."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[Choice, ...]
     """By threshold, rising; none is longer than memory was watched."""
     held: float
     """Bytes that it has now."""
@@ -118,7 +118,7 @@ class Size:
     """What idle memory includes that is none, so that sizes leave it out, too; None where nothing is."""
 
     @property
-    def answer(self) -> Row | None:
+    def answer(self) -> Choice | None:
         """The row with the shortest threshold that keeps the line, else that may keep it; None where none does yet.
 
         Where memory is sampled, a little of what lies beside memory in use seems to come back now and then, which the
@@ -353,7 +353,7 @@ class Sizer:
                 ends = (max(told.least + beside, held.unseen), max(told.bytes + beside, held.unseen), most + beside)
                 size = Amount(*(min(one, held.bytes.most) for one in ends))
             back, over = self._back(at)
-            rows.append(Row(seconds, idle, size, back, over, size.bytes - held.unseen))
+            rows.append(Choice(seconds, idle, size, back, over, size.bytes - held.unseen))
         return Size(tuple(rows), held.bytes.bytes, held.watched_s, untold(last))
 
     def _of_others(self, seconds: float) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 from damontui import units
 from damontui.analysis.owners import with_half
-from damontui.analysis.size import LINE, Row, Size
+from damontui.analysis.size import LINE, Choice, Size
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Description
 from damontui.output.amounts import amount_object
@@ -19,7 +19,7 @@ WIDTH = 80
 _MIB = 1 << 20
 
 
-def high_of(row: Row) -> int:
+def high_of(row: Choice) -> int:
     """Bytes for ``memory.high`` or a pod's request: the upper end of the interval, in whole MiB."""
     return math.ceil(max(0.0, row.size.most) / _MIB) * _MIB
 
@@ -70,7 +70,7 @@ def text_of(size: Size, description: Description) -> str:
     return "\n".join(lines)
 
 
-def _mark(row: Row | None) -> str:
+def _mark(row: Choice | None) -> str:
     line = f"{units.share(LINE)} of the working set"
     if row is None:
         return f"no idle time is long enough for at most {line} to come back a minute"
@@ -79,7 +79,7 @@ def _mark(row: Row | None) -> str:
     return f"* the shortest idle time at which it may be that at most {line} comes back a minute, by its interval"
 
 
-def _line(row: Row, chosen: bool) -> str:
+def _line(row: Choice, chosen: bool) -> str:
     over = units.duration(row.over_s) if row.over_s else "not yet"
     back = with_half(row.back) if row.over_s else "?"
     return f"{units.span(row.seconds):>10}{with_half(row.size):>22}{back:>22}{over:>14}" + (" *" if chosen else "")
@@ -103,7 +103,7 @@ def object_of(size: Size, word: str) -> dict[str, Any]:
     }
 
 
-def _row(row: Row) -> dict[str, Any]:
+def _row(row: Choice) -> dict[str, Any]:
     return {
         "seconds": row.seconds,
         "size": amount_object(row.size),

@@ -22,7 +22,7 @@ from damontui.damon.snapshot import Description, Ints
 from damontui.errors import DamontuiError, SourceError, UsageError
 from damontui.files import open_file, read_small
 from damontui.kernel.trace_parser import TracedAggregation, TraceParser
-from damontui.records.sound import MEMORY, Budget, sound
+from damontui.records.sound import MEMORY, Allowance, sound
 from damontui.records.table import Conditions, Table
 from damontui.units import parse_duration
 
@@ -52,7 +52,7 @@ _DIGITS = bytes(c if 48 <= c < 58 else 32 for c in range(256))
 
 def read_json(path: Path, memory: int = MEMORY) -> Table:
     """The table of a damo JSON file, plain or compressed, read within some bytes of memory. Raises `SourceError`."""
-    budget = Budget(path, memory)
+    budget = Allowance(path, memory)
     budget.take(_SCAN_COST)
     with open_file(path) as file:
         compressed = file.read(1) == b"\x78"
@@ -98,7 +98,7 @@ def _inflate(file: BinaryIO, path: Path) -> Iterator[bytes]:
         raise SourceError(f"cannot read {path}", f"it does not unpack ({error})") from None
 
 
-def _scan(pieces: Iterator[bytes], path: Path, budget: Budget) -> tuple[bytes, Ints]:
+def _scan(pieces: Iterator[bytes], path: Path, budget: Allowance) -> tuple[bytes, Ints]:
     """Cut the regions out of the text: the JSON without them, each run a number, and their numbers ``(regions, 4)``.
 
     A region object becomes a number in the list where it stood, so that the rest can be parsed as a whole.
@@ -340,7 +340,7 @@ def read_trace(path: Path, stream: BinaryIO, memory: int = MEMORY) -> Table:
 
     Raises `SourceError`.
     """
-    budget = Budget(path, memory)
+    budget = Allowance(path, memory)
     budget.take(_SCAN_COST)
     parser = TraceParser()
     found: list[TracedAggregation] = []

@@ -30,7 +30,7 @@ from damontui.damon.snapshot import OPTIONAL, Description, Snapshot
 from damontui.errors import DamontuiError, SourceError
 from damontui.files import begin, open_file
 from damontui.records.fields import plain, value_of
-from damontui.records.sound import MEMORY, Budget, attrs_of, description_of, left_out, listed, sound, whole
+from damontui.records.sound import MEMORY, Allowance, attrs_of, description_of, left_out, listed, sound, whole
 from damontui.records.table import Conditions, Table, extra_of, json_text
 
 VERSION = 1
@@ -205,7 +205,7 @@ class Record:
     def __init__(self, path: str | Path, memory: int = MEMORY) -> None:
         self.path = Path(path)
         self._memory = memory
-        self._index = Budget(self.path, memory)
+        self._index = Allowance(self.path, memory)
         self.times: list[float] = []
         """When each snapshot ended, source's clock."""
         self._places: list[_Place] = []
@@ -270,7 +270,7 @@ class Record:
         self._touched += sum(place.length for place in places)
         if self._touched > _KEPT:
             self._let_go()
-        budget = Budget(self.path, self._memory)
+        budget = Allowance(self.path, self._memory)
         for place in places:
             budget.take(_SNAPSHOT_COST + _TABLE_COST * self._unpacked_size(place))
         return sound(_Builder(self).build(places, budget))
@@ -336,7 +336,7 @@ class _Builder:
         self.record = record
         self.usual = record.description.attrs
 
-    def build(self, places: list[_Place], budget: Budget) -> Table:
+    def build(self, places: list[_Place], budget: Allowance) -> Table:
         heads: list[tuple[Any, ...]] = []
         chunks: list[bytes] = []
         known: dict[Conditions, int] = {}

@@ -1,7 +1,7 @@
 """What a record may say: types, finite numbers and ranges, looked at once for every reader.
 
 A record is a file that somebody made. A snapshot with impossible numbers is left out and counted; the rest is shown.
-What a record may make us hold is known before it is held: `Budget`.
+What a record may make us hold is known before it is held: `Allowance`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ LONGEST_TEXT = 100_000
 _LARGEST = 1 << 62
 
 
-class Budget:
+class Allowance:
     """Keeps what reading a file takes within some bytes; asked before they are taken.
 
     Args:

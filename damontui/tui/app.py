@@ -34,7 +34,7 @@ from damontui.tui.heatmap.compose import Composer
 from damontui.tui.heatmap.widget import RegionsPane
 from damontui.tui.options import ScreenOptions
 from damontui.tui.panes.bandwidth import BandwidthPane
-from damontui.tui.panes.headline import Headline
+from damontui.tui.panes.headline import HeadlinePane
 from damontui.tui.panes.idle import IdlePane
 from damontui.tui.panes.intervals import IntervalsPane
 from damontui.tui.panes.keyline import KeyLine
@@ -114,7 +114,7 @@ class DamontuiApp(Front):
 
     def compose(self) -> ComposeResult:
         yield TitleBar(id="title")
-        yield Headline(id="headline")
+        yield HeadlinePane(id="headline")
         yield Notice(id="notice")
         with Ground(id="body"):
             yield RegionsPane(self.composer, id="regions")

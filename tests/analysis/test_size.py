@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from damontui.analysis.size import LINE, Row, Size, Sizer
+from damontui.analysis.size import LINE, Choice, Size, Sizer
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import FirstTouches, Group, Measured, Snapshot, ints
 from damontui.output.size import object_of, text_of
@@ -55,7 +55,7 @@ def counted(seconds: int, period: int) -> list[Snapshot]:
     return made
 
 
-def sized(snapshots: list[Snapshot]) -> dict[float, Row]:
+def sized(snapshots: list[Snapshot]) -> dict[float, Choice]:
     sizer = Sizer(SECONDS)
     for snapshot in snapshots:
         sizer.add(snapshot)
@@ -94,10 +94,10 @@ def test_the_answer_is_the_shortest_threshold_that_keeps_the_line(load: object) 
 
 def test_what_is_in_doubt_may_keep_the_line() -> None:
     amount = Amount(1.0, 1.0, 1.0)
-    breaks = Row(10.0, amount, amount, Amount(5.0, 6.0, 7.0), 100.0, 1000.0)
-    doubt = Row(30.0, amount, amount, Amount(1.0, 6.0, 7.0), 100.0, 1000.0)
-    keeps = Row(60.0, amount, amount, Amount(0.0, 2.0, 7.0), 100.0, 1000.0)
-    young = Row(120.0, amount, amount, Amount(0.0, 0.0, 0.0), 100.0, 1000.0)
+    breaks = Choice(10.0, amount, amount, Amount(5.0, 6.0, 7.0), 100.0, 1000.0)
+    doubt = Choice(30.0, amount, amount, Amount(1.0, 6.0, 7.0), 100.0, 1000.0)
+    keeps = Choice(60.0, amount, amount, Amount(0.0, 2.0, 7.0), 100.0, 1000.0)
+    young = Choice(120.0, amount, amount, Amount(0.0, 0.0, 0.0), 100.0, 1000.0)
     assert [row.keeps_the_line for row in (breaks, doubt, keeps, young)] == [False, False, True, False]
     assert Size((breaks, doubt, keeps, young), 1.0, 200.0).answer is keeps
     assert Size((breaks, doubt, young), 1.0, 200.0).answer is doubt
@@ -106,8 +106,8 @@ def test_what_is_in_doubt_may_keep_the_line() -> None:
 
 def test_an_interval_that_says_nothing_is_no_answer() -> None:
     amount = Amount(1.0, 1.0, 1.0)
-    anything = Row(10.0, amount, amount, Amount(0.0, 60.0, 120.0), 100.0, 1000.0)
-    near = Row(30.0, amount, amount, Amount(0.0, 6.0, 12.0), 100.0, 1000.0)
+    anything = Choice(10.0, amount, amount, Amount(0.0, 60.0, 120.0), 100.0, 1000.0)
+    near = Choice(30.0, amount, amount, Amount(0.0, 6.0, 12.0), 100.0, 1000.0)
     assert Size((anything, near), 1.0, 200.0).answer is near
 
 

@@ -11,14 +11,14 @@ from damontui.damon.snapshot import Group, Status
 from damontui.errors import SourceError
 from damontui.tui.ink import SO_FAR, SOMEWHERE, Ink
 from damontui.tui.palette import RGB
-from damontui.tui.panes.headline import Headline
+from damontui.tui.panes.headline import HeadlinePane
 from tests import make
 from tests.tui import fed, made
 from tests.tui.frames import drawn, frame
 
 
 def said(frame_of: object, width: int = 118) -> str:
-    (line,) = drawn(Headline(), frame_of, width, 1)  # type: ignore[arg-type]
+    (line,) = drawn(HeadlinePane(), frame_of, width, 1)  # type: ignore[arg-type]
     return line
 
 
@@ -97,7 +97,7 @@ def test_what_is_found_cannot_become_unfound() -> None:
 
 
 def test_free_memory_stays_for_a_minute_after_its_news() -> None:
-    pane = Headline()
+    pane = HeadlinePane()
     rows = [(0, 300 * made.MIB, 5, 9), (300 * made.MIB, 3072 * made.MIB, 0, 99)]
     shown = frame([make.snapshot(rows)], interim=made.interim())
     drawn(pane, shown, 160, 1)
@@ -133,7 +133,7 @@ async def test_it_is_the_line_below_the_title_at_every_size(size: tuple[int, int
     async with app.run_test(size=size) as pilot:
         fed.feed_all(app, make.steady(60))
         await pilot.pause()
-        pane = app.query_one(Headline)
+        pane = app.query_one(HeadlinePane)
         assert (pane.region.y, pane.region.height) == (1, 1)
         assert pane.text().startswith(" in use ")
         assert app.query_one("#regions").size.height >= 4

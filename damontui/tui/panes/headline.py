@@ -24,7 +24,7 @@ _FREE_FOR = 60.0
 """Seconds for which what the system said of free memory is still shown."""
 
 
-class Headline(Pane):
+class HeadlinePane(Pane):
     """One line below the title, at every size; what does not fit goes, the last first."""
 
     def __init__(self, *, id: str | None = None) -> None:
