@@ -1,4 +1,4 @@
-"""Parts of sentences that the screen, text and reports share: how hard memory is pressed."""
+"""Parts of sentences that the screen, text and reports share: how sure a number is, how hard memory is pressed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,28 @@ from collections.abc import Callable, Sequence
 from damontui import units
 from damontui.analysis.owners import name_of
 from damontui.analysis.pressure import HAPPENINGS, refaults
+from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Pressure
+
+_LEAST = 1 << 20
+"""Bytes of half an interval below which it is not told."""
+
+
+def plus_minus(amount: Amount) -> str:
+    """`` ± 40 MiB`` where the interval is wider than what the digits of the number leave open, else nothing."""
+    half = (amount.most - amount.least) / 2
+    return f" ± {units.size(half)}" if half > 0.005 * max(amount.bytes, 1.0) and half >= _LEAST else ""
+
+
+def with_half(amount: Amount) -> str:
+    """Bytes and half of their interval in one unit: ``146 ± 13 MiB``, ``1.43 ± 0.12 GiB``, ``0 ± 2 MiB``."""
+    half = (amount.most - amount.least) / 2
+    # the unit of the larger of both: where few frames were met, half of the interval is more than the bytes
+    unit = units.size(max(amount.bytes, half)).rpartition(" ")[2]
+    scale = 1024.0 ** ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB").index(unit)
+    number, wide = amount.bytes / scale, half / scale
+    digits = 0 if unit == "B" or max(number, wide) >= 99.95 else 1 if max(number, wide) >= 9.995 else 2
+    return f"{number:.{digits}f} ± {wide:.{digits}f} {unit}"
 
 
 def _times(what: str) -> Callable[[int], str]:

@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from damontui import units
 from damontui.analysis import usage
 from damontui.analysis.estimate import Estimate
 from damontui.analysis.frames import wilson
@@ -420,14 +419,3 @@ def marks(row: Row) -> str:
     if row.group.gone:
         return "deleted"
     return f"+{row.group.dying} deleted" if row.group.dying else ""
-
-
-def with_half(amount: Amount) -> str:
-    """Bytes and half of their interval in one unit: ``146 ± 13 MiB``, ``1.43 ± 0.12 GiB``, ``0 ± 2 MiB``."""
-    half = (amount.most - amount.least) / 2
-    # the unit of the larger of both: where few frames were met, half of the interval is more than the bytes
-    unit = units.size(max(amount.bytes, half)).rpartition(" ")[2]
-    scale = 1024.0 ** ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB").index(unit)
-    number, wide = amount.bytes / scale, half / scale
-    digits = 0 if unit == "B" or max(number, wide) >= 99.95 else 1 if max(number, wide) >= 9.995 else 2
-    return f"{number:.{digits}f} ± {wide:.{digits}f} {unit}"

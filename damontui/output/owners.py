@@ -8,9 +8,10 @@ from typing import Any
 from damontui import units
 from damontui.analysis import owners as whose
 from damontui.analysis.estimate import Estimate
-from damontui.analysis.owners import Ownership, Row, marks, ownership, row_name, whole_bytes, with_half
+from damontui.analysis.owners import Ownership, Row, marks, ownership, row_name, whole_bytes
 from damontui.damon.snapshot import Snapshot
 from damontui.output.amounts import amount_object
+from damontui.phrases import with_half
 from damontui.safe_text import shown
 
 ROWS = 12

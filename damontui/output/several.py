@@ -11,7 +11,8 @@ from damontui.analysis.headline import THRESHOLD
 from damontui.damon.snapshot import Description
 from damontui.operations.counted import Missing, One
 from damontui.output import json as objects
-from damontui.output.text import WIDTH, plus_minus
+from damontui.output.text import WIDTH
+from damontui.phrases import plus_minus
 from damontui.safe_text import shown
 from damontui.sources.several import COLUMNS, cells, rows_of, time_of
 

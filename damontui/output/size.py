@@ -7,11 +7,11 @@ import textwrap
 from typing import Any
 
 from damontui import units
-from damontui.analysis.owners import with_half
 from damontui.analysis.size import LINE, Choice, Size
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Description
 from damontui.output.amounts import amount_object
+from damontui.phrases import plus_minus, with_half
 from damontui.safe_text import shown
 
 SCHEMA = 1
@@ -33,7 +33,7 @@ def sentence(size: Size) -> str:
         if not row.keeps_the_line:
             back = f"{back} (95 %: {units.size(row.back.least)} to {units.size(row.back.most)})"
         return (
-            f"could run in {units.size(row.size.bytes)}{_plus_minus(row.size)} of {units.size(size.held)}: "
+            f"could run in {units.size(row.size.bytes)}{_sure(row.size)} of {units.size(size.held)}: "
             f"{back} a minute would be read back ({watched}; what is idle for {units.span(row.seconds)} is taken away)"
         )
     if not size.rows:
@@ -47,11 +47,6 @@ def sentence(size: Size) -> str:
         f"{units.span(least.seconds)} comes back at {units.size(least.back.bytes)} a minute ({watched}); "
         "a longer --for can find longer idle times"
     )
-
-
-def _plus_minus(amount: Amount) -> str:
-    half = (amount.most - amount.least) / 2
-    return f" (± {units.size(half)})" if half >= _MIB and half > 0.005 * amount.bytes else ""
 
 
 def text_of(size: Size, description: Description) -> str:
@@ -113,3 +108,9 @@ def _row(row: Choice) -> dict[str, Any]:
         "keeps_the_line": row.keeps_the_line,
         "may_keep_the_line": row.may_keep_the_line,
     }
+
+
+def _sure(amount: Amount) -> str:
+    """`` (± 40 MiB)``, or nothing."""
+    said = plus_minus(amount).strip()
+    return f" ({said})" if said else ""

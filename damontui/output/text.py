@@ -15,10 +15,10 @@ from damontui.analysis.estimate import Estimate
 from damontui.analysis.frames import SEEN
 from damontui.analysis.headline import THRESHOLD, Headline, headline
 from damontui.analysis.savings import by_kind
-from damontui.analysis.usage import Amount
 from damontui.damon import metrics
 from damontui.damon.snapshot import Description, Group, Measured, Pressure, Snapshot
 from damontui.output.owners import owners_table
+from damontui.phrases import plus_minus
 from damontui.safe_text import shown
 
 ROWS = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100)
@@ -116,12 +116,6 @@ def beside_words(said: Headline) -> str:
         return ""
     swapped = f", swapped {units.size(said.swapped)}" if said.swapped else ""
     return f"mapped {units.size(said.mapped)}, not in memory {units.size(said.absent)}{swapped}"
-
-
-def plus_minus(amount: Amount) -> str:
-    """`` ± 40 MiB`` where the interval is wider than what the digits of the number leave open, else nothing."""
-    half = (amount.most - amount.least) / 2
-    return f" ± {units.size(half)}" if half > 0.005 * max(amount.bytes, 1.0) and half >= 1 << 20 else ""
 
 
 def _facts(snapshot: Snapshot, estimate: Estimate | None, *, cost: bool) -> list[str]:

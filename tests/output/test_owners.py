@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from damontui.analysis.owners import with_half
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import FRAME_KINDS, OTHERS, UNCHARGED, UNSEEN, Group, Snapshot, Zone, ints
 from damontui.history import History
 from damontui.output.json import dump, snapshot_object
 from damontui.output.owners import owners_table
 from damontui.output.text import WIDTH, summary
+from damontui.phrases import with_half
 from damontui.records.own import Record, RecordWriter
 from damontui.safe_text import is_shown
 from tests import make

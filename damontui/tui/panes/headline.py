@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from damontui.analysis import headline
 from damontui.analysis.savings import THRESHOLDS
-from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Group as ControlGroup
 from damontui.damon.snapshot import Interim, Snapshot
 from damontui.errors import SourceError
+from damontui.phrases import plus_minus
 from damontui.tui.axes import whole_seconds
 from damontui.tui.draw import Line, Pane, Span, fit, width_of
 from damontui.tui.frame import Frame
@@ -126,12 +126,6 @@ def time_words(seconds: float) -> str:
         return duration(seconds)
     whole = math.floor(seconds)
     return idle_words(whole) if whole in THRESHOLDS else whole_seconds(whole)
-
-
-def plus_minus(amount: Amount) -> str:
-    """`` ± 40 MiB`` where the interval is known and wider than what the number itself leaves open; else nothing."""
-    half = (amount.most - amount.least) / 2
-    return f" ± {size(half)}" if half > 0.005 * max(amount.bytes, 1.0) and half >= 1 << 20 else ""
 
 
 def _under_way(frame: Frame, interim: Interim, *, whole: bool) -> list[Group]:

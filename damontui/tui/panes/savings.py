@@ -8,15 +8,14 @@ from collections.abc import Sequence
 from damontui.analysis import frames, savings, usage
 from damontui.analysis.estimate import Estimate
 from damontui.analysis.frames import Untold
-from damontui.analysis.owners import with_half
 from damontui.analysis.savings import THRESHOLDS, Learned, Ledger, Saving
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Description, Snapshot
+from damontui.phrases import plus_minus, with_half
 from damontui.tui.axes import span_words
 from damontui.tui.draw import Line, Pane, Span, bar, fit, sparkline, width_of
 from damontui.tui.frame import Frame
 from damontui.tui.panes.common import idle_words, nothing, off_since
-from damontui.tui.panes.headline import plus_minus
 from damontui.units import share, size
 
 

@@ -16,8 +16,9 @@ from textual.widget import Widget
 from damontui import units
 from damontui.analysis import owners
 from damontui.analysis.chosen import Owner
-from damontui.analysis.owners import Ownership, Row, marks, ownership, row_name, with_half
+from damontui.analysis.owners import Ownership, Row, marks, ownership, row_name
 from damontui.analysis.savings import THRESHOLDS
+from damontui.phrases import with_half
 from damontui.safe_text import shown
 from damontui.tui.draw import Follows
 from damontui.tui.filter_input import FilterInput
