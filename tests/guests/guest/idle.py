@@ -39,8 +39,8 @@ FRAMES = ("--frames-budget", "20%")
 """Under emulation the usual share of a CPU draws 64 frames, of which alone idle memory is a sixth off; elsewhere it
 draws a thousand or more."""
 _WITHIN = 0.20
-"""Share of the truth by which a run may be off. The aim is 10 %, which DAMON_STAT's 15 to 25 regions of 2 GiB keep in
-29 of 30 runs (the other was 12 % off, in its interval): asked of every run it would fail once in thirty."""
+"""Share of the truth by which a run may be off. The aim is 10 %, which DAMON_STAT's 15 to 25 regions of 2 GiB kept in
+25 of 27 runs; the others were 12 and 15 % off, and asked of every run it would fail now and then."""
 _MMAP = 11  # KPF_MMAP: a page table maps it
 
 
