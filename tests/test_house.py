@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from importlib import metadata
 from itertools import pairwise
@@ -30,6 +31,14 @@ def test_every_file_that_is_named_exists(page: str) -> None:
     assert len(names) > 10
     missing = [name for name in names if not ((PAGES[page] / name).exists() or (ROOT / name).exists())]
     assert missing == []
+
+
+def test_nothing_else_stands_at_the_top() -> None:
+    kept = {"pyproject.toml", "README.md", "damontui", "tests", "screenshots", "CHANGES.md", "LICENSE"}
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("no checkout of git")
+    assert {name.split("/")[0] for name in listed.stdout.split("\0") if name and not name.startswith(".")} == kept
 
 
 def test_every_room_is_on_the_page() -> None:

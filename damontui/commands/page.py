@@ -1,4 +1,4 @@
-"""The man page, made from the command line's own declaration; ``setup.py`` puts it into a wheel.
+"""The man page, made from the command line's own declaration; `damontui.commands.wheel` puts it into a wheel.
 
 ``python -m damontui.commands.page > damontui.1`` writes it.
 """

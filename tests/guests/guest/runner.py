@@ -52,7 +52,7 @@ def preload() -> str:
 
     errors = ""
     for module in pkgutil.walk_packages(damontui.__path__, "damontui."):
-        if not module.name.endswith("__main__"):
+        if not module.name.endswith(("__main__", "commands.wheel")):  # that one is for building, and brings setuptools
             try:
                 importlib.import_module(module.name)
             except Exception:
