@@ -10,7 +10,7 @@ PAGE_SIZE = 4096
 """Bytes in a page: the smallest region."""
 
 BASIS_POINTS = 10_000
-"""One, in the basis points of the intervals goal."""
+"""Basis points in the whole, the unit of the intervals goal."""
 
 
 @dataclass(frozen=True, slots=True)

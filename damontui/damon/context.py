@@ -27,17 +27,18 @@ class Context:
     """Regions of the targets of one operations set, and the attributes in force.
 
     Attributes:
-        operations: how accesses are observed.
+        operations: the operations set, which observes accesses.
         rng: the only source of chance.
-        attrs: in force now (tuned).
-        regions: as they are now.
-        targets: what ``regions.target`` is an index into.
+        attrs: the attributes in force now; tuning replaces them.
+        origin: where snapshots say that they come from.
+        regions: the regions as they are now.
+        targets: the monitored address spaces; ``regions.target`` is an index into them.
         time: now, seconds on the source's clock.
         wall: now, seconds since 1970.
         began: when the running aggregation began, source's clock.
-        late: sampling deadlines missed so far, counted by who has the clock; goes into each snapshot.
-        cpu: CPU share that observing took lately, measured by who has the clock; goes into each snapshot.
-        note: what the snapshots lack, said by who knows the operations set; goes into each snapshot.
+        late: sampling deadlines missed so far; the caller counts them. Goes into each snapshot.
+        cpu: CPU share that observing took lately; the caller measures it. Goes into each snapshot.
+        note: one sentence on what the snapshots lack; the caller sets it. Goes into each snapshot.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Context:
         self.operations.prepare(regions.start + pages * PAGE_SIZE, regions.target)
 
     def check(self, time: float | None = None, wall: float | None = None) -> Snapshot | None:
-        """Count the accesses since `prepare`; the snapshot where that made an aggregation whole.
+        """Count the accesses since `prepare`; the snapshot where this was the aggregation's last sample, else None.
 
         Args:
             time: now on the source's clock; one sampling interval later where None.

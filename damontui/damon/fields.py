@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Past = Literal["newer", "either", "sum", "all", "mean", "default"]
-"""What an entry of the past that stands for two snapshots holds: the newer one's value; the newer one's or, where that
-says nothing, the older one's; both added; whether both are true; the mean by their times; the default (not kept)."""
+"""The value of a coarse entry of the past, which stands for two snapshots: ``newer`` is the newer one's; ``either`` is
+the newer one's or, where that is empty, the older one's; ``sum`` adds both; ``all`` is true where both are; ``mean``
+weighs them by the time that each covers; ``default`` keeps neither and is the field's default."""
 
 REGIONS = "regions"
 """The axis that has one place for each region of the snapshot."""
@@ -29,21 +30,21 @@ REGIONS = "regions"
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """What a field's type does not say of it."""
+    """How a field's value is written, checked and joined: what its type cannot say."""
 
     key: str = ""
-    """In JSON, with the unit where it has one; "" where JSON does not have the field as it stands."""
+    """Name in JSON, with the unit at its end; "" where JSON does not have the field as it stands."""
     unit: str = ""
-    """``bytes``, ``s``, ``ms``, …: what the numbers are. Bytes of regions are shared out where a region is cut."""
+    """Unit of the numbers: ``bytes``, ``s``, ``ms``, …. Where a region is cut, its parts share out its bytes."""
     digits: int | None = None
     """Digits behind the point in JSON; 0 makes a whole number of it, None leaves it as it is."""
     axes: tuple[str | tuple[str, ...], ...] = ()
-    """Of an array (one or two) or a tuple (one): each a name, whose length all fields with that name share, or the
-    names of its places themselves."""
+    """The axes of an array (one or two) or of a tuple (one). An axis is a name, and all axes of that name are equally
+    long; or it is the tuple of the names of its places."""
     rising: bool = False
-    """Numbers that do not fall along the last axis, and begin above 0 where they are a tuple."""
+    """Whether the numbers never fall along the last axis; those of a tuple then begin above 0."""
     signed: bool = False
-    """Numbers may be below 0."""
+    """Whether numbers may be below 0."""
     length: tuple[int, int] | None = None
     """How many values a tuple has at least and at most; None for any number."""
     past: Past = "newer"
@@ -58,22 +59,22 @@ class Field:
     """bool, int, float or str; ``np.ndarray``; or the dataclass that its value is."""
     fact: Fact
     many: bool = False
-    """Whether it is a tuple of those."""
+    """Whether the value is a tuple of ``kind``."""
     optional: bool = False
     """Whether it may be None."""
     whole: bool = True
-    """Of an array: whether it holds int64, and not float64."""
+    """Whether an array holds int64, not float64."""
     given: bool = False
     """Whether a value has to be given, for it has no default."""
     default: object = None
     parts: tuple[Field, ...] = ()
     """The fields of its value, where that is a dataclass."""
     has_arrays: bool = False
-    """Whether its value is an array or has some."""
+    """Whether its value is an array or holds arrays."""
     of_regions: bool = False
     """Whether its value, or part of it, has a place for each region."""
     joins: bool = False
-    """Whether two values are joined, or parts of them, and not just the newer one taken."""
+    """Whether a coarse entry of the past takes anything from the older of two values, or of their parts."""
 
 
 _KNOWN: dict[type, tuple[Field, ...]] = {}
@@ -135,7 +136,7 @@ def _field(one: dataclasses.Field[Any], hint: Any) -> Field:
 
 
 def arrays_of(value: object) -> Iterator[NDArray[Any]]:
-    """The arrays of a value: itself, or those of a dataclass and of what it holds."""
+    """The arrays of a value: the value itself if it is one, else those in a dataclass and in those that it holds."""
     if isinstance(value, np.ndarray):
         yield value
     elif dataclasses.is_dataclass(value):
@@ -151,13 +152,13 @@ def seal(value: object) -> None:
 
 
 def joined(kind: type, older: object, newer: object, weights: tuple[float, float]) -> Mapping[str, Any]:
-    """The fields of two values as one, of those whose `Fact` says another ``past`` than the newer one's.
+    """The fields of a coarse entry of the past that are not just the newer value's, by name.
 
     Args:
         kind: the dataclass of both.
         older: the value before.
         newer: the value after.
-        weights: of the two in a mean.
+        weights: how much the older and the newer count in a mean.
     """
     found: dict[str, Any] = {}
     for field in fields_of(kind):
@@ -182,7 +183,7 @@ def joined(kind: type, older: object, newer: object, weights: tuple[float, float
 
 
 def lists(field: Field, value: NDArray[Any]) -> list[Any] | dict[str, Any]:
-    """An array as JSON has it: a list; of two axes a list for each place of the second, by name where it has names."""
+    """An array as JSON has it: a list; with two axes a list for each place of the second, by name if it has names."""
     if value.ndim == 1:
         found: list[Any] = value.tolist()
         return found

@@ -20,7 +20,7 @@ from damontui.damon.snapshot import Ints, Snapshot
 
 Floats = NDArray[np.float64]
 Exact = TypeVar("Exact", Fraction, Floats)
-"""A fraction, of which the kernel's whole number is the part before the point; or a float for each snapshot."""
+"""A `Fraction`, whose whole part is the kernel's number; or a float64 array, one number for each snapshot."""
 
 PERCENTILE_COUNT = 101
 """From 0 to 100."""
@@ -35,25 +35,29 @@ def sums(values: Ints, offsets: Ints) -> Ints:
 
 
 def bandwidth_of(touched: Exact, aggr_us: Exact) -> Exact:
-    """Bytes per second, from the sum of bytes times accesses, and the interval in which these were counted."""
+    """Bytes per second: ``touched`` is the sum over regions of bytes × ``nr_accesses``, counted within ``aggr_us``."""
     return touched * 1_000_000 / aggr_us
 
 
 def observed_of(touched: Exact, total: Exact, most: Exact) -> Exact:
-    """Share of positive access checks by bytes, from the same sum, all bytes (more than 0) and the most accesses."""
+    """Share of positive access checks by bytes: ``touched`` of ``total`` bytes (over 0) × ``most`` accesses."""
     return touched / (total * most)
 
 
 def idle_ms_of(nr_accesses: Ints, age: Ints, next_aggr_us: Ints | int) -> Ints:
-    """Milliseconds idle; negative where in use: minus how long. Ages are in units of the interval from then on."""
+    """Milliseconds idle; where in use, minus the milliseconds it was so. Ages count intervals of ``next_aggr_us``."""
     milliseconds = (age + 1) * next_aggr_us // 1000
     return np.where(nr_accesses > 0, -milliseconds, milliseconds)
 
 
 def temperatures_of(nr_accesses: Ints, age: Ints, most: Ints | int, next_aggr_us: Ints | int) -> Floats:
-    """Temperature with the usual weights (rate 100, age 100, size 0); negative where not accessed.
+    """Temperature with damo's usual weights (rate 100, age 100, size 0); negative where not accessed.
 
-    ``most`` is the greatest possible number of accesses.
+    Args:
+        nr_accesses: samples that saw an access, shape ``(regions,)``.
+        age: in aggregations of ``next_aggr_us``, same shape.
+        most: the greatest possible ``nr_accesses``.
+        next_aggr_us: the aggregation interval in which ages are counted, microseconds.
     """
     heat = nr_accesses * (1e4 / most) + age * (next_aggr_us * 100.0)
     return np.where(nr_accesses > 0, heat, -heat)
@@ -65,9 +69,10 @@ def in_use_of(nr_accesses: Ints, memory: Ints) -> Ints:
 
 
 def at_least(idle: Ints, weights: NDArray[Any], thresholds: Floats | Ints | Sequence[float]) -> NDArray[Any]:
-    """Sum of the weights of what is idle for at least each threshold, shape ``(…, thresholds)``, of the weights' type.
+    """The summed weights of the regions that are idle for at least each threshold.
 
-    Weights have the shape ``(…, regions)``, the others one axis; times are all in the same unit.
+    ``idle`` has the shape ``(regions,)``, ``weights`` ``(…, regions)``, ``thresholds`` one axis and the unit of
+    ``idle``; the result has the shape ``(…, thresholds)`` and the dtype of ``weights``.
     """
     order = np.argsort(idle, kind="stable")
     over = np.zeros((*weights.shape[:-1], len(idle) + 1), weights.dtype)
@@ -128,7 +133,7 @@ def _touched(snapshot: Snapshot) -> Fraction:
 
 
 def idle_ms(snapshot: Snapshot) -> Ints:
-    """Idle time of each region in milliseconds; negative where in use: minus how long (``stat.rst``)."""
+    """Idle time of each region in milliseconds; where in use, minus the milliseconds it was so (``stat.rst``)."""
     return idle_ms_of(snapshot.nr_accesses, snapshot.age, snapshot.next_attrs.aggr_us)
 
 

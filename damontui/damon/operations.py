@@ -49,7 +49,13 @@ class BatchOperations(Protocol):
     """An operations set that can answer a whole aggregation at once, since regions do not change within one."""
 
     def count(self, start: Ints, end: Ints, target: Ints, samples: int, sample_us: int) -> Ints:
-        """``nr_accesses`` of each region after ``samples`` sampling intervals; advances the model's time by them."""
+        """``nr_accesses`` of each region after ``samples`` sampling intervals; advances the model's time by them.
+
+        Args:
+            start, end, target: the regions, shape ``(regions,)`` as the result.
+            samples: how many sampling intervals.
+            sample_us: the length of one, microseconds.
+        """
         ...
 
 
@@ -66,12 +72,12 @@ class NamingOperations(Protocol):
 class CoarseOperations(Protocol):
     """An operations set that sees a range of a target only as a whole, with no position inside it.
 
-    Its regions are the ranges: what two ranges have in common says nothing about a boundary between them, and parts of
-    one would differ by chance alone. So nothing is merged, cut or split.
+    Its regions are the ranges. Two ranges that are alike are still two, and parts of one would differ by chance alone,
+    so nothing is merged, cut or split.
     """
 
     whole_ranges: bool
-    """Whether that is so now."""
+    """Whether the ranges are seen only as wholes now."""
 
 
 @runtime_checkable

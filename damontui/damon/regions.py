@@ -36,7 +36,7 @@ class Regions:
         start: first byte, int64, shape ``(regions,)`` as all of them.
         end: byte after the last.
         nr_accesses: samples of the running aggregation that saw an access.
-        last_nr_accesses: of the aggregation before.
+        last_nr_accesses: ``nr_accesses`` of the aggregation before.
         age: aggregations for which the pattern held.
         target: index of the target.
     """
@@ -83,9 +83,9 @@ class Regions:
         return -(-share // PAGE_SIZE) * PAGE_SIZE
 
     def count_ages(self, threshold: int) -> None:
-        """One aggregation older where the pattern held, else 0.
+        """Make each region one aggregation older where its pattern held, and 0 aggregations old elsewhere.
 
-        It held where ``nr_accesses`` changed by at most ``threshold`` and not from or to zero.
+        The pattern held where ``nr_accesses`` changed by at most ``threshold`` and not from or to zero.
         """
         now, before = self.nr_accesses, self.last_nr_accesses
         held = (np.abs(now - before) <= threshold) & ((now == 0) == (before == 0))
@@ -136,8 +136,14 @@ class Regions:
     def merge_to(self, threshold: int, size_limit: int, max_regions: int, max_nr_accesses: int) -> None:
         """`merge`, and again with the threshold doubled while more than ``max_regions`` remain.
 
-        The last threshold is ``max_nr_accesses``, which any two counts are within; where ranges have too many gaps,
-        more regions than the maximum remain, as in the kernel.
+        The last threshold is ``max_nr_accesses``: no two counts differ by more. Where ranges have too many gaps, more
+        regions than the maximum remain, as in the kernel.
+
+        Args:
+            threshold: difference of ``nr_accesses`` up to which neighbours are alike.
+            size_limit: bytes that a joined region may have at most.
+            max_regions: how many regions are to remain at most.
+            max_nr_accesses: the greatest possible ``nr_accesses``.
         """
         self.merge(threshold, size_limit)
         while len(self) > max_regions and threshold < max_nr_accesses:
@@ -185,14 +191,13 @@ class Regions:
     def set_ranges(self, targets: Sequence[Ranges], previous: Sequence[int | None] | None = None) -> None:
         """Follow changed address ranges, as the kernel's ``damon_set_regions``.
 
-        In each range the regions that intersect it are kept, the first and the last of them cut or stretched to its
-        ends, holes between them filled with new regions; a range without any becomes a new region; the rest is
-        dropped. A region that reaches into several ranges stays with the first.
+        In each range the regions that intersect it are kept: the first and the last of them are cut or stretched to the
+        range's ends, and holes between them are filled with new regions. A range without any region becomes a new one;
+        regions in no range are dropped. A region that reaches into several ranges stays with the first.
 
         Args:
             targets: the ranges of each target from now on.
-            previous: for each of them, the index that the target had so far, None for a new one; the same
-                indices where left out.
+            previous: the index that each target had so far, None for a new target; left out, indices stay.
         """
         rows = np.stack((self.start, self.end, self.nr_accesses, self.last_nr_accesses, self.age), axis=1)
         fitted: list[list[int]] = []

@@ -51,19 +51,20 @@ KINDS = ("anon", "file", "shmem")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FirstTouches:
-    """What was first touched since the bits were cleared, an entry for each reading since the snapshot before.
+    """How much memory was touched for the first time since the accessed bits were cleared, reading by reading.
 
-    Arrays of shape ``(readings,)``, float64 and read-only (`damontui.operations.curve`).
+    There is an entry for each reading since the snapshot before. Arrays have shape ``(readings,)`` and are float64 and
+    read-only. `damontui.operations.curve` says how they are counted.
     """
 
     since: Annotated[Floats, Fact("since_s", unit="s", axes=("readings",))]
-    """Seconds after the clear at which the time before the reading began: what it found had been idle for so long."""
+    """Seconds from the clear to the reading before (or 0): what is touched after that has been idle for so long."""
     touched: Annotated[Floats, Fact("touched_bytes", unit="bytes", axes=("readings",))]
-    """Bytes first touched in that time."""
+    """Bytes first touched between the reading before and this one."""
     back: Annotated[Floats, Fact("back_bytes", unit="bytes", axes=("readings",))]
-    """Those of them that were there before: the rest is new memory."""
+    """How many of ``touched`` were in memory before; the rest is new memory."""
     seconds: Annotated[Floats, Fact("seconds", unit="s", axes=("readings",))]
-    """How long that time was."""
+    """Seconds between the reading before and this one."""
 
     def __post_init__(self) -> None:
         seal(self)
@@ -87,7 +88,7 @@ class Measured:
     """Bytes of each region touched within each time, shape ``(regions, times)``."""
     least: Annotated[Ints, Fact("least", unit="bytes", axes=("times",))]
     """Bytes of all regions together that were touched within each time at least, shape ``(times,)``: as long as the
-    pattern is what it was lately, else for certain (`damontui.operations.curve` has the derivation)."""
+    pattern is what it was lately, else for certain (`damontui.operations.within` has the derivation)."""
     most: Annotated[Ints, Fact("most", unit="bytes", axes=("times",))]
     """Bytes of all regions together that were touched within each time at most, shape ``(times,)``; likewise."""
     kinds: Annotated[Ints, Fact(unit="bytes", axes=(REGIONS, KINDS))]
@@ -112,7 +113,7 @@ FRAME_KINDS = ("free", "file", "shmem", "anon", "slab", "page_tables", "kernel",
 
 
 FINE = 4_096
-"""A stretch of one of so many parts of all memory is too short for a region of its own: DAMON has 1,000 at most."""
+"""Parts of all memory, for `Frames.mixed`: each too short for a region of its own, as DAMON has 1,000 at most."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,11 +130,11 @@ class Frames:
     huge: Annotated[Ints, Fact(axes=(REGIONS,))]
     """Frames in each region that are part of a transparent huge page, shape ``(regions,)``."""
     cpu: float = 0.0
-    """Share of one CPU that drawing took lately."""
+    """Share of one CPU that looking at frames took lately."""
     mixed: float | None = None
-    """How often frames that lie one of `FINE` parts of all memory apart are of unlike kinds, over how often those are
-    that lie 16 times as far apart: about 0 where memory lies in long stretches of one kind, 1 where it is mixed
-    throughout, None where too little is known."""
+    """How mixed the kinds of frames are: how often two frames that lie one of `FINE` parts of memory apart are of
+    unlike kinds, divided by how often two that lie 16 such parts apart are. About 0 where memory lies in long stretches
+    of one kind, 1 where it is mixed throughout, None where too little is known."""
 
     def __post_init__(self) -> None:
         seal(self)
@@ -189,7 +190,7 @@ class Zone:
 UNCHARGED, UNSEEN, OTHERS = -1, -2, -3
 """What stands for a group in `Owners.group`: charged to none; to one that cannot be seen; to one of the small ones."""
 GROUP_FILES = ("current", "max", "high", "swap", "inactive_file", "dying", "gone")
-"""What `Owners.files` has of each group: as of `Group`, with -1 for None."""
+"""The columns of `Owners.files`: fields of `Group`, with -1 for None."""
 ZONE_ENDS = ("start", "end")
 
 
@@ -198,12 +199,13 @@ class Owners:
     """To whom randomly chosen page frames are charged, drawn evenly over all of physical memory.
 
     An entry says of ``count`` frames, drawn from between two addresses, what they held and to whom they are charged.
-    As they are drawn, that range is one frame; in a record it is the region. Arrays are int64 and read-only; those of
-    entries have shape ``(entries,)``.
+    In a live snapshot these two addresses are the ends of one frame; in a record, those of a region.
+
+    Arrays are int64 and read-only; those of entries have shape ``(entries,)``.
     """
 
     paths: Annotated[tuple[str, ...], Fact(axes=("groups",))]
-    """Of the groups that have frames among the drawn ones."""
+    """Paths of the groups to which any of the drawn frames is charged."""
     files: Annotated[Ints, Fact(axes=("groups", GROUP_FILES), signed=True)]
     """What the kernel counts for each of them, shape ``(groups, 7)``: `GROUP_FILES`."""
     start: Annotated[Ints, Fact(axes=("entries",))]
@@ -215,7 +217,7 @@ class Owners:
     count: Annotated[Ints, Fact(axes=("entries",))]
     """Frames, at least 1."""
     zone_names: Annotated[tuple[str, ...], Fact(axes=("zones",))]
-    """Of the NUMA nodes' zones, rising by address; empty where the kernel does not tell."""
+    """Names of the NUMA nodes' zones, by rising address; empty where the kernel does not tell."""
     zone_ends: Annotated[Ints, Fact(axes=("zones", ZONE_ENDS))]
     """Where each of them begins and ends, bytes, shape ``(zones, 2)``."""
     others: int = 0
@@ -223,7 +225,7 @@ class Owners:
     note: str = ""
     """What is not known, one sentence; "" where it is whole."""
     cpu: float = 0.0
-    """Share of one CPU that all of this took lately."""
+    """Share of one CPU that looking at frames and groups took lately."""
 
     def __post_init__(self) -> None:
         seal(self)
@@ -281,7 +283,7 @@ class Pressure:
     under_low: Annotated[int | None, Fact("under_low", past="sum")] = None
     """How often memory was taken from a group that had less than its ``memory.low``."""
     out: Annotated[int | None, Fact("out_of_memory", past="sum")] = None
-    """How often a group got no memory for want of it, whether or not a process was killed then."""
+    """How often a group was about to get no memory at its limit (``oom``), whether or not a process was killed then."""
     zswap_in: Annotated[float | None, Fact("zswap_in_bytes_per_s", digits=0, past="mean")] = None
     """Bytes a second that were read back out of zswap, which is no swapping in from a device."""
     zswap_out: Annotated[float | None, Fact("zswap_out_bytes_per_s", digits=0, past="mean")] = None
@@ -411,7 +413,10 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a source is, where, and what it cannot tell. Frozen for the life of the source."""
+    """What a source is, where, and what it cannot tell.
+
+    An object never changes; a source may describe itself otherwise once it has been entered and knows more.
+    """
 
     target: str
     """The word on the command line that leads here: ``stat``, ``demo:server``, ``1234``."""
@@ -419,7 +424,7 @@ class Description:
     """For the title bar: ``DAMON_STAT``, ``synthetic memory: server``."""
     origin: Origin
     attrs: Attrs
-    """At the start."""
+    """The attributes at the start; tuning may change them."""
     host: str = ""
     kernel: str = ""
     speed: float = 1.0
@@ -440,9 +445,9 @@ class Description:
 class Interim:
     """What is known while an aggregation is under way: DAMON_STAT's own numbers, and what else can be told.
 
-    The module computes its numbers every 5 s from what was counted *so far*: memory that it says is in use has been
-    found in use (and cannot become unfound before the aggregation is whole), the rest may still be. So this is shown as
-    provisional, and replaced by the `Snapshot` of the whole aggregation. It is neither history nor recorded.
+    The module computes its numbers every 5 s from what was counted *so far*: memory that it says is in use stays so
+    until the aggregation is whole, and the rest may still turn out to be in use. So this is shown as provisional, and
+    replaced by the `Snapshot` of the whole aggregation. It is neither history nor recorded.
     """
 
     time: float

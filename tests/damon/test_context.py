@@ -16,7 +16,8 @@ from damontui.damon.context import Context
 from damontui.damon.operations import Target
 from damontui.damon.regions import Regions
 from damontui.damon.snapshot import Ints, Snapshot, Truth, ints
-from damontui.operations.workload import IDLE, Area, Workload, poisson
+from damontui.operations.areas import IDLE, Area, poisson
+from damontui.operations.workload import Workload
 from tests.damon.reference import assert_regions
 
 GIB = 1 << 30

@@ -175,7 +175,10 @@ def test_each_field_of_a_snapshot_can_be_carried() -> None:
     """A key in JSON names one field only, and damo's formats have a place for each, or say that they have not."""
     keys = [field.fact.key for field in fields_of(Snapshot) if field.fact.key]
     assert len(keys) == len(set(keys))
-    assert {field.name for field in OPTIONAL} == set(_LEFT_OUT) | {"lost", "until_tuning", "tuned_here"}
+    carried = {"lost", "until_tuning", "tuned_here"}  # `complete` says the first; the tuner ran then, not now
+    unnamed = {field.name for field in OPTIONAL} - set(_LEFT_OUT) - carried
+    assert not unnamed, f"say in records/damo._LEFT_OUT that damo's formats leave out {', '.join(unnamed)}"
+    assert set(_LEFT_OUT) | carried <= {field.name for field in OPTIONAL}
     whole: Any = make.snapshot([(0, 4096, 1, 1)])
     assert all(
         getattr(whole, field.name) == field.default for field in OPTIONAL if field.name not in ("until_tuning", "cpu")

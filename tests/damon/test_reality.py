@@ -6,7 +6,8 @@ import pytest
 from damontui.damon.attrs import Attrs
 from damontui.damon.stat import DamonStat
 from damontui.damon.tuning import tuned
-from damontui.operations.workload import IDLE, Area, Workload, scan
+from damontui.operations.areas import IDLE, Area, scan
+from damontui.operations.workload import Workload
 from tests.damon.reference import CAPTURES, aggregations, refreshes
 
 STEPS = {"kernel-7.2-steady": 12, "kernel-6.18-short": 10, "kernel-7.2-warm": 9}

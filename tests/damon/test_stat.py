@@ -9,8 +9,9 @@ import pytest
 
 from damontui.damon import metrics, stat
 from damontui.damon.stat import DamonStat
+from damontui.operations.areas import IDLE, Area, poisson
 from damontui.operations.scenes import scene
-from damontui.operations.workload import IDLE, Area, Workload, poisson
+from damontui.operations.workload import Workload
 
 ZEROS = (0,) * 101
 
