@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import FirstTouches, Ints, Measured, Snapshot, ints
+from damontui.operations.address_space import Shape
 from damontui.operations.curve import GRID, Curve
-from damontui.operations.process import Memory, Process, Shape
+from damontui.operations.process import Process
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a snapshot says beside memory: see `Snapshot`."""
+    """Fields of a snapshot that are not about memory: see `Snapshot`."""
 
     time: float
     began: float
@@ -36,39 +38,21 @@ class One:
 
     pid: int
     name: str
-    """What the kernel calls it, printable."""
+    """The process's name as the kernel has it, printable."""
     snapshot: Snapshot
-    """Of this process alone, of the same moment and over the same times as the others'."""
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """One of several processes that is not watched (any more)."""
-
-    pid: int
-    name: str
-    """What the kernel calls it, printable."""
-    started: int
-    """Clock ticks after the start of the machine."""
-    why: str
-    """``ended at 12:03:04``, ``permission denied; run: sudo …``."""
-
-
-def snapshot(processes: Sequence[Process], window: float, max_regions: int, moment: Moment) -> Snapshot:
-    """What is known of these processes now, together: see `snapshots`."""
-    return snapshots(processes, window, max_regions, moment)[0]
+    """A snapshot of this process alone, for the same moment and times as the others'."""
 
 
 def snapshots(
     processes: Sequence[Process], window: float, max_regions: int, moment: Moment
 ) -> tuple[Snapshot, tuple[One, ...]]:
-    """What is known of these processes now, together and each; each was read at least once, or is left out.
+    """A snapshot of these processes together, and one of each; those that were never read are left out.
 
     Args:
         processes: in the order of the targets.
         window: the longest time told, seconds.
         max_regions: regions at most, where gaps between the mappings allow it.
-        moment: the rest.
+        moment: the fields that are not about memory.
     """
     known = [(process, process.curve) for process in processes if process.curve is not None and process.curve.age > 0]
     watched = max((curve.watched for _, curve in known), default=0.0)
@@ -88,7 +72,7 @@ def snapshots(
         reach = min(process.curve.watched, watched)
         # one that has come lately was not watched for as long as the others
         told = max(1, sum(one <= reach * 1.001 for one in seconds))
-        mine_alone = (*part[:5], part[5][:, :told], *part[6:8], part[8][:told], part[9][:told])
+        mine_alone = part._replace(used=part.used[:, :told], least=part.least[:told], most=part.most[:told])
         each.append(
             One(
                 process.pid,
@@ -99,48 +83,66 @@ def snapshots(
     return whole, tuple(each)
 
 
-_Part = tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints, tuple[str, ...], Ints, Ints]
-"""start, end, resident, nr_accesses, age, used, kinds, names, least, most."""
+class _ProcessPart(NamedTuple):
+    """What one process has in a snapshot: its regions, as in `Snapshot`, and its sums, as in `Measured`."""
+
+    start: Ints
+    end: Ints
+    resident: Ints
+    nr_accesses: Ints
+    age: Ints
+    used: Ints
+    """Bytes touched within each of the times, shape ``(regions, times)``."""
+    kinds: Ints
+    """Bytes of each kind of memory, shape ``(regions, 3)``."""
+    names: tuple[str, ...]
+    least: Ints
+    """Bytes touched within each of the times, at least, of all regions, shape ``(times,)``."""
+    most: Ints
+    """Bytes touched within each of the times, at most, of all regions, shape ``(times,)``."""
 
 
 def _made(
-    processes: Sequence[tuple[Process, _Part]],
+    processes: Sequence[tuple[Process, _ProcessPart]],
     seconds: tuple[float, ...],
     watched: float,
     moment: Moment,
     first: Sequence[tuple[float, float, float, float]],
 ) -> Snapshot:
+    """One snapshot of the parts of these processes, target by target; ``first`` holds the rows of `FirstTouches`."""
     parts = [part for _, part in processes]
-    columns = [np.concatenate([part[at] for part in parts]) if parts else np.zeros(0) for at in range(5)]
-    start, end, resident, accesses, age = (ints(column) for column in columns)
+
+    def joined(arrays: Sequence[Ints]) -> Ints:
+        return ints(np.concatenate(arrays) if arrays else [])
+
     times = np.zeros(len(seconds), dtype=np.int64)
-    used = np.concatenate([part[5] for part in parts]) if parts else np.zeros((0, len(seconds)))
-    kinds = np.concatenate([part[6] for part in parts]) if parts else np.zeros((0, 3))
+    used = np.concatenate([part.used for part in parts]) if parts else np.zeros((0, len(seconds)))
+    kinds = np.concatenate([part.kinds for part in parts]) if parts else np.zeros((0, 3))
     amounts = [process.amounts for process, _ in processes]
     return Snapshot(
         time=moment.time,
         began=moment.began,
         wall=moment.wall,
         attrs=moment.attrs,
-        start=start,
-        end=end,
-        nr_accesses=accesses,
-        age=age,
-        target=ints([index for index, part in enumerate(parts) for _ in part[0]]),
+        start=joined([part.start for part in parts]),
+        end=joined([part.end for part in parts]),
+        nr_accesses=joined([part.nr_accesses for part in parts]),
+        age=joined([part.age for part in parts]),
+        target=ints([index for index, part in enumerate(parts) for _ in part.start]),
         origin="process",
         next_attrs=moment.attrs,
         targets=tuple(process.pid for process, _ in processes),
-        names=tuple(name for part in parts for name in part[7]),
+        names=tuple(name for part in parts for name in part.names),
         late=moment.late,
         cpu=moment.cpu,
         note=moment.note,
-        resident=resident,
+        resident=joined([part.resident for part in parts]),
         watched=watched,
         measured=Measured(
             seconds=seconds,
             used=ints(used),
-            least=sum((part[8] for part in parts), times.copy()),
-            most=sum((part[9] for part in parts), times.copy()),
+            least=sum((part.least for part in parts), times.copy()),
+            most=sum((part.most for part in parts), times.copy()),
             kinds=ints(kinds),
             swapped=sum(one.swapped for one in amounts),
             huge=sum(one.huge for one in amounts),
@@ -151,8 +153,9 @@ def _made(
     )
 
 
-def _part(process: Process, curve: Curve, seconds: Floats, most: int, moment: Moment) -> _Part:
-    amounts, shape = process.amounts, process.shape(most)
+def _part(process: Process, curve: Curve, seconds: Floats, regions: int, moment: Moment) -> _ProcessPart:
+    """What a process has in the snapshot of that moment, on ``regions`` at most; its ages go on from here."""
+    amounts, shape = process.amounts, process.shown.shape(process.space, regions)
     start, end = shape.start, shape.end
 
     def together(values: Floats | Ints) -> Ints:
@@ -168,22 +171,34 @@ def _part(process: Process, curve: Curve, seconds: Floats, most: int, moment: Mo
     samples = moment.attrs.max_nr_accesses
     accesses = np.where(share > 0, np.clip(np.round(share * samples), 1, samples), 0).astype(np.int64)
     age = _ages(process, shape, accesses, used, seconds, moment.attrs)
-    total, least, can = (np.round(a.sum(axis=0)).astype(np.int64) for a in (answer.bytes, answer.least, answer.most))
+    least, most = (np.round(one.sum(axis=0)).astype(np.int64) for one in (answer.least, answer.most))
     here = used.sum(axis=0)
-    least, can = np.minimum(least, here), np.maximum(np.minimum(can, resident.sum()), np.maximum(here, total * 0))
-    return start, end, resident, accesses, age, used, together(amounts.kinds), shape.names, least, can
+    least, most = np.minimum(least, here), np.maximum(np.minimum(most, resident.sum()), here)
+    return _ProcessPart(
+        start=start,
+        end=end,
+        resident=resident,
+        nr_accesses=accesses,
+        age=age,
+        used=used,
+        kinds=together(amounts.kinds),
+        names=shape.names,
+        least=least,
+        most=most,
+    )
 
 
 def _ages(process: Process, shape: Shape, accesses: Ints, used: Ints, seconds: Floats, attrs: Attrs) -> Ints:
-    """Ages in aggregations: of idle memory as the curve tells, of other since its share is about what it is."""
+    """Ages in aggregations: how long idle memory has been idle, by the curve; for how long another region's share in
+    use has been about the same."""
     every, samples = attrs.aggr_us / 1e6, attrs.max_nr_accesses
     touched = used > 0
     latest = np.maximum(np.argmax(touched, axis=1) - 1, 0)
     idle = np.where(touched.any(axis=1), seconds[latest], seconds[-1])
     # DAMON says idle for age + 1 aggregations
     idle_age = np.maximum((idle / every + 1e-6).astype(np.int64) - 1, 0)
-    before, age = process.former(shape)
+    before, age = process.shown.former(shape)
     alike = (np.abs(before - accesses) * 10 <= samples) & (before > 0)
     found = ints(np.where(accesses == 0, idle_age, np.where(alike, age + 1, 0)))
-    process.memory = Memory(shape, accesses, found)
+    process.shown.keep(shape, accesses, found)
     return found

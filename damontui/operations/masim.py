@@ -20,7 +20,8 @@ import numpy as np
 from damontui.damon.attrs import PAGE_SIZE
 from damontui.errors import SourceError, UsageError
 from damontui.files import read_small
-from damontui.operations.workload import Area, Phase, Touch, Workload
+from damontui.operations.areas import Area, Phase, Touch
+from damontui.operations.workload import Workload
 
 ACCESSES = 100_000_000
 """Accesses a second of the whole program: about what masim reports of one processor."""

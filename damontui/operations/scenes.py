@@ -11,7 +11,8 @@ from collections.abc import Callable
 import numpy as np
 
 from damontui.errors import UsageError
-from damontui.operations.workload import IDLE, Area, Phase, Touch, Workload, poisson, scan, sweep
+from damontui.operations.areas import IDLE, Area, Phase, Touch, poisson, scan, sweep
+from damontui.operations.workload import Workload
 
 _MIB = 1 << 20
 _GIB = 1 << 30

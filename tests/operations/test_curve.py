@@ -250,14 +250,6 @@ def test_mappings_that_split_and_join_keep_their_bytes() -> None:
     assert answer[:, 1].tolist() == pytest.approx([20, 30])
 
 
-def test_long_watching_takes_bounded_memory() -> None:
-    curve = Curve(0.0, 3600.0)
-    for at in range(1, 2000):
-        curve.reading(float(at), np.array([float(min(at, 100)) * MIB]), np.array([200.0 * MIB]), ALL)
-    assert len(curve._times) <= 240
-    assert curve.used(np.array([50.0])).bytes[0, 0] == pytest.approx(50 * MIB, rel=0.05)
-
-
 def test_pairs_are_rising() -> None:
     rng = np.random.default_rng(1)
     curve = Curve(0.0, 120.0)

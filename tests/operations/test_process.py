@@ -1,4 +1,4 @@
-"""Processes through /proc: mappings and processes that come and go, who may not be watched, and what is counted."""
+"""Processes through /proc: mappings and processes that come and go, and what is counted."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from damontui.analysis import usage
 from damontui.damon.snapshot import Snapshot
 from damontui.errors import SourceError
 from damontui.kernel.process_files import ProcessFolder
-from damontui.kernel.root import KernelError, Root
-from damontui.operations import process as module
-from damontui.operations.counted import Moment, snapshot
-from damontui.operations.process import Processes, identify, refusal
+from damontui.operations.counted import Moment, snapshots
+from damontui.operations.processes import Processes
+from damontui.operations.refusals import identify
 from damontui.sources.process import DEFAULTS
 from tests.fake_process import Area, FakeProcess
 
@@ -39,7 +38,7 @@ class Watched:
         self.now += 1.0
         self.of.read()
         moment = Moment(self.now, self.now - 1.0, 1e9, DEFAULTS, 0, None, "", self.of.longest_pause)
-        found = snapshot(list(self.of.watched.values()), 120.0, self._max_regions, moment)
+        found, _ = snapshots(list(self.of.watched.values()), 120.0, self._max_regions, moment)
         self.of.update()
         self.of.clear()
         return found
@@ -271,46 +270,6 @@ def test_memory_that_is_away_for_a_moment(tmp_path: Path) -> None:
     assert len(watched.look()) == 0
     process.map([area])
     assert watched.look().nr_accesses.tolist() == [20]
-
-
-def test_who_cannot_be_watched(tmp_path: Path) -> None:
-    FakeProcess(tmp_path, 2, comm="kthreadd", kernel=True)
-    FakeProcess(tmp_path, 9, comm="done", state="Z", ppid=4)
-    root = Root(tmp_path)
-    with pytest.raises(
-        SourceError, match=r"cannot watch process 2 \(kthreadd\): it is a thread of the kernel"
-    ) as caught:
-        identify(root, 2, "/usr/bin/damontui")
-    assert "sudo /usr/bin/damontui stat" in caught.value.remedy
-    with pytest.raises(SourceError, match=r"process 9 \(done\): it has ended and only waits for its parent, process 4"):
-        identify(root, 9)
-    with pytest.raises(SourceError, match="cannot watch process 4194309: there is no such process"):
-        identify(Root("/"), 2**22 + 5)
-    with pytest.raises(SourceError, match="there is no /proc below"):
-        identify(Root(tmp_path / "nothing"), 77)
-
-
-def refused(number: int, root: Root) -> SourceError:
-    who = identify(root, 12)
-    return refusal(root, who, KernelError("cannot write clear_refs", OSError(number, "no")), "/opt/damontui")
-
-
-def test_a_process_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = FakeProcess(tmp_path, 12, comm="postgres").root
-    monkeypatch.setattr(module.os, "geteuid", lambda: 12345)
-    monkeypatch.setattr(module.files, "owner", lambda root, pid: "postgres")
-    assert str(refused(errno.EACCES, root)) == (
-        "cannot watch process 12 (postgres): it belongs to postgres; run: sudo /opt/damontui 12"
-    )
-    monkeypatch.setattr(module.files, "owner", lambda root, pid: "12345")
-    assert "it is protected from its own user, too; run: sudo" in str(refused(errno.EACCES, root))
-
-
-def test_a_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = FakeProcess(tmp_path, 12).root
-    monkeypatch.setattr(module.os, "geteuid", lambda: 0)
-    assert "not even root may write clear_refs here (a container" in str(refused(errno.EACCES, root))
-    assert "/proc is mounted read-only here" in str(refused(errno.EROFS, root))
 
 
 def test_a_kernel_without_clear_refs(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ from damontui.damon.metrics import percentiles_of
 from damontui.damon.operations import BatchOperations, NamingOperations, Target, TruthfulOperations
 from damontui.damon.snapshot import Ints, ints
 from damontui.errors import UsageError
-from damontui.operations.workload import IDLE, Area, Phase, Touch, Workload, poisson, scan, sweep
+from damontui.operations.areas import IDLE, Area, Phase, Touch, poisson, scan, sweep
+from damontui.operations.workload import Workload
 
 MIB = 1 << 20
 
