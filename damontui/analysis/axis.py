@@ -1,12 +1,14 @@
 """The address axis: which addresses each row of a heatmap covers.
 
-Address spaces stand above one another on it. Voids, and on demand idle stretches, are folded into one row each.
+Address spaces stand above one another on it. Voids, and on demand idle stretches, are folded into a line of text each,
+which is ``fold_rows`` rows; where two address spaces meet there is always a fold, as long as there are lines enough.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import floor, inf
 
 import numpy as np
@@ -17,7 +19,7 @@ from damontui.damon.attrs import PAGE_SIZE
 from damontui.damon.snapshot import Ints, Snapshot
 
 SHOWN, VOID, IDLE = 0, 1, 2
-"""What a part of an axis is: addresses to scale; nothing there; idle memory in one row."""
+"""Kinds of parts of an axis: addresses to scale; a gap without memory, folded; idle memory, folded."""
 
 _WIDE = 57  # bits of an address, at most (five-level page tables)
 _USUAL = 47
@@ -29,9 +31,11 @@ class Part:
 
     kind: int
     target: int
+    """Index of the target; of a part that several targets share, and of a fold between two, of the lowest of them."""
     lo: int
     hi: int
-    """Addresses ``[lo, hi)``; of a `VOID` between two targets both are 0."""
+    """Addresses ``[lo, hi)``. Of a `VOID` between two targets both are the end of the lower one; of a part that several
+    targets share ``hi`` is counted on from the lowest one's addresses (`Axis.shared`)."""
     first: int
     rows: int
 
@@ -60,6 +64,27 @@ class Axis:
         base = part.target * self.stride
         return part.target, int(self.low[row]) - base, int(self.high[row]) - base
 
+    def shared(self, part: Part) -> bool:
+        """Whether a part is a row that several targets share, which it is where there are more targets than rows."""
+        return part.hi > self.stride
+
+    @property
+    def crowded(self) -> bool:
+        """Whether targets stand above one another without a fold between them, for want of rows."""
+        return any(low.kind == high.kind == SHOWN for low, high in pairwise(self.parts)) or any(
+            self.shared(part) for part in self.parts
+        )
+
+    def label(self, part: Part) -> str:
+        """The identifier of a part's target, or of the lowest of those that share it."""
+        return f"{self.ids[part.target]}{'…' if self.shared(part) else ':'}"
+
+    @property
+    def apart(self) -> NDArray[np.bool_]:
+        """Rows that reach from one target's addresses into another's, shape ``(rows,)``: no region fills any."""
+        found: NDArray[np.bool_] = self.low // self.stride != (self.high - 1) // self.stride
+        return found
+
     def part(self, row: int) -> Part:
         """The part that a row is in."""
         for part in self.parts:
@@ -74,7 +99,7 @@ class Axis:
         return row if row >= 0 and flat < self.high[row] else None
 
     def holds(self, low: Ints, high: Ints) -> bool:
-        """Whether all of the flat ranges lie in rows to scale."""
+        """Whether all of these flat ranges lie in rows that are to scale, not in folds."""
         return bool(len(low) == 0 or (self._inside(low, high)).all())
 
     def _inside(self, low: Ints, high: Ints) -> NDArray[np.bool_]:
@@ -88,7 +113,7 @@ class Axis:
 
 
 def targets_of(snapshots: Iterable[Snapshot]) -> tuple[int, ...]:
-    """The identifiers of all targets, the last snapshot's first: processes come and go."""
+    """The identifiers of all targets in the snapshots, those of the last one first, since processes come and go."""
     found: dict[int, None] = {}
     for snapshot in reversed(list(snapshots)):
         found.update(dict.fromkeys(snapshot.targets))
@@ -107,7 +132,7 @@ def placed(snapshot: Snapshot, ids: tuple[int, ...]) -> Snapshot:
 
 
 def stride_for(targets: int) -> int:
-    """Distance of that many targets on a flat axis: over every address, and such that all fit 63 bits."""
+    """Distance between two of so many targets on a flat axis: more than any address, and such that all fit 63 bits."""
     return 1 << (_WIDE if targets < 1 << (63 - _WIDE) else _USUAL)
 
 
@@ -157,34 +182,42 @@ def make_axis(
 ) -> Axis:
     """Share ``rows`` among the mapped ranges, with voids folded where they would take more than a row or two.
 
+    What lies between two targets is folded, too. Where there are too few lines for that, targets stand above one
+    another without a fold, each with a row at least; and where there are fewer rows than targets, the smallest share
+    rows.
+
     Args:
         mapped: flat ranges from `extent`, disjoint and sorted.
         rows: how many rows there are.
-        stride: of the flat addresses.
-        used: also fold what is mapped but not in these ranges (idle stretches).
+        stride: distance between two targets' addresses on the axis, from `stride_for`.
+        used: flat ranges that were accessed; what is mapped outside of them is folded as idle. None folds no memory,
+            and empty ranges do not either, since where nothing was accessed a fold would be all there is.
         lo, hi: show only addresses ``[lo, hi)`` of each target.
         fold_rows: rows that a fold takes (two where a line of text holds two rows).
         ids: identifiers of the targets, from `targets_of`.
     """
     pieces = _pieces(mapped, used, stride, lo, hi)
-    budget = max(1, rows // max(1, fold_rows))  # in lines of text
-    pieces = _fold(pieces, budget)
-    sizes = [hi_ - lo_ for kind, lo_, hi_ in pieces if kind == SHOWN]
-    folds = sum(kind != SHOWN for kind, _, _ in pieces)
-    given = _share(sizes, budget - folds)
+    lines = max(1, rows // max(1, fold_rows))  # of text
+    folded = _fold(pieces, lines, stride)
+    if len(folded) > lines:
+        folded = _crowded(pieces, rows, stride)
+    unit = fold_rows if len(folded) <= lines else 1
+    sizes = [hi_ - lo_ for kind, lo_, hi_ in folded if kind == SHOWN]
+    units = max(1, rows // max(1, unit))
+    given = _share(sizes, units - (len(folded) - len(sizes)))
     parts: list[Part] = []
     lows: list[Ints] = []
     highs: list[Ints] = []
-    first, index, spare = 0, 0, rows - budget * fold_rows
-    for kind, low, high in pieces:
+    first, index, spare = 0, 0, rows - units * unit
+    for kind, low, high in folded:
         target = low // stride
         count = fold_rows
         if kind == SHOWN:
-            count = given[index] * fold_rows + (spare if index == 0 else 0)
+            count = given[index] * unit + (spare if index == 0 else 0)
             index += 1
-        same = high <= (target + 1) * stride and not (kind == VOID and low // stride != (high - 1) // stride)
         base = target * stride
-        parts.append(Part(kind, target, low - base, (high - base) if same else low - base, first, count))
+        end = low if _between(kind, low, high, stride) else high
+        parts.append(Part(kind, target, low - base, end - base, first, count))
         # exact: an int has as many bits as it needs, a row's edge is rounded down to a byte
         edges = [low + (high - low) * step // count for step in range(count + 1)]
         if kind != SHOWN:
@@ -252,16 +285,23 @@ def _with_idle(ranges: list[Piece], used: tuple[Ints, Ints]) -> list[Piece]:
     return out
 
 
-def _fold(pieces: list[Piece], budget: int) -> list[Piece]:
-    """Keep a gap as a fold where it would take over two lines to scale; draw the others to scale."""
+def _between(kind: int, low: int, high: int, stride: int) -> bool:
+    """Whether a piece is the gap between two targets; ``low`` is the end of the lower, ``high`` the other's start."""
+    return kind == VOID and (low - 1) // stride != high // stride
+
+
+def _fold(pieces: list[Piece], lines: int, stride: int) -> list[Piece]:
+    """Keep as folds what lies between two targets, and gaps and idle pieces that would take over two lines to scale.
+
+    The others are drawn to scale. Those within targets are folded only as long as folds take no more than a third.
+    """
     total = pieces[-1][2] - pieces[0][1] if pieces else 0
-    gaps = sorted((i for i, piece in enumerate(pieces) if piece[0] != SHOWN), key=lambda i: pieces[i][1] - pieces[i][2])
-    folded: set[int] = set()
-    for index in gaps:
-        if len(folded) >= budget // 3:
-            break
+    folded = {index for index, piece in enumerate(pieces) if _between(*piece, stride)}
+    total -= sum(pieces[index][2] - pieces[index][1] for index in folded)
+    gaps = [index for index, piece in enumerate(pieces) if piece[0] != SHOWN and index not in folded]
+    for index in sorted(gaps, key=lambda i: pieces[i][1] - pieces[i][2]):
         size = pieces[index][2] - pieces[index][1]
-        if size * (budget - len(folded)) <= 2 * total:
+        if len(folded) >= lines // 3 or size * (lines - len(folded)) <= 2 * total:
             break
         folded.add(index)
         total -= size
@@ -274,6 +314,26 @@ def _fold(pieces: list[Piece], budget: int) -> list[Piece]:
         else:
             out.append((SHOWN, piece[1], piece[2]))
     return out
+
+
+def _crowded(pieces: list[Piece], rows: int, stride: int) -> list[Piece]:
+    """A piece for each target, without folds; with more targets than rows, one for several where they are smallest.
+
+    Of all targets that stand above one another the two that have least memory mapped are joined, until there are as
+    many pieces as rows.
+    """
+    mine: dict[int, list[Piece]] = {}
+    for piece in pieces:
+        if piece[0] != VOID:
+            mine.setdefault(piece[1] // stride, []).append(piece)
+    ends = [(found[0][1], found[-1][2]) for found in mine.values()]
+    sizes = np.array([sum(high - low for _, low, high in found) for found in mine.values()], dtype=np.int64)
+    while len(ends) > max(1, rows):
+        at = int(np.argmin(sizes[:-1] + sizes[1:]))
+        sizes[at] += sizes[at + 1]
+        sizes = np.delete(sizes, at + 1)
+        ends[at : at + 2] = [(ends[at][0], ends[at + 1][1])]
+    return [(SHOWN, low, high) for low, high in ends]
 
 
 def _share(sizes: Sequence[int], lines: int) -> list[int]:

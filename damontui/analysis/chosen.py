@@ -1,6 +1,6 @@
-"""What of each region belongs to a chosen owner, as far as frames were drawn in it: for a picture that dims the rest.
+"""How much of each region belongs to a chosen owner, as its drawn frames tell: for a picture that dims the rest.
 
-A region counts as a whole: of its frames some were drawn, and what they tell is told of all of it, never of a part.
+A region counts as a whole: what the frames drawn from it tell holds for all of it, and for no part of it alone.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from damontui.analysis.owners import ELSEWHERE, EMPTY, GROUP, KERNEL, REST, ZONE, Row, row_name
+from damontui.analysis.owners import ELSEWHERE, EMPTY, GROUP, KERNEL, REST, ZONE, OwnerRow
 from damontui.damon.snapshot import FRAME_KINDS, OTHERS, UNCHARGED, UNSEEN, Owners, Snapshot
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 MOSTLY = 0.5
-"""The share of a region's drawn frames from which on it counts as the owner's, and not as one that has some of it."""
+"""From this share of its drawn frames on a region counts as the owner's; below it, as having some of the owner's."""
 
 _ROW_OF = {KERNEL: UNCHARGED, ELSEWHERE: UNSEEN, REST: OTHERS}
 _NOTHING = tuple(FRAME_KINDS.index(what) for what in EMPTY)
@@ -28,24 +28,24 @@ class Owner:
     """Whose memory is looked for: a row of the table of owners."""
 
     what: str
-    """As of `damontui.analysis.owners.Row`."""
+    """As `OwnerRow.what` in `damontui.analysis.owners`."""
     path: str
     name: str
-    """What it is called; as a path, not safe to be shown by itself."""
+    """The owner's name for people. Made of a path, so that it has to pass `safe_text` before it is shown."""
     below: bool = False
-    """Whether what is charged to groups below it is its, too."""
+    """Whether memory charged to groups below it counts as its own."""
 
     @classmethod
-    def of(cls, row: Row, *, below: bool = False) -> Owner:
-        """The owner of a row; of a row of the tree with ``below``."""
-        return cls(row.what, row.path, row_name(row), below and row.what == GROUP)
+    def of(cls, row: OwnerRow, name: str, *, below: bool = False) -> Owner:
+        """The owner of a row, under that name; with ``below`` the row is one of the tree."""
+        return cls(row.what, row.path, name, below and row.what == GROUP)
 
 
 def parts(snapshot: Snapshot, owner: Owner) -> tuple[Floats, Floats]:
     """The share of each region that is the owner's, and for how many of its bytes that is known.
 
-    Both have shape ``(regions,)``. The share is that of its drawn frames, 0 where none were drawn; then, too, it is
-    known of no byte. Where zones lie is known without frames.
+    Both have shape ``(regions,)``. The share is that of the region's drawn frames. Where none were drawn it is 0, and
+    known for no byte. The share of a zone follows from addresses, and needs no frames.
     """
     nothing = np.zeros(len(snapshot))
     owners = snapshot.owners

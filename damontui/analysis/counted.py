@@ -27,11 +27,11 @@ def merged(
 
     Args:
         older: ended before ``newer``.
-        newer: what the result is, but for its beginning; also what it holds beside its regions.
-        attrs: of both as one; ``nr_accesses`` becomes the share touched, of its samples.
-        targets: of both, the newer one's first.
-        renamed: index in ``targets`` of each of the older one's.
-        most: regions of the result, beyond the newer one's own.
+        newer: gives the result everything but the time of its beginning and the regions that are gone.
+        attrs: attributes of the result; ``nr_accesses`` becomes the share touched, of their samples.
+        targets: the targets of both, the newer snapshot's first.
+        renamed: the index in ``targets`` of each target of the older snapshot.
+        most: regions that the result may have, beyond the newer snapshot's own.
     """
     assert newer.measured is not None
     whole = replace(newer, began=older.began, attrs=attrs, targets=targets)
@@ -51,9 +51,9 @@ def taken(snapshot: Snapshot, index: Ints, share: Floats | None = None) -> Snaps
 
     Args:
         snapshot: any, measured or not.
-        index: of its regions.
-        share: how much of each of them, 0 … 1, where the caller cuts their addresses: bytes in memory and touched are
-            shared out evenly.
+        index: which regions.
+        share: how much of each of them is left, 0 … 1, where the caller cuts their addresses: bytes in memory and
+            bytes touched are shared out evenly.
     """
     parts = _part(snapshot, index, share)
     if (measured := snapshot.measured) is not None:
@@ -69,7 +69,7 @@ def taken(snapshot: Snapshot, index: Ints, share: Floats | None = None) -> Snaps
 
 
 def _part(value: object, index: Ints, share: Floats | None) -> dict[str, Any]:
-    """What some regions have of each field of a dataclass that has something of each region."""
+    """The fields of a dataclass that have a place for each region, cut down to some regions."""
     parts: dict[str, Any] = {}
     for field in fields_of(type(value)):
         whole = getattr(value, field.name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from math import sqrt
 
 import numpy as np
@@ -36,11 +37,11 @@ _UNSEEN = ("free", "hole", "slab", "page_tables", "kernel", "hugetlb")
 """What DAMON cannot see: it looks at pages on an LRU list only (``mm/damon/ops-common.c``), all else looks idle."""
 _OF_KERNEL = GROUPS["kernel"]
 SEEN = ("file", "shmem", "anon", "unevictable", "huge")
-"""Kinds of which it can be told what is idle."""
+"""Kinds of memory that DAMON can see idle."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class KindAmounts:
     """Memory of one kind: bytes, and how many of them are idle for the threshold."""
 
     bytes: Amount
@@ -59,7 +60,7 @@ def wilson(hits: float, draws: float, total: float) -> Amount:
 
 
 _USER = 1 << 46
-"""Where a process has its stack lies above it on most machines, and physical memory (of up to 64 TiB) below."""
+"""An address below which physical memory (of up to 64 TiB) lies; on most machines a process's stack lies above it."""
 
 
 def physical(snapshot: Snapshot) -> bool:
@@ -77,43 +78,35 @@ def physical(snapshot: Snapshot) -> bool:
     return len(snapshot.targets) == 1 and len(snapshot) > 0 and int(snapshot.end.max()) < _USER
 
 
-@dataclass(frozen=True, slots=True)
-class Untold:
-    """What is among idle memory and is no memory in use by anybody, since nothing tells it apart."""
+class Untold(Enum):
+    """What is counted as idle memory although it is none, since nothing tells it apart."""
 
-    short: str
-    """``free included``."""
-    sentence: str
-
-
-_FREE_UNTOLD = Untold(
-    "free included", "What of this memory is free is not known here: free memory looks idle, and is counted as idle."
-)
-_ABSENT_UNTOLD = Untold(
-    "not all in memory",
-    "How much of these addresses is in memory is not known here: what is not looks idle, and is counted as idle.",
-)
-_RULE_UNTOLD = Untold("free included", "The kernel's rule takes free memory for idle.")
+    FREE = "free"
+    """Free memory: what is free is not known."""
+    ABSENT = "absent"
+    """Addresses that are mapped and not in memory: how much is in memory is not known."""
+    FREE_BY_RULE = "free by rule"
+    """Free memory: what is free is known, but the kernel's rule takes it for idle."""
 
 
 def untold(snapshot: Snapshot, *, by_rule: bool = False) -> Untold | None:
-    """What idle memory includes that is not idle memory; None where it is told apart, or there is none.
+    """What idle memory includes that is not idle memory; None where nothing is included, or it is told apart.
 
-    None of synthetic memory, of which nothing is free, nor where resident bytes are known, as through /proc.
+    None for synthetic memory, which has no free memory, and where resident bytes are known, as through /proc.
 
     Args:
-        snapshot: what is told of.
-        by_rule: of a number that is the sum of regions by the kernel's rule, which leaves nothing out.
+        snapshot: the memory.
+        by_rule: whether idle memory is summed over regions by the kernel's rule, which leaves nothing out.
     """
     if not len(snapshot) or snapshot.origin in ("simulated", "process") or snapshot.truth is not None:
         return None
     if snapshot.measured is not None or snapshot.resident is not None:
         return None
     if not physical(snapshot):
-        return _ABSENT_UNTOLD
+        return Untold.ABSENT
     if unseen(snapshot) is None:
-        return _FREE_UNTOLD
-    return _RULE_UNTOLD if by_rule else None
+        return Untold.FREE
+    return Untold.FREE_BY_RULE if by_rule else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -135,10 +128,11 @@ class Unseen:
 
 
 def unseen(snapshot: Snapshot) -> Unseen | None:
-    """What of physical memory DAMON cannot see; None where that is not known, and of memory that is not physical.
+    """The physical memory that DAMON cannot see; None where that is not known, and for memory that is not physical.
 
-    By frames where there are some. ``MemFree`` is exact, so it stands for what is free where the frames' interval does
-    not contradict it (it does where only a part of memory is watched), and alone where there are no frames.
+    It is estimated from frames, where there are some. ``MemFree`` is exact, so it stands for what is free where the
+    frames' interval does not contradict it (it does where only a part of memory is watched), and alone where there are
+    no frames.
     """
     frames, total = snapshot.frames, float(snapshot.total_bytes)
     exact = None if snapshot.free is None else min(float(snapshot.free), total)
@@ -161,7 +155,7 @@ def unseen(snapshot: Snapshot) -> Unseen | None:
     return Unseen(free, kernel, hole, by_region)
 
 
-def composition(snapshot: Snapshot, seconds: float, idle: Floats | None = None) -> dict[str, Kind]:
+def composition(snapshot: Snapshot, seconds: float, idle: Floats | None = None) -> dict[str, KindAmounts]:
     """Each kind of memory (`FRAME_KINDS`), ``unevictable`` and ``huge`` (of any kind); {} without frames.
 
     Args:
@@ -178,7 +172,7 @@ def composition(snapshot: Snapshot, seconds: float, idle: Floats | None = None) 
     return _parts(snapshot, columns | {"unevictable": frames.unevictable, "huge": frames.huge}, seconds, idle)
 
 
-def grouped(snapshot: Snapshot, seconds: float, idle: Floats | None = None) -> dict[str, Kind]:
+def grouped(snapshot: Snapshot, seconds: float, idle: Floats | None = None) -> dict[str, KindAmounts]:
     """`composition` in five groups (`GROUPS`), for people."""
     frames = snapshot.frames
     if frames is None:
@@ -188,7 +182,9 @@ def grouped(snapshot: Snapshot, seconds: float, idle: Floats | None = None) -> d
     return _parts(snapshot, columns, seconds, idle)
 
 
-def _parts(snapshot: Snapshot, columns: Mapping[str, Ints], seconds: float, share: Floats | None) -> dict[str, Kind]:
+def _parts(
+    snapshot: Snapshot, columns: Mapping[str, Ints], seconds: float, share: Floats | None
+) -> dict[str, KindAmounts]:
     drawn = snapshot.frames.drawn if snapshot.frames is not None else 0
     if not drawn:
         return {}
@@ -200,7 +196,9 @@ def _parts(snapshot: Snapshot, columns: Mapping[str, Ints], seconds: float, shar
         least, middle, most = (
             none if name in _UNSEEN else wilson(hits, drawn, total) for hits in (idle @ counts).tolist()
         )
-        found[name] = Kind(wilson(float(counts.sum()), drawn, total), Amount(least.least, middle.bytes, most.most))
+        found[name] = KindAmounts(
+            wilson(float(counts.sum()), drawn, total), Amount(least.least, middle.bytes, most.most)
+        )
     return found
 
 

@@ -10,7 +10,7 @@ from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Snapshot
 
 THRESHOLD = 60.0
-"""Seconds: what "in use" and "idle" mean where nothing else is said."""
+"""Seconds within which memory was touched that is "in use", where the user asks for no other time."""
 _TIMES = (0.1, 0.2, 0.5, *map(float, savings.THRESHOLDS))
 
 
@@ -39,7 +39,7 @@ class Headline:
     kernel: Amount | None = None
     """Bytes that the kernel uses itself, which DAMON cannot see: neither in use nor idle; None where unknown."""
     untold: frames.Untold | None = None
-    """What ``idle`` includes that is none, so that it is only the most; None where nothing is."""
+    """What ``idle`` includes that is not idle memory, so that it is an upper bound; None where nothing."""
 
     @property
     def absent(self) -> int:
@@ -66,10 +66,10 @@ def headline(snapshot: Snapshot, threshold: float = THRESHOLD, estimate: Estimat
     """The parts of the headline; None where nothing of memory is known.
 
     Args:
-        snapshot: what is told of.
+        snapshot: the memory.
         threshold: seconds without an access after which memory is called idle.
-        estimate: of that moment, from all snapshots so far; without one the snapshot's own ages are taken. Counted
-            bytes need none.
+        estimate: the estimate of that moment, from all snapshots so far; without one the snapshot's own ages are
+            taken. Counted bytes need none.
     """
     if not len(snapshot):
         return None
@@ -100,7 +100,7 @@ def headline(snapshot: Snapshot, threshold: float = THRESHOLD, estimate: Estimat
 
 
 def _estimated(snapshot: Snapshot, threshold: float, estimate: Estimate) -> Headline:
-    """The same by an estimate, which has what is free, and what the kernel uses itself, taken away already."""
+    """`headline` by an estimate, from which free memory and the kernel's own are subtracted already."""
     watched = estimate.watched_s
     wanted = max(threshold, estimate.aggregation_s)
     if wanted > watched:  # nothing is idle for longer than that, not even nearly

@@ -21,7 +21,7 @@ MOST_IDLE = 3600.0
 """Seconds at which the idle scale begins and ends."""
 LEAST_TEMPERATURE = 1e7
 MOST_TEMPERATURE = 1e11
-"""Absolute temperatures at which that scale begins and ends (100 ms and 1000 s of age with the usual weights)."""
+"""Absolute temperatures at which the temperature scale begins and ends (of ages of 100 ms and 1000 s)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Place:
 
 
 def values_of(snapshot: Snapshot, mode: Mode | Literal["free", "hole"]) -> Floats:
-    """What the colour means, of each region: the larger, the hotter.
+    """The value that each region's colour stands for: the larger, the hotter.
 
     ``rate``: share of samples with an access, or share of bytes touched where they were counted, 0…1. ``idle``: seconds
     in use, negative: seconds idle (`usage.idle_ms_by_region`). ``temperature``: as
@@ -56,6 +56,21 @@ def values_of(snapshot: Snapshot, mode: Mode | Literal["free", "hole"]) -> Float
     idle = usage.idle_ms_by_region(snapshot)
     heat = usage.rates(snapshot) * 1e4 + np.abs(idle) * 1e5
     return np.where(idle < 0, heat, -heat)
+
+
+LEAST_RATE_IN_USE = 0.005
+"""A mean rate below this is none: less than one access in two hundred samples, over all that a cell covers."""
+
+
+def in_use(values: Floats, mode: Mode) -> NDArray[np.bool_]:
+    """Whether something in a cell was in use, by the cell's mean value; not where nothing is known (NaN). Same shape.
+
+    Free memory and addresses without memory belong to regions, too, and always look idle. So a cell that is mostly
+    such is drawn as that, unless something in it was in use. A rate is the mean of all that the cell covers, and a
+    cell of free memory that shares a region with a page in use has a little of that region's rate.
+    """
+    found: NDArray[np.bool_] = values >= (LEAST_RATE_IN_USE if mode == "rate" else 0.0)
+    return found
 
 
 def scaled(values: Floats, mode: Mode) -> Floats:
@@ -82,8 +97,8 @@ def unscaled(share: float, mode: Mode) -> float:
 
 
 def leveled(values: Floats, mode: Mode, levels: int) -> NDArray[np.uint8]:
-    """Steps ``0 … levels - 1`` of the colour scale. Of rates only none at all is 0; time and temperature have their
-    middle step for what just changed."""
+    """Steps ``0 … levels - 1`` of the colour scale, same shape. Of rates only 0 is step 0; a time or temperature of 0,
+    which is memory that just changed, is the middle step."""
     share = scaled(values, mode)
     if mode == "rate":
         return np.ceil(share * (levels - 1)).astype(np.uint8)
@@ -113,13 +128,19 @@ def region_at(snapshot: Snapshot, place: Place) -> int | None:
 _LEAST_VIEW = 16 * PAGE_SIZE
 """Bytes of the shortest view."""
 _OF_VIEW = 0.25
-"""Of a view of one region: the share of the rows that it takes."""
+"""The share of the rows that a region takes in a view of it."""
 
 
 def zoomed(view: tuple[int, int], address: int, factor: float, whole: tuple[int, int]) -> tuple[int, int] | None:
     """A view ``factor`` times as long, in which ``address`` stays where it is; None where that is all of ``whole``.
 
-    In whole pages, at least `_LEAST_VIEW` bytes, within ``whole``.
+    The view is of whole pages, at least `_LEAST_VIEW` bytes, and within ``whole``.
+
+    Args:
+        view: first address and the one after the last, now.
+        address: stays at the same share of the view.
+        factor: below 1 the view gets shorter.
+        whole: first address and the one after the last that can be seen.
     """
     lo, hi = view
     length = max(_LEAST_VIEW, int((hi - lo) * factor))
@@ -156,10 +177,10 @@ def _within(lo: int, length: int, whole: tuple[int, int]) -> tuple[int, int]:
 def hotter(snapshot: Snapshot, place: Place | None, step: int = 1) -> Place | None:
     """The next hotter region than the one at ``place``, or with ``step`` −1 the next less hot; None where none is used.
 
-    Hotter is what has more touched bytes, ``rate × bytes``: a single page of a library that is always in use is no news
-    beside a heap. From nowhere, or from idle memory, it is the hottest of all: one key finds a single hot page in any
-    amount of idle memory. Past the hottest comes the least hot that is used. Of equally hot ones the smaller is hotter:
-    its accesses are denser.
+    A region is hotter that has more touched bytes, ``rate × bytes``: a single page of a library that is always in use
+    is no news beside a heap. Of two with equally many the smaller is hotter, since its accesses are denser. From no
+    place, or from idle memory, the next is the hottest of all: so one key finds a single hot page in any amount of idle
+    memory. After the hottest comes the least hot that is used.
     """
     heat = usage.rates(snapshot) * snapshot.memory
     used = np.flatnonzero(heat > 0)

@@ -1,6 +1,6 @@
 """What is known *now* about *then*: estimates of any moment of a history, with what came later taken in.
 
-`damontui.analysis.estimate` takes snapshots one after the other and corrects its newest moments as later ones arrive.
+`damontui.analysis.estimator` takes snapshots one after the other and corrects its newest moments as later ones arrive.
 To say what is known of a moment long ago, all of that would have to be done again up to there. So the estimator is
 kept every so often as far as its decisions are final (a *mark*), and a moment is reached from the nearest mark before
 it, over the snapshots that the history still has, and `LAG` aggregations beyond. There are at most `MARKS` of them:
@@ -15,7 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol
 
-from damontui.analysis.estimate import LAG, PIECES, Estimate, Estimator, Final
+from damontui.analysis.estimate import Estimate
+from damontui.analysis.estimator import LAG, PIECES, Estimator, OnFinal
 from damontui.damon.snapshot import Snapshot
 
 MARKS = 32
@@ -52,27 +53,27 @@ class Hindsight:
     Args:
         past: the history.
         pieces: most pieces of the map.
-        final: is told each snapshot, and what is known of its moment, once that is final; oldest first. Of counted
-            bytes there is no estimate to be had.
-        forget: is called where the history began anew, so that what ``final`` was told is of no use any more.
+        on_final: called with each snapshot and what makes its estimate, once that is final; oldest first. Counted bytes
+            have no estimate.
+        forget: called when the history begins anew, which makes useless what ``on_final`` was called with.
     """
 
     def __init__(
         self,
         past: Entries,
         pieces: int = PIECES,
-        final: Final | None = None,
+        on_final: OnFinal | None = None,
         forget: Callable[[], None] = lambda: None,
     ) -> None:
         self._past = past
         self._pieces = pieces
-        self._final = final
+        self._on_final = on_final
         self._forget = forget
         self._begin()
 
     def _begin(self) -> None:
         self._epoch, self._generation = self._past.epoch, -1
-        self._estimator = Estimator(self._pieces, batch=_BATCH, final=self._final)
+        self._estimator = Estimator(self._pieces, batch=_BATCH, on_final=self._on_final)
         self._marks: list[Estimator] = [self._estimator.settled()]
         self._counted = -math.inf
         self._since_mark = 0
@@ -85,11 +86,11 @@ class Hindsight:
         """Up to which moment the history was gone through, source's clock; -inf at first."""
         return max(self._estimator.until, self._counted)
 
-    def learn(self, most: int | None = None, *, skip: bool = False) -> bool:
-        """Take in what is new, at most so many snapshots; False where more are left.
+    def catch_up(self, most: int | None = None, *, skip: bool = False) -> bool:
+        """Take in new snapshots of the history; return False where more are left.
 
         Args:
-            most: at most so many.
+            most: take in so many at most; all where None.
             skip: leave out all but the newest ``most``, as a gap: for a screen that must not fall behind a model that
                 runs as fast as it can.
         """
@@ -117,8 +118,8 @@ class Hindsight:
         self._now = None
         if snapshot.measured is not None:
             self._counted = snapshot.time
-            if self._final is not None:
-                self._final(snapshot, self._estimator.estimate)
+            if self._on_final is not None:
+                self._on_final(snapshot, self._estimator.estimate)
             return
         self._estimator.add(snapshot)
         self._since_mark += 1
@@ -130,7 +131,7 @@ class Hindsight:
                 self._stride *= 2
 
     def window(self) -> Iterator[tuple[Snapshot, Callable[[], Estimate]]]:
-        """The moments that ``final`` was not told yet, and what makes their estimates as they are known now."""
+        """The moments that are not final yet, and what makes their estimates as they are known now."""
         return self._estimator.window()
 
     def now(self) -> Estimate | None:
@@ -165,14 +166,14 @@ class _Reach:
     """Goes on from a mark to a moment and `LAG` aggregations beyond it."""
 
     def __init__(self, mark: Estimator, moment: float) -> None:
-        self._estimator = mark.copy(self._final)
+        self._estimator = mark.copy(self._look)
         self._moment = moment
         self._later = LAG
         self._found: Estimate | None = None
         self.ended = mark.until
-        """When the last aggregation ended that had ended by the moment."""
+        """When the last aggregation ended that was over by the moment."""
         self.following = math.inf
-        """When the next one did."""
+        """When the aggregation after that ended."""
 
     def add(self, snapshot: Snapshot) -> bool:
         """Take in the next one; False where it was the last that is needed."""
@@ -190,7 +191,7 @@ class _Reach:
         self._estimator.finish()
         return self._found
 
-    def _final(self, snapshot: Snapshot, about: Callable[[], Estimate]) -> None:
+    def _look(self, snapshot: Snapshot, about: Callable[[], Estimate]) -> None:
         if snapshot.time == self.ended and self._found is None:
             self._found = about()
 

@@ -30,37 +30,38 @@ from damontui.damon.snapshot import FRAME_KINDS, OTHERS, UNCHARGED, UNSEEN, Grou
 Floats = NDArray[np.float64]
 
 FREE, HOLE, KERNEL, ELSEWHERE, REST = "free", "hole", "kernel", "elsewhere", "others"
-"""Rows that are no group: free memory; no memory; charged to none; to groups that are not seen; the small ones."""
+"""Rows that are no group: free memory; no memory at all; memory charged to no group, to groups that cannot be seen from
+here, and to all small groups."""
 EMPTY = (FREE, HOLE)
-"""Rows that hold nothing that could be idle, by their kind of frames (`FRAME_KINDS`)."""
+"""Rows of frames that hold nothing, named as in `FRAME_KINDS`."""
 GROUP, ZONE = "group", "zone"
 _SEEN = ("file", "shmem", "anon")
-"""Kinds that DAMON can see touched: of others it is not known, so that none of them counts as idle."""
+"""Kinds of frames that DAMON can see touched; no other kind counts as idle, since that is not known."""
 _KINDS = len(FRAME_KINDS)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class OwnerRow:
     """What one owner has. Bytes."""
 
     what: str
     """`GROUP`, `ZONE`, or which other row it is."""
     path: str
-    """Of a group; the name of a zone; "" for the rows that are none."""
+    """The group's path, or the zone's name; "" for other rows."""
     frames: int
-    """How many of the drawn frames are its."""
+    """How many of the drawn frames are charged to it."""
     bytes: Amount
     kinds: dict[str, float]
-    """Bytes of each kind of memory that it has (`FRAME_KINDS`)."""
+    """Bytes of each kind of memory (`FRAME_KINDS`) that are charged to it."""
     idle: tuple[tuple[float, Amount], ...]
-    """At each time in seconds: bytes not touched for at least so long, of what DAMON can see touched. That is neither
+    """For each time, in seconds: bytes not touched for at least so long. Only memory that DAMON can see counts: neither
     free memory nor the kernel's own."""
     group: Group | None = None
     """What the kernel itself counts for the group and those below it."""
     depth: int = 0
-    """Groups above it."""
+    """How many groups are above it."""
     members: int = 1
-    """Groups that it stands for."""
+    """How many groups the row stands for."""
 
     def idle_for(self, seconds: float) -> Amount | None:
         """Bytes idle for at least ``seconds``, which must be one of the times; None where it is none of them."""
@@ -77,18 +78,19 @@ class Ownership:
     """Frames that all of it is estimated from."""
     seconds: tuple[float, ...]
     """The times at which idle memory is told: none is longer than memory was watched."""
-    rows: tuple[Row, ...]
+    rows: tuple[OwnerRow, ...]
     """Largest first: each group with what is charged to itself, then the rows that are no group."""
-    tree: tuple[Row, ...]
+    tree: tuple[OwnerRow, ...]
     """Every group with all that is below it, in the order of a tree: a group stands before those in it."""
-    zones: tuple[Row, ...]
+    zones: tuple[OwnerRow, ...]
     """The same memory by NUMA node and zone."""
     note: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Idle:
-    """What of ranges of addresses is idle, sorted by address; their start and end have the shape ``(pieces,)``."""
+    """How much of each range of addresses is idle, sorted by address; ``start`` and ``end`` have shape
+    ``(pieces,)``."""
 
     start: Ints
     end: Ints
@@ -111,9 +113,9 @@ def ownership(
 
     Args:
         snapshot: of physical memory, with `Snapshot.owners`.
-        estimate: of when memory was last touched, from all snapshots so far; where there is none, the regions' ages
-            are taken, as the kernel does.
-        seconds: times at which to say how much is idle, those that were watched for.
+        estimate: when memory was last touched, from all snapshots so far; without one the regions' ages are taken, as
+            the kernel does.
+        seconds: times for which idle bytes are told, as far as memory was watched for so long.
     """
     owners = snapshot.owners
     if owners is None or not len(snapshot):
@@ -136,7 +138,7 @@ def ownership(
 
 
 def _inside(snapshot: Snapshot, owners: Owners) -> NDArray[np.bool_]:
-    """Which entries lie in a region; none that could not be one, as a damaged record can hold."""
+    """Which entries lie in a region. Entries that are impossible, as a damaged record can have them, lie in none."""
     region = np.searchsorted(snapshot.start, owners.start, side="right") - 1
     found: NDArray[np.bool_] = (region >= 0) & (owners.start < snapshot.end[np.maximum(region, 0)])
     sound = (owners.kind >= 0) & (owners.kind < _KINDS) & (owners.count > 0)
@@ -158,7 +160,7 @@ def _gathered(place: Ints, kind: Ints, count: Floats, idle: Floats, rows: int) -
     return _Hits(kinds.astype(np.float64), summed)
 
 
-def _rows(owners: Owners, hits: _Hits, times: tuple[float, ...], drawn: int, total: float) -> tuple[Row, ...]:
+def _rows(owners: Owners, hits: _Hits, times: tuple[float, ...], drawn: int, total: float) -> tuple[OwnerRow, ...]:
     groups = [
         _row(GROUP, group.path, hits, at, times, drawn, total, group=group, depth=_depth(group.path))
         for at, group in enumerate(owners.groups)
@@ -188,7 +190,7 @@ def _row(
     group: Group | None = None,
     depth: int = 0,
     members: int = 1,
-) -> Row:
+) -> OwnerRow:
     kinds = hits.kinds[at]
     frames = float(kinds.sum())
     each = total / drawn
@@ -197,7 +199,7 @@ def _row(
         least, found, most = hits.idle[at, number].tolist()
         idle.append((one, Amount(wilson(least, drawn, total).least, found * each, wilson(most, drawn, total).most)))
     held = {name: float(kinds[number]) * each for number, name in enumerate(FRAME_KINDS) if kinds[number]}
-    return Row(what, path, round(frames), wilson(frames, drawn, total), held, tuple(idle), group, depth, members)
+    return OwnerRow(what, path, round(frames), wilson(frames, drawn, total), held, tuple(idle), group, depth, members)
 
 
 def _depth(path: str) -> int:
@@ -223,7 +225,7 @@ def _idle(snapshot: Snapshot, estimate: Estimate | None, times: tuple[float, ...
 def _idle_hits(owners: Owners, idle: _Idle) -> Floats:
     """Frames of each entry that are idle for at least each time: least, found, most; shape ``(entries, times, 3)``.
 
-    An entry of several frames has them somewhere between its addresses: of them it has the share that is idle there.
+    The frames of an entry lie somewhere between its two addresses, so that the idle share of that range is theirs.
     """
     found = np.zeros((len(owners.count), *idle.shares.shape[:2]))
     holds = owners.count * np.isin(owners.kind, [FRAME_KINDS.index(name) for name in _SEEN])
@@ -247,7 +249,7 @@ def _within(address: Ints, idle: _Idle) -> tuple[Ints, Floats]:
 
 
 def _below(idle: Floats, piece: Ints, far: Floats) -> Floats:
-    """Idle bytes below addresses that are so far into pieces, of which so many bytes are idle."""
+    """Idle bytes below each address: ``idle`` is of each piece, ``piece`` and ``far`` are from `_within`."""
     found: Floats = (np.cumsum(idle) - idle)[piece] + idle[piece] * far
     return found
 
@@ -261,7 +263,7 @@ def above(path: str) -> list[str]:
     return ["/", *("/" + "/".join(parts[: at + 1]) for at in range(len(parts)))]
 
 
-def _tree(owners: Owners, hits: _Hits, times: tuple[float, ...], drawn: int, total: float) -> tuple[Row, ...]:
+def _tree(owners: Owners, hits: _Hits, times: tuple[float, ...], drawn: int, total: float) -> tuple[OwnerRow, ...]:
     known = {group.path: group for group in owners.groups}
     paths = sorted({one for path in known for one in above(path)}, key=lambda path: path.split("/"))
     place = {path: at for at, path in enumerate(paths)}
@@ -291,13 +293,13 @@ def _tree(owners: Owners, hits: _Hits, times: tuple[float, ...], drawn: int, tot
     return tuple(_in_order(rows))
 
 
-def _in_order(rows: dict[str, Row]) -> list[Row]:
+def _in_order(rows: dict[str, OwnerRow]) -> list[OwnerRow]:
     """A group before those in it, the largest of one level first."""
-    below: dict[str, list[Row]] = {}
+    below: dict[str, list[OwnerRow]] = {}
     for path, row in rows.items():
         if path != "/":
             below.setdefault(path.rpartition("/")[0] or "/", []).append(row)
-    found: list[Row] = []
+    found: list[OwnerRow] = []
     waiting = [rows["/"]] if "/" in rows else []
     while waiting:
         row = waiting.pop()
@@ -315,7 +317,7 @@ def _by_zone(
     times: tuple[float, ...],
     drawn: int,
     total: float,
-) -> tuple[Row, ...]:
+) -> tuple[OwnerRow, ...]:
     zones: tuple[Zone, ...] = owners.zones
     if not zones:
         return ()
@@ -333,7 +335,7 @@ def _by_zone(
 
 
 def without_frames(snapshot: Snapshot) -> Snapshot:
-    """The snapshot with its owners by region instead of by frame, in far fewer entries: as it is kept."""
+    """The snapshot with an entry of owners for each region instead of each frame: far fewer, as the past keeps it."""
     owners = snapshot.owners
     if owners is None:
         return snapshot
@@ -368,7 +370,7 @@ _SUFFIXES = (".slice", ".scope")
 
 
 def name_of(path: str) -> str:
-    """A group's name as people know it; not safe to be shown by itself, as its path is not.
+    """A group's name as people know it. Like the path, it has to pass `safe_text` before it is shown.
 
     >>> name_of("/system.slice/nginx.service"), name_of("/user.slice/user-1000.slice"), name_of("/")
     ('nginx.service', 'user-1000', 'the root group')
@@ -393,29 +395,3 @@ def name_of(path: str) -> str:
         last = last.removesuffix(suffix) or last
     # systemd names a slice by all that are above it: user-1000 is known so, system-getty is getty
     return last
-
-
-_NO_GROUP = {
-    KERNEL: "the kernel, no group",
-    ELSEWHERE: "groups not seen from here",
-    FREE: "free",
-    HOLE: "holes, no memory",
-}
-
-
-def row_name(row: Row) -> str:
-    """What a row is called; as its path, not safe to be shown by itself."""
-    if row.what == GROUP:
-        return name_of(row.path)
-    if row.what == REST:
-        return f"{row.members} small groups"
-    return _NO_GROUP.get(row.what, row.path)
-
-
-def marks(row: Row) -> str:
-    """What is to be known of a row in a word or two: that it is gone, or has memory of deleted groups; or ""."""
-    if row.group is None:
-        return ""
-    if row.group.gone:
-        return "deleted"
-    return f"+{row.group.dying} deleted" if row.group.dying else ""

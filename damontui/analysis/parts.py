@@ -19,7 +19,7 @@ class Parts(Generic[T]):
     """The sums, oldest first.
 
     Args:
-        most: twice as many are kept at most.
+        most: half the number of sums that are kept at most.
     """
 
     def __init__(self, most: int) -> None:
@@ -27,10 +27,10 @@ class Parts(Generic[T]):
         self._most = most
         self._each = 1
         self._open = 0
-        """What the newest part has of the ``_each`` that make one."""
+        """How many of the ``_each`` additions that make up a sum the newest one has."""
 
     def add(self, one: T) -> None:
-        """Take in the next."""
+        """Add the next value."""
         if self._open and self._open < self._each:
             self.sums[-1] = self.sums[-1] + one
         else:
@@ -43,7 +43,7 @@ class Parts(Generic[T]):
             self._each *= 2  # one more than an even number of parts: the newest stands alone, as open as it was
 
     def add_to_last(self, more: T) -> None:
-        """Add what belongs to the newest one that was taken in."""
+        """Add what belongs to the value that was added last."""
         self.sums[-1] = self.sums[-1] + more
 
     def copy(self) -> Parts[T]:

@@ -21,7 +21,7 @@ from damontui.damon.snapshot import Ints, Snapshot
 
 Bools = NDArray[np.bool_]
 
-_LEAST_BYTES = 1e-3  # of a row: what is less is left of a difference of sums, and no memory
+_LEAST_BYTES = 1e-3  # in a row: less than this is a rounding error of a difference of sums, and no memory
 _PER_COLUMN = 8  # snapshots taken of one column when a long past is drawn at once
 _CHUNK = 1 << 18  # regions that `painted` takes at a time, which bounds its memory
 
@@ -29,9 +29,9 @@ _CHUNK = 1 << 18  # regions that `painted` takes at a time, which bounds its mem
 def unplaced(snapshot: Snapshot, axis: Axis) -> Bools:
     """Rows in which it is not known where memory is in use, shape ``(rows,)``: "somewhere in here".
 
-    Where bytes were counted the kernel says how many of a mapping's were touched, not which. A row that holds a whole
-    mapping is right all the same, its value is a mean; a mapping that goes beyond a row has one value for all of its
-    rows, and nothing is said of any of them alone.
+    Where bytes were counted the kernel says how many of a mapping's bytes were touched, not which. A row that holds a
+    whole mapping is right all the same, since its value is a mean; the rows of a longer mapping all have the mapping's
+    value, which is known of none of them alone.
     """
     snapshot = placed(snapshot, axis.ids)
     if snapshot.measured is None or not len(snapshot) or not len(axis):
@@ -50,11 +50,11 @@ def unplaced(snapshot: Snapshot, axis: Axis) -> Bools:
 
 
 Measure = Callable[[Snapshot], tuple[Floats, Floats]]
-"""A value of each region of a snapshot, and for how many of its bytes it is known, both of shape ``(regions,)``."""
+"""Gives a value of each region of a snapshot and the bytes for which it is known, both of shape ``(regions,)``."""
 
 
 def share_in_use(snapshot: Snapshot) -> tuple[Floats, Floats]:
-    """A `Measure` of an estimate that is drawn (`estimate.as_snapshot`): of what looks in use, the share that is."""
+    """A `Measure` for `estimate.as_snapshot`: the share of a region's memory in use, known only where it is not 0."""
     shares = usage.rates(snapshot)
     return shares, np.where(shares > 0, snapshot.memory.astype(np.float64), 0.0)
 
@@ -69,9 +69,16 @@ def binned(
 ) -> tuple[Floats, Floats]:
     """``(values, weights)`` of each row, both of shape ``(rows,)``.
 
-    The value is the mean of what the row covers, weighted by bytes of memory, or the hottest of it; the weight is how
-    many bytes of memory the snapshot's regions have in the row: 0 where there are none (the value is then 0). Of a
-    region of which a part is in memory each row has its share. ``measure`` stands in the place of ``mode``.
+    The value is the mean of what the row covers, weighted by bytes of memory; the weight is how many bytes of memory
+    the snapshot's regions have in the row: 0 where there are none (the value is then 0). Where only a part of a region
+    is in memory, each of its rows gets its share of that part.
+
+    Args:
+        snapshot: the regions.
+        axis: the rows.
+        mode: which value each region has.
+        hottest: take the hottest region in a row instead of the mean.
+        measure: gives the regions' values and bytes instead of ``mode``.
     """
     snapshot = placed(snapshot, axis.ids)
     if len(snapshot) == 0:
@@ -138,14 +145,14 @@ class Raster:
     mode: Mode = "rate"
     hottest: bool = False
     measure: Measure | None = None
-    """What is drawn in the place of the mode's value."""
+    """Gives the values that are drawn instead of the mode's."""
     first: int = 0
     stop: int = 0
     """Columns held: ``[first, stop)``."""
     until: float = -inf
     """Time of the newest snapshot added."""
     binned: int = 0
-    """Snapshots put on the axis so far: what work was done."""
+    """How many snapshots were put on the axis so far, a measure of the work done."""
     _sum: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     _weight: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     _free: Floats = field(default_factory=lambda: np.zeros((0, 0)))
@@ -183,7 +190,7 @@ class Raster:
         return changed
 
     def forget(self, since: float) -> None:
-        """Columns from that moment on are made anew at the next `update`: what is known of them has changed."""
+        """Drop the columns from ``since`` on: their values were corrected, and the next `update` makes them anew."""
         if since >= self.until or floor(since / self.column) >= self.stop:
             return
         first = max(self.first, floor(since / self.column))
@@ -192,7 +199,7 @@ class Raster:
         self.until = first * self.column
 
     def _fill(self, past: Recorded, low: int, high: int) -> None:
-        """Columns that came into view, from the snapshots that the others have already."""
+        """Fill columns that came into view from snapshots that the other columns already hold."""
         for snapshot in past.walk(low * self.column, high * self.column, _PER_COLUMN * (high - low)):
             if snapshot.time <= self.until:
                 self._add(snapshot, low, high)
@@ -256,14 +263,14 @@ class Raster:
         return out
 
     def free(self, first: int, stop: int) -> Bools:
-        """Cells of whose memory most is free, shape ``(stop - first, rows)``; not where that is not known."""
+        """Whether most of a cell's memory is free, shape ``(stop - first, rows)``; False where that is not known."""
         part = slice(first - self.first, stop - self.first)
         memory = self._looked[part] - self._hole[part]
         most: Bools = (self._looked[part] > 0) & (self._free[part] > 0.5 * memory)
         return most
 
     def hole(self, first: int, stop: int) -> Bools:
-        """Cells of which most is no memory, shape ``(stop - first, rows)``; not where that is not known."""
+        """Whether most of a cell is no memory at all, shape ``(stop - first, rows)``; False where that is not known."""
         part = slice(first - self.first, stop - self.first)
         most: Bools = (self._looked[part] > 0) & (self._hole[part] > 0.5 * self._looked[part])
         return most
@@ -273,7 +280,7 @@ class Raster:
         return self._time[first - self.first : stop - self.first]
 
     def partial(self, first: int, stop: int) -> Bools:
-        """Columns in which an aggregation lost events, shape ``(stop - first,)``."""
+        """Whether an aggregation in the column lost events, shape ``(stop - first,)``."""
         return self._partial[first - self.first : stop - self.first]
 
 
@@ -294,18 +301,18 @@ def painted(
     """``(means, covered)`` of each cell of a whole record at once, both of shape ``(columns, rows)``.
 
     A mean is weighted by the time and the bytes of memory that each region has in the cell, NaN where none has any;
-    ``covered`` is the share of the cell's time and bytes that is memory of regions. Of one snapshot `binned` finds the
-    same, from its regions' order instead of cell by cell: of 100 regions on 60 rows in 28 µs, which take 72 here, while
-    54,300 snapshots of 18 take 0.15 s here and would take 1.6 there.
+    ``covered`` is the share of the cell's time and bytes that is memory of regions. `binned` gives the same for one
+    snapshot, and faster, since its regions are in order: 28 µs for 100 regions on 60 rows, against 72 µs here. But
+    54,300 snapshots of 18 regions take 0.15 s here and would take 1.6 s there.
 
     Args:
-        began, ended: of each snapshot, seconds.
+        began, ended: when each snapshot's aggregation began and ended, seconds, shape ``(snapshots,)``.
         offsets: snapshot ``i`` has the regions ``offsets[i]:offsets[i + 1]``.
-        low, high: flat addresses of each region, on ``axis``.
-        values: of each region.
-        density: share of each region's bytes that is memory.
+        low, high: flat addresses of each region on ``axis``, shape ``(regions,)`` as the next two.
+        values: the value of each region.
+        density: the share of each region's bytes that is memory.
         axis: the rows.
-        edges: of the columns, seconds, all as far apart.
+        edges: where columns begin and end, seconds, equally far apart, shape ``(columns + 1,)``.
     """
     columns, rows = len(edges) - 1, len(axis)
     sums = np.zeros((2, columns * (rows + 1)))
@@ -313,6 +320,7 @@ def painted(
     counts = np.diff(offsets)[pairs.value]
     reach = np.cumsum(counts)
     row_bytes = (axis.high - axis.low).astype(np.float64)
+    filled = np.where(axis.apart, 0.0, row_bytes)  # a row of several targets is mostly what lies between them
     begin = 0
     while begin < len(counts):
         before = int(reach[begin - 1]) if begin else 0
@@ -322,11 +330,11 @@ def painted(
         within = np.arange(len(pair)) - np.repeat(np.cumsum(held) - held, held)
         region = offsets[pairs.value[pair]] + within
         seconds = pairs.seconds[pair] * density[region]
-        _paint(low[region], high[region], values[region], seconds, pairs.slot[pair] * (rows + 1), axis, row_bytes, sums)
+        _paint(low[region], high[region], values[region], seconds, pairs.slot[pair] * (rows + 1), axis, filled, sums)
         begin = end
     seconds = np.diff(edges)[:, None]
     total, weight = sums.reshape(2, columns, rows + 1)[..., :rows]
-    there = weight > seconds * row_bytes * 1e-9
+    there = weight > seconds * filled * 1e-9
     means = np.divide(total, weight, out=np.full(total.shape, np.nan), where=there)
     # sums are differences of running sums: what is below their rounding is nothing
     means[np.abs(means) < 1e-9 * max(1e-300, float(np.abs(values).max(initial=0.0)))] = 0.0

@@ -36,9 +36,9 @@ from damontui.damon.snapshot import Ints, Snapshot
 Floats = NDArray[np.float64]
 
 _PARTS = 2
-"""Of how many parts a region is taken to be where the snapshot before is not known."""
+"""Number of parts that a region is taken to be joined of, where the snapshot before is not known."""
 _MANY = 256
-"""From so many accesses on their number is taken to be normal."""
+"""From this mean on a Poisson number of accesses is taken to be normally distributed."""
 _MOST = 1.0
 _STILL = 0.8
 
@@ -50,6 +50,7 @@ def lost(snapshot: Snapshot, before: Snapshot | None = None, of_before: Floats |
         snapshot: as it was printed, its aggregation whole.
         before: the snapshot of the aggregation before; one that is not adjacent counts as none, and then every region
             with a count is taken to be joined of two parts, and nothing is known of those printed 0.
+        of_before: counts that the regions of ``before`` had lost, in its shape; None where that is not known.
     """
     looks = max(1, snapshot.attrs.max_nr_accesses)
     counts = snapshot.nr_accesses
@@ -106,7 +107,7 @@ def _lost_of(parts: Ints, threshold: int) -> Floats:
 
 
 def _joined(snapshot: Snapshot, before: Snapshot, threshold: int, of_before: Floats | None) -> tuple[Ints, Floats]:
-    """Of how many parts each region was joined, and what it may hide if it was printed 0; shapes ``(regions,)``."""
+    """The number of parts each region was joined of, and the counts it hides if printed 0; shapes ``(regions,)``."""
     looks = max(1, snapshot.attrs.max_nr_accesses)
     expected = before.nr_accesses.astype(np.float64) * (looks / max(1, before.attrs.max_nr_accesses))
     hidden = _at_most(expected, threshold)
@@ -132,7 +133,7 @@ def _joined(snapshot: Snapshot, before: Snapshot, threshold: int, of_before: Flo
 
 
 def _others(edges: Ints, old: Ints) -> Ints:
-    """1 where an edge is none of the old ones, else 0; both sorted."""
+    """1 where an edge is not among the old ones, else 0; both are sorted."""
     found: Ints = (old[np.minimum(np.searchsorted(old, edges), len(old) - 1)] != edges).astype(np.int64)
     return found
 

@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 from damontui.analysis import estimate, timeline, usage
 from damontui.analysis.estimate import Estimate
+from damontui.analysis.estimator import PIECES
 from damontui.analysis.hindsight import Entries, Hindsight, Past
 from damontui.analysis.usage import Amount
 from damontui.damon import metrics
@@ -41,11 +42,11 @@ from damontui.damon.snapshot import KINDS, Snapshot, Truth
 Floats = NDArray[np.float64]
 
 THRESHOLDS = (1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
-"""Seconds."""
+"""Times that idle memory is told for, seconds."""
 OVER_TIME = (0, 50, 90, 100)
 """Percentiles of a number over time that are shown."""
 RULE_OF_THREE = 3.0
-"""−ln 0.05, rounded: expected events that would have shown themselves with 95 % confidence."""
+"""−ln 0.05, rounded: where so many events are expected, at least one is seen with 95 % confidence."""
 
 
 def known_idle(snapshot: Snapshot, seconds: float, known: Estimate | None = None) -> Amount | None:
@@ -135,7 +136,7 @@ _AT_ONCE = 1_024
 class Ledger:
     """Idle memory and working set of every snapshot of a past, so that asking again costs only what is new.
 
-    By the kernel's rule, or as bytes were counted; by the estimate: `Learned`.
+    Idle memory is by the kernel's rule, or as bytes were counted; `Learned` has it by the estimate.
 
     A row is: began, ended, total bytes, seconds for which memory was watched as far as the snapshot tells, then
     `_idle_rows` in one line.
@@ -150,7 +151,7 @@ class Ledger:
         return self._count
 
     def update(self, past: Past) -> None:
-        """Take in what is new; of a long past at once, evenly spread snapshots stand for the others."""
+        """Take in new snapshots; where a long past is new, some of them, evenly spread, stand for all."""
         seen = (past.epoch, past.generation)
         if seen == self._seen:
             return
@@ -224,9 +225,15 @@ class Ledger:
         return Saving(threshold, total, needed[1], saved, least, most, float(lengths.sum()))
 
     def idle_columns(self, threshold: float, until: float, span: float, columns: int) -> list[float]:
-        """Share of memory idle that long, as a mean in each of ``columns`` slots of time; NaN where nothing was.
+        """Share of memory idle for the threshold: a mean for each column of time, NaN where there was no snapshot.
 
-        Slots begin at multiples of their length, so that a value stays in its column until the picture moves on.
+        Columns begin at multiples of their length, so that a value stays in its column until the picture moves on.
+
+        Args:
+            threshold: seconds.
+            until: the end of the last column, source's clock.
+            span: seconds of all columns.
+            columns: how many.
         """
         if columns <= 0:
             return []
@@ -245,51 +252,52 @@ EVERY = 1.0
 
 
 class Learned(Ledger):
-    """The same by the estimate: every moment of a past with what is known of it now. One thread.
+    """A `Ledger` by the estimate: every moment of a past with what is known of it now. For one thread.
 
-    Of moments that later snapshots can still correct the rows are made anew when they are asked for.
+    Rows of moments that later snapshots can still correct are made anew whenever they are asked for.
 
     Args:
         past: the history that is gone through.
         pieces: most pieces of the estimate's map.
     """
 
-    def __init__(self, past: Entries, *, pieces: int = estimate.PIECES) -> None:
+    def __init__(self, past: Entries, *, pieces: int = PIECES) -> None:
         super().__init__()
         self.past = past
-        self.hindsight = Hindsight(past, pieces, final=self._final, forget=self._forget)
+        self.hindsight = Hindsight(past, pieces, on_final=self._take_down, forget=self._forget)
         self._open: tuple[float, Floats] = (-np.inf, self._rows)
         self._drawn: deque[Snapshot] = deque()
         self._pieces = 0
         self._provisional: tuple[float, list[Snapshot]] = (-np.inf, [])
 
-    def learn(self, most: int | None = None, *, skip: bool = False) -> bool:
-        """See `Hindsight.learn`."""
-        return self.hindsight.learn(most, skip=skip)
+    def catch_up(self, most: int | None = None, *, skip: bool = False) -> bool:
+        """See `Hindsight.catch_up`."""
+        return self.hindsight.catch_up(most, skip=skip)
 
     def update(self, past: Past) -> None:
-        """Take in all that is new of its past."""
-        self.learn()
+        """Take in all that is new of its own past, whatever ``past`` is: a `Ledger` has none of its own."""
+        self.catch_up()
 
     def about(self, moment: float | None, most: int) -> Estimate | None:
         """What is known now about a moment of the past, or of its newest one; None where that is not known (yet).
 
-        Goes through what is new first, at most so many snapshots at once: of the newest moment the rest is a gap, and
-        of a long record it comes with the next calls. An estimate of the newest moment holds for `EVERY` seconds.
+        Takes in what is new first, at most ``most`` snapshots: where the newest moment is asked for, older ones are
+        left out as a gap; of a long record the others are taken in by the next calls. An estimate of the newest moment
+        is kept for `EVERY` seconds.
         """
         if moment is None:
             newest = self.past.after(self.hindsight.until + EVERY - 1e-9)
             if newest is not None or not np.isfinite(self.hindsight.until):
-                self.learn(most, skip=True)
+                self.catch_up(most, skip=True)
             return self.hindsight.now()
-        self.learn(most)
+        self.catch_up(most)
         return self.hindsight.about(moment)
 
     def _forget(self) -> None:
         self._count = self._pieces = 0
         self._drawn.clear()
 
-    def _final(self, snapshot: Snapshot, about: Callable[[], Estimate]) -> None:
+    def _take_down(self, snapshot: Snapshot, about: Callable[[], Estimate]) -> None:
         last = float(self._rows[self._count - 1, _ENDED]) if self._count else -np.inf
         if snapshot.time >= last + EVERY - 1e-9:
             known = None if snapshot.measured is not None else about()
@@ -302,7 +310,7 @@ class Learned(Ledger):
 
     @property
     def settled(self) -> float:
-        """Up to which moment what is drawn does not change any more, source's clock."""
+        """The moment up to which pictures do not change any more, source's clock."""
         return self._drawn[-1].time if self._drawn else -np.inf
 
     def walk(self, since: float, until: float, most: int | None = None) -> Iterator[Snapshot]:
@@ -349,7 +357,7 @@ class Learned(Ledger):
 
 
 def _picture(known: Estimate, snapshot: Snapshot, last: float) -> Snapshot:
-    """It stands for the time since the moment before, as far as memory was watched."""
+    """The estimate as a snapshot for the time since the moment ``last``, as far as memory was watched."""
     return estimate.as_snapshot(known, snapshot, max(last, known.time - max(known.watched_s, 1e-9)))
 
 
@@ -392,7 +400,7 @@ def owners_by_name(snapshot: Snapshot, seconds: float, known: Estimate | None = 
     Args:
         snapshot: of the moment.
         seconds: the threshold.
-        known: the estimate of that moment, by which idle memory is then told; without one, the kernel's rule. Counted
+        known: the estimate of that moment, which then tells what is idle; without one, the kernel's rule. Counted
             bytes need none.
     """
     if not len(snapshot):
@@ -423,8 +431,8 @@ KIND_WORDS = {"anon": "anonymous", "file": "files", "shmem": "shared"}
 def by_kind(snapshot: Snapshot, seconds: float) -> list[NamedOwner]:
     """Memory by kind, most idle memory first; [] where kinds are not known.
 
-    ``regions`` are the mappings that have some of it, ``largest`` is the one that has most. A mapping of two kinds
-    shares out what was touched by their bytes, since the kernel tells only the sum.
+    ``regions`` counts the mappings that have memory of the kind, ``largest`` is the one with most. The touched bytes of
+    a mapping of two kinds are shared out by its bytes of each, since the kernel tells only the sum.
     """
     measured = snapshot.measured
     if measured is None or not len(snapshot):

@@ -5,7 +5,7 @@ what is touched again after having been idle for so long would have to be read b
 watched. Nothing is taken away, so what is counted is what *would* have come back.
 
 Where memory is sampled, the estimate tells for each piece of memory how long ago it was touched
-(`damontui.analysis.estimate`). A piece came back between two moments where it had been idle for T at the first and was
+(`damontui.analysis.estimator`). A piece came back between two moments where it had been idle for T at the first and was
 touched before the second. Moments are looked at when later snapshots have had their say, so that memory which only
 looked touched for a moment is not counted.
 
@@ -42,7 +42,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.analysis import usage
-from damontui.analysis.estimate import PIECES, Estimate, Estimator
+from damontui.analysis.estimate import Estimate
+from damontui.analysis.estimator import PIECES, Estimator
 from damontui.analysis.frames import Untold, untold
 from damontui.analysis.parts import Parts
 from damontui.analysis.savings import THRESHOLDS
@@ -55,18 +56,18 @@ Floats = NDArray[np.float64]
 LINE = 0.002
 """Share of the working set that may be read back a minute."""
 _BLOCKS = 32
-"""Parts of the time watched, of which the interval is made: at most twice as many while it goes on."""
+"""Parts of the time watched, whose differences make the interval; up to twice as many while watching goes on."""
 _LEAST_BLOCKS = 4
 _Z = 1.959964
 """Normal quantile of a two-sided 95 % interval."""
 _MOST_PAST = 4_096
 _LATE = 0.25
-"""Part of the time watched, the last, whose size is taken where it is more than that of all of it."""
+"""The last part of the time watched; its size is taken where it is larger than that of the whole time."""
 _DOUBT = 10.0
-"""Times the line that may be found where the interval holds less, and that the interval may hold where less is found:
-an interval that says nothing is no answer."""
+"""How many times the line may be exceeded: by what is found, where the interval's lower end keeps the line, and by the
+interval's upper end, where what is found keeps it. Beyond that the interval says nothing, and is no answer."""
 _ENOUGH = 2.0
-"""A threshold is judged once memory was watched for so many times as long."""
+"""How many times a threshold memory must have been watched before the threshold is judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class Choice:
     idle: Amount
     """Bytes idle for at least so long now: what could be taken away."""
     size: Amount
-    """Bytes that are left then, the mean over time."""
+    """Bytes that would be left, the mean over time."""
     back: Amount
     """Bytes a minute that would be read back, with the interval that follows from how much the parts of the time
     differ; the same number three times where there were too few parts."""
@@ -112,10 +113,10 @@ class Size:
     rows: tuple[Choice, ...]
     """By threshold, rising; none is longer than memory was watched."""
     held: float
-    """Bytes that it has now."""
+    """Bytes that the target holds now."""
     watched_s: float
     untold: Untold | None = None
-    """What idle memory includes that is none, so that sizes leave it out, too; None where nothing is."""
+    """What idle memory includes that is not idle memory, so that sizes are too small by it; None where nothing."""
 
     @property
     def answer(self) -> Choice | None:
@@ -142,19 +143,19 @@ class _Held:
 
     bytes: Amount
     unseen: float
-    """Those among them of which nobody knows when they were touched, so that all sizes have them."""
+    """Bytes among them whose last touch nobody can know, so that they are in every size."""
     watched_s: float
     idle: list[Amount | None]
     """Idle for at least each threshold; None where memory was not watched for so long."""
 
     def without(self, idle: Amount) -> Amount:
-        """What is left when that is taken away."""
+        """What is left when ``idle`` is taken away."""
         held = self.bytes
         return Amount(held.least - idle.most, held.bytes - idle.bytes, held.most - idle.least)
 
 
 def _charged(snapshot: Snapshot) -> Snapshot:
-    """What of counted memory is charged to the control group, where that is known."""
+    """Counted memory without what is not charged to the control group, where that is known."""
     group, measured = snapshot.group, snapshot.measured
     if measured is None or group is None or group.mapped_file is None:
         return snapshot
@@ -175,7 +176,7 @@ def _charged(snapshot: Snapshot) -> Snapshot:
 
 
 def _with_group(held: _Held, snapshot: Snapshot, seen: float) -> _Held:
-    """The same with what is charged to a control group beyond the memory that is seen of it."""
+    """``held`` with the memory that is charged to a control group and cannot be seen."""
     group = snapshot.group
     if group is None:
         return held
@@ -189,7 +190,7 @@ def _with_group(held: _Held, snapshot: Snapshot, seen: float) -> _Held:
 
 
 @dataclass(slots=True)
-class _Part:
+class _TimePart:
     """A part of the time watched; arrays have a place for each threshold."""
 
     came: Floats
@@ -199,10 +200,10 @@ class _Part:
     size: Floats
     """Bytes that were not idle, times seconds: least, found, most; shape ``(3, thresholds)``."""
     sized: Floats
-    """Seconds of that."""
+    """Seconds in which ``size`` was summed."""
 
-    def __add__(self, other: _Part) -> _Part:
-        return _Part(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
+    def __add__(self, other: _TimePart) -> _TimePart:
+        return _TimePart(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
 
 class Sizer:
@@ -219,8 +220,8 @@ class Sizer:
         self._moment: Estimate | None = None
         self._last: Snapshot | None = None
         self._shared: tuple[Snapshot, Snapshot] | None = None
-        """The last one as it was seen, and what is charged to its group."""
-        self._parts: Parts[_Part] = Parts(_BLOCKS)
+        """The last snapshot as it was seen, and the part of it that is charged to its group."""
+        self._parts: Parts[_TimePart] = Parts(_BLOCKS)
         self._past: list[_Past] = []
         self._woken = Woken()
 
@@ -274,10 +275,10 @@ class Sizer:
         self._sized(self._held(snapshot, estimate), passed)
 
     def _counted(self, before: Snapshot, now: Snapshot) -> None:
-        """Between the threshold's neighbours among the times of the curve, in which it is known only roughly.
+        """Note what came back between two moments of a curve, at thresholds for which that is known only roughly.
 
-        What was idle for the time before the threshold bounds what came back from above, and what was idle for the
-        threshold as the last of a longer window began from below; the mean of both is taken.
+        The bytes idle for the curve's time before the threshold bound what came back from above; from below, the bytes
+        that were idle for the threshold when the last of the longer windows began. The mean of both is taken.
         """
         assert now.measured is not None
         passed = now.time - before.time
@@ -326,7 +327,7 @@ class Sizer:
         self._add(np.tile(np.where(counted > 0, came, 0.0), (3, 1)), counted)
 
     def _add(self, came: Floats, counted: Floats) -> None:
-        self._parts.add(_Part(came, counted, np.zeros_like(came), np.zeros_like(counted)))
+        self._parts.add(_TimePart(came, counted, np.zeros_like(came), np.zeros_like(counted)))
 
     def _sized(self, held: _Held, passed: float) -> None:
         """Note the sizes of a moment, which stands for so many seconds."""
@@ -336,7 +337,7 @@ class Sizer:
                 size = held.without(idle)
                 sizes[:, at] = np.array([size.least, size.bytes, size.most]) * passed
                 there[at] = passed
-        self._parts.add_to_last(_Part(np.zeros_like(sizes), np.zeros_like(there), sizes, there))
+        self._parts.add_to_last(_TimePart(np.zeros_like(sizes), np.zeros_like(there), sizes, there))
 
     def _told(self, last: Snapshot) -> Size:
         held = self._held(last, None if last.measured is not None else self._estimator.estimate())

@@ -11,7 +11,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _SLIVER = 1e-6
-"""Share of a slot that is taken for rounding."""
+"""Share of a slot below which an overlap is a rounding error."""
 _LEAST_S = 1e-9
 """Seconds that an aggregation counts for at least."""
 
@@ -39,16 +39,16 @@ class Pairs:
     """Index of the aggregation."""
     slot: Ints
     seconds: Floats
-    """For how long it lies in the slot."""
+    """How long the aggregation lies in the slot."""
 
 
 def pairs(began: Floats, ended: Floats, edges: Floats) -> Pairs:
     """Which aggregations lie in which of some equal slots; those outside of all of them are left out.
 
     Args:
-        began: when each began, seconds; one that began after it ended has no length.
-        ended: when it ended.
-        edges: of the slots, rising, all as far apart.
+        began: when each aggregation began, seconds; one that began after it ended has no length.
+        ended: when each ended, seconds.
+        edges: edges of the slots, seconds, rising and equally far apart.
     """
     count = len(edges) - 1
     width = (edges[-1] - edges[0]) / count
@@ -71,14 +71,15 @@ def pairs(began: Floats, ended: Floats, edges: Floats) -> Pairs:
 def means(began: Floats, ended: Floats, values: NDArray[np.float64] | Ints, edges: Floats) -> Floats:
     """The mean of a number over the time of each slot, shape ``(slots,)``; NaN where nothing is known.
 
-    It is over the time in the slot for which the number is known: each aggregation counts for as long as it lies in it,
-    and one that is longer than a slot fills all that it covers, as on the heatmap.
+    The mean is over the time in the slot for which the number is known: each aggregation counts for as long as it lies
+    in the slot, and one that is longer than a slot fills every slot that it covers, as on the heatmap.
 
     Args:
         began: when each value's aggregation began, seconds.
         ended: when it ended.
-        values: NaN where it is not known; of several numbers shape ``(values, numbers)``, and so is what is returned.
-        edges: of the slots, rising, all as far apart.
+        values: the number in each aggregation, NaN where it is not known; of several numbers shape
+            ``(values, numbers)``, and the result has ``(slots, numbers)``.
+        edges: edges of the slots, seconds, rising and equally far apart.
     """
     found, count = pairs(began, ended, edges), len(edges) - 1
     taken = (values if values.ndim == 2 else values[:, None])[found.value]
@@ -100,8 +101,8 @@ def means_of_ended(began: Floats, ended: Floats, values: Floats, edges: Floats) 
     Args:
         began: when each value's aggregation began, seconds, rising.
         ended: when it ended, rising.
-        values: NaN where it is not known.
-        edges: of the slots, rising.
+        values: the number in each aggregation, NaN where it is not known.
+        edges: edges of the slots, seconds, rising.
     """
     out = np.full(len(edges) - 1, np.nan)
     if not len(values):

@@ -34,50 +34,52 @@ from damontui.damon.snapshot import FirstTouches
 Floats = NDArray[np.float64]
 
 EDGES: Floats = np.concatenate(([0.0], np.geomspace(0.05, 3600.0, 160)))
-"""Seconds after a clear: what is known is kept by the times between them."""
+"""Seconds after a clear that part the time after it; sums are kept for each part."""
 _ABOUT = 2.0
-"""After a time so many times shorter or longer than a threshold something must have been looked for to tell of it."""
+"""A threshold is told of only if memory was looked at after a time at most so many times shorter or longer."""
 _CHANCE = 0.1
-"""That something which is touched together and seldom was met too soon after every clear."""
+"""Chance that memory which is touched together, and seldom, was met too soon after every clear."""
 _PARTS = 8
 _LEAST_PARTS = 4
 _Z = 1.959964
 
 
 @dataclass(frozen=True, slots=True)
-class _Part:
+class _AfterClear:
     """Sums by time after the clear, shape ``(times,)``."""
 
     touched: Floats
     back: Floats
-    """Those of the bytes touched that were there before."""
+    """How many of the bytes touched were in memory before."""
     seconds: Floats
     """Seconds in which both were looked for."""
     looked: Floats
-    """The same, all of a reading's seconds at the time of the reading before."""
+    """The same seconds, but all of a reading's counted at the time of the reading before it."""
 
-    def __add__(self, other: _Part) -> _Part:
-        return _Part(*(getattr(self, name) + getattr(other, name) for name in _Part.__slots__))
+    def __add__(self, other: _AfterClear) -> _AfterClear:
+        return _AfterClear(*(getattr(self, name) + getattr(other, name) for name in _AfterClear.__slots__))
 
-    def __sub__(self, other: _Part) -> _Part:
-        return _Part(*(getattr(self, name) - getattr(other, name) for name in _Part.__slots__))
+    def __sub__(self, other: _AfterClear) -> _AfterClear:
+        return _AfterClear(*(getattr(self, name) - getattr(other, name) for name in _AfterClear.__slots__))
 
 
 class Woken:
     """Takes what was first touched (`Measured.first_touches`), oldest first."""
 
     def __init__(self) -> None:
-        self._parts: Parts[_Part] = Parts(_PARTS)
+        self._parts: Parts[_AfterClear] = Parts(_PARTS)
 
     def add(self, first: FirstTouches, processes: int) -> None:
-        """Take in a snapshot's; of several processes the rates add up."""
+        """Take in a snapshot's first touches; the rates of its ``processes`` add up."""
         low, long = first.since[:, None], first.seconds[:, None]
         over = np.clip(np.minimum(low + long, EDGES[1:]) - np.maximum(low, EDGES[:-1]), 0.0, None)
         share = over / np.maximum(long, 1e-9)
         place = np.clip(np.searchsorted(EDGES, first.since, side="right") - 1, 0, len(EDGES) - 2)
         looked = np.bincount(place, first.seconds, len(EDGES) - 1).astype(np.float64)
         count = max(1, processes)
-        self._parts.add(_Part(first.touched @ share, first.back @ share, over.sum(axis=0) / count, looked / count))
+        self._parts.add(
+            _AfterClear(first.touched @ share, first.back @ share, over.sum(axis=0) / count, looked / count)
+        )
 
     @property
     def reach(self) -> float:
@@ -88,12 +90,12 @@ class Woken:
         return float(EDGES[len(known) if known.all() else int(np.argmin(known))])
 
     def size(self, seconds: float) -> Amount | None:
-        """Bytes that are touched within a time, on average; None beyond what is known."""
+        """Bytes touched within ``seconds``, on average; None where that is longer than `reach`."""
         return self._told(seconds, lambda part: _within(part, seconds))
 
     def back(self, seconds: float) -> Amount | None:
-        """Bytes a minute that wake after having been idle for about a time; None beyond what is known, and where it was
-        never looked for after about that time."""
+        """Bytes a minute that are touched after having been idle for about ``seconds``; None beyond `reach`, and where
+        memory was never looked at about so long after a clear."""
         if not self._parts.sums or not self._whole().looked[_near(seconds)].any():
             return None
         found = self._told(seconds, lambda part: 60 * _rate_at(part, seconds))
@@ -104,7 +106,7 @@ class Woken:
         sooner = 60 * _rate_at(whole, max(seconds * _CHANCE ** (1 / epochs), float(EDGES[1])))
         return Amount(found.least, found.bytes, max(found.most, sooner))
 
-    def _told(self, seconds: float, of: Callable[[_Part], float]) -> Amount | None:
+    def _told(self, seconds: float, of: Callable[[_AfterClear], float]) -> Amount | None:
         reach = self.reach
         if not reach or seconds > reach * NEAR:
             return None
@@ -119,13 +121,13 @@ class Woken:
         half = _Z * sqrt((len(parts) - 1) / len(parts) * spread)
         return Amount(max(0.0, found - half), found, found + half)
 
-    def _whole(self) -> _Part:
+    def _whole(self) -> _AfterClear:
         return sum(self._parts.sums[1:], self._parts.sums[0])
 
 
-def _filled(part: _Part, whole: _Part) -> _Part:
+def _filled(part: _AfterClear, whole: _AfterClear) -> _AfterClear:
     seen = part.seconds > 1e-9
-    return _Part(
+    return _AfterClear(
         np.where(seen, part.touched, whole.touched),
         np.where(seen, part.back, whole.back),
         np.where(seen, part.seconds, whole.seconds),
@@ -133,7 +135,7 @@ def _filled(part: _Part, whole: _Part) -> _Part:
     )
 
 
-def _within(part: _Part, seconds: float) -> float:
+def _within(part: _AfterClear, seconds: float) -> float:
     wide = np.clip(np.minimum(EDGES[1:], seconds) - EDGES[:-1], 0.0, None)
     return float(_falling(part.touched, part.seconds) @ wide)
 
@@ -142,7 +144,7 @@ def _place(seconds: float) -> int:
     return min(max(0, int(np.searchsorted(EDGES, seconds * (1 + 1e-9))) - 1), len(EDGES) - 2)
 
 
-def _rate_at(part: _Part, seconds: float) -> float:
+def _rate_at(part: _AfterClear, seconds: float) -> float:
     return float(_falling(part.back, part.seconds)[_place(seconds)])
 
 

@@ -30,7 +30,7 @@ def whole(seed: int = 1, count: int = 600) -> Snapshot:
 def everybody(snapshot: Snapshot) -> list[Owner]:
     found = ownership(snapshot)
     assert found is not None
-    return [Owner.of(row) for row in found.rows]
+    return [Owner.of(row, row.path) for row in found.rows]
 
 
 @given(st.integers(0, 1000), st.sampled_from([30, 600]))
@@ -51,13 +51,13 @@ def test_the_tree_has_what_is_below() -> None:
     found = ownership(one)
     assert found is not None
     (row,) = (row for row in found.tree if row.path == "/system.slice")
-    alone, below = Owner.of(row), Owner.of(row, below=True)
+    alone, below = Owner.of(row, ""), Owner.of(row, "", below=True)
     mine = [Owner(GROUP, group.path, "") for group in GROUPS if group.path.startswith("/system.slice")]
     np.testing.assert_allclose(parts(one, below)[0], sum(parts(one, owner)[0] for owner in mine))
     assert parts(one, alone)[0].sum() < parts(one, below)[0].sum()
     (top,) = (row for row in found.tree if row.path == "/")
     groups = sum(parts(one, Owner(GROUP, group.path, ""))[0] for group in GROUPS)
-    np.testing.assert_allclose(parts(one, Owner.of(top, below=True))[0], groups)
+    np.testing.assert_allclose(parts(one, Owner.of(top, "", below=True))[0], groups)
     # a name that only begins alike is another's
     assert parts(one, Owner(GROUP, "/system.sl", "", below=True))[0].sum() == 0
 

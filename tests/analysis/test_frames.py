@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from damontui.analysis import frames, usage
-from damontui.analysis.estimate import Estimator
+from damontui.analysis.estimator import Estimator
+from damontui.analysis.frames import Untold
 from damontui.analysis.headline import headline
 from damontui.damon.snapshot import FRAME_KINDS, Frames, Snapshot, ints
 from tests import make
@@ -104,12 +105,9 @@ def test_whether_addresses_are_physical_is_told_or_looked_up() -> None:
 def test_what_idle_memory_includes() -> None:
     """Nothing where free memory is told apart, in memory that is none but synthetic, and where bytes are known."""
     rows = [(0, MIB, 0, 1)]
-    unknown = frames.untold(make.snapshot(rows))
-    assert unknown is not None
-    assert (unknown.short, frames.untold(make.snapshot([]))) == ("free included", None)
-    absent = frames.untold(make.snapshot(rows, physical=False))
-    assert absent is not None
-    assert absent.short == "not all in memory"
+    assert frames.untold(make.snapshot(rows)) is Untold.FREE
+    assert frames.untold(make.snapshot([])) is None
+    assert frames.untold(make.snapshot(rows, physical=False)) is Untold.ABSENT
     assert frames.untold(make.process()) is None
     assert frames.untold(make.snapshot(rows, resident=ints([4096]))) is None
     assert frames.untold(make.snapshot(rows, origin="simulated")) is None
@@ -117,9 +115,7 @@ def test_what_idle_memory_includes() -> None:
     assert frames.untold(make.steady(1, truth=True)[0]) is None
     for told in (make.snapshot(rows, free=0), machine()):
         assert frames.untold(told) is None
-        by_rule = frames.untold(told, by_rule=True)
-        assert by_rule is not None
-        assert by_rule.sentence == "The kernel's rule takes free memory for idle."
+        assert frames.untold(told, by_rule=True) is Untold.FREE_BY_RULE
 
 
 def test_the_share_that_is_free_is_unknown_where_little_was_drawn() -> None:

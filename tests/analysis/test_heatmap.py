@@ -192,6 +192,13 @@ def test_an_axis_knows_what_it_holds() -> None:
     assert axis.holds(ints([]), ints([]))
 
 
+def test_a_cell_is_in_use_from_half_a_percent_on_and_not_where_nothing_is_known() -> None:
+    values = np.array([np.nan, -5.0, 0.0, 0.004, 0.005, 1.0])
+    assert heatmap.in_use(values, "rate").tolist() == [False, False, False, False, True, True]
+    for mode in ("idle", "temperature"):
+        assert heatmap.in_use(values, mode).tolist() == [False, False, True, True, True, True]  # type: ignore[arg-type]
+
+
 # --- one snapshot
 
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from damontui.analysis.estimate import LAG, Estimate, Estimator, past, smoothed
+from damontui.analysis.estimate import Estimate
+from damontui.analysis.estimator import LAG, Estimator, past, smoothed
 from damontui.analysis.hindsight import MARKS, Hindsight
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Snapshot
@@ -37,7 +38,7 @@ def hindsight(snapshots: list[Snapshot], moment: float) -> Estimate | None:
     """What is known of the last one that had ended by a moment, once `LAG` more are taken in: no marks, all anew."""
     ended = sum(one.time <= moment for one in snapshots)
     known: list[Estimate] = []
-    estimator = Estimator(final=lambda _, about: known.append(about()))
+    estimator = Estimator(on_final=lambda _, about: known.append(about()))
     for one in snapshots[: ended + LAG]:
         estimator.add(one)
     estimator.finish()
@@ -64,7 +65,7 @@ def test_what_looked_touched_is_taken_back_also_of_the_past() -> None:
 def test_a_moment_of_a_history_is_as_with_all_snapshots_up_to_its_lag(burst: list[Snapshot]) -> None:
     found = Hindsight(kept(burst))
     assert found.now() is None
-    assert found.learn()
+    assert found.catch_up()
     newest, all_of_it = found.now(), past(burst)
     assert newest is not None
     assert newest.idle(10).bytes == pytest.approx(all_of_it.idle(10).bytes, abs=0.02 * all_of_it.total_bytes)
@@ -82,14 +83,14 @@ def test_a_moment_of_a_history_is_as_with_all_snapshots_up_to_its_lag(burst: lis
 
 def test_only_as_far_as_it_was_gone_through(burst: list[Snapshot]) -> None:
     found = Hindsight(kept(burst))
-    assert not found.learn(20)
+    assert not found.catch_up(20)
     assert found.until == burst[19].time
-    assert not found.learn(11 + LAG)
+    assert not found.catch_up(11 + LAG)
     assert found.until == burst[30 + LAG].time
     assert found.about(burst[90].time) is None
     assert same(found.about(burst[42].time), found.now())
-    assert not found.learn(20, skip=False)
-    assert found.learn(40, skip=True)
+    assert not found.catch_up(20, skip=False)
+    assert found.catch_up(40, skip=True)
     newest = found.now()
     assert newest is not None
     assert newest.time == burst[-1].time
@@ -99,13 +100,13 @@ def test_only_as_far_as_it_was_gone_through(burst: list[Snapshot]) -> None:
 def test_a_history_that_began_anew_is_gone_through_anew(burst: list[Snapshot]) -> None:
     history, forgotten = kept(burst), []
     found = Hindsight(history, forget=lambda: forgotten.append(1))
-    found.learn()
+    found.catch_up()
     history.clear()
-    assert found.learn()
+    assert found.catch_up()
     assert found.now() is None
     assert forgotten == [1]
     history.append(burst[0])
-    found.learn()
+    found.catch_up()
     assert same(found.now(), past(burst[:1]))
 
 
@@ -115,7 +116,7 @@ def test_a_gap_ends_what_later_evidence_can_say() -> None:
     lost = make.snapshot(rows[:1], 21.0, complete=False, lost=3)
     after = [make.snapshot(rows, t + 40.0) for t in range(5)]
     found = Hindsight(kept([*before, lost, *after]))
-    found.learn()
+    found.catch_up()
     then = found.about(18.0)
     assert then is not None
     assert (then.time, then.watched_s) == (18.0, 18.0)
@@ -128,8 +129,8 @@ def test_a_gap_ends_what_later_evidence_can_say() -> None:
 def test_marks_are_bounded_and_what_is_final_is_told_in_order() -> None:
     snapshots = [make.snapshot([(0, MIB, t % 3, 0), (MIB, 2 * MIB, 0, 0)], t + 1.0) for t in range(MARKS * 64 * 3)]
     told: list[float] = []
-    found = Hindsight(kept(snapshots), final=lambda one, about: told.append(one.time))
-    found.learn()
+    found = Hindsight(kept(snapshots), on_final=lambda one, about: told.append(one.time))
+    found.catch_up()
     assert len(found._marks) <= MARKS
     assert told == [one.time for one in snapshots[: len(told)]]
     assert LAG <= len(snapshots) - len(told) < 2 * LAG

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from damontui.analysis import owners as whose
-from damontui.analysis.estimate import Estimator
+from damontui.analysis.estimator import Estimator
 from damontui.analysis.owners import (
     ELSEWHERE,
     FREE,

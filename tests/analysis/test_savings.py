@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from damontui.analysis import heatmap, savings
 from damontui.analysis.axis import extent, make_axis, stride_for
-from damontui.analysis.estimate import as_snapshot, past
+from damontui.analysis.estimate import as_snapshot
+from damontui.analysis.estimator import past
 from damontui.analysis.raster import Raster
 from damontui.analysis.savings import THRESHOLDS, Learned, Ledger
 from damontui.analysis.usage import Amount
@@ -24,7 +25,8 @@ from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import FRAME_KINDS, Frames, Measured, Snapshot, Truth, ints
 from damontui.history import History
 from damontui.operations.scenes import scene
-from damontui.sources.choose import Options, choose
+from damontui.sources.choose import choose
+from damontui.sources.options import Options
 from tests import make
 from tests.bench.accuracy import moments
 from tests.make import GIB, MIB

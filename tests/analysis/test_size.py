@@ -11,6 +11,7 @@ from damontui.analysis.size import LINE, Choice, Size, Sizer
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import FirstTouches, Group, Measured, Snapshot, ints
 from damontui.output.size import object_of, text_of
+from damontui.phrases import included
 from tests import make
 
 MIB = 1 << 20
@@ -235,15 +236,15 @@ def test_long_runs_are_kept_in_few_parts() -> None:
 
 
 def test_a_size_says_what_idle_memory_includes() -> None:
-    for free, included in ((None, "free included"), (0, None)):
+    for free, words in ((None, "free included"), (0, None)):
         sizer = Sizer(SECONDS)
         for snapshot in sampled(40, 0):
             sizer.add(replace(snapshot, free=free))
         found = sizer.size()
         assert found is not None
-        assert (None if found.untold is None else found.untold.short) == included
+        assert (None if found.untold is None else included(found.untold)) == words
         told = "What of this memory is free is not known here" in text_of(found, make.description())
-        assert told == (included is not None) == (object_of(found, "stat")["idle_includes"] is not None)
+        assert told == (words is not None) == (object_of(found, "stat")["idle_includes"] is not None)
 
 
 def test_before_anything_is_known() -> None:

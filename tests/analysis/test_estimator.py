@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from damontui.analysis.estimate import LAG, Estimate, Estimator, past
+from damontui.analysis.estimate import Estimate
+from damontui.analysis.estimator import LAG, Estimator, past
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import FRAME_KINDS, Frames, Snapshot, ints
@@ -299,6 +300,14 @@ def test_pages_between_others_are_told_by_regions_of_a_page() -> None:
     assert sizes.sum() == pytest.approx(total)
     assert sizes[ages >= 50].sum() == pytest.approx(found.idle(50).bytes)
     assert found.idle_ms_percentiles[-1] == 60_000
+    # one rule, whether it is asked for each piece, for their sum, or for ages
+    bare = replace(found, grain=0.0, touched=None)
+    for seconds in (2, 30, 60, 61):
+        assert bare.idle_at((seconds,))[:, 0] == pytest.approx(bare.idle_shares(seconds) @ bare.bytes)
+        assert bare.idle(seconds).bytes == pytest.approx(sizes[ages >= seconds].sum())
+    arrays = [one for one in (getattr(found, field.name) for field in fields(found)) if isinstance(one, np.ndarray)]
+    assert len(arrays) == 12
+    assert not any(one.flags.writeable for one in arrays)
     # of a part as of all of it
     half = np.minimum(found.end, total // 2)
     part = found.part(found.start, half, found.start < half)
