@@ -24,7 +24,7 @@ KERNEL_FILE_SYSTEMS = {
     0x6367_7270: "cgroup2",
     0x0027_E0EB: "cgroup",
 }
-"""By the magic number of ``statfs(2)``: what may be written to (``include/uapi/linux/magic.h``)."""
+"""File systems that may be written to, by their magic number in ``statfs(2)`` (``include/uapi/linux/magic.h``)."""
 
 
 class _How(ctypes.Structure):
@@ -44,7 +44,7 @@ def open_beneath(folder: int, name: str, flags: int) -> int:
     Args:
         folder: descriptor of the folder.
         name: relative; "" is the folder itself.
-        flags: as of ``open(2)``; ``O_CLOEXEC`` and ``O_NOFOLLOW`` are added.
+        flags: those of ``open(2)``; ``O_CLOEXEC`` and ``O_NOFOLLOW`` are added.
 
     Raises:
         OSError: ``ELOOP`` for a link, ``EXDEV`` for "..", and what ``open(2)`` says.

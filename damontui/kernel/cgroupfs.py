@@ -195,10 +195,10 @@ class Groups:
         Args:
             word: a path below the mount (with or without the mount itself), a unit's name (``nginx``,
                 ``nginx.service``), or a part of a name, at least four characters of it, that only one group has.
-            tree: of a walk that was made; else one is made.
+            tree: the groups of a former walk; None walks now.
 
         Raises:
-            SourceError: where no group is meant, or several.
+            SourceError: the word fits no group, or several.
         """
         what = f"cannot watch the group {shown(word)!r}"
         mount = f"/{self.folder}"
@@ -228,7 +228,8 @@ class Groups:
         raise SourceError(what, "there is no such group", f"run: ls {self.root.path(self.folder)}")
 
     def _asked(self, path: str, do: Callable[[int], _T], otherwise: _T) -> _T:
-        """What is read in a group's folder, with one deadline for all of it; ``otherwise`` where it is gone."""
+        """The result of reading in a group's folder, with one deadline for all of it; ``otherwise`` where it is
+        gone."""
 
         def ask() -> _T:
             with self._opened(path) as folder:
@@ -292,7 +293,8 @@ _DIGITS = re.compile(r"[0-9]{1,19}")
 
 
 def whole_number(text: str) -> int | None:
-    """The number in a text of one; None for ``max``, nothing, what is none, and what no counter of the kernel holds."""
+    """The number that a text is; None for ``max``, for what is no number, and for more than a kernel's counter
+    holds."""
     found = text.strip()
     return int(found) if _DIGITS.fullmatch(found) else None
 

@@ -18,7 +18,7 @@ from damontui.kernel.root import KernelError, Root, number
 MODULE = "sys/module/damon_stat"
 PARAMETERS = f"{MODULE}/parameters"
 REFRESH_S = 5.0
-"""How often the module computes its numbers anew."""
+"""Seconds after which the module computes its numbers anew."""
 _KDAMONDS = "sys/kernel/mm/damon/admin/kdamonds"
 _OTHERS = {"damon_reclaim": "DAMON_RECLAIM", "damon_lru_sort": "DAMON_LRU_SORT"}
 _TAKES_S = 1.0
@@ -42,7 +42,7 @@ class StatModule:
     Args:
         root: where the kernel is.
         program: the command to name in remedies, with its full path.
-        pause: how to wait while a switch takes.
+        pause: waits for so many seconds, while the kernel carries out a switch.
     """
 
     def __init__(self, root: Root, *, program: str = "damontui", pause: Callable[[float], None] = time.sleep) -> None:
@@ -63,9 +63,10 @@ class StatModule:
             raise self._explained(error) from error
 
     def read(self) -> tuple[ModuleValues, str]:
-        """The module's own numbers as they stand, and what is wrong with those that are None without need, or "".
+        """The module's own numbers as they stand, and a sentence on those that this kernel has and that cannot be read.
 
-        None where this kernel lacks the file, and where a file cannot be read or holds no numbers.
+        A number is None where this kernel lacks the file, and where the file cannot be read or holds no number. The
+        sentence is "" where all files were read.
 
         Raises:
             SourceError: where ``enabled`` itself cannot be read.

@@ -80,9 +80,9 @@ def survey(root: Root, pause: Pause = time.sleep) -> list[SysfsKdamond]:
 
 
 def place(root: Root) -> int:
-    """Which folder the first kdamond's place in the tree is: its inode, 0 where there is none.
+    """The inode of the first kdamond's folder in the tree, 0 where there is none.
 
-    It is another one whenever the number of kdamonds was written, and stays while a kdamond starts and ends there.
+    Writing the number of kdamonds makes another folder; while kdamonds start and end there it stays the same.
     """
     try:
         return root.stat(f"{ADMIN}/0").st_ino
@@ -118,7 +118,7 @@ class Kdamond:
         self.attrs = attrs
         self.tried_regions = tried_regions
         self.pid = -1
-        """Of the kdamond; -1 before `start` and after `stop`."""
+        """The kdamond's PID; -1 before `start` and after `stop`."""
         self._pause = pause
         self._ours = False
 
@@ -137,7 +137,7 @@ class Kdamond:
         self.stop()
 
     def start(self) -> None:
-        """Set the tree up and turn it on. Raises `SourceError`; then the tree is as it was.
+        """Set the tree up and turn the kdamond on. Raises `SourceError`; then the tree is as it was.
 
         `KernelError` with ``errno.EBUSY`` means that a module (DAMON_STAT, reclaim, LRU sort) holds DAMON.
         """
@@ -174,7 +174,8 @@ class Kdamond:
         return f"if it is not in use: echo 0 | sudo tee {self.root.path(ADMIN)}/nr_kdamonds"
 
     def stop(self) -> None:
-        """Turn it off and empty the tree; nothing where it is not (or no longer) ours. May be called again.
+        """Turn the kdamond off and empty the tree; do nothing where the tree is not ours (any more). May be called
+        again.
 
         Goes on past files that cannot be read. Raises `SourceError` where the tree could not be emptied.
         """

@@ -65,7 +65,7 @@ class Obstacle:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """All of it; see `survey`."""
+    """The machine as `survey` found it."""
 
     release: str
     host: str
@@ -73,7 +73,7 @@ class Survey:
     features: tuple[Feature, ...]
     files: tuple[KernelFile, ...]
     config_file: str
-    """Where the kernel's build options were read, "" where nowhere."""
+    """The file that the kernel's build options were read from, "" where there is none."""
     options: dict[str, str]
     """Build options that concern DAMON: ``y``, ``m`` or ``n``."""
     holders: tuple[str, ...]
@@ -81,21 +81,21 @@ class Survey:
     lockdown: str
     """``none``, ``integrity``, ``confidentiality``; "" where the kernel has no lockdown or it cannot be read."""
     container: tuple[str, ...]
-    """Hints that this is a container, and what it hides."""
+    """Signs that this program runs in a container, and which of the host's files the container hides."""
     left: str = ""
     """What a run of this program that was killed left behind, as one clause; "" where nothing."""
     remedy: str = ""
-    """The command that gives it back."""
+    """The command that gives back what was left."""
     obstacles: tuple[Obstacle, ...] = field(default=())
 
 
 def survey(root: Root, *, program: str = "damontui", uid: int | None = None) -> Survey:
-    """Look at everything. Never raises for what the world lacks.
+    """Look at all that DAMON needs. Never raises for what the machine lacks.
 
     Args:
         root: where the kernel is.
         program: the command for remedies, with its full path.
-        uid: who asks; None is this process.
+        uid: the user that asks; None is this process's.
     """
     uid = os.geteuid() if uid is None else uid
     release = procfs.kernel_release(root)
@@ -280,7 +280,7 @@ def _text(root: Root, name: str) -> str:
 
 
 class _Obstacles:
-    """What is in the way of each target, from what was found."""
+    """Finds what is in the way of each target, from the other parts of the survey."""
 
     def __init__(self, root: Root, found: Survey, program: str, tracefs: str, left: handback.Remains) -> None:
         self._root = root
@@ -309,7 +309,7 @@ class _Obstacles:
         return self._found.uid == 0
 
     def _missing(self, option: str) -> str:
-        """What a missing feature needs, as far as the build options tell."""
+        """The remedy for a missing feature, as far as the build options tell."""
         if self._found.options.get(option) == "n":
             return f"boot a kernel built with {option}=y (this one says n in {self._found.config_file})"
         return f"boot a kernel built with {option}=y"
@@ -357,7 +357,7 @@ class _Obstacles:
         )
 
     def _regions(self) -> None:
-        """Regions from the tracepoint: without them DAMON_STAT is its own few numbers alone."""
+        """Obstacles to regions from the tracepoint; without them DAMON_STAT tells no more than its own few numbers."""
         root, program = self._root, self._program
         if not (root.exists(MODULE) or root.exists(ADMIN)):
             return
@@ -384,7 +384,7 @@ class _Obstacles:
             self._add("regions", "this kernel has no tracepoint damon:damon_aggregated", self._missing("CONFIG_DAMON"))
 
     def _own(self, target: str, feature: str, option: str) -> None:
-        """A kdamond of our own over sysfs."""
+        """Obstacles to a kdamond of our own over sysfs."""
         root = self._root
         if not root.exists(ADMIN):
             self._add(
@@ -426,7 +426,7 @@ class _Obstacles:
             )
 
     def _of_frames(self, target: str, name: str, option: str) -> None:
-        """What page frames tell; ``option`` is what the kernel needs for that file."""
+        """Obstacles to reading page frames; ``option`` is what the kernel must be built with for the file ``name``."""
         path, options = self._root.path(name), self._found.options
         if not self._root.exists(name):
             lacks = next((one for one in ("CONFIG_PROC_PAGE_MONITOR", option) if options.get(one) == "n"), "")

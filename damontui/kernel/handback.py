@@ -22,9 +22,9 @@ from damontui.kernel.root import Root
 
 NOTE = "run/damontui.json"
 KILLED = "an earlier run was killed"
-"""Why DAMON_STAT is off."""
+"""The reason that is given for DAMON_STAT being off."""
 COMMAND = "doctor --give-back"
-"""What gives everything back, after the program's name."""
+"""The words after the program's name of the command that gives everything back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +50,13 @@ def ours(root: Root, *, kdamond: int = -1, stat: bool = False) -> Handback:
 
 
 def note(root: Root, taken: Handback) -> None:
-    """Write it down; where that is not possible (no /run), a kill leaves it unnoticed."""
+    """Write the note; where that is not possible (no /run), the next run does not notice that this one was killed."""
     with suppress(SourceError, OSError), whole(_path(root), force=True) as file:
         file.write(json.dumps(asdict(taken)).encode())
 
 
 def done(root: Root) -> None:
-    """All is given back: nothing is left to note."""
+    """Remove the note, as all is given back."""
     try:
         _path(root).unlink()
     except (SourceError, OSError):
@@ -70,7 +70,7 @@ def _path(root: Root) -> Path:
 
 
 def noted(root: Root) -> Handback | None:
-    """What the note says, None where there is none; of a run that goes on or is gone."""
+    """The note, whether its run goes on or is gone; None where there is none."""
     try:
         fields = json.loads(root.read(NOTE))
         pid, started, kdamond = (int(fields[name]) for name in ("pid", "started", "kdamond"))
@@ -80,7 +80,7 @@ def noted(root: Root) -> Handback | None:
 
 
 def pending(root: Root) -> Handback | None:
-    """What a run that is gone has still to give back; None where that is nothing."""
+    """The note of a run that is gone and left something; None where there is none."""
     taken = noted(root)
     if taken is None:
         return None
@@ -90,7 +90,7 @@ def pending(root: Root) -> Handback | None:
 
 
 def words(taken: Handback) -> str:
-    """What the next run does about it, as one clause."""
+    """What the next run will give back, as one clause."""
     kdamond = "the kdamond that it left is taken away" if taken.kdamond > 0 else ""
     stat = "DAMON_STAT, which it had switched off, is given back at the end" if taken.stat else ""
     return f"an earlier run was killed: {' and '.join(part for part in (kdamond, stat) if part)}".removesuffix(": ")
@@ -100,10 +100,10 @@ def take_away_kdamond(root: Root, taken: Handback, pause: Callable[[float], None
     """Take away the kdamond that a killed run left, or what is set up for it where it has ended by itself.
 
     Returns:
-        Whether there was one, and still the same.
+        Whether there was one, and it is still the one that was noted.
 
     Raises:
-        SourceError: the system says no.
+        SourceError: the kernel refuses.
     """
     kdamond = _kdamond(root, taken, pause)
     if kdamond is None:
@@ -138,20 +138,20 @@ class Remains:
     """What runs of this program that are gone left behind, as it stands now."""
 
     kdamond: int = -1
-    """A kdamond that is still set up, -1 for none."""
+    """The PID of a kdamond that is still set up, -1 for none."""
     ended: bool = False
     """Whether it has ended by itself meanwhile."""
     stat: bool = False
     """Whether DAMON_STAT is still off because of it."""
     traces: tuple[str, ...] = ()
-    """Trace instances."""
+    """The names of its trace instances."""
 
     def __bool__(self) -> bool:
         return self.kdamond > 0 or self.stat or bool(self.traces)
 
     @property
     def words(self) -> str:
-        """All of it, as one clause."""
+        """All that was left, as one clause."""
         ended = ", which has ended" if self.ended else ""
         parts = [f"a kdamond (PID {self.kdamond}{ended})"] if self.kdamond > 0 else []
         if self.stat:
@@ -162,7 +162,7 @@ class Remains:
 
 
 def survey(root: Root) -> Remains:
-    """Look at what is left; nothing where this user may not. It only reads, and never raises."""
+    """Look for what is left; finds nothing where this user may not look. It only reads, and never raises."""
     taken = pending(root)
     kdamond, ended, off = -1, False, False
     if taken is not None:
@@ -187,7 +187,7 @@ def give_back(root: Root, *, program: str = "damontui", pause: Callable[[float],
         What was done, one clause each; empty where nothing was left.
 
     Raises:
-        SourceError: the system says no. What could not be given back stays noted.
+        SourceError: the kernel refuses. What could not be given back stays noted.
     """
     left, taken = survey(root), pending(root)
     if (left or taken is not None) and root.read_only:

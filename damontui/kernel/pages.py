@@ -32,11 +32,11 @@ from damontui.kernel.readers import READERS
 from damontui.kernel.root import KernelError, Root
 
 FLAGS = "proc/kpageflags"
-GROUPS = "proc/kpagecgroup"
+CGROUPS = "proc/kpagecgroup"
 BUDGET = 0.002
-"""Share of one CPU that drawing frames may take, and counting up what was drawn."""
+"""Share of one CPU that drawing frames and counting them up may take."""
 
-AHEAD_S = 10.0
+SPENT_AHEAD_S = 10.0
 """The budget of so many seconds may be spent at once at the beginning, so that something is known soon."""
 
 LRU, SLAB, BUDDY, ANON, SWAPBACKED, HUGE, UNEVICTABLE, NOPAGE, THP, OFFLINE, PGTABLE = (
@@ -46,27 +46,27 @@ LRU, SLAB, BUDDY, ANON, SWAPBACKED, HUGE, UNEVICTABLE, NOPAGE, THP, OFFLINE, PGT
 
 _FIRST = 64
 _LEAST, _MOST = 16, 4_096
-"""Frames of one look."""
+"""Frames that one look draws, at least and at most."""
 _BATCH, _BATCH_S = 256, 1.0
-"""Frames that are worth drawing at once, since a look costs as much as several, and how long is waited for them."""
+"""Frames to draw at once where possible, since a look costs as much as several frames, and seconds to wait for that."""
 _KEPT, _KEPT_ANYWAY = 8_192, 2_048
-"""Frames that are kept at most, and even where counting them up takes more than its part: by then little of that is due
-to how many they are."""
+"""Frames that are kept at most; and those that are kept even where counting takes more than its part, since that is
+then hardly due to their number."""
 _COUNTING = 0.5
 """Part of the budget that counting up may take: where it would take more, fewer frames are kept."""
 _DRAWN_ANYWAY = 0.3
 """Part of the budget that drawing has even where counting takes all of it."""
 _FRESH_S = 30.0
-"""A frame's kind is taken to hold for so long: what is older is forgotten, where enough is left."""
+"""Seconds for which a frame's kind is taken to hold; older frames are forgotten, where `_ENOUGH` are left."""
 _ENOUGH = 512
 _NUMBER = struct.Struct("=Q")
 
 _FAR = FINE // 16
-"""What is far apart: as one of so many parts of all memory is large (`Frames.mixed`)."""
+"""Two frames are far apart that lie in different ones of so many parts of all memory (`Frames.mixed`)."""
 _PAIRS_OF = 4
-"""One in so many frames is compared, but for the first ones, so that something is known soon."""
+"""One in so many frames is compared to a near one; of the first frames all are, so that something is known soon."""
 _PAIRS, _UNLIKE = 32, 8
-"""Pairs that are needed for it, and how many of those that lie far apart are to be unlike at least."""
+"""Pairs needed to tell how mixed memory is, and how many of those that lie far apart must be of unlike kinds."""
 _NOT_ASKED = 255
 
 
@@ -102,7 +102,7 @@ class Drawn:
     """Frames that were looked at, the oldest first; every array has shape ``(frames,)``."""
 
     address: Ints
-    """Bytes, of the frame's first one."""
+    """Address of the frame's first byte."""
     kind: NDArray[np.uint8]
     """Index into `FRAME_KINDS`."""
     unevictable: NDArray[np.bool_]
@@ -112,7 +112,7 @@ class Drawn:
     group: NDArray[np.uint64]
     """Inode number of the memory cgroup that it is charged to; 0 for none, and where groups are not asked for."""
     beside: NDArray[np.uint8]
-    """The kind of the frame to which it was compared; 255 where it was to none."""
+    """The kind of the near frame that it was compared to; 255 where it was compared to none."""
 
     def __len__(self) -> int:
         return len(self.address)
@@ -149,8 +149,8 @@ def _mixed(kind: NDArray[np.uint8], beside: NDArray[np.uint8]) -> float | None:
     """How often near frames are of unlike kinds, over how often far ones are (`Frames.mixed`).
 
     Args:
-        kind: of frames in the order of their addresses, shape ``(frames,)``.
-        beside: of the frame near to each, 255 where there is none.
+        kind: kinds of frames in the order of their addresses, shape ``(frames,)``.
+        beside: kind of the frame near to each, 255 where there is none.
     """
     hole = FRAME_KINDS.index("hole")
     there = kind != hole
@@ -202,7 +202,7 @@ class FrameSampler:
         self._kept = _KEPT
         self._counting = 0.0  # share of one CPU that counting took lately
         self.took = 0.0
-        """CPU seconds that all of it took so far."""
+        """CPU seconds that drawing and counting took so far."""
         self._began: float | None = None
         self._looked = self._drew = 0.0
         self._share = 0.0
@@ -232,13 +232,13 @@ class FrameSampler:
 
     def _open_groups(self) -> None:
         try:
-            self._groups_file = self._root.open(GROUPS)
+            self._groups_file = self._root.open(CGROUPS)
             os.pread(self._groups_file, 8, 0)
         except OSError as error:
             self._without_groups(error)
 
     def _without_groups(self, error: OSError) -> None:
-        self.no_groups = str(KernelError(f"cannot read {self._root.path(GROUPS)}", error))
+        self.no_groups = str(KernelError(f"cannot read {self._root.path(CGROUPS)}", error))
         self._close_groups()
 
     def _close_groups(self) -> None:
@@ -255,11 +255,11 @@ class FrameSampler:
         self._close_groups()
 
     def allow(self, budget: float) -> None:
-        """Keep to another share of one CPU from now on."""
+        """Set the budget, a share of one CPU, from now on."""
         self._budget = budget
 
     def look(self, snapshot: Snapshot) -> Frames | None:
-        """Draw as many frames as the budget allows by now; what all that are fresh enough say of the regions.
+        """Draw as many frames as the budget allows by now, and count all that are fresh enough by region.
 
         None where there are no regions, or nothing was drawn yet. Raises `SourceError` where reading fails.
         """
@@ -299,7 +299,7 @@ class FrameSampler:
             self._began = self._looked = now
             return _FIRST
         self._share = self.took / max(now - self._began, 1.0)
-        passed = max(now - self._began, AHEAD_S)
+        passed = max(now - self._began, SPENT_AHEAD_S)
         room = self._budget * passed - self.took
         # drawing has a part of the budget to itself, also where counting has taken more than the rest
         room = max(room, self._budget * _DRAWN_ANYWAY * passed - self._drawing)

@@ -27,7 +27,7 @@ _STALL = re.compile(r"^(some|full) .*\btotal=([0-9]{1,19})$", re.MULTILINE)
 _ZRAM = re.compile(r"zram[0-9]{1,6}")
 _MOST_ZRAM = 64
 _SHORTEST_S = 1.0
-"""Seconds for which counters are not read again: that would cost more than it tells."""
+"""Seconds for which counters are not read again: over less time they tell too little to be worth reading."""
 _MOST_PAGES = 1 << 38
 """Pages that no machine has, nor moves between two readings (a pebibyte)."""
 _MOST_COUNT = 1 << 60
@@ -39,24 +39,24 @@ _EVENTS = {"low": "under_low", "high": "over_high", "max": "at_max", "oom": "out
 
 
 @dataclass(slots=True)
-class _Reading:
-    """What was counted by a moment."""
+class _Counted:
+    """The counters and sizes at one moment."""
 
     counters: dict[str, int] = field(default_factory=dict)
     sizes: dict[str, int] = field(default_factory=dict)
     """Bytes."""
     missing: list[str] = field(default_factory=list)
-    """What is not told, and which file should."""
+    """What is not told, each with the file that should tell it."""
 
     def take(self, counters: Mapping[str, int], names: tuple[str, ...], what: str, file: str) -> None:
-        """Take those of some names; where there are none, ``file`` does not tell ``what``."""
+        """Take the counters of these names; where there are none, note that ``file`` does not tell ``what``."""
         found = {name: counters[name] for name in names if 0 <= counters.get(name, -1) <= _MOST_COUNT}
         self.counters |= found
         if not found:
             self.missing.append(f"{what} ({file})")
 
     def size(self, name: str, count: int | None) -> None:
-        """Take a number of bytes, unless it is none."""
+        """Take a number of bytes, unless it is None."""
         if count is not None and 0 <= count <= _MOST_PAGES * _PAGE:
             self.sizes[name] = count
 
@@ -88,9 +88,9 @@ class PressureMeter:
         self._unanswered = ""
 
     def read(self) -> Pressure | None:
-        """What happened since the reading before; None at the first one.
+        """The pressure since the reading before; None at the first one.
 
-        A reading that follows another within a second says the same again, without what was counted. What no file tells
+        A reading within a second of another gives the same again, with counts of None. What no file tells
         is None, and `Pressure.note` says why. Where the kernel does not answer it is not asked again.
         """
         now = self._clock()
@@ -110,7 +110,7 @@ class PressureMeter:
         again = {name: None if getattr(last, name) is None else 0 for name in _EVENTS.values()}
         return replace(last, **again)  # type: ignore[arg-type]
 
-    def _since(self, before: Mapping[str, int], found: _Reading, passed: float) -> Pressure:
+    def _since(self, before: Mapping[str, int], found: _Counted, passed: float) -> Pressure:
         now, sizes = found.counters, found.sizes
 
         def grown(name: str) -> int | None:
@@ -147,7 +147,7 @@ class PressureMeter:
             **{ours: grown(theirs) for theirs, ours in _EVENTS.items()},
         )
 
-    def _note(self, found: _Reading) -> str | None:
+    def _note(self, found: _Counted) -> str | None:
         if self._unanswered:
             return f"pressure is not known: {self._unanswered}"
         if not found.counters:
@@ -155,19 +155,19 @@ class PressureMeter:
             return f"pressure is not known: {which} cannot be read"
         return f"not told here: {', '.join(found.missing)}" if found.missing else None
 
-    def _reading(self) -> _Reading:
+    def _reading(self) -> _Counted:
         """All files, with one deadline."""
         if self._unanswered:
-            return _Reading()
+            return _Counted()
         try:
             return READERS.ask(self._of_machine if self.group is None else self._of_group)
         except OSError as error:
             where = "of the machine" if self.group is None else "of the control group"
             self._unanswered = f"the kernel's files {where}: {error.strerror}"
-            return _Reading()
+            return _Counted()
 
-    def _of_machine(self) -> _Reading:
-        found = _Reading()
+    def _of_machine(self) -> _Counted:
+        found = _Counted()
         found.take(_stalls(self._text("proc/pressure/memory")), *_STALLS, "/proc/pressure/memory; boot with psi=1")
         counted = pairs(self._text("proc/vmstat"))
         found.take(counted, (*_PAGES, "oom_kill"), "what is read back and swapped", "/proc/vmstat")
@@ -180,8 +180,8 @@ class PressureMeter:
         found.size("zram", self._zram())
         return found
 
-    def _of_group(self) -> _Reading:
-        found, groups, group = _Reading(), self._groups, self.group or "/"
+    def _of_group(self) -> _Counted:
+        found, groups, group = _Counted(), self._groups, self.group or "/"
         if groups is None:
             return found
         found.take(_stalls(groups.text(group, "memory.pressure")), *_STALLS, "memory.pressure; boot with psi=1")

@@ -24,7 +24,7 @@ from damontui.kernel.root import KernelError, Root, number, read_opened, write_o
 from damontui.safe_text import shown
 
 GONE = (errno.ENOENT, errno.ESRCH)
-"""What the files of a process that has ended answer."""
+"""Error numbers that the files of a process give once it has ended."""
 
 MOST = 1 << 30
 """Bytes of one file of a process, at most: ``smaps`` has 800 for each of up to a million mappings."""
@@ -40,7 +40,7 @@ _REFERENCED = b"\nReferenced:"
 _RSS = b"\nRss:"
 _MOST_THREADS = 256
 _MOST_DIGITS = 15
-"""What is read as a table: fewer digits than would not fit into 64 bits."""
+"""Digits of a number that is read in a table: with so many it fits into 64 bits."""
 _THREAD_STACK = re.compile(r"\[anon: ?(?:glibc: pthread (?:user )?stack: |stack_and_tls:)(\d+)\]")
 
 
@@ -73,8 +73,8 @@ class Smaps:
         """What is mapped, in order of address.
 
         Args:
-            known: mappings of former readings by their headers, which are taken as they were: the flags that one keeps
-                for as long as it lives are right then.
+            known: mappings of former readings, by their headers. They are taken as they were, with the flags of then:
+                only flags that a mapping keeps for life can be relied on.
         """
         found = []
         for header, body in zip(self.headers, self.bodies, strict=True):
@@ -208,7 +208,7 @@ class ProcessFolder:
         return tuple(_mapping(line) for line in self.read("maps").splitlines() if line)
 
     def stat(self) -> Stat | None:
-        """Who it is; None once it has ended and was asked after."""
+        """Who the process is; None once it has ended and its parent has asked after it."""
         try:
             return parse_stat(self.pid, self.read("stat"))
         except KernelError:
@@ -271,7 +271,7 @@ def parse_rollup(text: bytes, path: str = "smaps_rollup") -> Rollup:
 
 
 def stat(root: Root, pid: int) -> Stat | None:
-    """Who that is; None where there is no such process."""
+    """Who the process with that PID is; None where there is none."""
     try:
         return parse_stat(pid, read(root, f"proc/{pid}/stat"))
     except KernelError:
@@ -279,7 +279,7 @@ def stat(root: Root, pid: int) -> Stat | None:
 
 
 def parse_stat(pid: int, content: bytes) -> Stat | None:
-    """Who ``/proc/PID/stat`` tells of; None where it is no such file."""
+    """Who a process is by the content of its ``stat``; None where it is no such content."""
     # the name may hold blanks and brackets
     head, _, tail = content.decode("utf-8", "replace").rpartition(")")
     fields = tail.split()
@@ -316,7 +316,7 @@ def clears(root: Root, pid: int) -> bool:
 
 
 def may_clear(root: Root, pid: int) -> bool:
-    """Whether this user may clear them. Anybody may open ``smaps`` as far as its mode goes; this is its owner's."""
+    """Whether this user may clear the accessed bits of a process: unlike ``smaps``, only its owner may."""
     return root.writable(f"proc/{pid}/clear_refs")
 
 
@@ -343,7 +343,7 @@ def children(root: Root, pid: int) -> list[int]:
 
 
 Around = Callable[[Root, Sequence[int]], list[int]]
-"""From processes to all that belong to them, they among them."""
+"""Gives all processes that belong to some, these included."""
 
 
 def descendants(root: Root, pids: Sequence[int]) -> list[int]:
@@ -438,7 +438,7 @@ def names_in(mappings: Sequence[Mapping], names: Sequence[str], start: Ints, end
 
 
 def printable(text: str) -> str:
-    """``text`` without what would move a terminal's cursor: a file's name may hold anything."""
+    """``text`` without characters that move a terminal's cursor: a file's name may hold anything."""
     return shown(text)
 
 
@@ -502,7 +502,7 @@ def _garbled(path: str, why: str) -> SourceError:
 
 
 def _children_by_parent(root: Root, pid: int) -> list[int]:
-    """Where the kernel has no list of children (CONFIG_PROC_CHILDREN)."""
+    """The children of a process, where the kernel has no list of them (without CONFIG_PROC_CHILDREN)."""
     try:
         everyone = [int(name) for name in root.list("proc") if name.isdigit()]
     except SourceError:

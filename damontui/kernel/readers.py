@@ -19,7 +19,8 @@ from typing import Any, TypeVar
 PATIENCE = 20.0
 """Seconds that reading one file may take."""
 SHORT = 5.0
-"""The same while another file has not been answered: a kernel that hangs is not waited for again and again."""
+"""Seconds that it may take while another file is not answered: a kernel that hangs is not waited for again and
+again."""
 MOST = 16
 """Threads left behind at most; then nothing more is asked until one of them comes back."""
 
@@ -27,7 +28,7 @@ _T = TypeVar("_T")
 
 
 class _Job:
-    """One question: what is asked, and what came of it."""
+    """A question to the kernel, and its answer."""
 
     __slots__ = ("cpu", "do", "done", "error", "finished", "left", "result", "undo")
 
@@ -43,7 +44,7 @@ class _Job:
         self.left = False
 
 
-class _Reader(threading.Thread):
+class _ReaderThread(threading.Thread):
     """A thread that does one job after another."""
 
     def __init__(self, readers: Readers) -> None:
@@ -54,12 +55,12 @@ class _Reader(threading.Thread):
         self._given.acquire()
 
     def give(self, job: _Job) -> None:
-        """Do this next."""
+        """Make a job the thread's next."""
         self._job = job
         self._given.release()
 
     def run(self) -> None:
-        """Until the program ends."""
+        """Do jobs until the program ends."""
         while True:
             self._given.acquire()
             job, self._job = self._job, None
@@ -85,7 +86,7 @@ class Readers:
         self.left = 0
         """Questions given up that have not been answered yet."""
         self._most = most
-        self._idle: deque[_Reader] = deque()
+        self._idle: deque[_ReaderThread] = deque()
         self._lock = threading.Lock()
         self._spent = threading.local()
 
@@ -103,13 +104,13 @@ class Readers:
         Args:
             do: what may never return. Given up, it may still be done later: it closes what it opens.
             patience: seconds at most.
-            what: the participle of the sentence.
-            undo: takes what ``do`` gives where that comes too late.
+            what: the participle of the error's sentence: "read", "written".
+            undo: called with the result of ``do`` where that comes too late.
 
         Raises:
-            OSError: ``ETIMEDOUT``.
+            OSError: ``ETIMEDOUT``, where there is no answer in time.
         """
-        if isinstance(threading.current_thread(), _Reader):
+        if isinstance(threading.current_thread(), _ReaderThread):
             return do()
         if self.left:
             if self.left >= self._most:
@@ -119,7 +120,7 @@ class Readers:
         try:
             reader = self._idle.popleft()
         except IndexError:
-            reader = _Reader(self)
+            reader = _ReaderThread(self)
             reader.start()
         reader.give(job)
         try:
@@ -152,7 +153,7 @@ class Readers:
             self.left += 1
             return True
 
-    def _finish(self, job: _Job, reader: _Reader) -> None:
+    def _finish(self, job: _Job, reader: _ReaderThread) -> None:
         with self._lock:
             job.finished = True
             if job.left:

@@ -172,7 +172,7 @@ class Root:
     def __init__(self, folder: str | Path = "/", *, read_only: bool = False) -> None:
         self.folder = Path(folder)
         self.whole = os.path.realpath(folder) == "/"
-        """Whether it is the machine's own root, whose links are its owner's."""
+        """Whether it is the machine's own root, where links are followed, since its owner made them."""
         # said in the environment, it holds for the machine itself whoever made this object
         said = os.environ.get("DAMONTUI_READ_ONLY", "").strip().lower() in ("1", "y", "yes", "true", "on")
         self.read_only = read_only or (said and self.whole)
@@ -206,7 +206,7 @@ class Root:
         return not self._refused(name) and self._access(name, os.W_OK)
 
     def stat(self, name: str) -> os.stat_result:
-        """Of a file or folder. Raises `KernelError`."""
+        """The ``stat(2)`` of a file or folder. Raises `KernelError`."""
         try:
             return READERS.ask(lambda: self._stat(name))
         except OSError as error:
@@ -259,11 +259,11 @@ class Root:
 
         Args:
             name: ``sys/…`` or ``proc/…``.
-            flags: as of ``open(2)``.
+            flags: those of ``open(2)``.
             pipe: whether it may be a pipe, as a made-up ``trace_pipe`` is.
 
         Raises:
-            OSError: for what `KernelError` is to be made of, the caller knows the words.
+            OSError: it cannot be opened; the caller knows the words to make a `KernelError` of it.
             SourceError: for writing where the session is read-only.
         """
         writing = flags & os.O_ACCMODE != os.O_RDONLY
@@ -273,10 +273,10 @@ class Root:
         return self._opened(lambda: self._open(name, flags), flags, pipe=pipe)
 
     def open_at(self, folder: int, name: str, flags: int = os.O_RDONLY) -> int:
-        """The same of a file below an open folder (`open_folder`); no link is followed.
+        """A descriptor of a file below an open folder (`open_folder`); no link is followed.
 
         Raises:
-            OSError: as of `open`.
+            OSError: as `open` does.
         """
         flags |= os.O_NONBLOCK | os.O_NOCTTY
         return self._opened(lambda: open_beneath(folder, name, flags), flags)
@@ -353,7 +353,7 @@ class Root:
             raise SourceError(f"cannot read {self.path(name)}", f"{text[:40]!r} is not a number") from None
 
     def read_ints(self, folder: str, names: Sequence[str]) -> builtins.list[int]:
-        """The only number of each file in a folder: many small files, so with the least that reading one takes.
+        """The only number of each file in a folder, read with as few calls as possible since they are many.
 
         Raises `KernelError`; `SourceError` where one holds no number.
         """
@@ -401,7 +401,7 @@ class Root:
     # -- writing
 
     def refuse_write(self, name: str) -> None:
-        """Raise the sentence of a read-only session."""
+        """Raise `SourceError` where the session is read-only and the file is below ``sys``."""
         raise SourceError(
             f"cannot write {self.path(name)}",
             "this session is read-only",

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 from damontui.damon.snapshot import Ints
 
 MAX_REGIONS = 1 << 20
-"""More regions of one target than this is taken for garbage: it bounds what a hostile file can make us hold."""
+"""Regions of one target beyond which a trace is garbage: so a hostile file cannot fill our memory."""
 
 MAX_KDAMONDS = 256
-"""No more than that are kept apart at a time, to the same end."""
+"""Kdamonds that are told apart at a time, at most, for the same reason."""
 
 _MAX_LINE = 4096  # bytes; a line of DAMON's has about 120
 _GAP_NS = 1_000_000_000  # lines of one aggregation are printed in one go; further apart, they are two
@@ -62,7 +62,7 @@ class TracedAggregation:
     end: Ints
     nr_accesses: Ints
     age: Ints
-    """All 0 where ``has_age`` is False. In units of the interval in force from now on."""
+    """In aggregations, each as long as the interval in force from now on; all 0 where ``has_age`` is False."""
     target: Ints
     """Index into ``targets``."""
     sample_us: int | None
@@ -88,7 +88,7 @@ class TracedAggregation:
 
 
 @dataclass(slots=True)
-class _Part:
+class _TargetBeingRead:
     """One target's regions in the aggregation that is being read."""
 
     target: int
@@ -117,8 +117,8 @@ class _Kdamond:
         self.tuned = False
         self.lost = 0
         self.holes = False
-        self.parts: list[_Part] = []
-        self.open: _Part | None = None
+        self.parts: list[_TargetBeingRead] = []
+        self.open: _TargetBeingRead | None = None
         self.time_ns = 0
 
     def tune(self, sample_us: int) -> None:
@@ -146,7 +146,7 @@ class _Kdamond:
                 any(p.target == target for p in self.parts) or time_ns - self.parts[0].time_ns > _GAP_NS
             ):
                 self.finish()
-            part = self.open = _Part(target, expected, time_ns, [], has_age)
+            part = self.open = _TargetBeingRead(target, expected, time_ns, [], has_age)
         part.rows.append(rows)
         part.count += rows.shape[1]
         if part.count >= part.expected:
@@ -239,7 +239,7 @@ class TraceParser:
         return self._take()
 
     def flush(self) -> list[TracedAggregation]:
-        """Hand out what was begun: the reader knows that nothing more belongs to it. Short of lines: incomplete."""
+        """Hand out aggregations that were begun, as the caller knows that no more lines belong to them."""
         for kdamond in self._kdamonds.values():
             kdamond.finish()
         return self._take()
@@ -405,7 +405,7 @@ class TraceParser:
 
 
 def _marks(text: bytes) -> list[tuple[int, bytes]]:
-    """The few lines that are no region's, each with the number of regions' lines before it."""
+    """The few lines that are not a region's, each with the number of regions' lines before it."""
     marks: list[tuple[int, bytes]] = []
     counted = regions = 0
     tune, lost = text.find(_TUNE_EVENT), text.find(_LOST_MARK)

@@ -61,7 +61,7 @@ def find_tracefs(root: Root) -> str:
 
 
 def stale(root: Root, tracefs: str) -> list[str]:
-    """The names of instances that runs of this program left that are gone."""
+    """The names of instances that were left by runs of this program that are gone."""
     found = []
     for name in _names(root, f"{tracefs}/instances"):
         match = _NAME.fullmatch(name)
@@ -88,7 +88,7 @@ class Trace:
     Args:
         root: where the kernel is.
         pid: only this kdamond's events; None for every kdamond's.
-        pause: how to wait a moment where the kernel is still busy with the instance.
+        pause: waits for so many seconds, while the kernel is still busy with the instance.
 
     Raises:
         SourceError: on entering, where tracing is not possible or not allowed (with the remedy).
@@ -225,7 +225,7 @@ class Trace:
             self._root.write(f"{self._folder}/events/damon/{event}/enable", "1")
 
     def _try(self, name: str, text: str) -> bool:
-        """Write what we can do without."""
+        """Write to a file that the trace can do without; return whether that succeeded."""
         try:
             self._root.write(f"{self._folder}/{name}", text)
         except SourceError:

@@ -21,11 +21,11 @@ def folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 class WatchLock:
-    """Held while a process is watched; `close` gives it back.
+    """A lock that is held while a process is watched; `close` gives it back.
 
     Args:
         where: the folder for locks.
-        who: the process.
+        who: the process that is watched.
     """
 
     def __init__(self, where: Path, who: Stat) -> None:
@@ -36,7 +36,7 @@ class WatchLock:
 
     @property
     def taken(self) -> bool:
-        """Whether somebody else has it now; False where that cannot be known. Tries to get it, where not."""
+        """Whether somebody else has the lock now; False where that cannot be known. Takes it where nobody has."""
         if self._descriptor < 0 and not self._unknown:
             self._take()
         return self._descriptor < 0 and not self._unknown
@@ -50,7 +50,7 @@ class WatchLock:
         self._descriptor = -1 if descriptor is None else descriptor
 
     def close(self) -> None:
-        """Give it back."""
+        """Give the lock back."""
         if self._descriptor >= 0:
             with contextlib.suppress(OSError):
                 os.unlink(self._path)
