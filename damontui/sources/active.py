@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 PATIENCE = 6.0
-"""Seconds that the end waits for a source that is being entered or left in another thread: DAMON_STAT is given back
-within a second, a command has five to end."""
+"""Seconds that the program's end waits for a source that another thread is entering or leaving: DAMON_STAT is given
+back within a second, and a command has five to end."""
 
 
 def _name(source: Source) -> str:
@@ -41,14 +41,13 @@ def _no_other(word: str, **changes: Unpack[Changes]) -> Source:
 class ActiveSource:
     """A context manager around the first source, from which other sources can be opened instead of it.
 
-    What ends the program leaves every source that was entered and not left yet, also one whose entering is only just
-    under way in another thread.
+    Leaving it leaves every source that was entered and not left yet, also one that another thread is just entering.
 
     Args:
-        first: entered with this.
-        choose: makes the source of a target's word, with `Changes` where there are any; raises `UsageError`. None where
-            there is one target only.
-        catalog: what there is to choose from; may take a moment.
+        first: the source that is entered with this.
+        choose: makes the source that a target's word means, with `Changes` where there are any; raises `UsageError`.
+            None where there is one target only.
+        catalog: gives all targets that can be chosen; may take a moment.
     """
 
     def __init__(
@@ -58,7 +57,7 @@ class ActiveSource:
         catalog: Callable[[], Sequence[Entry]] = tuple,
     ) -> None:
         self.source = first
-        """The one in force."""
+        """The source in force."""
         self.exchangeable = choose is not None
         self.catalog = catalog
         self._choose = choose or _no_other
@@ -88,19 +87,20 @@ class ActiveSource:
                 self._change.wait_for(lambda: not self._busy, PATIENCE)
 
     def open(self, word: str, **changes: Unpack[Changes]) -> Source:
-        """Another source, entered beside the one in force. Any thread; may block for as long as entering does.
+        """Enter another source beside the one in force, and return it. For any thread; blocks for as long as entering
+        does.
 
         Raises:
-            DamontuiError: the word means nothing, or the system said no; nothing has changed then.
+            DamontuiError: the word means nothing, or the source cannot be entered; nothing has changed then.
         """
         source = self._choose(word, **changes)
         self._enter(source)
         return source
 
     def exchange(self, source: Source) -> DamontuiError | None:
-        """Put an opened source in force and leave the one before it, whose monitoring has ended. Any thread.
+        """Put an opened source in force and leave the one before it, whose monitoring has ended. For any thread.
 
-        Returns what the system said on leaving that one, if it said no.
+        Returns the error of leaving the former source; None where there was none.
         """
         before, self.source = self.source, source
         try:

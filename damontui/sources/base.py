@@ -25,7 +25,11 @@ class Source(Protocol):
     ) -> None: ...
 
     def describe(self) -> Description:
-        """What this is, where, and what it cannot tell."""
+        """What this is, where, and what it cannot tell.
+
+        ``target`` is the word that leads to this source again. Where the switch cannot be used, ``locked`` says why:
+        a front end then refuses with these words, and does not set ``enabled``.
+        """
         ...
 
     @property
@@ -35,14 +39,22 @@ class Source(Protocol):
 
     @enabled.setter
     def enabled(self, on: bool) -> None:
-        """Switch. May block up to a second; raises `SourceError` where the switch does not take."""
+        """Switch. May block up to a second; raises `SourceError` where the switch does not take, or is locked."""
         ...
 
     def snapshots(self, stop: threading.Event) -> Iterator[Event]:
         """Block and yield until ``stop`` is set (then return within 0.5 s) or the source is exhausted.
 
         A source whose switch is off yields ``Status("off")`` and then either returns (an engine: nothing to do) or
-        goes on watching for somebody else's switch (a kernel). Iterating again starts afresh.
+        goes on watching for somebody else's switch (a kernel).
+
+        Iterating again starts monitoring afresh: ages begin anew, and ``Snapshot.watched`` counts from here. The time
+        of the snapshots does not: it goes on rising over starts, so that the past stays, with a gap. Where time goes
+        back, what comes is another past (a record from its beginning), and `Monitor` forgets the one before. A source
+        whose own clock begins at 0 with each start adds what has passed (`EngineSource`).
+
+        ``Snapshot.watched`` says for how long memory has been watched without a gap. ``snapshot`` waits until that is
+        ten seconds, and takes what does not say it as it comes.
         Raises `SourceError` for what the world did; the monitor shows it and may iterate again.
         """
         ...
@@ -54,9 +66,13 @@ class Source(Protocol):
 
 @runtime_checkable
 class Leading(Protocol):
-    """A source of which the first seconds need not be waited for, since it computes them (synthetic memory)."""
+    """A source of which the first seconds need not be waited for, since it computes them (synthetic memory).
+
+    ``snapshot`` sets it, so that it need not wait until memory has been watched for ten seconds.
+    """
 
     lead: float
+    """Set before it is iterated: so many seconds are computed at once."""
 
 
 @runtime_checkable

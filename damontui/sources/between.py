@@ -10,13 +10,13 @@ from damontui.kernel.process_files import printable
 from damontui.kernel.root import Root
 
 LARGE = 5
-"""Processes that an `Interim` names."""
+"""How many processes an `Interim` names."""
 _SCAN_S = 30.0  # between two looks at every process: a machine may have thousands
 _KEPT = 25
 
 
 class Between:
-    """Makes an `Interim` of what is known, once at the start and then whenever the module computed its numbers anew.
+    """Makes an `Interim`, once at the start and then whenever the module has computed its numbers anew.
 
     Args:
         root: where the kernel is.
@@ -33,21 +33,21 @@ class Between:
         self._scanned = float("-inf")
 
     def restart(self) -> None:
-        """Another run of the module: what is known of it is news again."""
+        """Another run of the module begins, so that whatever it says is news again."""
         self._told = None
 
     def pass_over(self, values: ModuleValues | None) -> None:
-        """These numbers are of an aggregation that is whole by now: they are no news of the next."""
+        """Note numbers of an aggregation that is whole by now: they are no news of the next one."""
         if values is not None:
             self._told = _numbers(values)
 
     def news(
         self, values: ModuleValues, *, total: int | None, began: float | None, due: float | None
     ) -> Interim | None:
-        """The news of now, None where there are none since the last time.
+        """An `Interim` where there is anything new since the last call, else None.
 
         Args:
-            values: what the module says; its numbers are None before it computed any.
+            values: the module's numbers, None before it computed any.
             total: bytes that the percentiles are shares of; looked up where None.
             began: when the aggregation under way began, None where unknown.
             due: when it can be whole, None where unknown.

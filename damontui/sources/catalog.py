@@ -35,7 +35,7 @@ SECTIONS: dict[Section, str] = {
     "scenes": "Synthetic memory",
     "files": "Records and masim configurations in this folder",
 }
-"""In the order in which they are shown."""
+"""Sections and their headings, in the order in which they are shown."""
 
 MOST_GROUPS = 1_000
 """Control groups whose size is asked for: those of the upper levels."""
@@ -44,8 +44,8 @@ MOST_FILES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Process:
-    """What one line about a process tells."""
+class ProcessFacts:
+    """The numbers in a line about a process."""
 
     pid: int
     ppid: int
@@ -63,12 +63,12 @@ class Entry:
     word: str
     name: str
     detail: str = ""
-    """Its state or what it is, one clause; of a process, its command line."""
+    """Its state, or what kind of thing it is, in one clause; of a process, its command line."""
     reason: str = ""
     """Why it cannot be monitored now, one clause; "" where it can."""
     remedy: str = ""
-    """What helps against that, with the exact command where there is one."""
-    process: Process | None = None
+    """How to make it possible to monitor, with the exact command where there is one."""
+    process: ProcessFacts | None = None
     depth: int = 0
     """How far it is indented below its parent (`as_tree`)."""
 
@@ -109,7 +109,8 @@ def catalog(root: Root, *, folder: str | Path = ".", program: str = "damontui") 
 
 
 def offers(root: Root, *, program: str = "damontui") -> tuple[tuple[Entry, str], ...]:
-    """What is real and can be had here by this user, without a question: DAMON_STAT, physical memory, a process.
+    """The real memory that this user can watch here without being asked anything: DAMON_STAT, physical memory, a
+    process.
 
     Each with a few words on it: ``python3, 1.8 GiB``. The process is the largest of one's own, else the largest that
     may be watched; never this program itself.
@@ -138,7 +139,7 @@ def _offered(root: Root, stat: Entry, on: bool, paddr: Entry, found: Iterable[En
 
 
 def as_tree(entries: Iterable[Entry]) -> tuple[Entry, ...]:
-    """The same with each process below its parent, indented; brothers keep their order, and so do other sections."""
+    """The entries with each process below its parent, indented; siblings keep their order, and so do other sections."""
     entries = tuple(entries)
     processes = {entry.process.pid: entry for entry in entries if entry.process is not None}
     below: dict[int, list[int]] = {}
@@ -267,7 +268,7 @@ def _process(root: Root, pid: int, program: str, by_damon: bool, users: dict[int
         uid = root.stat(f"proc/{pid}").st_uid
     except (SourceError, OSError):
         return None  # it ended while it was looked at
-    process = Process(pid, who.ppid, _user(uid, users), who.resident, who.threads)
+    process = ProcessFacts(pid, who.ppid, _user(uid, users), who.resident, who.threads)
     entry = Entry("processes", str(pid), who.comm, procfs.command(root, pid), process=process)
     if by_damon:
         return entry

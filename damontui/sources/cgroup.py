@@ -21,7 +21,7 @@ from damontui.safe_text import shown
 from damontui.sources.base import Source
 
 MOST = 256
-"""Processes of a group that are watched: each has mappings of its own to be read."""
+"""Processes of a group that are watched at most: each has mappings of its own to be read."""
 
 
 class GroupOfProcesses:
@@ -40,7 +40,7 @@ class GroupOfProcesses:
         self.path = self._groups.named(word)
         what = f"cannot watch the group {shown(self.path)}"
         self.pids = self._members(root)
-        """Those in it now, without threads of the kernel, rising."""
+        """The PIDs in the group now, without threads of the kernel, rising."""
         if not self.pids:
             raise SourceError(what, "no process is in it", "watch it once something runs there, or the machine: stat")
         if len(self.pids) > MOST:
@@ -52,7 +52,7 @@ class GroupOfProcesses:
         self.title = f"group {shown(name_of(self.path))}"
 
     def around(self, root: Root, known: Sequence[int]) -> list[int]:
-        """Those that are known already, and who has come into the group; none where it is gone."""
+        """The ``known`` PIDs, and those that have come into the group since; none where the group is gone."""
         try:
             now = self._members(root)
         except SourceError:
@@ -81,7 +81,7 @@ class GroupFiles:
         self._last = Group(path)
 
     def now(self) -> Group:
-        """Its numbers; all None where it is gone."""
+        """The group's numbers; all None where it is gone."""
         now = self._clock()
         if now - self._read >= _FRESH_S:
             text = self._path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
@@ -94,9 +94,9 @@ class GroupSource:
 
     Args:
         source: watches it.
-        files: of the group.
-        share: whether the source is of physical memory, and the snapshots are to be the group's share of it.
-        describe: what the source's description becomes.
+        files: the group's files.
+        share: whether the source watches physical memory, and snapshots are to be the group's share of it.
+        describe: turns the source's description into the group's.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class GroupSource:
         self._describe = describe
 
     def __getattr__(self, name: str) -> Any:
-        """What only some sources have, such as ``each`` of several processes."""
+        """Attributes that only some sources have, such as ``each`` of several processes."""
         if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self._source, name)
@@ -154,25 +154,25 @@ class GroupSource:
         return self._source.overhead()
 
     def snapshots(self, stop: threading.Event) -> Iterator[Event]:
-        """See `Source`: its own events, of which snapshots have the group's files."""
+        """See `Source`: the source's own events, with the group's numbers in each snapshot."""
         for event in self._source.snapshots(stop):
             if isinstance(event, Snapshot):
                 group = self._files.now()
-                yield replace(share_of(event, group.path) if self._share else event, group=group)
+                yield replace(group_share(event, group.path) if self._share else event, group=group)
             elif not (self._share and isinstance(event, Interim)):  # of a share, it would be of the whole machine
                 yield event
 
 
-def share_of(snapshot: Snapshot, path: str) -> Snapshot:
+def group_share(snapshot: Snapshot, path: str) -> Snapshot:
     """A group's share of physical memory, with that of the groups below it, as a snapshot of its own.
 
-    Frames are drawn evenly over all of physical memory, so each that is the group's stands for as many bytes as all
-    memory has by frame drawn: that many are resident in its region (at most all of it). Only what DAMON can see
-    touched is counted: anonymous, shared and file memory.
+    Frames are drawn evenly over all of physical memory, so that each drawn frame stands for an equal part of all bytes.
+    A region holds as many bytes of the group as its frames of the group stand for, and at most all of its own. Only
+    memory that DAMON can see touched is counted: anonymous, shared and file memory.
 
     Args:
         snapshot: of physical memory.
-        path: the group's.
+        path: the group's path.
     """
     owners = snapshot.owners
     resident = np.zeros(len(snapshot), np.int64)

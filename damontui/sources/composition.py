@@ -1,4 +1,4 @@
-"""Adds to snapshots of physical memory what it is made of, whose it is, and what the kernel says is free."""
+"""Adds to snapshots of physical memory the kinds of its frames, their owners, pressure, and the free bytes."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ from damontui.sources.owners import OwnersOfFrames
 _FREE_S = 0.2
 """Seconds for which ``MemFree`` is not read again."""
 _AIMED = 0.92
-"""Part of the whole budget that is aimed at: a look may take a little more than was left."""
+"""Part of the whole budget that is planned with, since a look may take a little more than was left."""
 _LEAST_SHARE = 0.5
-"""Part of their budget that drawing and naming have in any case."""
+"""Part of their budgets that drawing frames and naming their owners may spend in any case."""
 
 
 class Composition:
-    """What physical memory is made of, snapshot by snapshot.
+    """Looks at page frames, and adds what it finds to snapshots.
 
     Args:
         root: where /proc is.
-        rng: chooses frames; another one each time where None.
-        budget: share of one CPU for drawing frames; 0 for none.
-        whole: whether the snapshots are of all memory, so that ``MemFree`` is theirs; None: those that have at least
-            ``MemTotal``.
-        owners_budget: share of one CPU for all of it where it is told to whom they are charged; 0 for not telling it.
-        share: another for all of it, whether that is told or not; None: those two.
+        rng: chooses the frames; a generator of its own where None.
+        budget: share of one CPU for drawing frames; 0 draws none.
+        whole: whether snapshots cover all memory, so that ``MemFree`` is about them; None where only those do that
+            have at least ``MemTotal`` bytes.
+        owners_budget: share of one CPU for drawing frames and naming their owners together; 0 names none.
+        share: share of one CPU for all of it, instead of the two budgets; None keeps them.
         clock: seconds, monotonic.
         cpu_clock: CPU seconds of the calling thread.
     """
@@ -70,7 +70,7 @@ class Composition:
         self._free: tuple[float, int | None] = float("-inf"), None
         self._pressure = PressureMeter(root, clock=clock)
         self.no_owners = ""
-        """Why it is not known whose memory it is, one sentence; "" where it is, or was not asked for yet."""
+        """Why owners are not known, one sentence; "" where they are, or were not looked for yet."""
         self.reason = ""
         """Why no frames can be looked at, one sentence; "" where they can, or were not asked for yet."""
 
@@ -119,7 +119,7 @@ class Composition:
         self.no_owners = f"whose memory it is cannot be told: {why}"
 
     def close(self) -> None:
-        """Close it. May be called again."""
+        """Close the files. May be called again."""
         sampler, self._sampler, self._owners = self._sampler, None, None
         if sampler is not None:
             sampler.__exit__(None, None, None)
@@ -164,7 +164,7 @@ class Composition:
         return self._free[1]
 
     def _drawn(self, sampler: FrameSampler, snapshot: Snapshot, now: float) -> tuple[Frames | None, Owners | None]:
-        """What frames in each region are, and whose memory it is, as far as that can be told."""
+        """The kinds of frames in each region, and their owners, as far as both can be told."""
         if self._owners is None:
             sampler.allow(self._budget)
             return sampler.look(snapshot), None
@@ -174,12 +174,12 @@ class Composition:
         if sampler.no_groups:
             self._without_owners(sampler.no_groups)
             return frames, None
-        passed = max(now - self._began, pages.AHEAD_S) if self._began is not None else pages.AHEAD_S
+        passed = max(now - self._began, pages.SPENT_AHEAD_S) if self._began is not None else pages.SPENT_AHEAD_S
         return frames, self._owners.of(sampler.drawn, self._spent / passed, share)
 
     def _left(self, sampler: FrameSampler, finder: OwnersOfFrames, now: float) -> float:
-        """What share of their budgets drawing and naming may spend, by what all the rest took of the whole."""
-        passed = max(now - self._began, pages.AHEAD_S) if self._began is not None else pages.AHEAD_S
+        """The share of their budgets that drawing and naming may spend after what everything else took of the whole."""
+        passed = max(now - self._began, pages.SPENT_AHEAD_S) if self._began is not None else pages.SPENT_AHEAD_S
         rest = max(0.0, self._spent - sampler.took - finder.spent) / passed
         foreseen = owners.DRAWING + owners.NAMING
         return min(1.0, max(_LEAST_SHARE, (_AIMED - rest / self._owners_budget) / foreseen))

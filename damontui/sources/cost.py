@@ -9,7 +9,7 @@ from damontui.kernel.root import Root
 
 
 class KdamondCost:
-    """What the kdamonds that were followed cost, by ``/proc/PID/schedstat``."""
+    """CPU time of the kdamonds that are followed, by ``/proc/PID/schedstat``."""
 
     def __init__(self, root: Root, clock: Callable[[], float]) -> None:
         self._root = root
@@ -22,7 +22,7 @@ class KdamondCost:
         self._share: float | None = None
 
     def follow(self, pid: int | None) -> None:
-        """Another kdamond, or none."""
+        """Follow another kdamond from now on, or none."""
         self._update()
         self._pid = pid
         self._ns = (procfs.cpu_ns(self._root, pid) or 0) if pid is not None else 0

@@ -22,7 +22,7 @@ from damontui.kernel.root import KernelError, Root
 from damontui.kernel.trace_parser import TracedAggregation
 from damontui.sources.between import Between
 from damontui.sources.composition import Composition
-from damontui.sources.intervals import LAG_S, Intervals, with_sample
+from damontui.sources.intervals import LAG_S, IntervalTracker, with_sample
 from damontui.sources.module_numbers import ModuleNumbers
 from damontui.sources.traced import CHECK_S, LONGEST_S, PAUSE_S, KernelSource, Listener, TracedRun
 
@@ -50,7 +50,7 @@ class DamonStatSource(KernelSource):
         reason: why this target, where the user did not ask for it by name.
         program: this program's command with its full path, for remedies; found out where empty.
         frames: share of one CPU for looking at page frames; the usual one where None.
-        pause: how to wait while a switch takes.
+        pause: waits for so many seconds, while the kernel carries out a switch.
     """
 
     def __init__(
@@ -218,7 +218,7 @@ class DamonStatSource(KernelSource):
         return self._status("off", f"DAMON_STAT was switched off{who}")
 
     def _left_off(self) -> str:
-        """That a killed run of ours switched it off, as one clause; "" where none did."""
+        """A clause that says that a killed run of this program left DAMON_STAT off; "" where none did."""
         old = handback.pending(self._root)
         if old is None or not old.stat or self.enabled:
             return ""
@@ -272,7 +272,7 @@ class DamonStatSource(KernelSource):
     # The module's own numbers
 
     def _news(self, run: _StatRun) -> Iterator[Interim]:
-        """What is known while an aggregation is under way, where that is news."""
+        """An `Interim` of the aggregation under way, where there is anything new to say."""
         if self._trace is not None and run.last is not None and not _long(run):
             return  # whole aggregations come as often as the module computes
         values = self._numbers.read()
@@ -311,7 +311,7 @@ class _StatRun(TracedRun):
 
     def __init__(self, source: DamonStatSource, pid: int | None, fresh: bool, born: float | None) -> None:
         root, base = source._root, Attrs()
-        intervals = Intervals(
+        intervals = IntervalTracker(
             base,
             attrs=base if fresh else None,
             sure=fresh,
@@ -332,7 +332,7 @@ class _StatRun(TracedRun):
         self._source = source
 
     def notes(self) -> tuple[str, ...]:
-        """What to say beside a snapshot."""
+        """Sentences for ``Snapshot.note``."""
         guessed = f"{_GUESSED} {self._source._numbers.untold('them')}" if self.intervals.guessed else ""
         return (*super().notes(), guessed, self._source._numbers.trouble)
 

@@ -37,12 +37,15 @@ class EngineSource(Live):
 
     Args:
         make_operations: makes the operations set anew for each start, with the generator to draw from.
-        attrs: at the start.
-        seed: of all chance; None for another one each time. The same seed gives the same snapshots.
+        attrs: the attributes at the start; tuning may change them.
+        seed: of the random generator; the same seed gives the same snapshots. None takes another one each time.
         speed: model seconds to one of ours; ``math.inf`` for as fast as it goes. Only for a model.
         target: the word on the command line that leads here.
-        title: for people.
+        title: what the title bar calls it.
         enabled: the switch at the start.
+        reason: why this target, where the user did not ask for it by name.
+        host: the host's name.
+        kernel: the kernel's release.
         clock: seconds, monotonic.
         wall: seconds since 1970.
         cpu_clock: CPU seconds of the calling thread.
@@ -102,7 +105,7 @@ class EngineSource(Live):
                 self._charge()
             yield event
 
-    # -- what a live source may want to know or do
+    # -- what a subclass may override
 
     def open(self, rng: np.random.Generator) -> Operations:
         """The operations set of a start. May raise `SourceError`."""
@@ -115,7 +118,7 @@ class EngineSource(Live):
         """Called after each live sampling interval with the CPU seconds that it took: may set other attributes."""
 
     def gone(self, operations: Operations) -> tuple[State, str]:
-        """The last word where no target is valid any more."""
+        """The state, and its text, in which the source ends where no target is valid any more."""
         return "gone", "no target is left"
 
     # -- the loop

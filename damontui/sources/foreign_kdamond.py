@@ -17,16 +17,27 @@ from damontui.kernel import damon_sysfs, handback, procfs
 from damontui.kernel.damon_stat import PARAMETERS, StatModule
 from damontui.kernel.root import Root
 from damontui.sources.composition import Composition
-from damontui.sources.intervals import LAG_S, Intervals, with_sample
+from damontui.sources.intervals import LAG_S, IntervalTracker, with_sample
 from damontui.sources.traced import CHECK_S, LONGEST_S, PAUSE_S, KernelSource, Listener, TracedRun
 
 _MODULES = ("damon_reclaim", "damon_lru_sort")
 _OPERATIONS = {"paddr": True, "vaddr": False, "fvaddr": False}
-"""What a kdamond's operations say of whether it watches physical memory."""
+"""Whether a kdamond with these operations watches physical memory."""
 
 
 class ForeignKdamond(KernelSource):
-    """Args: the root, the kdamond's PID, and clocks as every source takes them; ``frames``: as of `DamonStatSource`."""
+    """A kdamond that another program started, watched through its trace events; it is never switched.
+
+    Args:
+        root: where the kernel is.
+        pid: the kdamond's PID.
+        target: the word on the command line that led here; ``kdamond:PID`` where empty.
+        program: this program's command with its full path, for remedies.
+        frames: share of one CPU for looking at page frames; the usual one where None.
+        clock: CLOCK_MONOTONIC in seconds, the trace's clock.
+        wall: seconds since 1970.
+        pause: waits for so many seconds.
+    """
 
     def __init__(
         self,
@@ -45,7 +56,7 @@ class ForeignKdamond(KernelSource):
         self._pid = pid
         self._told = _Told(None)
         self._whose = ""
-        # which part of memory it watches nothing tells but the regions
+        # nothing but its regions tells which part of memory it watches
         self._composition = Composition(root, whole=None, share=frames, clock=clock)
 
     def __enter__(self) -> Self:
@@ -135,7 +146,7 @@ class ForeignKdamond(KernelSource):
         told = self._told
         pid, clock = self._pid, self._clock
         age = procfs.age(self._root, pid)
-        intervals = Intervals(
+        intervals = IntervalTracker(
             told.attrs,
             attrs=told.attrs if told.fixed else None,
             told=told.sample_us,
@@ -149,7 +160,8 @@ class ForeignKdamond(KernelSource):
         return run
 
     def _waiting(self) -> Status:
-        """What is waited for: the intervals that files tell, where they are those in force, say for how long."""
+        """The status before the first aggregation, with how long that can take where the intervals in force are
+        known."""
         told, now = self._told, self._clock()
         sample_us = told.sample_us() if told.lag is not None else None
         if told.attrs is None:
@@ -165,7 +177,7 @@ class ForeignKdamond(KernelSource):
         return self._status("waiting", text, now + LONGEST_S)
 
     def _look_up(self) -> tuple[str, _Told]:
-        """Whose it is, and what files tell of its attributes."""
+        """Who started the kdamond, and its attributes as far as files tell them."""
         stat = self._damon_stat()
         if stat is not None:
             return "DAMON_STAT", stat
@@ -233,14 +245,15 @@ class ForeignKdamond(KernelSource):
 
 @dataclass(frozen=True, slots=True)
 class _Told:
-    """What files tell of a kdamond's attributes."""
+    """A kdamond's attributes, as far as files tell them."""
 
     attrs: Attrs | None
-    """What was set, None where nothing tells; where they are tuned, the intervals may be long out of date."""
+    """The attributes that were set, None where no file tells; where tuning is on, their intervals may be long
+    outdated."""
     sample_us: Callable[[], int | None] = lambda: None
-    """The sampling interval that a file tells now."""
+    """The sampling interval that a file tells now, microseconds; None where none does."""
     lag: float | None = None
-    """Seconds after which that is the one in force; None where it is what was set."""
+    """Seconds by which the file may lag behind the interval in force; None where it tells the interval that was set."""
     targets: int | None = None
     """How many targets it has, which tells when an aggregation is whole; None where unknown."""
     physical: bool | None = None
@@ -256,7 +269,7 @@ class _ForeignRun(TracedRun):
     """Says where the intervals are an estimate."""
 
     def notes(self) -> tuple[str, ...]:
-        """What to say beside a snapshot."""
+        """Sentences for ``Snapshot.note``."""
         attrs = self.intervals.attrs
         guess = "the intervals are an estimate, by how far its aggregations are apart"
         if attrs is None or attrs.goal is not None:

@@ -1,7 +1,8 @@
-"""Which intervals were in force while an aggregation was counted. Nothing is assumed: what nobody tells is not known.
+"""Which intervals were in force while an aggregation was counted. Nothing is assumed: what nothing tells is not known.
 
-A trace tells a kdamond's sampling interval only when it is tuned. Before that, what is left is what files tell, which
-may be old, how far aggregations are apart, and how often the kdamond went to sleep: once in a sampling interval.
+A trace tells a kdamond's sampling interval only when it is tuned. Before that, three things remain: the interval that
+files tell, which may be old; how far aggregations are apart; and how often the kdamond went to sleep, which it does
+once in a sampling interval.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from damontui.kernel.trace_parser import TracedAggregation
 LAG_S = 6.5
 """Seconds after which DAMON_STAT's file tells what is in force: it is written every 5 s, after a sampling interval."""
 _LATE = 10.0
-"""How many times as long as was set an aggregation can take, before what was set is taken for not in force."""
+"""An aggregation that takes so many times as long as was set shows that what was set is not in force."""
 _SLEEPS = 3
-"""As many say how long one takes; fewer may be half over."""
+"""Sleeps from which a sampling interval is measured, at least: the first and the last may be half over."""
 
 
-class Intervals:
+class IntervalTracker:
     """The attributes of one kdamond from one aggregation to the next.
 
     Args:
-        base: everything but the intervals themselves: how many samples make an aggregation, the goal; None where not
+        base: the attributes but for their intervals: how many samples make an aggregation, the goal; None where not
             even that is told.
-        attrs: in force now as far as known; None where the intervals are not.
+        attrs: the attributes in force now; None where the intervals are not known.
         sure: whether ``attrs`` are in force for certain, such as at a kdamond's start.
         told: the sampling interval that a file tells, microseconds; None where none does.
         lag: seconds after which the file tells what is in force: DAMON_STAT's is as old as its last refresh. None
@@ -51,9 +52,9 @@ class Intervals:
         clock: Callable[[], float],
     ) -> None:
         self.attrs = attrs
-        """In force for the aggregation that is being counted; None while that is not known."""
+        """The attributes in force for the aggregation that is being counted; None while they are not known."""
         self.guessed = False
-        """Whether that is an estimate: nobody has told it."""
+        """Whether ``attrs`` is an estimate, since nothing has told the interval."""
         self.since_tuning: int | None = 0 if sure else None
         """Aggregations since the last tuning step; None where none was seen."""
         self._base = base
@@ -140,7 +141,7 @@ class Intervals:
             self._paced = paced is not None
 
     def _takes_told(self, base: Attrs, seconds: float | None) -> bool:
-        """Whether a file's word is taken."""
+        """Take the sampling interval that a file tells, where it can be in force; return whether it was taken."""
         sample_us = self._told()
         if not sample_us:
             return False
@@ -179,7 +180,7 @@ class Intervals:
 
 
 def with_sample(attrs: Attrs, sample_us: int) -> Attrs:
-    """``attrs`` with this sampling interval, whatever bounds their goal has: they are what is, not what may be."""
+    """``attrs`` with this sampling interval, which is in force even where it is outside of their goal's bounds."""
     sample_us = max(1, sample_us)
     goal = attrs.goal
     if goal is not None and not goal.min_sample_us <= sample_us <= goal.max_sample_us:

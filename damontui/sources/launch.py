@@ -27,7 +27,7 @@ from damontui.errors import SourceError
 from damontui.files import append
 from damontui.kernel.process_files import printable
 from damontui.kernel.root import Root, why
-from damontui.operations.process import Processes
+from damontui.operations.processes import Processes
 from damontui.sources.pressure import PressureOnProcesses
 from damontui.sources.process import DEFAULTS, ProcessSource
 
@@ -45,7 +45,7 @@ Output = Literal["keep", "stderr"]
 
 
 class Ring:
-    """The last lines of a stream of bytes, in bounded memory, without what would move a terminal's cursor."""
+    """The last lines of a stream of bytes, in bounded memory, without sequences that move a terminal's cursor."""
 
     def __init__(self, most: int = KEPT_LINES) -> None:
         self._decode = codecs.getincrementaldecoder("utf-8")("replace").decode
@@ -53,7 +53,7 @@ class Ring:
         self._rest = ""
         self._lock = threading.Lock()
         self.count = 0
-        """Whole lines so far, those that are forgotten too."""
+        """How many lines were finished so far, forgotten ones included."""
 
     def feed(self, data: bytes, final: bool = False) -> None:
         """Take in the next bytes; with ``final`` an unfinished line is finished."""
@@ -83,13 +83,14 @@ class Launched:
     """A command that runs as our child, in a process group of its own.
 
     Its output goes to a pseudo terminal whose last lines are kept, so that it is as lively as in a terminal; or to a
-    file; or to our standard error. Its standard input is ours. A terminal it has for itself, as a shell would give it,
-    until it ends or is suspended; where a screen has the terminal, its standard input is empty instead.
+    file; or to our standard error. Its standard input is ours. Where that is a terminal, the command has it for itself,
+    as from a shell, until it ends or is suspended; where a screen has the terminal, its standard input is empty
+    instead.
 
     Args:
         command: the words of the command.
         log: a file that its output is appended to; nothing is kept then.
-        output: what happens to the output without ``log``.
+        output: where the output goes without ``log``: "keep" its last lines, or pass it to "stderr".
         screen: whether a screen has the terminal, so that nothing may be read from it.
         given: the descriptor of what it reads, where that is not our standard input; closed when it was started.
         size: columns and rows of the pseudo terminal.
@@ -137,7 +138,7 @@ class Launched:
         return self._ring.count
 
     def start(self) -> None:
-        """Start it, stopped right after the program was loaded: `go` lets it run. Raises `SourceError`."""
+        """Start the command, and stop it right after the program was loaded: `go` lets it run. Raises `SourceError`."""
         if not self.command:
             raise SourceError("cannot start the command", "there is none", "write it after --: damontui run -- COMMAND")
         stdin, terminal = self._input()
@@ -167,20 +168,21 @@ class Launched:
         self._reader.start()
 
     def go(self) -> None:
-        """Let it run, if it does not yet."""
+        """Let the command run, if it does not yet."""
         if self._held:
             self._held = False
             self._send_to_leader(signal.SIGCONT)
 
     def poll(self) -> int | None:
-        """Its exit status, 128 and the number for a signal; None while it runs."""
+        """The command's exit status, 128 plus the signal's number where one ended it; None while it runs."""
         if self._process is None:
             return None
         status = self._process.poll()
         return None if status is None else _status(status)
 
     def wait(self, timeout: float | None = None) -> int | None:
-        """Let it run, wait for its end and for the rest of its output; None where ``timeout`` seconds were too few."""
+        """Let the command run, and wait for its end and the rest of its output; None where ``timeout`` seconds were too
+        few."""
         if self._process is None:
             return None
         self.go()
@@ -202,7 +204,7 @@ class Launched:
                 os.killpg(self._process.pid, number)
 
     def close(self, patience: float = PATIENCE) -> None:
-        """Ask it to end, and make it end where it has not after ``patience`` seconds."""
+        """Ask the command to end, and kill it where it has not after ``patience`` seconds."""
         if self._process is None or self.poll() is not None:
             self._take_back()
             return
@@ -243,7 +245,7 @@ class Launched:
             self._terminal = None
 
     def _foreground(self, group: int) -> bool:
-        """Whose the terminal is from now on. From the background, asking would stop us, if that were not blocked."""
+        """Give the terminal to a process group. From the background that would stop us, were the signal not blocked."""
         if self._terminal is None:
             return False
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTTOU})
@@ -256,7 +258,7 @@ class Launched:
         return True
 
     def _suspend_with(self) -> None:
-        """Stop where the command was stopped by a key, so that the shell that waits for us is told."""
+        """Stop this program where a key stopped the command, so that the shell that waits for it gets to know."""
         with suppress(ChildProcessError):
             while (stopped := os.waitid(os.P_PID, self.pid, os.WSTOPPED)) is not None:
                 if stopped.si_status in (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU) and self._terminal is not None:
@@ -314,6 +316,14 @@ class LaunchSource(ProcessSource):
 
     It runs from the moment the first look at its memory was taken. The source ends with the command, even where
     children go on; then ``launched.poll()`` is the exit status to end with.
+
+    Args:
+        root: where the kernel is.
+        launched: the command, not yet started.
+        attrs: the attributes that the user asked for.
+        children: whether the command's children are monitored with it.
+        target: the word on the command line that leads here.
+        options: what else `ProcessSource` takes.
     """
 
     def __init__(
@@ -358,7 +368,7 @@ class LaunchSource(ProcessSource):
         self.launched.close()
 
     def open(self) -> Processes:
-        """Look at it while it waits to be told to go on."""
+        """Look at the command while it is stopped."""
         found: Processes | None = None
         try:
             if self.launched.poll() is None:
@@ -372,7 +382,7 @@ class LaunchSource(ProcessSource):
         return found if found is not None else self._nobody()
 
     def begin(self, processes: Processes) -> None:
-        """The first clear, and off it goes."""
+        """Clear the bits for the first time, and let the command run."""
         try:
             super().begin(processes)
         finally:
@@ -414,7 +424,7 @@ def launch(
 
     Args:
         command: the words of the command.
-        attrs: as asked for.
+        attrs: the attributes that the user asked for.
         log: see `Launched`, and so ``output``, ``screen`` and ``size``.
         output: "stderr" for a run without a screen whose standard output is ours.
         screen: whether a screen has the terminal.
@@ -466,8 +476,8 @@ def run_headless(
 
     Args:
         source: entered.
-        show: gets every event.
-        failed: gets what ended the monitoring early; the command goes on.
+        show: called with every event.
+        failed: called with the error that ended the monitoring early; the command goes on.
         stop: ends the monitoring, not the command.
     """
     with passing_on(source.launched):

@@ -1,4 +1,4 @@
-"""What sources have in common that look at memory themselves: a switch, clocks, and what looking costs."""
+"""The common part of sources that look at memory themselves: a switch, clocks, and the CPU time of looking."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RECENT = 10.0
 
 
 def until_stopped(stop: threading.Event, seconds: float) -> None:
-    """Wait so long, or until the event is set."""
+    """Wait for so many seconds, or until the event is set."""
     stop.wait(seconds)
 
 
@@ -28,7 +28,7 @@ class Addition(Protocol):
         """Monitoring starts, afresh."""
 
     def of(self, snapshot: Snapshot) -> Snapshot:
-        """The snapshot with that."""
+        """The snapshot with the addition in it."""
 
 
 class Live:
@@ -63,7 +63,7 @@ class Live:
         self._mark = 0.0  # the reading of the CPU clock up to which self._cpu counts
         self._spent: deque[tuple[float, float]] = deque()
         self.addition: Addition | None = None
-        """What is put into each snapshot; set before it is iterated."""
+        """Adds to each snapshot; set before the source is iterated."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

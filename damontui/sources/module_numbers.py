@@ -15,17 +15,17 @@ _VALUES_S = 1.0  # the module computes its numbers every 5 s
 
 
 class ModuleNumbers:
-    """What the module's files say, as it is meant.
+    """The module's numbers, without those that a former run left in its files.
 
     Args:
         root: where the kernel is.
-        module: its files.
+        module: the module's files.
         clock: seconds, monotonic.
     """
 
     def __init__(self, root: Root, module: StatModule, clock: Callable[[], float]) -> None:
         self.trouble = ""
-        """Why numbers are missing that this kernel has, "" where none are."""
+        """Why numbers that this kernel has are missing; "" where none are."""
         self._root = root
         self._module = module
         self._clock = clock
@@ -36,7 +36,7 @@ class ModuleNumbers:
 
     @property
     def are_of_the_run_before(self) -> bool:
-        """Whether the files say what they said when this run was so young that it had computed nothing."""
+        """Whether the files still have the numbers that they had before this run computed any."""
         return self._former is not None
 
     def begin(self, age: float | None) -> None:
@@ -56,7 +56,8 @@ class ModuleNumbers:
             return  # the next reading says so
 
     def read(self, *, now: bool = False) -> ModuleValues | None:
-        """As of ``now``, or of a second ago; None where they cannot be read (`trouble` says why)."""
+        """The numbers, at most a second old, with ``now`` read anew; None where they cannot be read (`trouble` says
+        why)."""
         if now or self._clock() >= self._due:
             self._due = self._clock() + _VALUES_S
             try:
@@ -73,7 +74,7 @@ class ModuleNumbers:
         return (values.aggr_interval_us or 0) // Attrs().aggr_samples or None if values is not None else None
 
     def told_sample_us(self) -> int | None:
-        """The same as the file says it at this moment, be it of the run before."""
+        """The sampling interval that the file has at this moment, microseconds, be it the run before's."""
         try:
             aggr_us = self._root.read_int(f"{PARAMETERS}/aggr_interval_us")
         except SourceError:
@@ -87,7 +88,7 @@ class ModuleNumbers:
         return f"this kernel does not tell {what}"
 
     def _refreshed(self, values: ModuleValues) -> ModuleValues:
-        """Without what was there before the first refresh: zeros, or the former run's numbers."""
+        """``values`` without what the files had before the first refresh: zeros, or the former run's numbers."""
         former = self._former
         if former is not None and self._clock() < self._former_until:
             if (values.bandwidth, values.idle_ms_percentiles) == (former.bandwidth, former.idle_ms_percentiles):

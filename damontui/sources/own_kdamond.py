@@ -29,9 +29,9 @@ from damontui.kernel.root import KernelError, Root
 from damontui.kernel.trace_parser import TracedAggregation
 from damontui.kernel.tracefs import Trace
 from damontui.kernel.zones import zones
-from damontui.operations.process import identify
+from damontui.operations.refusals import identify
 from damontui.sources.composition import Composition
-from damontui.sources.intervals import Intervals
+from damontui.sources.intervals import IntervalTracker
 from damontui.sources.residence import HIGHEST, Residence
 from damontui.sources.traced import CHECK_S, PAUSE_S, KernelSource, Listener, Namer, TracedRun
 
@@ -39,9 +39,9 @@ _LEAST_S = 0.5  # between two readings of tried_regions
 
 
 OWN = Attrs(min_regions=100, goal=IntervalsGoal(max_sample_us=500_000))
-"""What a kdamond of ours looks with where nothing else was asked for: what is joined is a hundredth of memory at most,
-and an aggregation lasts 10 s at most, so that small memory in use is found at once, and idle times are known several
-times as exactly as with DAMON_STAT's attributes. It costs as many page checks a sampling interval as it has regions."""
+"""The attributes of a kdamond of ours where the user asked for no others. A region is a hundredth of memory at most and
+an aggregation lasts 10 s at most, so that small memory in use is found at once, and idle times are known several times
+as exactly as with DAMON_STAT's attributes. Each sampling interval costs a page check for each region."""
 
 
 class OwnKdamond(KernelSource):
@@ -57,15 +57,16 @@ class OwnKdamond(KernelSource):
         title: for the title bar.
         take: switch DAMON_STAT off where it holds DAMON, and give it back at the end.
         enabled: whether monitoring starts at once.
-        names: what is at each region: start, end and target arrays to names.
-        memory: what of a snapshot's regions is memory, put into it.
-        composition: what physical memory is made of, put into its snapshots; opened and closed with the source.
-        farewell: what to say when the target is gone.
+        names: gives the names of what is mapped at regions, from arrays of start, end and target.
+        memory: puts into a snapshot how much of its regions is memory.
+        composition: puts into a snapshot what physical memory is made of; opened and closed with the source.
+        farewell: gives the text for when the target is gone.
         clock: CLOCK_MONOTONIC in seconds, the trace's clock.
         wall: seconds since 1970.
         pause: waits that many seconds.
         program: this program's command with its full path, for remedies.
-        reader: what reads tried_regions, which blocks inside the kernel, so that a stop is obeyed meanwhile.
+        reader: makes the thread that reads tried_regions, which blocks in the kernel, so that a stop is obeyed
+            meanwhile.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class OwnKdamond(KernelSource):
         if enabled:
             self._enabled.set()
         self._running = ExitStack()
-        """What is to be given back."""
+        """Gives back what the running kdamond took, the newest first."""
         self._took = False
         self._notice = ""
         self._born = 0.0
@@ -188,7 +189,7 @@ class OwnKdamond(KernelSource):
             yield self._status("off", "monitoring is off")
 
     def _filled(self, events: Iterator[Event]) -> Iterator[Event]:
-        """The events, with snapshots that say what of their regions is memory."""
+        """The events, with `Snapshot.resident` and what else ``memory`` adds."""
         for event in events:
             yield self._memory(event) if self._memory is not None and isinstance(event, Snapshot) else event
 
@@ -369,7 +370,7 @@ class _TunedRun(TracedRun):
     def __init__(self, source: OwnKdamond, kdamond: Kdamond) -> None:
         attrs, kernel_tunes = kdamond.attrs, kdamond.kernel_tunes
         super().__init__(
-            Intervals(attrs, attrs=attrs, sure=True, kernel_tunes=kernel_tunes, clock=source._clock),
+            IntervalTracker(attrs, attrs=attrs, sure=True, kernel_tunes=kernel_tunes, clock=source._clock),
             source._cost,
             clock=source._clock,
             wall=source._wall,
@@ -384,7 +385,7 @@ class _TunedRun(TracedRun):
         self._since = 0
 
     def following(self, traced: TracedAggregation, attrs: Attrs) -> tuple[Attrs, Ints]:
-        """The attributes in force from now on, and the ages in their unit."""
+        """The attributes in force from now on, and the regions' ages in aggregations of that length."""
         following, age = super().following(traced, attrs)
         goal = attrs.goal
         if goal is None or not self.tuned_here:
@@ -416,7 +417,12 @@ def physical_memory(
 ) -> OwnKdamond:
     """A source of physical memory: all System RAM, holes left out, or ``ranges`` in bytes.
 
-    ``frames`` is the share of one CPU for looking at page frames, the usual one where None.
+    Args:
+        root: where the kernel is.
+        attrs: the attributes at the start.
+        ranges: addresses to watch, in bytes; all System RAM where empty.
+        frames: share of one CPU for looking at page frames; the usual one where None.
+        options: what else `OwnKdamond` takes.
 
     Raises:
         SourceError: the memory's addresses cannot be read.
@@ -444,9 +450,12 @@ class _Processes:
     """The processes that a ``vaddr`` kdamond monitors, with what is mapped where.
 
     Args:
-        pids: as asked for.
-        children: whether theirs are followed.
-        around: the processes that belong to those given, they among them.
+        root: where the kernel is.
+        pids: the processes that the user asked for.
+        children: whether their children are monitored too.
+        around: gives the processes that belong to these, these included.
+        program: this program's command, for remedies.
+        wall: seconds since 1970.
     """
 
     def __init__(
@@ -470,7 +479,7 @@ class _Processes:
         self._maps: dict[int, tuple[Sequence[process_files.Mapping], tuple[str, ...]]] = {}
 
     def targets(self) -> tuple[SysfsTarget, ...]:
-        """Those alive now. Raises `SourceError` where one that was asked for was never there."""
+        """The processes alive now. Raises `SourceError` where one that was asked for was never there."""
         for pid in self._pids:
             if pid not in self._known:
                 self._known[pid] = identify(self._root, pid, self._program)
@@ -514,7 +523,7 @@ class _Processes:
         return tuple(found)
 
     def farewell(self) -> str:
-        """What to say when all have ended."""
+        """The text for when all have ended."""
         pid = self._pids[0]
         known = self._known.get(pid)
         name = f" ({known.comm})" if known is not None else ""
@@ -542,9 +551,19 @@ def processes(
     addition: Callable[[Snapshot], Snapshot] = lambda snapshot: snapshot,
     **options: Any,
 ) -> OwnKdamond:
-    """A source of processes' virtual memory, and of their children's (or who is ``around``) where asked for.
+    """A source of processes' virtual memory.
 
-    ``addition`` puts into each snapshot what is known beside its regions.
+    Args:
+        root: where the kernel is.
+        pids: the processes.
+        attrs: the attributes at the start.
+        children: whether their children are monitored too.
+        around: gives the processes that belong to these, these included; their descendants where not given.
+        title: what the title bar calls it; made from the processes where empty.
+        program: this program's command, for remedies.
+        wall: seconds since 1970.
+        addition: gives each snapshot with what is known beside its regions.
+        options: what else `OwnKdamond` takes.
     """
     watched = _Processes(root, pids, children=children, around=around, program=program, wall=wall)
     residence = Residence(root, watched.names, clock=options.get("clock", time.monotonic))

@@ -14,13 +14,13 @@ from damontui.damon.attrs import PAGE_SIZE
 from damontui.damon.snapshot import GROUP_FILES, OTHERS, UNCHARGED, UNSEEN, ZONE_ENDS, Group, Ints, Owners, ints
 from damontui.errors import SourceError
 from damontui.kernel.cgroupfs import Groups
-from damontui.kernel.pages import AHEAD_S, Drawn
+from damontui.kernel.pages import SPENT_AHEAD_S, Drawn
 from damontui.kernel.readers import READERS
 from damontui.kernel.root import Root
 from damontui.kernel.zones import zones
 
 BUDGET = 0.005
-"""Share of one CPU that all of it may take: drawing frames, walking the groups, reading their files."""
+"""Share of one CPU for owners: drawing frames, walking the groups and reading their files."""
 DRAWING, NAMING = 0.42, 0.46
 """Parts of the budget for drawing frames and counting them up, and for groups and their files; what is left is for the
 rest, such as reading MemFree."""
@@ -30,15 +30,16 @@ MOST = 1_000
 _FRESH_S = 2.0
 """Seconds for which ``memory.current`` of a group is not read again."""
 _WHOLE_S = 20.0
-"""The same of its other files: limits seldom change, and ``memory.stat`` is dear, since the kernel adds it up."""
+"""Seconds for which a group's other files are not read again: limits seldom change, and ``memory.stat`` is dear, since
+the kernel adds it up."""
 _AT_LEAST = 2
-"""Groups of which files are read at each look, whatever is left: so that the largest has numbers on any machine."""
+"""Groups whose files are read at each look, however little budget is left, so that the largest always has numbers."""
 _LOOK_S = 1.0
 """Seconds for which the same answer is given again: frames are drawn over half a minute."""
 _DEAREST_WALK = 0.5
-"""Part of what may be spent that a walk may take, so that files are read as well."""
+"""Part of the budget left that a walk may take, so that files are read as well."""
 _WALK_S = 30.0
-"""Seconds for which the groups are taken to be the same, as long as none is met that is not known."""
+"""Seconds for which groups are taken to be the same, as long as no frame is charged to an unknown one."""
 _NEVER = float("-inf")
 
 
@@ -46,11 +47,11 @@ _NEVER = float("-inf")
 class _Known:
     group: Group
     row: list[int]
-    """Its numbers as `GROUP_FILES` has them."""
+    """The group's numbers, in the order of `GROUP_FILES`."""
     read: float = _NEVER
     """When ``memory.current`` was read."""
     whole: float = _NEVER
-    """When all of its files were."""
+    """When all of its files were read."""
 
 
 class OwnersOfFrames:
@@ -86,7 +87,7 @@ class OwnersOfFrames:
         self._telling = 0.0  # CPU seconds of the last look without walking and files
         self._began: float | None = None
         self.spent = 0.0
-        """CPU seconds that it took so far."""
+        """CPU seconds that naming groups took so far."""
         self._last: Owners | None = None
         self._looked = float("-inf")
 
@@ -104,8 +105,8 @@ class OwnersOfFrames:
 
         Args:
             drawn: frames that are fresh.
-            cpu: share of one CPU that all of it took, which is told.
-            share: of the budget that may be spent, where more than was foreseen goes elsewhere.
+            cpu: share of one CPU that drawing took as well, for `Owners.cpu`.
+            share: how much of the budget may be spent, where other work took more than was foreseen.
         """
         if self._groups is None or not len(drawn):
             return None
@@ -113,7 +114,7 @@ class OwnersOfFrames:
         if self._began is None:
             self._began = now
         budget = self._budget * share
-        room = budget * max(now - self._began, AHEAD_S) - self.spent
+        room = budget * max(now - self._began, SPENT_AHEAD_S) - self.spent
         # telling alone is not worth its cost: as much again is for files
         if self._last is not None and (now - self._looked < _LOOK_S or room <= 2 * self._telling):
             return self._last
@@ -131,9 +132,9 @@ class OwnersOfFrames:
         return self._last
 
     def _walk_if_needed(self, inodes: list[int], now: float, budget: float) -> float:
-        """Walk where frames are charged to groups that are not known, as often as the budget allows; what it took.
+        """Walk the groups where a frame is charged to an unknown one, as the budget allows; CPU seconds that it took.
 
-        Where all are known it is to find names that are no more: once in a while.
+        Where all are known it walks once in a while, to find groups that are gone.
         """
         assert self._groups is not None
         strange = any(inode and inode not in self._paths for inode in inodes)
@@ -155,15 +156,15 @@ class OwnersOfFrames:
         return self._walk_cost
 
     def _read_files(self, inodes: list[int], now: float, until: float) -> None:
-        """Read files of groups with frames and of those above them, until the CPU time; of two in any case.
+        """Read files of groups with frames and of those above them, until ``until``; those of two groups in any case.
 
         ``memory.current`` of all of them comes first, since it is cheap; then the other files, which tell limits; then
         the oldest numbers again. Of those in the same turn the largest group comes first.
 
         Args:
-            inodes: of groups with frames, the largest first.
-            now: seconds.
-            until: CPU seconds.
+            inodes: inodes of groups with frames, the largest group first.
+            now: seconds on the clock.
+            until: CPU seconds of this thread, at which to stop.
         """
         assert self._groups is not None
         turns: list[tuple[int, float, str]] = []
@@ -195,7 +196,8 @@ class OwnersOfFrames:
         return _Known(group, _row(group), now, now)
 
     def _told_paths(self, inodes: list[int]) -> list[str]:
-        """Of groups that are told one by one, the largest first, each before those above it that have no frames."""
+        """Paths of the groups that are told one by one, the largest first, each before those above it without
+        frames."""
         found = dict.fromkeys(self._paths[inode] for inode in inodes if inode in self._paths)
         largest = list(found)[:MOST]
         return list(dict.fromkeys([*largest, *(one for path in largest for one in _above(path) if one not in found)]))
@@ -250,7 +252,7 @@ class OwnersOfFrames:
         )
 
     def _note(self, others: int, told: int) -> str:
-        """What is not told, where ``told`` groups are, the uppermost not among them."""
+        """A sentence on what is not known, where ``told`` groups are told one by one, without the uppermost."""
         notes = []
         if others:
             notes.append(f"{others} small groups are one row: {MOST} are told one by one")

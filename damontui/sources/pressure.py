@@ -18,7 +18,7 @@ class PressureOnProcesses:
 
     Args:
         root: where ``proc`` and ``sys`` are.
-        pids: the processes, asked for at `begin`.
+        pids: gives the processes; called by `begin`.
         group: their control group's path, where it is known already.
         clock: seconds, monotonic.
     """

@@ -25,8 +25,10 @@ from damontui.kernel import procfs, watch_lock
 from damontui.kernel.readers import READERS
 from damontui.kernel.root import Root
 from damontui.kernel.watch_lock import WatchLock
-from damontui.operations.counted import Missing, Moment, One, snapshots
-from damontui.operations.process import DENSE_S, LIMITS, Processes, identify
+from damontui.operations.counted import Moment, One, snapshots
+from damontui.operations.process import DENSE_S, LIMITS
+from damontui.operations.processes import Missing, Processes
+from damontui.operations.refusals import identify
 from damontui.sources.live import Live, until_stopped
 from damontui.sources.spending import Budget, Plan
 
@@ -41,12 +43,12 @@ DEFAULTS = Attrs(sample_us=50_000, aggr_us=1_000_000, update_us=1_000_000, goal=
 """A snapshot a second; its sampling interval only says how fine ``nr_accesses`` is, in steps of 5 %."""
 
 _EARLY_S = 2.0
-"""A clear is not put off for longer than this in order to have CPU time left for a reading soon after it."""
+"""Seconds for which a clear is put off, at most, to have CPU time left for a reading soon after it."""
 _LOOKS = 8
-"""Clears in a time that is counted together: each is a look at a random moment."""
+"""Clears in the time that is watched for one result: each is a look at a random moment."""
 _LEAST_EPOCH_S = 10.0
 _STEP = 1.25
-"""The distance of snapshots is set anew where it is so many times off."""
+"""The distance of snapshots is changed where it is wrong by this factor or more."""
 
 
 def parse_pids(word: str) -> tuple[int, ...]:
@@ -65,15 +67,15 @@ class ProcessSource(Live):
     Args:
         root: where /proc is.
         pids: the processes.
-        attrs: as asked for: the distance of two snapshots is the aggregation interval, or longer.
+        attrs: the attributes asked for; snapshots are an aggregation interval apart, or more.
         budget: share of one CPU that observing may take.
         max_pause: seconds that clearing the accessed bits may hold a process up, as far as can be predicted.
         window: the longest time that the working set is told for, seconds.
-        lasts: seconds that will be watched in all, to be counted together; None: as long as somebody looks.
+        lasts: seconds that will be watched in all, for one result; None where watching has no set end.
         children: whether children are followed as they come and go.
-        around: the processes that belong to those given, they among them; their children, where it is not said.
-        title: for the title bar; who the processes are, where left out.
-        target: the word on the command line that leads here; the PIDs where left out.
+        around: gives the processes that belong to these, these included; their descendants where not given.
+        title: what the title bar calls it; made from the processes where empty.
+        target: the word on the command line that leads here; the PIDs where empty.
         program: how to start this program, for remedies to copy.
         enabled: the switch at the start.
         reason: why this target, where nobody named it.
@@ -126,9 +128,10 @@ class ProcessSource(Live):
             locks = watch_lock.folder()
         self._locks = locks
         self.each: tuple[One, ...] = ()
-        """The processes that the last snapshot is of, each with its own; may be read from any thread."""
+        """Each process in the last snapshot, with a snapshot of its own; may be read from any thread."""
         self.missing: tuple[Missing, ...] = ()
-        """Those that it is not of though they belong to it, and why; may be read from any thread."""
+        """Processes that belong to the target and are not in the last snapshot, and why; may be read from any
+        thread."""
         self._description = Description(
             target=target or ",".join(map(str, self._pids)),
             title=self._title(),
@@ -156,10 +159,10 @@ class ProcessSource(Live):
         """See `Source`. Ends within 0.1 s of the switch going off, at once when ``stop`` is set."""
         yield from self._events(stop)
 
-    # -- what a subclass may want to know or do
+    # -- what a subclass may override
 
     def open(self) -> Processes:
-        """Look who is there; nothing is cleared yet. Raises `SourceError`."""
+        """Find the processes; nothing is cleared yet. Raises `SourceError`."""
         if not self._who:
             self._who = tuple(identify(self._root, pid, self._program) for pid in self._pids)
         for who in self._who:
@@ -268,7 +271,7 @@ class ProcessSource(Live):
         return plan.budget.wait(cost + (reading if cost <= _EARLY_S * plan.budget.share else 0.0))
 
     def _changed(self, processes: Processes, plan: Plan) -> list[int]:
-        """Whose pattern has just been found changed, where there is CPU time for a clear now and a look in time."""
+        """PIDs whose pattern just changed, where there is CPU time for a clear now and a reading soon after it."""
         wanting = processes.wanting()
         after = plan.reading(glance=False)
         within = self._wanted.aggr_us / 1e6
@@ -299,12 +302,12 @@ class ProcessSource(Live):
         before = {(one.pid, one.started): one for one in self.missing}
         at = time.strftime("%H:%M:%S", time.localtime(self._wall()))
         return tuple(
-            before.get((one.pid, one.started)) or Missing(one.pid, one.name, one.started, one.why or f"ended at {at}")
+            before.get((one.pid, one.started)) or replace(one, why=one.why or f"ended at {at}")
             for one in processes.absent()
         )
 
     def _attrs(self, now: Attrs, least: float) -> Attrs:
-        """The wanted attributes, with the distance of snapshots that costs allow, seconds."""
+        """The wanted attributes with snapshots at least ``least`` seconds apart, as costs demand."""
         wanted = self._wanted.aggr_us / 1e6
         every = max(wanted, least)
         if every < wanted * 1.05:
@@ -355,7 +358,7 @@ class ProcessSource(Live):
         return Status(state, text, self._clock(), self._wall(), due)
 
     def _settle(self, plan: Plan) -> float:
-        """Charge what this thread has computed since it was asked last; CPU seconds."""
+        """Charge the CPU time of this thread since the last call to the budget; CPU seconds."""
         spent = self._charge()
         plan.budget.pass_to(self._clock())
         plan.budget.spend(spent)

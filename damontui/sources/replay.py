@@ -22,7 +22,7 @@ from damontui.records.table import Table
 _LOOK = 0.5
 """Seconds between two looks at a file that is still being written."""
 _STILL = 10.0
-"""Seconds without a change after which a file is taken for finished, beside three of its aggregations."""
+"""Seconds without a change after which a file is taken for finished; three of its aggregations, if those are longer."""
 _CHUNK = 256
 """Snapshots that are decoded at once."""
 
@@ -35,8 +35,8 @@ class ReplaySource:
         attrs: intervals to use where the file has none.
         memory: bytes of memory that reading it may take; None for the usual.
         speed: seconds of the record to one of ours; inf for as fast as it goes.
-        whole: hand all of it over at once, whatever the speed (which is then what a screen plays it at); a file that
-            is still being written is followed as long as that seems so.
+        whole: give all snapshots at once, whatever the speed, at which a screen then plays them; a file is followed
+            for as long as it seems to be written.
         clock: seconds, monotonic.
         wall: seconds since 1970, the clock of the file's own time stamp.
         wait: waits that many seconds or until the event is set, and tells whether it is.

@@ -1,4 +1,4 @@
-"""What of a process's regions is memory, where a ``vaddr`` kdamond watches it.
+"""How much of a process's regions is in memory, where a ``vaddr`` kdamond watches it.
 
 DAMON's regions cover ranges of addresses in which there are holes, and mappings of which little may be in memory. So
 they are cut at the mappings, what is not mapped is left out, and each piece says how much of it is resident: by the
@@ -45,9 +45,10 @@ class _Reading:
     start: Ints
     end: Ints
     resident: Ints
-    """Bytes of each mapping; of those that were looked at page by page, too."""
+    """Resident bytes of each mapping, also of those in ``pages``."""
     pages: Sequence[Ints | None]
-    """Pages in memory below each page of a mapping, shape ``(pages + 1,)``; None where only the sum is known."""
+    """For each mapping the number of pages in memory below each of its pages, shape ``(pages + 1,)``; None where only
+    the sum is known."""
     note: str
     due: float
     """When it may be read again, on the clock."""
@@ -66,7 +67,7 @@ class Residence:
 
     Args:
         root: where /proc is.
-        names: what is mapped at each region.
+        names: gives the names of what is mapped at regions, from arrays of start, end and target.
         clock: seconds.
     """
 
@@ -85,7 +86,7 @@ class Residence:
     def fill(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot, cut at the mappings of its targets (PIDs), with ``resident``.
 
-        As it was where the mappings of one of them cannot be read, since it ended.
+        Unchanged where the mappings of a target cannot be read, since it has ended.
         """
         if not len(snapshot):
             return snapshot
@@ -144,7 +145,7 @@ class Residence:
         return _Reading(start, end, np.minimum(resident, end - start), pages, note, 0.0)
 
     def _pages(self, folder: ProcessFolder, mappings: Sequence[Mapping]) -> tuple[list[Ints | None], str]:
-        """The pages of each mapping, the smallest first, as many as may be looked at; and what is amiss."""
+        """`_Reading.pages`, for the smallest mappings, as many pages as may be looked at; and `_Reading.note`."""
         found: list[Ints | None] = [None] * len(mappings)
         left, note = MOST_PAGES, ""
         try:

@@ -13,7 +13,8 @@ from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import KINDS
 
 if TYPE_CHECKING:
-    from damontui.operations.counted import Missing, One
+    from damontui.operations.counted import One
+    from damontui.operations.processes import Missing
 
 
 @runtime_checkable
@@ -21,38 +22,38 @@ class Several(Protocol):
     """A source of one or several processes."""
 
     each: tuple[One, ...]
-    """The processes that the last snapshot is of; may be read from any thread."""
+    """The processes in the last snapshot; may be read from any thread."""
     missing: tuple[Missing, ...]
-    """Those that it is not of, and why; may be read from any thread."""
+    """Processes of the target that are not in it, and why; may be read from any thread."""
 
     @property
     def several(self) -> bool:
-        """Whether more than one was asked for."""
+        """Whether more than one process was asked for."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ProcessRow:
     """One process. All but the pause are bytes."""
 
     pid: int
     name: str
     resident: int
     used: Amount
-    """Touched within the table's time."""
+    """Bytes touched within the table's time."""
     idle: float
-    """In memory, and not touched within that time."""
+    """Bytes in memory that were not touched within that time."""
     kinds: tuple[int, ...]
-    """In memory, of each of `damontui.damon.snapshot.KINDS`."""
+    """Bytes in memory of each of `damontui.damon.snapshot.KINDS`."""
     swapped: int
-    """No memory now."""
+    """Bytes in swap."""
     huge: int
-    """Of what is resident; one touched byte counts 2 MiB."""
+    """Resident bytes in huge pages: one touched byte counts 2 MiB."""
     pause: float
     """Seconds for which clearing or reading held it up at most so far."""
 
 
-COLUMNS = ("in use", "idle", "in memory", *KINDS, "swapped", "huge", "held up")
+HEADINGS = ("in use", "idle", "in memory", *KINDS, "swapped", "huge", "held up")
 """What the columns are called, beside PID and name."""
 
 
@@ -63,11 +64,12 @@ def several_of(source: object) -> Several | None:
 
 
 def time_of(each: Sequence[One], threshold: float = THRESHOLD) -> float:
-    """The time that "in use" means in the table, seconds: one for all, for which the youngest was watched too."""
+    """The time within which memory counts as in use, seconds: the same for all, so at most what the youngest was
+    watched."""
     return min((within(one.snapshot, threshold) for one in each), default=threshold)
 
 
-def rows_of(each: Sequence[One], seconds: float) -> list[Row]:
+def rows_of(each: Sequence[One], seconds: float) -> list[ProcessRow]:
     """A row a process, the largest working set within ``seconds`` first."""
     found = []
     for one in each:
@@ -76,7 +78,7 @@ def rows_of(each: Sequence[One], seconds: float) -> list[Row]:
             continue
         kinds = usage.by_kind(one.snapshot, seconds)
         found.append(
-            Row(
+            ProcessRow(
                 pid=one.pid,
                 name=one.name,
                 resident=said.total,
@@ -91,8 +93,8 @@ def rows_of(each: Sequence[One], seconds: float) -> list[Row]:
     return sorted(found, key=lambda row: (-row.used.bytes, -row.resident, row.pid))
 
 
-def cells(row: Row) -> tuple[str, ...]:
-    """What the table shows of a process, a text for each of `COLUMNS`; no kind of which there is nothing."""
+def cells(row: ProcessRow) -> tuple[str, ...]:
+    """The texts of a row, one for each of `HEADINGS`; "" for a kind of memory that the process has none of."""
     amounts = (row.used.bytes, row.idle, row.resident, *row.kinds, row.swapped, row.huge)
     texts = [units.size(one) if one or at < 3 else "–" for at, one in enumerate(amounts)]
     return (*texts, units.duration(row.pause))

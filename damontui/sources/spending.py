@@ -11,7 +11,7 @@ Three things keep what was spent below the share of the time so far, at any time
 from __future__ import annotations
 
 from damontui.errors import UsageError
-from damontui.operations.process import Processes
+from damontui.operations.processes import Processes
 
 _BANK_S = 1.0
 """CPU time that was not needed is kept for this long: a whole second at the budget's share."""
@@ -21,9 +21,9 @@ _ASIDE = 0.15
 _FIXED_S = 0.003
 """CPU time that a first reading may take, beside what grows with the resident memory and the mappings."""
 _EARLY_FIXED_S = 0.0015
-"""The same without a snapshot that is made of it."""
+"""CPU time that a first reading may take of which no snapshot is made, beside what grows."""
 _MAPPING_S = 12e-6
-"""The same for each mapping: what the kernel prints of it, and what we make of that."""
+"""CPU time for each mapping in a reading: what the kernel prints of it, and what we make of that."""
 
 
 class Budget:
@@ -36,7 +36,7 @@ class Budget:
         share: of one CPU, over 0, at most 1.
 
     Raises:
-        UsageError: for a share that is none.
+        UsageError: ``share`` is not in that range.
     """
 
     def __init__(self, share: float) -> None:
@@ -46,14 +46,14 @@ class Budget:
         self.income = share * _PLANNED
         """CPU seconds a second that are planned with."""
         self.left = self.income * _BANK_S
-        """CPU seconds; negative after something that cost more than was foreseen."""
+        """CPU seconds that may be spent now; negative after an action that cost more than was foreseen."""
         self._kept = self.left
         self._now = 0.0
         self._from: float | None = None
-        """Until when all has come in, or when that begins."""
+        """The moment up to which income was added, or from which it begins."""
 
     def pass_to(self, now: float) -> None:
-        """Time has passed; the first call begins the first second."""
+        """Add the income up to ``now``; the first call begins the first second."""
         self._now = now
         if self._from is None:
             self._from = now + _BANK_S
@@ -63,15 +63,15 @@ class Budget:
             self._from = now
 
     def spend(self, seconds: float) -> None:
-        """CPU seconds were spent."""
+        """Take away CPU seconds that were spent."""
         self.left -= seconds
 
     def wait(self, cost: float, aside: float = 0.0) -> float:
-        """Seconds from the last `pass_to` until something of a cost may be done.
+        """Seconds from the last `pass_to` until an action of that cost may be done.
 
         Args:
             cost: CPU seconds that it takes.
-            aside: CPU seconds that should be left then. As long as they are not there, they are saved up for.
+            aside: CPU seconds that should be left after it; they are saved up for where they are not there yet.
         """
         needed = cost * _ROOM
         self._kept = max(self._kept, needed + aside)
@@ -79,7 +79,7 @@ class Budget:
         return max(soonest, min(self._until(needed + aside), cost / (1 - _ASIDE) / self.income)) if aside else soonest
 
     def affords(self, now: float, later: float, within: float) -> bool:
-        """Whether something may be done now, and something else within so many seconds; CPU seconds of each."""
+        """Whether an action of ``now`` CPU seconds may be done now, and one of ``later`` within so many seconds."""
         more = max(0.0, self._now + within - (self._from if self._from is not None else self._now)) * self.income
         return now * _ROOM <= self.left and now + later + (_ROOM - 1) * max(now, later) <= self.left + more
 
@@ -91,33 +91,33 @@ class Budget:
 
 
 class Cost:
-    """What one of several like actions costs, CPU seconds: it rises at once and falls slowly."""
+    """The cost of an action that is done again and again, CPU seconds: it rises at once and falls slowly."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self.known = False
-        """Whether one was measured."""
+        """Whether an action was measured yet."""
 
     def guess(self, seconds: float) -> None:
-        """What one may cost, until the first is measured."""
+        """Set the cost until the first action is measured."""
         if not self.known:
             self.seconds = seconds
 
     def measured(self, seconds: float) -> None:
-        """Take in what one has cost."""
+        """Take in what an action has cost."""
         weight = 4 if self.known and seconds < self.seconds else 1
         self.known = True
         self.seconds += (seconds - self.seconds) / weight
 
 
 class Plan:
-    """When what may be done to processes, by what it has cost so far.
+    """When processes may be cleared and read, by what that has cost so far.
 
     Args:
-        share: of one CPU that may be spent.
+        share: share of one CPU that may be spent, over 0, at most 1.
 
     Raises:
-        UsageError: for a share that is none.
+        UsageError: ``share`` is not in that range.
     """
 
     def __init__(self, share: float) -> None:
@@ -126,16 +126,17 @@ class Plan:
         self._whole = Cost()
         self._glance = Cost()
         self.early = Cost()
-        """A reading of which no snapshot is made."""
+        """The cost of a reading of which no snapshot is made."""
 
     def foresee(self, processes: Processes) -> None:
-        """Before anything was measured: a clear by the resident bytes, a reading by these and the mappings."""
+        """Guess costs before any was measured: a clear's from the resident bytes, a reading's from these and the
+        mappings."""
         pauses = processes.predicted_pauses()
         self.clearing.guess(pauses / _ROOM)  # there is room in it
         self._whole.guess(pauses + self._of_mappings(processes, _FIXED_S))
 
     def cleared(self, seconds: float, processes: Processes) -> None:
-        """A clear of all that have to be cleared has cost so much."""
+        """Take in what a clear of all processes that had to be cleared has cost."""
         self.clearing.measured(seconds)
         if self.measured:
             return
@@ -147,23 +148,24 @@ class Plan:
         return len(processes.watched) * fixed + processes.mappings() * _MAPPING_S
 
     def read(self, seconds: float, *, whole: bool) -> None:
-        """A reading for a snapshot, and making it, has cost so much; ``whole``: every mapping was looked at."""
+        """Take in what a reading and its snapshot have cost; ``whole`` where every mapping was looked at."""
         (self._whole if whole else self._glance).measured(seconds)
         if whole:
             self._glance.guess(seconds)
 
     def reading(self, *, glance: bool) -> float:
-        """CPU seconds that the next reading is foreseen to take; ``glance``: of sums, if nothing new is in them."""
+        """CPU seconds that the next reading should take; with ``glance`` it reads sums only, if nothing new is in
+        them."""
         return self._glance.seconds if glance and self._glance.seconds else self._whole.seconds
 
     @property
     def measured(self) -> bool:
-        """Whether what a reading costs is more than a guess."""
+        """Whether the cost of a reading was measured, and is no guess."""
         return self._whole.known
 
     @property
     def aside(self) -> float:
-        """CPU seconds for a change: a whole reading that finds it, a clear, and the reading after it."""
+        """CPU seconds to save up for a change of pattern: the whole reading that finds it, a clear, and a reading."""
         return 2 * self._whole.seconds + self.clearing.seconds
 
     def distance(self, *, glance: bool) -> float:

@@ -1,4 +1,4 @@
-"""A record through a pipe as a source: what another machine sees, as it sees it."""
+"""A record through a pipe as a source: snapshots of another machine, as they are made there."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ class StreamSource:
 
     Args:
         descriptor: open for reading; stays open.
-        wait: waits until there is something to read, or so many seconds (None: without end), and tells which.
+        wait: waits until there is something to read, or for so many seconds (None: for ever); returns whether there is
+            something.
 
     Raises:
-        SourceError: what comes is no record, or nothing.
+        SourceError: nothing comes, or what comes is no record.
     """
 
     def __init__(

@@ -14,18 +14,18 @@ from damontui.kernel.root import Root
 from damontui.kernel.trace_parser import TracedAggregation, TraceParser
 from damontui.kernel.tracefs import Trace
 from damontui.sources.cost import KdamondCost
-from damontui.sources.intervals import Intervals
+from damontui.sources.intervals import IntervalTracker
 
 PAUSE_S = 0.1
-"""Between two looks at an empty trace; a stop ends it at once."""
+"""Seconds between two looks at an empty trace; a stop ends the wait at once."""
 CHECK_S = 0.5
-"""Between two looks at whether the kdamond still runs."""
+"""Seconds between two checks whether the kdamond still runs."""
 LONGEST_S = 200.0
-"""20 samples of at most 10 s, as DAMON_STAT's longest aggregation."""
+"""Seconds of DAMON_STAT's longest aggregation: 20 samples of at most 10 s."""
 _SILENCE_S = 0.5
-"""An aggregation is printed in one go: begun and not gone on with for so long, it has lost its last lines."""
+"""Seconds without a further line after which an aggregation has lost its last lines: it is printed in one go."""
 _SKIPPED = 1.9
-"""So many aggregation intervals after the last one's end, an aggregation with lost events is not the very next.
+"""An aggregation with lost events that ends so many intervals after the last one's end is not the very next.
 
 A kdamond counts samples and sleeps before each: an aggregation may take longer than its interval, and on a busy kernel
 half as long again, but never less. So where one was lost as a whole, two intervals have passed at least; the twentieth
@@ -34,17 +34,17 @@ below is for clocks that tick. What was late by more is taken for skipped, which
 
 
 class Listener:
-    """Reads a trace, from which aggregations come whole or as soon as it is clear that they will not become so.
+    """Reads a trace, and gives aggregations once they are whole, or once it is clear that they never will be.
 
     Args:
-        read: what came since the last call, b"" where nothing did; does not wait.
+        read: gives what came since the last call, b"" where nothing did; does not wait.
         clock: CLOCK_MONOTONIC in seconds.
         targets: how many targets every aggregation has, where that is known.
     """
 
     def __init__(self, read: Callable[[], bytes], clock: Callable[[], float], *, targets: int | None = None) -> None:
         self.quiet = True
-        """Whether nothing came at the last look: then it is worth to wait a moment."""
+        """Whether nothing came at the last look, so that the caller should wait a moment."""
         self._read = read
         self._clock = clock
         self._parser = TraceParser(targets=targets)
@@ -66,13 +66,13 @@ class Listener:
         return self._parser.flush() if self._parser.pending and now - self._heard >= _SILENCE_S else []
 
 
-Regions = tuple[Ints, Ints, Ints, Ints, Ints]
+RegionColumns = tuple[Ints, Ints, Ints, Ints, Ints]
 
 
 class KernelSource:
-    """What all kdamonds have in common, whoever runs them: a trace, a cost, clocks and words.
+    """The common part of sources that watch a kdamond: its trace, its cost, clocks and words.
 
-    A source derives from it and is a policy: who starts and switches the kdamond, and whose intervals are in force.
+    A subclass decides who starts and switches the kdamond, and where the intervals in force are known from.
 
     Args:
         root: where the kernel is.
@@ -112,7 +112,7 @@ class KernelSource:
         return self._cost.seconds()
 
     def _about(self, attrs: Attrs, **more: Any) -> Description:
-        """The description, with what is the same of all."""
+        """A description with the fields that are the same for all kdamonds."""
         root = self._root
         host, release = procfs.hostname(root), procfs.kernel_release(root)
         return Description(self._target, self._title, "kernel", attrs, host=host, kernel=release, **more)
@@ -121,19 +121,19 @@ class KernelSource:
         return Status(state=state, text=text, time=self._clock(), wall=self._wall(), due=due)
 
     def _first(self, seconds: float) -> Status:
-        """The first aggregation is waited for, ``seconds`` at most."""
+        """The status while the first aggregation is waited for, ``seconds`` at most."""
         return self._status("waiting", f"first aggregation, at most {seconds:.3g} s", self._clock() + seconds)
 
     # The trace
 
     def _open_trace(self, pid: int | None = None) -> None:
-        """Open it, of one kdamond or of all. Raises `SourceError` where tracefs cannot be used."""
+        """Open the trace of one kdamond, or of all. Raises `SourceError` where tracefs cannot be used."""
         trace = Trace(self._root, pid=pid, pause=self._pause)
         trace.__enter__()
         self._trace = trace
 
     def _try_trace(self) -> None:
-        """The same; where it cannot be used, that is known, and there is no trace."""
+        """Open the trace of all kdamonds; where tracefs cannot be used, go on without, and note why."""
         self._without = ""
         try:
             self._open_trace()
@@ -168,26 +168,26 @@ class KernelSource:
 
 
 Namer = Callable[[Ints, Ints, Ints], tuple[str, ...]]
-"""From start, end and target of regions (int64, shape ``(regions,)``) to what is there."""
+"""Gives the names of what is mapped at regions, from their start, end and target (int64, shape ``(regions,)``)."""
 
 
 class TracedRun:
     """One kdamond's aggregations, from when it is watched on, as snapshots.
 
     Args:
-        intervals: which are in force.
-        cost: of the kdamond.
+        intervals: tells which intervals are in force.
+        cost: the kdamond's CPU time.
         clock: CLOCK_MONOTONIC in seconds, the trace's clock.
         wall: seconds since 1970.
         born: when the kdamond began to watch, same clock; None where unknown.
         whole: whether every aggregation since its start is in the trace.
-        names: what is at each region, None where nobody knows.
-        identifiers: the target identifiers to show for an aggregation.
+        names: gives the names of what is mapped at regions; None where nobody knows.
+        identifiers: gives the targets' identifiers for an aggregation.
     """
 
     def __init__(
         self,
-        intervals: Intervals,
+        intervals: IntervalTracker,
         cost: KdamondCost,
         *,
         clock: Callable[[], float],
@@ -203,11 +203,11 @@ class TracedRun:
         self.tuned_here = False
         """Whether this program tunes the intervals."""
         self.note = ""
-        """Beside every snapshot."""
+        """A sentence for the note of every snapshot."""
         self.physical: bool | None = None
         """Whether it watches physical memory; None where unknown."""
         self.module: ModuleValues | None = None
-        """DAMON_STAT's own numbers of now, beside every snapshot."""
+        """DAMON_STAT's own numbers now, for every snapshot."""
         self.last: float | None = None
         """When the last aggregation ended that made a snapshot."""
         self.began: float | None = born if whole else None
@@ -246,7 +246,7 @@ class TracedRun:
 
         Args:
             traced: the next aggregation.
-            lost: what to say where it is not complete.
+            lost: the sentence for the note where it is not complete.
         """
         first = self.last is None and self._held is None
         self.began = traced.time
@@ -265,11 +265,11 @@ class TracedRun:
         return found
 
     def following(self, traced: TracedAggregation, attrs: Attrs) -> tuple[Attrs, Ints]:
-        """The attributes in force from now on, and the ages in their unit."""
+        """The attributes in force from now on, and the regions' ages in aggregations of that length."""
         return self.intervals.following(traced) or attrs, traced.age
 
     def notes(self) -> tuple[str, ...]:
-        """What to say beside a snapshot."""
+        """Sentences for ``Snapshot.note``."""
         return (self.note,)
 
     def _snapshot(
@@ -304,17 +304,17 @@ class TracedRun:
         )
 
     def made(
-        self, time: float, began: float, attrs: Attrs, regions: Regions, notes: Iterable[str], **more: Any
+        self, time: float, began: float, attrs: Attrs, regions: RegionColumns, notes: Iterable[str], **more: Any
     ) -> Snapshot:
         """A snapshot of this kdamond.
 
         Args:
             time: when the aggregation ended, seconds of the trace's clock.
             began: when it began.
-            attrs: in force while it was counted, and from then on where ``more`` says nothing else.
+            attrs: in force while it was counted, and afterwards unless ``more`` has ``next_attrs``.
             regions: start, end, nr_accesses, age and target, each int64 of shape ``(regions,)``.
-            notes: what to say beside it; empty ones are left out.
-            more: further fields.
+            notes: sentences that make up ``Snapshot.note``; empty ones are left out.
+            more: further fields of `Snapshot`.
         """
         start, end, nr_accesses, age, target = regions
         return Snapshot(

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from damontui.kernel.root import Root
 from damontui.operations.scenes import SCENES
-from damontui.sources.catalog import SECTIONS, Entry, Process, as_tree, catalog, matching, offers
-from damontui.sources.choose import Options, choose
+from damontui.sources.catalog import SECTIONS, Entry, ProcessFacts, as_tree, catalog, matching, offers
+from damontui.sources.choose import choose
+from damontui.sources.options import Options
 from tests.fake_cgroups import FakeCgroups
 from tests.fake_process import FakeProcess
 from tests.output.test_doctor import tree
@@ -261,7 +262,7 @@ def test_an_empty_tree_has_reasons_and_scenes(tmp_path: Path) -> None:
 
 
 def made(pid: int, ppid: int, name: str = "x", user: str = "me") -> Entry:
-    return Entry("processes", str(pid), name, process=Process(pid, ppid, user, 100 - pid, 1))
+    return Entry("processes", str(pid), name, process=ProcessFacts(pid, ppid, user, 100 - pid, 1))
 
 
 def test_children_are_indented_below_their_parents() -> None:

@@ -31,8 +31,9 @@ from damontui.safe_text import is_shown
 from damontui.sources import cgroup
 from damontui.sources.base import TakesDamonStat
 from damontui.sources.catalog import catalog
-from damontui.sources.cgroup import GroupFiles, GroupOfProcesses, GroupSource, share_of
-from damontui.sources.choose import KINDS, Options, choose
+from damontui.sources.cgroup import GroupFiles, GroupOfProcesses, GroupSource, group_share
+from damontui.sources.choose import TARGET_KINDS, choose
+from damontui.sources.options import Options
 from damontui.sources.process import ProcessSource
 from tests import make
 from tests.fake_cgroups import MIB, FakeCgroups
@@ -105,7 +106,7 @@ def test_a_word_leads_to_its_processes_through_proc(tmp_path: Path) -> None:
 
 
 def test_the_kind_is_listed() -> None:
-    assert "cgroup:PATH" in [kind.form for kind in KINDS]
+    assert "cgroup:PATH" in [kind.form for kind in TARGET_KINDS]
 
 
 def test_groups_are_listed_with_their_size_the_largest_first(tmp_path: Path) -> None:
@@ -140,18 +141,24 @@ def test_a_groups_share_of_physical_memory() -> None:
     frames = [(at * 100, ANON, 0) for at in range(10)] + [(1000 + at * 100, FILE, 1) for at in range(5)]
     frames += [(2000, TABLES, 0), (2100, FREE, UNCHARGED)] + [(3000 + at * 100, ANON, 2) for at in range(3)]
     whole = physical(frames)
-    found = share_of(whole, "/web")
+    found = group_share(whole, "/web")
     assert found.resident is not None
     each = 10_000 * PAGE / 20
     # of a region where more frames were drawn than its part, it is all of it
     assert found.resident.tolist() == [1000 * PAGE, 1000 * PAGE, *[0] * 8]
-    assert share_of(whole, "/webmail").memory.tolist() == [0, 0, 0, pytest.approx(3 * each, abs=1000 * PAGE), *[0] * 6]
+    assert group_share(whole, "/webmail").memory.tolist() == [
+        0,
+        0,
+        0,
+        pytest.approx(3 * each, abs=1000 * PAGE),
+        *[0] * 6,
+    ]
     assert (found.owners, found.frames, found.free) == (None, None, None)
     assert found.note == ""
-    none = share_of(whole, "/idle")
+    none = group_share(whole, "/idle")
     assert none.total_bytes == 0
     assert none.note == "none of the drawn frames is charged to the group"
-    assert share_of(replace(whole, owners=None), "/web").note == "no frames were drawn yet"
+    assert group_share(replace(whole, owners=None), "/web").note == "no frames were drawn yet"
     assert mapped_bytes(replace(found, group=Group("/web"))) is None
 
 
@@ -159,7 +166,7 @@ def test_the_share_of_a_large_group_is_its_bytes() -> None:
     rng = np.random.default_rng(1)
     pages = rng.integers(0, 10_000, 4000)
     frames = [(int(page), ANON, 0 if page < 3_300 else 2) for page in pages]
-    found = share_of(physical(frames), "/web")
+    found = group_share(physical(frames), "/web")
     assert found.total_bytes == pytest.approx(3_300 * PAGE, rel=0.05)
     assert found.memory[:3] == pytest.approx([1000 * PAGE] * 3, rel=0.15)
     assert found.memory[4:].tolist() == [0] * 6

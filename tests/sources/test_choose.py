@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from damontui.damon.attrs import Attrs, IntervalsGoal
 from damontui.errors import SourceError, UsageError
-from damontui.sources.choose import KINDS, Options, auto_reason, choose
+from damontui.sources.choose import NAME, TARGET_KINDS, auto_reason, choose, is_record, kind_of
 from damontui.sources.damon_stat import DamonStatSource
 from damontui.sources.engine import EngineSource
+from damontui.sources.options import Options
 from damontui.sources.own_kdamond import OwnKdamond
 from damontui.sources.process import ProcessSource
 from damontui.sources.replay import ReplaySource
@@ -113,6 +113,18 @@ def test_words(tmp_path: Path) -> None:
     assert isinstance(choose(str(record), options(tmp_path)), ReplaySource)
 
 
+def test_a_word_is_of_the_first_kind_that_it_matches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for word in ("demo", "stat", "1234", "load.cfg", "night.damontui", "kdamond:1"):
+        (tmp_path / word).write_text("")
+    words = ("demo", "stat", "1234", "load.cfg", "kdamond:1", "auto", "-", "postgres", "night.damontui", "./demo")
+    forms = [None if (kind := kind_of(word)) is None else kind.form for word in words]
+    assert forms == ["demo[:SCENE]", "stat", "PID[,PID…]", "FILE.cfg", "kdamond:PID", "auto", "-", NAME, "FILE", "FILE"]
+    assert [word for word in words if is_record(word)] == ["night.damontui", "./demo"]
+    assert kind_of("no/such/file") is None
+    assert not is_record("no/such/file")
+
+
 def test_paddr_and_processes(tmp_path: Path) -> None:
     source = choose("paddr", options(tmp_path))
     assert isinstance(source, OwnKdamond)
@@ -137,7 +149,7 @@ def test_a_broken_masim_file_is_wrong_usage(tmp_path: Path) -> None:
 def test_an_unknown_word_lists_the_known_ones(word: str) -> None:
     with pytest.raises(UsageError) as error:
         choose(word, Options(rootfs="/nonexistent"))
-    assert all(kind.form in str(error.value) for kind in KINDS)
+    assert all(kind.form in str(error.value) for kind in TARGET_KINDS)
 
 
 def test_fixed_attributes_are_not_silently_ignored() -> None:
@@ -157,60 +169,6 @@ def test_disabled_and_seed_reach_the_engine(tmp_path: Path) -> None:
     source = choose("demo", Options(rootfs=str(tmp_path), enabled=False, seed=3, speed=60))
     assert source.enabled is False
     assert source.describe().speed == 60
-
-
-@pytest.mark.parametrize(
-    ("given", "wanted"),
-    [
-        ({}, Attrs()),
-        ({"sample_us": 20_000}, Attrs(sample_us=20_000, aggr_us=400_000)),
-        ({"aggr_us": 2_000}, Attrs(100, 2_000, goal=IntervalsGoal(min_sample_us=100))),
-        ({"aggr_us": 200_000}, Attrs(5_000, 200_000)),
-        ({"sample_us": 1_000}, Attrs(1_000, 20_000, goal=IntervalsGoal(min_sample_us=1_000))),
-        ({"sample_us": 20_000_000}, Attrs(20_000_000, 400_000_000, goal=IntervalsGoal(max_sample_us=20_000_000))),
-        ({"min_sample_us": 50_000}, Attrs(50_000, 1_000_000, goal=IntervalsGoal(min_sample_us=50_000))),
-        (
-            {"max_sample_us": 1_000},
-            Attrs(1_000, 20_000, goal=IntervalsGoal(min_sample_us=1_000, max_sample_us=1_000)),
-        ),
-        ({"max_regions": 5}, Attrs(min_regions=5, max_regions=5)),
-        ({"min_regions": 2_000}, Attrs(min_regions=2_000, max_regions=2_000)),
-        ({"goal_bp": 200, "goal_aggrs": 5}, Attrs(goal=IntervalsGoal(access_bp=200, aggrs=5))),
-        ({"autotune": False, "update_us": 1_000_000}, Attrs(goal=None, update_us=1_000_000)),
-    ],
-)
-def test_what_is_not_said_follows_what_is(given: dict[str, int], wanted: Attrs) -> None:
-    assert Options(**given).attrs() == wanted  # type: ignore[arg-type]
-
-
-def test_a_kdamond_of_ours_looks_closer_unless_it_is_told_the_kernels() -> None:
-    from damontui.sources.own_kdamond import OWN
-
-    ours = Options().attrs(OWN)
-    assert (ours.min_regions, ours.max_regions) == (100, 1_000)
-    assert ours.goal is not None
-    assert ours.goal.max_sample_us * ours.aggr_samples == 10_000_000
-    assert Options(min_regions=10, max_sample_us=10_000_000).attrs(OWN) == Attrs()
-    assert Options(max_regions=50).attrs(OWN).min_regions == 50
-
-
-@pytest.mark.parametrize(
-    ("given", "option"),
-    [
-        ({"sample_us": 2_000_000, "aggr_us": 1_000_000}, "--sample"),
-        ({"min_regions": 2}, "--min-regions"),
-        ({"min_regions": 20, "max_regions": 10}, "--max-regions"),
-        ({"min_sample_us": 20, "max_sample_us": 10}, "--min-sample"),
-        ({"sample_us": 1_000, "min_sample_us": 2_000}, "--sample"),
-        ({"goal_aggrs": 0}, "--goal-aggrs"),
-        ({"update_us": 0}, "--update"),
-        ({"sample_us": 0}, "--sample"),
-        ({"max_regions": 0}, "--max-regions"),
-    ],
-)
-def test_what_the_kernel_would_refuse_names_the_option(given: dict[str, int], option: str) -> None:
-    with pytest.raises(UsageError, match=option):
-        Options(**given).attrs()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("word", ["stat", "kdamond:1", __file__])

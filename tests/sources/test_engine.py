@@ -14,8 +14,9 @@ from damontui.damon.context import Context
 from damontui.damon.operations import Operations, Target
 from damontui.damon.snapshot import Event, Ints, Snapshot, State, Status
 from damontui.errors import SourceError
+from damontui.operations.areas import Area, poisson
 from damontui.operations.scenes import scene
-from damontui.operations.workload import Area, Workload, poisson
+from damontui.operations.workload import Workload
 from damontui.sources.base import Source
 from damontui.sources.engine import EngineSource
 

@@ -9,7 +9,8 @@ import pytest
 
 from damontui.damon.snapshot import Snapshot
 from damontui.errors import UsageError
-from damontui.sources.choose import Options, choose
+from damontui.sources.choose import choose
+from damontui.sources.options import Options
 
 CONFIGURATION = Path(__file__).parent.parent / "data" / "masim" / "two-stages.cfg"
 

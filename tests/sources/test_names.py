@@ -9,8 +9,9 @@ import pytest
 
 from damontui.errors import SourceError, UsageError
 from damontui.kernel.root import Root
-from damontui.sources.choose import Options, by_name, choose, named
+from damontui.sources.choose import choose, pids_named, resolve_name
 from damontui.sources.names import SeveralProcesses, is_name, pids_of
+from damontui.sources.options import Options
 from damontui.sources.process import ProcessSource
 from tests.fake_process import FakeProcess
 from tests.sources.test_catalog import process
@@ -57,7 +58,7 @@ def test_several_are_told_with_the_largest_first(machine: Path) -> None:
 def test_with_children_the_upper_ones_are_taken(machine: Path) -> None:
     assert pids_of(Root(machine), "postgres", children=True) == (10,)
     running(machine, 80, "postgres", pages=1_000)
-    assert by_name("postgres", Options(rootfs=str(machine), children=True)) == "80,10"
+    assert resolve_name("postgres", Options(rootfs=str(machine), children=True)) == "80,10"
 
 
 def test_what_begins_so_is_told_and_not_taken(machine: Path) -> None:
@@ -79,9 +80,9 @@ def test_other_meanings_go_first(machine: Path, tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     (tmp_path / "record").write_text("")
     for word in ("stat", "demo", "record", "1234"):
-        assert by_name(word, options) == word
-        assert named(word, options) != word
-    assert by_name("snapshot", options) == "94"
+        assert resolve_name(word, options) == word
+        assert pids_named(word, options) != word
+    assert resolve_name("snapshot", options) == "94"
 
 
 def test_a_word_that_no_process_can_be_called_is_not_looked_for() -> None:

@@ -12,8 +12,9 @@ import pytest
 from damontui.damon.snapshot import Event, Pressure, Snapshot
 from damontui.kernel.root import Root
 from damontui.sources.cgroup import GroupSource
-from damontui.sources.choose import Options, choose
+from damontui.sources.choose import choose
 from damontui.sources.live import Live, until_stopped
+from damontui.sources.options import Options
 from damontui.sources.own_kdamond import OWN, processes
 from damontui.sources.pressure import PressureOnProcesses
 from damontui.sources.process import ProcessSource

@@ -17,7 +17,8 @@ from damontui.damon.snapshot import Snapshot, Status
 from damontui.errors import SourceError, UsageError
 from damontui.records.own import MOST, Record, RecordWriter
 from damontui.records.stream import RecordStream
-from damontui.sources.choose import Options, choose
+from damontui.sources.choose import choose
+from damontui.sources.options import Options
 from damontui.sources.stream import StreamSource
 from tests import make
 from tests.records.test_own import same

@@ -9,7 +9,7 @@ import pytest
 from damontui.damon.attrs import Attrs
 from damontui.kernel.trace_parser import TraceParser
 from damontui.sources.cost import KdamondCost
-from damontui.sources.intervals import Intervals
+from damontui.sources.intervals import IntervalTracker
 from damontui.sources.traced import TracedRun
 from tests.fake_kernel import FakeKernel
 
@@ -23,7 +23,7 @@ def began(tmp_path: Path, intervals: float, lost: bytes) -> tuple[float, float, 
     kernel = FakeKernel(tmp_path, "7.2")
     attrs = Attrs(100_000, int(INTERVAL_S * 1e6), goal=None)
     run = TracedRun(
-        Intervals(attrs, attrs=attrs, sure=True, kernel_tunes=False, clock=lambda: kernel.now),
+        IntervalTracker(attrs, attrs=attrs, sure=True, kernel_tunes=False, clock=lambda: kernel.now),
         KdamondCost(kernel.root, lambda: kernel.now),
         clock=lambda: kernel.now,
         wall=lambda: kernel.now,
