@@ -1,4 +1,4 @@
-"""Another target in the place of the one in force: tried beside it, and adopted once it has said anything but no."""
+"""Changing the target: another one is tried beside the one in force, and takes its place with its first good event."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ PATIENCE = 5.0
 class _Trial:
     monitor: Monitor
     alone: bool
-    """Both need the kernel's DAMON: the one in force stands still meanwhile."""
+    """Whether both targets need the kernel's DAMON, so that the one in force has to pause meanwhile."""
     paused: bool = False
-    """Whether it does."""
+    """Whether the one in force is paused."""
 
 
 class Exchange:
-    """The part of a session that changes its target. Until another one has said something the one in force stays."""
+    """The part of a session that changes its target. The one in force stays until the other has given an event."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._trial: _Trial | None = None
         self._offered: Source | None = None
-        """A source that was refused, and can be had where DAMON_STAT is switched off for it."""
+        """A source that was refused because DAMON_STAT holds DAMON, and works once that is switched off."""
 
     @property
     def possible(self) -> bool:
@@ -68,16 +68,16 @@ class Exchange:
         session.do(enter, "open")
 
     def opened(self, answer: Source | DamontuiError) -> None:
-        """What came of `open`."""
+        """Take the result of `open`: the source, or the error."""
         self._session.switching = False
         if isinstance(answer, DamontuiError):
             _log.info("refused: %s", answer)
-            self._session.notice = answer
+            self._session.messages.notice = answer
         else:
             self.pick(answer)
 
     def pick(self, source: Source) -> None:
-        """Try a source that was opened. The one in force goes on meanwhile, if it can."""
+        """Try a source that was opened. The target in force goes on meanwhile, if it can."""
         session = self._session
         session.switching = True
         if self._offered is not source:
@@ -96,7 +96,7 @@ class Exchange:
         if not isinstance(offered, TakesDamonStat):
             return False
         offered.take = True
-        self._session.notice = None
+        self._session.messages.notice = None
         self.pick(offered)
         return True
 
@@ -107,12 +107,12 @@ class Exchange:
             self._session.do(partial(active.leave, source), "leave")
 
     def stop(self, timeout: float) -> None:
-        """Ask what is being tried to end."""
+        """Ask the target that is being tried to end, and wait for so many seconds."""
         if self._trial is not None:
             self._trial.monitor.stop(timeout=timeout)
 
     def heard(self, sender: Monitor | None, event: object) -> None:
-        """The first that another target says decides whether it takes the place of the one in force."""
+        """Take the first event of a target that is being tried: an error refuses it, any other puts it in force."""
         trial, session = self._trial, self._session
         if trial is None or sender is not trial.monitor:
             return
@@ -128,7 +128,7 @@ class Exchange:
         why = event if isinstance(event, DamontuiError) else "it ended without a word"
         _log.info("refused %s: %s; %s stays", source.describe().target, why, session.description.target)
         if isinstance(event, DamontuiError):
-            session.notice = event
+            session.messages.notice = event
         if isinstance(event, SourceError) and event.offer == "take" and isinstance(source, TakesDamonStat):
             self._offered = source
         else:

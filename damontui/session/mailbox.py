@@ -1,4 +1,4 @@
-"""What other threads have to say, until the front end's own thread takes it; of much at once only what is newest."""
+"""Events from other threads, kept for the front end's own thread; of many snapshots only the newest is kept."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Snapshots:
-    """Snapshots of one sender that came one after the other; all of them are in its history."""
+    """A run of snapshots from one sender; all of them are in its history."""
 
     newest: Snapshot
     count: int = 1
@@ -25,9 +25,9 @@ class Snapshots:
 class Mailbox(Generic[T]):
     """A queue of ``(sender, event)`` from any thread to one.
 
-    Snapshots that nobody took yet give way to the next of the same sender (`Snapshots` counts them): while a screen
-    starts, thousands can come from a record, and each would be held whole until it was looked at. So does news of an
-    aggregation that has been overtaken.
+    A snapshot that nobody took yet is replaced by the next of the same sender (`Snapshots` counts them): while a screen
+    starts, thousands can come from a record, and each would be held whole until it was looked at. An `Interim` is
+    replaced by the next one, or by a snapshot.
     """
 
     def __init__(self) -> None:

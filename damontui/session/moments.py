@@ -11,7 +11,7 @@ from damontui.history import History
 
 
 def moment_of(history: History, wall: float) -> float:
-    """The moment whose snapshot was made last before that time of day; the source's clock may run faster than ours."""
+    """When the newest snapshot ended that was made by ``wall`` (seconds since 1970), source's clock."""
     first, newest = history.first, history.last
     if first is None or newest is None or wall <= first.wall:
         return first.time if first is not None else 0.0
@@ -27,6 +27,14 @@ def moment_of(history: History, wall: float) -> float:
     return low if shown is None else shown.time
 
 
+def wall_of(history: History, text: str) -> float:
+    """A moment as it was written, seconds since 1970; raises `UsageError` where it is none, or is not kept."""
+    first, newest = history.first, history.last
+    if first is None or newest is None:
+        raise UsageError("there is no past yet")
+    return parse_moment(text, first.wall - (first.time - first.began), newest.wall)
+
+
 _CLOCK = re.compile(r"(?:(\d{4})-(\d{1,2})-(\d{1,2})[ T]+)?(\d{1,2}):(\d{2})(?::(\d{2}))?")
 _AGO = re.compile(r"[-−]\s*(?:(?:(\d+):)?(\d{1,2}):(\d{2})|(\d+(?:\.\d+)?)\s*(s|min|m|h|d))")
 _UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -38,11 +46,11 @@ def parse_moment(text: str, oldest: float, newest: float) -> float:
     A time of day without a date is the last such one that is not after ``newest``.
 
     Args:
-        text: what was written.
-        oldest, newest: what is kept, seconds since 1970.
+        text: what the user wrote.
+        oldest, newest: the times that are kept, seconds since 1970.
 
     Raises:
-        UsageError: where it is no time, or one that is not kept.
+        UsageError: ``text`` is no time, or one that is not kept.
     """
     text = text.strip()
     ago = _AGO.fullmatch(text)

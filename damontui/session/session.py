@@ -1,11 +1,12 @@
 """One session: what is monitored, what came in, what is known of it, and which moment is shown.
 
-A front end, or a script, sends wishes (`Session.switch`, `Session.pick`, `Session.record`, `Session.show`) and takes
+A front end, or a script, sends wishes (`Session.switch`, `Exchange.pick`, `Recording.begin`, `Session.show`) and takes
 what came in; it knows of news by the call it gave to `Session.begin`, or by waiting:
 
 >>> from damontui.monitor import Monitor
 >>> from damontui.session.session import Session
->>> from damontui.sources.choose import Options, choose
+>>> from damontui.sources.choose import choose
+>>> from damontui.sources.options import Options
 >>> source = choose("demo:steady", Options(speed=1e6, seed=7))
 >>> with source:
 ...     session = Session(Monitor(source))
@@ -22,27 +23,25 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
-from math import inf, isinf
-from pathlib import Path
-from typing import TYPE_CHECKING
+from math import inf
 
-from damontui.analysis.estimate import PIECES, Estimate
+from damontui.analysis.estimate import Estimate
+from damontui.analysis.estimator import PIECES
 from damontui.damon.snapshot import Interim, Snapshot, Status
 from damontui.errors import DamontuiError, SourceError
 from damontui.history import History
 from damontui.monitor import Monitor
+from damontui.session.estimates import Estimates
 from damontui.session.exchange import Exchange
-from damontui.session.known import Knowledge
 from damontui.session.mailbox import Mailbox, Snapshots
-from damontui.session.news import Finished, Left, Opened, Switched, kind_of
+from damontui.session.messages import Messages
+from damontui.session.news import Finished, Left, Opened, Switched
+from damontui.session.playback import Playback
+from damontui.session.recording import Recording
 from damontui.session.viewport import Viewport
 from damontui.sources.active import ActiveSource
 from damontui.sources.base import TakesDamonStat
-
-if TYPE_CHECKING:
-    from damontui.recorder import Recorder
 
 _log = logging.getLogger(__name__)
 
@@ -51,10 +50,6 @@ Run = Callable[[Callable[[], None], str], object]
 
 SPAN = 240.0
 """Seconds across the picture where nothing else was said."""
-LONG_S = 10.0
-"""An aggregation of more seconds makes no live picture; that of a kdamond of ours takes no longer."""
-PACES = (0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
-"""Seconds of a record to one of ours."""
 
 
 def in_thread(work: Callable[[], None], kind: str) -> None:
@@ -73,7 +68,7 @@ class Session:
         monitor: its source is entered and left by the caller.
         active: who owns the source, and can exchange it for another; None where there is one target only.
         clock: seconds since 1970.
-        span: seconds across the picture that the user asked for; None is all of a record, of what goes on `SPAN`.
+        span: seconds across the picture that the user asked for; None: all of a record, `SPAN` of a live source.
         pieces: most pieces of memory that the estimate tells apart.
         run: how work is done beside the front end; None takes what `begin` is given.
     """
@@ -97,8 +92,6 @@ class Session:
         """What is known of the aggregation under way; None once it is whole."""
         self.error: DamontuiError | None = None
         """What ended monitoring."""
-        self.notice: DamontuiError | None = None
-        """What a wish was answered with."""
         self.enabled = True
         self.by_others = False
         """The switch was turned off, and not by us."""
@@ -108,11 +101,11 @@ class Session:
         """The newest snapshot that lacks regions, since trace events were lost."""
         self.pending = 0
         """Snapshots that came in since another moment than the newest is shown."""
-        self.knowledge = Knowledge(monitor.history, pieces)
-        self.recorder: Recorder | None = None
+        self.estimates = Estimates(monitor.history, pieces)
         self.viewport = Viewport(grows=True)
-        self.playing = False
-        """Whether a record is being played."""
+        self.messages = Messages(self)
+        self.playback = Playback(self)
+        self.recording = Recording(self)
         self.exchange = Exchange(self)
         self.leaving = False
         self._span = span
@@ -122,11 +115,6 @@ class Session:
         self._news = threading.Event()
         self._again = False
         self._unsubscribe: Callable[[], None] = _nobody
-        self._unrecord: Callable[[], None] = _nobody
-        self._dismissed: tuple[DamontuiError | None, str, str] = (None, "", "")
-        self.hushed = ""
-        """What kind of note of the snapshots was put away (`kind_of`); "" where none was."""
-        self._long_hushed = False
         self._look_anew()
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -152,10 +140,9 @@ class Session:
 
     def close(self, timeout: float = 2.0) -> None:
         """End monitoring and the record; nothing comes in any more."""
-        self.leaving = True
         self._unsubscribe()
         self.stop(timeout)
-        self.end_record()
+        self.recording.end()
 
     @property
     def history(self) -> History:
@@ -171,7 +158,7 @@ class Session:
         try:
             return self.monitor.source.enabled
         except DamontuiError as error:
-            self.notice = error
+            self.messages.notice = error
             return True
 
     # -- what comes in -------------------------------------------------------------------------------------------
@@ -193,6 +180,7 @@ class Session:
         while (mail := self._mail.take()) is not None:
             taken = True
             sender, event = mail
+            # this may adopt the sender: it is `monitor` from here on, and the event that made it so is heard, too
             self.exchange.heard(sender, event)
             if sender is None or sender is self.monitor:
                 self._heard(event)
@@ -220,7 +208,7 @@ class Session:
             self.exchange.opened(event.answer)
         elif isinstance(event, Left):
             self.switching = False
-            self.notice = event.error if event.error is not None else self.notice
+            self.messages.notice = event.error if event.error is not None else self.messages.notice
         elif isinstance(event, Finished) and self._again and not self.leaving:
             # the run that ended was the one before the switch; its "off" is old news
             self.enabled, self.status = True, None
@@ -229,17 +217,12 @@ class Session:
     def _more(self, news: Snapshots) -> None:
         self._again = False
         self.interim = None
-        self.knowledge.behind = True
-        if self.recorder is not None and self.recorder.error is not None:
-            self.notice = self.recorder.error
-            self.end_record()
+        self.estimates.behind = True
+        self.recording.look()
         self.error, self.by_others = None, False
         if news.lost is not None:
             self.lost = news.lost
-        if kind_of(news.newest.note) != self.hushed:
-            self.hushed = ""  # it was over meanwhile, or it is another one
-        if self._aggregation_s() <= LONG_S:
-            self._long_hushed = False
+        self.messages.heard(news.newest)
         module = news.newest.module
         self.enabled = module.enabled if module is not None else True
         if self.status is not None and self.status.state in ("waiting", "on"):
@@ -249,21 +232,12 @@ class Session:
 
     # -- what is known, and of which moment ------------------------------------------------------------------------
 
-    def known(self) -> Estimate | None:
+    def estimate(self) -> Estimate | None:
         """What is known now of the moment shown; None where nothing is, and of counted bytes, which need none."""
         newest, moment = self.history.last, self.viewport.moment
         if moment is None and self.is_record and newest is not None:
             moment = newest.time
-        return self.knowledge.about(self.history, moment)
-
-    @property
-    def busy(self) -> bool:
-        """Whether `advance` and `learn` have anything to do: a record plays, or not all of it has been gone through."""
-        return self.playing or (self.is_record and self.knowledge.behind)
-
-    def learn(self) -> bool:
-        """Go through a little more of a record; True where with that all of it is known, and was not before."""
-        return self.is_record and self.knowledge.learn(self.history)
+        return self.estimates.about(self.history, moment)
 
     @property
     def span(self) -> float:
@@ -279,33 +253,10 @@ class Session:
     def pause(self) -> None:
         """The view stands still, or goes back to live; a record plays, or pauses."""
         self.pending = 0
-        if not self.is_record:
+        if self.is_record:
+            self.playback.toggle()
+        else:
             self.show(self.viewport.frozen(self.history))
-            return
-        self.playing = not self.playing and self.history.last is not None
-        if self.playing and self.viewport.moment is None:  # from its end it plays all of it
-            self.show(self.viewport.oldest(self.history))
-
-    def advance(self, seconds: float) -> None:
-        """So much of our time has passed while the record plays; at its end it pauses."""
-        if self.playing:
-            self.show(self.viewport.played(self.history, seconds * self.pace))
-            self.playing = self.viewport.moment is not None
-
-    @property
-    def pace(self) -> float:
-        """Seconds of the record to one of ours at which it plays."""
-        speed = self.description.speed
-        return PACES[-1] if isinf(speed) else speed
-
-    def change_pace(self, step: int) -> None:
-        """A record plays faster, or slower."""
-        if not self.is_record:
-            self.notice = SourceError("the pace stays as it is", "only a record plays at another one")
-            return
-        further = [one for one in (PACES if step > 0 else PACES[::-1]) if (one - self.pace) * step > 0]
-        if further:
-            self.description = replace(self.description, speed=further[0])
 
     def _look_anew(self) -> None:
         """Another target: its addresses and its past are others."""
@@ -313,10 +264,8 @@ class Session:
         if span is None:
             span = inf if self.is_record else SPAN
         grows = before.grows or self.is_record
-        self.viewport = Viewport(
-            span=span if grows else before.span, grows=grows, fold=before.fold, hottest=before.hottest
-        )
-        self.playing = False
+        span = span if grows else before.span
+        self.viewport = Viewport(span, grows, fold=before.fold, hottest=before.hottest)
         self.pending = 0
 
     # -- the switch ------------------------------------------------------------------------------------------------
@@ -328,12 +277,12 @@ class Session:
         over = self.error is not None or (self.status is not None and self.status.state in ("gone", "ended"))
         locked = self.description.locked
         if locked and not over:
-            self.notice = SourceError("the switch is locked", locked)
+            self.messages.notice = SourceError("the switch is locked", locked)
         elif over and self.error is None and self.description.target == "run":
             why = "the command has ended"
-            self.notice = SourceError("there is nothing to start afresh", why, "press q to leave with it")
+            self.messages.notice = SourceError("there is nothing to start afresh", why, "press q to leave with it")
         else:
-            self.notice = None
+            self.messages.notice = None
             self.switching = True
             self.do(partial(self._turn, over or not self.enabled, switch=not locked), "switch")
 
@@ -348,7 +297,7 @@ class Session:
         elif self.description.closer and self.exchange.possible:
             self.exchange.open(self.description.closer, take=True)
         else:
-            self.notice = SourceError("nothing to take", "DAMON_STAT is not in the way of this target")
+            self.messages.notice = SourceError("nothing to take", "DAMON_STAT is not in the way of this target")
 
     def _turn(self, on: bool, *, switch: bool) -> None:
         try:
@@ -363,7 +312,7 @@ class Session:
 
     def _switched(self, answer: Switched) -> None:
         self.switching = False
-        self.notice = answer.error
+        self.messages.notice = answer.error
         if answer.error is not None:
             _log.warning("the switch of %s did not take: %s", self.description.target, answer.error)
             return
@@ -403,86 +352,13 @@ class Session:
     def adopt(self, monitor: Monitor) -> Monitor:
         """Put another target in force, which is monitored already; returns the monitor of the one before."""
         before, self.monitor = self.monitor, monitor
-        self.end_record()
+        self.recording.end()
         self._unsubscribe()
         self._unsubscribe = _nobody
         self.description = monitor.source.describe()
-        self.status = self.error = self.interim = self.lost = self.notice = None
+        self.status = self.error = self.interim = self.lost = None
         self.by_others = False
-        self._dismissed, self.hushed, self._long_hushed = (None, "", ""), "", False
+        self.messages, self.playback = Messages(self), Playback(self)
         self._look_anew()
         self.enabled = self._reads_enabled()
         return before
-
-    # -- recording -------------------------------------------------------------------------------------------------
-
-    def record(self, folder: Path) -> None:
-        """Begin a record of what comes in from now on, in a new file of the folder."""
-        from damontui.recorder import Recorder, free_name  # with all that reads and writes records
-
-        try:
-            self.recorder = Recorder(free_name(folder, self.clock()), self.description)
-        except DamontuiError as error:
-            self.notice = error
-        else:
-            self._unrecord = self.monitor.subscribe(self.recorder)
-
-    def end_record(self) -> Recorder | None:
-        """End the record; it, or None where there was none."""
-        recorder, self.recorder = self.recorder, None
-        if recorder is not None:
-            self._unrecord()
-            recorder.close()
-        return recorder
-
-    # -- messages --------------------------------------------------------------------------------------------------
-
-    @property
-    def messages(self) -> tuple[DamontuiError | None, str, str, str, float]:
-        """What is said beside the numbers: an answer to a wish, why this target, what to know of it; kind of a note;
-        `long_s`."""
-        newest, about = self.history.last, self.description
-        kind = kind_of(newest.note) if newest is not None and len(newest) else ""
-        return self.notice, about.reason, about.notice, "" if kind == self.hushed else kind, self.long_s
-
-    @property
-    def long_s(self) -> float:
-        """Seconds that an aggregation of DAMON_STAT takes, where no picture is live with that; 0 where it was put away.
-
-        A machine on which little is touched makes DAMON_STAT tune itself to 200 s.
-        """
-        seconds = self._aggregation_s()
-        return seconds if seconds > LONG_S and not self._long_hushed else 0.0
-
-    def _aggregation_s(self) -> float:
-        """Seconds of the aggregation under way, of DAMON_STAT; 0 where it is off, or this is none."""
-        if self.description.origin != "kernel" or not self.enabled:
-            return 0.0
-        newest, interim = self.history.last, self.interim
-        if newest is not None:
-            return newest.next_attrs.aggr_us / 1e6 if newest.module is not None else 0.0
-        return (interim.module.aggr_interval_us or 0) / 1e6 if interim is not None else 0.0
-
-    @property
-    def said(self) -> bool:
-        """Whether there is a message to put away."""
-        return any(self.messages)
-
-    def dismiss(self) -> None:
-        """Put the messages away."""
-        *others, note, long = self.messages
-        self._long_hushed = self._long_hushed or long > 0
-        if any(others):
-            self._dismissed = self.notice, self.description.reason, self.description.notice
-        self.hushed = note or self.hushed
-        self.notice = None
-        self.description = replace(self.description, reason="", notice="")
-
-    def recall(self) -> bool:
-        """Bring back what was put away; False where that is nothing."""
-        notice, reason, said = self._dismissed
-        self.hushed, self._long_hushed = "", False
-        self.notice = self.notice if self.notice is not None else notice
-        about = self.description
-        self.description = replace(about, reason=about.reason or reason, notice=about.notice or said)
-        return self.said

@@ -28,7 +28,7 @@ GROWTH = (
 columns change their width seldom."""
 
 _REST = 0.25
-"""Share of the picture that lies beyond the moment after the picture had to move."""
+"""Share of the picture beyond the moment shown, once the picture had to move to show it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,13 @@ class Viewport:
     """What part of time and of memory is looked at, and how."""
 
     span: float = 240.0
-    """Seconds across the heatmap once there is so much; inf is all there is, however much (with ``grows``)."""
+    """Seconds across the heatmap, once so much is kept; inf shows all that is kept (with ``grows``)."""
     grows: bool = False
     """Whether the picture starts short and grows to ``span``, so that it is full from the first seconds on."""
     moment: float | None = None
-    """What all panes show, source's clock; None is live."""
+    """The moment that all panes show, source's clock; None is live."""
     edge: float | None = None
-    """The heatmap's right edge where one has moved away from it; None is the moment."""
+    """The moment at the heatmap's right edge, where it is another than the moment shown; else None."""
     lo: int | None = None
     hi: int | None = None
     """The addresses on the heatmap; None is all that is mapped."""
@@ -66,25 +66,25 @@ class Viewport:
         return min(self.span, next((step for step in GROWTH if step >= right - began), self.span))
 
     def played(self, history: History, seconds: float) -> Self:
-        """So many seconds of a record later; at its end the view stays at the newest."""
+        """The view so many seconds of the record later; at its end, the newest moment."""
         newest = history.last
         if newest is None or self.moment is None:
             return self
         return self.at(history, self.moment + seconds)
 
     def frozen(self, history: History) -> Self:
-        """The view stands still at the newest; again: back to live."""
+        """A live view frozen at the newest moment; of a frozen one, the live view."""
         newest = history.last
         if self.moment is not None or newest is None:
             return self.live()
         return replace(self, moment=newest.time, edge=None)
 
     def live(self) -> Self:
-        """The newest, whatever comes."""
+        """The live view, which always shows the newest moment."""
         return replace(self, moment=None, edge=None)
 
     def at(self, history: History, moment: float) -> Self:
-        """Look at that moment; the picture moves only where the moment would not be in it. At the newest: live."""
+        """The view of that moment, live for the newest. The picture moves only where the moment would not be in it."""
         newest, first = history.last, history.first
         if newest is None or first is None or moment >= newest.time:
             return self.live()
@@ -102,7 +102,7 @@ class Viewport:
         return replace(self, moment=moment, edge=min(edge, newest.time))
 
     def stepped(self, history: History, column: float, steps: int) -> Self:
-        """Some columns on (or back), at least to the next snapshot: the panes change with every step."""
+        """The view some columns later (or earlier), at least one snapshot on, so that panes change with every step."""
         newest = history.last
         if newest is None:
             return self
@@ -119,13 +119,15 @@ class Viewport:
         return self.at(history, to)
 
     def oldest(self, history: History) -> Self:
-        """The first that is kept."""
+        """The view of the oldest moment that is kept."""
         first = history.first
         return self if first is None else self.at(history, first.time)
 
     def wider(self, history: History, step: int) -> Self:
-        """More or less time in the picture; what is shown stays where it is on the screen. While it grows, more is at
-        once what it would grow to."""
+        """The view with more or less time in the picture; the moment shown stays where it is on the screen.
+
+        While the picture grows, one step more is at once the span that it would grow to.
+        """
         newest, began, before = history.last, history.began, self.reach(history)
         if step > 0:
             growing = before < self.span < math.inf
@@ -144,35 +146,46 @@ class Viewport:
     # --- space ---
 
     def place(self, snapshot: Snapshot | None, moment: float) -> Place | None:
-        """The cursor on a snapshot; None where it has no such target."""
+        """The cursor's place in a snapshot; None where that lacks the cursor's target."""
         if self.point is None or snapshot is None or self.point[0] not in snapshot.targets:
             return None
         return Place(self.point[1], moment, snapshot.targets.index(self.point[0]))
 
     def pointed(self, identifier: int, address: int) -> Self:
-        """The cursor at an address of a target."""
+        """The view with the cursor at an address of a target."""
         return replace(self, point=(identifier, address))
 
     def unpointed(self) -> Self:
-        """No cursor."""
+        """The view without a cursor."""
         return replace(self, point=None)
 
     def zoomed(self, snapshot: Snapshot, axis: Axis | None, place: Place, factor: float) -> Self:
-        """A longer or shorter range around a place. Of a picture with folds first the part that the place is in."""
+        """The view with a longer or shorter range of addresses around a place.
+
+        Where the picture has folds and the range is to be shorter, the part that the place is in is shown first.
+
+        Args:
+            snapshot: the one shown, whose regions bound the range.
+            axis: the address axis of the picture; None where there is none.
+            place: stays where it is on the screen.
+            factor: how many times as long the range becomes.
+        """
         whole = heatmap.bounds(snapshot, place.target)
         if whole is None:
             return self
+        view = self._range(whole)
         if axis is not None and factor < 1:
             row = axis.row(place.address, place.target)
             part = None if row is None else axis.part(row)
-            if part is not None and part.kind == SHOWN and sum(one.kind == SHOWN for one in axis.parts) > 1:
+            folded = sum(one.kind == SHOWN for one in axis.parts) > 1
+            # of several targets each has a part, which may be all that is shown of it, or shared with others
+            if folded and part is not None and part.kind == SHOWN and part.hi - part.lo < view[1] - view[0]:
                 return replace(self, lo=part.lo, hi=part.hi)
-        view = self._range(whole)
         found = heatmap.zoomed(view, place.address, factor, whole)
         return self.whole() if found is None else replace(self, lo=found[0], hi=found[1])
 
     def panned(self, snapshot: Snapshot, share: float, target: int = 0) -> Self:
-        """Further up or down; nothing to do where all is shown."""
+        """The view moved up or down by a share of its height; unchanged where all addresses are shown."""
         whole = heatmap.bounds(snapshot, target)
         if whole is None or self.lo is None:
             return self
@@ -180,7 +193,7 @@ class Viewport:
         return replace(self, lo=lo, hi=hi)
 
     def on_region(self, snapshot: Snapshot, place: Place) -> Self:
-        """The region at a place in the middle of the picture, a quarter of its height."""
+        """The view with the region at a place in its middle, a quarter of its height."""
         region = heatmap.region_at(snapshot, place)
         if region is None:
             return self
@@ -188,27 +201,27 @@ class Viewport:
         return self.whole() if found is None else replace(self, lo=found[0], hi=found[1])
 
     def holding(self, snapshot: Snapshot, place: Place) -> Self:
-        """A range in which the place is: this one, or where it is not, the one of its region."""
+        """This view where it shows the place, else the one around the place's region."""
         if self.lo is None or self.hi is None or self.lo <= place.address < self.hi:
             return self
         return self.on_region(snapshot, place)
 
     def whole(self) -> Self:
-        """All that is mapped."""
+        """The view of all that is mapped."""
         return replace(self, lo=None, hi=None)
 
     def next_hotter(self, snapshot: Snapshot, moment: float, step: int) -> Self:
-        """The cursor on the next hotter region (or less hot, −1); from nowhere or from idle memory on the hottest."""
+        """The view with the cursor on the next hotter region (``step`` −1: less hot): see `heatmap.hotter`."""
         found = heatmap.hotter(snapshot, self.place(snapshot, moment), step)
         if found is None:
             return self
         return self.pointed(snapshot.targets[found.target], found.address).holding(snapshot, found)
 
     def found(self, snapshot: Snapshot, moment: float, text: str) -> Self:
-        """The cursor on the region that holds an address, or on the next one whose name has the text in it.
+        """The view with the cursor on the region that holds an address, or on the next one with the text in its name.
 
         Args:
-            snapshot: where to look.
+            snapshot: the regions to search.
             moment: the moment shown.
             text: ``0x…`` is an address, as are hexadecimal digits that no name has in it; names regardless of case.
 

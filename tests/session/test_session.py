@@ -9,15 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from damontui.damon.attrs import Attrs
-from damontui.damon.snapshot import Description, Event, Interim, Snapshot
+from damontui.damon.snapshot import Description, Event, Snapshot
 from damontui.errors import DamontuiError, SourceError
 from damontui.history import History
 from damontui.monitor import Monitor
-from damontui.records.own import Record
 from damontui.session.session import SPAN, Session
 from damontui.sources.active import ActiveSource
-from damontui.sources.choose import Options, choose
+from damontui.sources.choose import choose
+from damontui.sources.options import Options
 from tests import make
 from tests.tui import fed, made
 
@@ -160,7 +159,7 @@ def test_a_switch_that_does_not_take_is_said() -> None:
     session.switch()
     later.do("switch")
     session.take()
-    assert str(session.notice).startswith("cannot switch: only root may")
+    assert str(session.messages.notice).startswith("cannot switch: only root may")
     assert session.enabled
 
 
@@ -176,7 +175,7 @@ def test_a_locked_switch_says_why_and_starts_afresh_after_an_error() -> None:
     session, later = begun(fed.Silent(make.description(locked="this session is read-only")))
     later.work.clear()
     session.switch()
-    assert "read-only" in str(session.notice)
+    assert "read-only" in str(session.messages.notice)
     assert later.kinds == []
     told(session, SourceError("cannot read", "it is gone"))
     session.switch()
@@ -237,7 +236,7 @@ def test_a_target_that_refuses_leaves_the_one_in_force() -> None:
     trial(session).hear(SourceError("cannot watch it", "it is not there"))
     session.take()
     assert session.monitor is monitor
-    assert str(session.notice) == "cannot watch it: it is not there"
+    assert str(session.messages.notice) == "cannot watch it: it is not there"
     assert not session.switching
     assert "leave" in later.kinds
 
@@ -276,7 +275,7 @@ def test_what_is_in_the_way_of_a_target_can_be_taken_from_it() -> None:
     assert "leave" not in later.kinds, "it may still be wanted"
     session.take_over()
     assert other.take
-    assert session.notice is None
+    assert session.messages.notice is None
     trial(session).hear(make.steady(1)[0])
     session.take()
     assert session.monitor.source is other
@@ -285,7 +284,7 @@ def test_what_is_in_the_way_of_a_target_can_be_taken_from_it() -> None:
 def test_where_nothing_is_in_the_way_there_is_nothing_to_take() -> None:
     session, _ = begun()
     session.take_over()
-    assert "not in the way" in str(session.notice)
+    assert "not in the way" in str(session.messages.notice)
 
 
 # -- the moment shown, and what is known of it ------------------------------------------------------------------------
@@ -329,22 +328,22 @@ def test_a_closer_look_than_that_of_damon_stat_is_taken() -> None:
 def test_a_closer_look_that_is_refused_leaves_the_one_in_force() -> None:
     session, _, _ = closer(SourceError("cannot watch paddr", "this kernel has no such thing"))
     assert not session.switching
-    assert str(session.notice) == "cannot watch paddr: this kernel has no such thing"
+    assert str(session.messages.notice) == "cannot watch paddr: this kernel has no such thing"
     assert len(session.history) == 5
 
 
 def test_what_is_known_is_of_the_moment_shown() -> None:
     session, _ = begun()
-    assert session.known() is None
+    assert session.estimate() is None
     told(session, *make.steady(240))
-    newest = session.known()
+    newest = session.estimate()
     assert newest is not None
     assert newest.time == 240
     session.show(session.viewport.at(session.history, 100.0))
-    then = session.known()
+    then = session.estimate()
     assert then is not None
     assert then.time == 100
-    again = session.known()
+    again = session.estimate()
     assert again is not None
     assert again.time == 100
 
@@ -352,51 +351,7 @@ def test_what_is_known_is_of_the_moment_shown() -> None:
 def test_counted_bytes_need_no_estimate() -> None:
     session, _ = begun()
     told(session, *made.processes(5))
-    assert session.known() is None
-
-
-def recorded() -> Session:
-    session, _ = begun(fed.Silent(make.description("record", speed=60.0)))
-    told(session, *make.steady(240))
-    return session
-
-
-def test_a_record_plays_from_its_beginning_to_its_end() -> None:
-    session = recorded()
-    assert session.span == 240, "all of it"
-    session.pause()
-    assert (session.playing, session.viewport.moment) == (True, 1)
-    session.advance(2.0)
-    assert session.viewport.moment == 121
-    session.change_pace(-1)
-    assert session.pace == 30
-    session.pause()
-    session.advance(2.0)
-    assert session.viewport.moment == 121
-    session.pause()
-    session.advance(10.0)
-    assert (session.playing, session.viewport.moment) == (False, None)
-
-
-def test_a_record_is_gone_through_little_by_little_and_then_leaves_one_alone() -> None:
-    session = recorded()
-    steps = 0
-    while session.busy and steps < 100:
-        session.learn()
-        steps += 1
-    assert steps == 3  # 100 snapshots each
-    assert not session.busy
-    assert not session.learn(), "nothing is new"
-    told(session, make.steady(241)[240])
-    assert session.busy
-
-
-def test_only_a_record_plays() -> None:
-    session, _ = begun()
-    told(session, *make.steady(5))
-    assert not session.busy
-    session.change_pace(1)
-    assert "only a record plays" in str(session.notice)
+    assert session.estimate() is None
 
 
 def test_the_span_is_what_was_asked_for() -> None:
@@ -404,112 +359,15 @@ def test_the_span_is_what_was_asked_for() -> None:
     assert begun(span=30.0)[0].viewport.span == 30
 
 
-# -- recording and messages -----------------------------------------------------------------------------------------
-
-
-def test_what_comes_in_is_recorded_until_it_is_ended(tmp_path: Path) -> None:
-    session, _ = begun()
-    snapshots = make.steady(6)
-    told(session, snapshots[0])
-    session.record(tmp_path)
-    told(session, *snapshots[1:5])
-    recorder = session.end_record()
-    told(session, snapshots[5])
-    assert recorder is not None
-    with Record(recorder.path) as record:
-        assert record.times == [2, 3, 4, 5]
-    assert session.end_record() is None
-
-
-def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
-    session, _ = begun()
-    session.record(tmp_path / "none")
-    assert session.recorder is None
-    assert "no such file" in str(session.notice)
-
-
 def test_closing_ends_the_record_and_what_comes_in(tmp_path: Path) -> None:
     session, _ = begun()
-    session.record(tmp_path)
-    recorder = session.recorder
+    session.recording.begin(tmp_path)
+    recorder = session.recording.recorder
     session.close()
     told(session, make.steady(1)[0])
     assert recorder is not None
     assert recorder.error is not None, "it has ended"
     assert session.status is None
-
-
-def test_messages_are_put_away_and_brought_back() -> None:
-    session, _ = begun(fed.Silent(make.description(reason="synthetic", notice="it was left off")))
-    session.notice = SourceError("no", "why not")
-    session.dismiss()
-    assert not session.said
-    assert session.recall()
-    assert (session.description.reason, session.description.notice) == ("synthetic", "it was left off")
-    assert str(session.notice) == "no: why not"
-    assert not begun()[0].recall()
-
-
-def stat(time: float, aggr_us: int) -> Snapshot:
-    attrs = Attrs(aggr_us // 20, aggr_us)
-    return make.snapshot([(0, 4096, 1, 0)], time, attrs=attrs, module=make.module_values())
-
-
-def test_a_long_aggregation_is_said_while_it_is_long() -> None:
-    session, _ = begun(fed.Silent(make.description()))
-    assert session.long_s == 0
-    fed.hear(session, stat(10.0, 10_000_000))
-    assert (session.long_s, session.said) == (0, False)
-    fed.hear(session, stat(50.0, 20_000_000))
-    assert (session.long_s, session.said) == (20, True)
-    session.dismiss()
-    assert not session.said
-    fed.hear(session, stat(90.0, 40_000_000))
-    assert not session.said, "it was put away, and is as long as ever"
-    assert session.recall()
-    assert session.long_s == 40
-    session.dismiss()
-    fed.hear(session, stat(95.0, 5_000_000))
-    assert not session.said
-    fed.hear(session, stat(130.0, 20_000_000))
-    assert session.said, "it was over meanwhile"
-
-
-def test_only_an_aggregation_of_damon_stat_that_is_on_is_long() -> None:
-    others = (
-        (make.description(), replace(stat(200.0, 100_000_000), module=None)),
-        (make.description(), replace(stat(200.0, 100_000_000), module=make.module_values(enabled=False))),
-        (make.description("simulated"), stat(200.0, 100_000_000)),
-        (make.description("record"), stat(200.0, 100_000_000)),
-    )
-    for about, snapshot in others:
-        session, _ = begun(fed.Silent(about))
-        fed.hear(session, snapshot)
-        assert session.long_s == 0
-
-
-def test_before_the_first_picture_the_module_says_how_long_it_takes() -> None:
-    session, _ = begun(fed.Silent(make.description()))
-    values = replace(make.module_values(), aggr_interval_us=100_000_000)
-    told(session, Interim(5.0, make.WALL, values))
-    assert session.long_s == 100
-
-
-def test_a_note_that_was_put_away_stays_so_while_only_its_numbers_change() -> None:
-    session, _ = begun(fed.Silent(make.description()))
-    slow = [make.snapshot([(0, 4096, 1, 0)], float(t), note=f"readings slowed to one in 1.{t} s") for t in range(1, 5)]
-    fed.hear(session, slow[0])
-    assert session.said
-    session.dismiss()
-    assert not session.said
-    fed.hear(session, slow[1])
-    assert not session.said
-    assert session.recall()
-    session.dismiss()
-    fed.hear(session, replace(slow[2], note="somebody else clears the accessed bits"))
-    assert session.said
-    fed.hear(session, slow[3])
-    assert session.said, "it was over meanwhile"
 
 
 @pytest.mark.parametrize("on", [True, False])
@@ -531,9 +389,9 @@ def test_a_clock_that_begins_anew_is_another_past() -> None:
     session, _ = begun()
     past: list[Snapshot] = make.steady(30)
     told(session, *past)
-    first = session.known()
+    first = session.estimate()
     told(session, *past[:10])
-    second = session.known()
+    second = session.estimate()
     assert first is not None
     assert second is not None
     assert (first.time, second.time, len(session.history)) == (30, 10, 10)

@@ -187,6 +187,23 @@ def test_zooming_into_a_sparse_space_takes_the_mapping_first() -> None:
     assert (view.lo, view.hi) == (heap, heap + 64 * MIB)
 
 
+@pytest.mark.parametrize("count", [2, 16, 100])
+def test_zooming_goes_on_in_one_of_many_targets(count: int) -> None:
+    shown = make.many_targets(count)
+    stride = stride_for(count)
+    view = Viewport()
+    lengths = []
+    for _ in range(30):
+        axis = make_axis(extent(shown, stride), 40, stride=stride, lo=view.lo, hi=view.hi, ids=shown.targets)
+        view = view.zoomed(shown, axis, Place(make.HEAP, 1.0, 1), 0.25)
+        assert view.lo is not None
+        assert view.hi is not None
+        assert view.lo <= make.HEAP < view.hi < 1 << 47
+        lengths.append(view.hi - view.lo)
+    assert lengths == sorted(lengths, reverse=True)
+    assert lengths[-1] == 16 * 4096
+
+
 def test_the_cursor_is_on_its_target_wherever_that_stands() -> None:
     view = Viewport().pointed(22, GIB)
     one = make.snapshot([(0, 2 * GIB, 0, 0)], targets=(22,))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from damontui.analysis.estimate import PIECES, Estimate
+from damontui.analysis.estimate import Estimate
+from damontui.analysis.estimator import PIECES
 from damontui.analysis.savings import Learned
 from damontui.history import History
 
@@ -10,11 +11,11 @@ _AT_ONCE = 10_000  # regions that an estimate takes in at one time, a third of a
 _LITTLE = 100  # snapshots of a record that are gone through in one step
 
 
-class Knowledge:
-    """An estimate of any moment of a history.
+class Estimates:
+    """The estimates of all moments of a history.
 
     Args:
-        history: what is gone through; another one is taken up with `follow`.
+        history: the history to estimate from; `follow` changes to another.
         pieces: most pieces of the estimate's map.
     """
 
@@ -22,10 +23,10 @@ class Knowledge:
         self._pieces = pieces
         self.learned = Learned(history, pieces=pieces)
         self.behind = True
-        """Whether there is more to go through than was."""
+        """Whether snapshots are left that the estimate has not taken in."""
 
     def follow(self, history: History) -> None:
-        """Begin anew where this is another past, or one whose clock began anew (another run of a model)."""
+        """Begin anew where this is another history, or one whose clock began anew (another run of a model)."""
         newest = history.last
         began_anew = newest is not None and newest.time < self.learned.hindsight.until
         if self.learned.past is not history or began_anew:
@@ -33,10 +34,10 @@ class Knowledge:
             self.behind = True
 
     def about(self, history: History, moment: float | None) -> Estimate | None:
-        """What is known now of a moment, None is the newest; None where nothing is, and of counted bytes, which need no
-        estimate.
+        """The estimate of a moment, or of the newest one where None.
 
-        Where very much came at once (a model as fast as it goes) the newest is taken, and the rest is a gap.
+        None where nothing is known, and for counted bytes, which need no estimate. Where very many snapshots came at
+        once (a model as fast as it goes) only the newest are taken in, after a gap.
         """
         newest = history.last
         if newest is None or not len(newest):
@@ -45,9 +46,9 @@ class Knowledge:
         known = self.learned.about(moment, max(16, _AT_ONCE // len(newest)))
         return known if newest.measured is None else None
 
-    def learn(self, history: History) -> bool:
-        """Go through a little more of a long past; True where with that all of it is known, and was not before."""
+    def catch_up(self, history: History) -> bool:
+        """Take in a little more of a long past; True where this completes it."""
         self.follow(history)
         before = self.learned.hindsight.until
-        self.behind = not self.learned.learn(_LITTLE)
+        self.behind = not self.learned.catch_up(_LITTLE)
         return not self.behind and self.learned.hindsight.until != before
