@@ -78,7 +78,7 @@ def _not_damo(path: Path) -> SourceError:
 
 
 def _ahead(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The same pieces, each read and unpacked by a thread while the one before is being looked at."""
+    """The pieces, each read and unpacked by a thread while the one before is being looked at."""
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(next, pieces, None)
         while (piece := future.result()) is not None:
@@ -99,9 +99,9 @@ def _inflate(file: BinaryIO, path: Path) -> Iterator[bytes]:
 
 
 def _scan(pieces: Iterator[bytes], path: Path, budget: Allowance) -> tuple[bytes, Ints]:
-    """Cut the regions out of the text: the JSON without them, each run a number, and their numbers ``(regions, 4)``.
+    """Cut the regions out of the text: the JSON without them, and their numbers, shape ``(regions, 4)``.
 
-    A region object becomes a number in the list where it stood, so that the rest can be parsed as a whole.
+    In the JSON a 0 stands in the place of each region object, so that the rest can be parsed as a whole.
     """
     skeleton: list[bytes] = []
     tables: list[Ints] = []
@@ -589,7 +589,7 @@ _LEFT_OUT = {
 
 
 def _left_out(table: Table, *, names_tuning: bool) -> list[str]:
-    """What damo's formats have no place for."""
+    """Sentences on what damo's formats have no place for, where the table has it."""
     fields = {name for extra in table.extra.values() for name in extra}
     left = [
         f"{text} {'are' if text.split(' (')[0].endswith('s') else 'is'} left out"

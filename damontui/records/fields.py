@@ -1,4 +1,4 @@
-"""The fields of a snapshot as JSON and back, exactly, as they are declared; and nothing that could not be one.
+"""The fields of a snapshot as JSON and back, exactly, as they are declared; values that are impossible are refused.
 
 An array is a list; of two axes a list for each place of the second, by name where its places have names (one that is
 missing stands for zeros), so that ``used`` of counted bytes is a list for each time. Where numbers rise along an axis,
@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.damon.fields import REGIONS, Field, fields_of, lists
-from damontui.records.sound import listed, real, table_of_fields, truth_value, whole, words
+from damontui.records.sound import listed, real, table_of_fields, truth_value, whole_number, words
 
 LARGEST = 1 << 62
-"""No number of an array is beyond."""
+"""The largest number that an array may hold."""
 Sizes = dict[str, int]
-"""How many places each named axis has: `REGIONS`, and what a tuple of the same object gave a length."""
+"""The length of each named axis: of `REGIONS`, and of the axes of arrays and tuples read before in the same object."""
 
 
 def plain(field: Field, value: Any) -> Any:
@@ -40,14 +40,14 @@ def value_of(field: Field, given: object, sizes: Sizes, by: Literal["name", "key
     """The value of a field that stands in JSON.
 
     Args:
-        field: which.
-        given: what stands there.
-        sizes: how many regions there are; the lengths of other axes are put in as they are read.
-        by: what its parts are called, as of `values_of`.
+        field: the field.
+        given: its value in JSON.
+        sizes: the number of regions; the lengths of other axes are put in as they are read.
+        by: what keys are, as for `values_of`.
 
     Raises:
-        ValueError: it cannot be one: of another type, out of range, of another shape.
-        KeyError: part of it is missing.
+        ValueError: the value is of another type, out of range or of another shape.
+        KeyError: a part of it is missing.
     """
     if given is None and field.optional:
         return None
@@ -75,14 +75,15 @@ def values_of(kind: type, given: object, sizes: Sizes, by: Literal["name", "key"
 
     Args:
         kind: the dataclass.
-        given: what stands there.
-        sizes: as of `value_of`.
-        by: whether keys are the names of fields, as in a record, where what has a default may be missing; or what
-            their `Fact` calls them in JSON, where only what may be None may be missing; what has no key is left out.
+        given: the object in JSON.
+        sizes: as for `value_of`.
+        by: what keys are. ``name`` is the fields' names, as in a record: fields with a default may be missing.
+            ``key`` is the keys of their `Fact`: only fields that may be None may be missing, and fields without a key
+            are left out.
 
     Raises:
-        ValueError: a value cannot be one.
-        KeyError: one is missing.
+        ValueError: a value is impossible.
+        KeyError: a value is missing.
     """
     there = table_of_fields(given)
     found: dict[str, Any] = {}
@@ -100,7 +101,7 @@ def _one(field: Field, given: object) -> object:
     if field.kind is bool:
         return truth_value(given)
     if field.kind is int:
-        return whole(given, -LARGEST if signed else 0)
+        return whole_number(given, -LARGEST if signed else 0)
     if field.kind is float:
         return real(given, -1e18 if signed else 0.0)
     return words(given)
@@ -128,10 +129,10 @@ def _array(field: Field, given: object, sizes: Sizes) -> NDArray[Any]:
 
 
 def numbers(field: Field, given: object, *shape: int) -> NDArray[Any]:
-    """Numbers of a field in that shape: whole ones to 2^62, or finite ones.
+    """The numbers of a field as an array of that shape: whole ones up to 2^62, or finite ones.
 
     Raises:
-        ValueError: they are none, or of another shape.
+        ValueError: they are no such numbers, or of another shape.
     """
     kind = np.int64 if field.whole else np.float64
     found = np.array(given)

@@ -25,11 +25,11 @@ FORMATS: dict[str, Format] = {
     ".trace": "trace",
     ".txt": "trace",
 }
-"""What a new file's name says about its format."""
+"""The format of a new file, by the end of its name."""
 
 
 def sniff(path: Path) -> Format | None:
-    """The format of a file by its first bytes; None where it is none of ours. Raises `SourceError`."""
+    """The format of a file by its first bytes; None where it is no record. Raises `SourceError`."""
     with open_file(path) as file:
         head = file.read(4096)
     if head.startswith(MAGIC):
@@ -52,7 +52,7 @@ def read(path: str | Path, *, attrs: Attrs | None = None, memory: int = MEMORY) 
         memory: bytes of memory that reading it may take.
 
     Raises:
-        SourceError: the file cannot be read, is no record, or takes more than that.
+        SourceError: the file cannot be read, is no record, or takes more than ``memory``.
     """
     path = Path(path)
     kind = sniff(path)
@@ -76,7 +76,7 @@ def read(path: str | Path, *, attrs: Attrs | None = None, memory: int = MEMORY) 
 
 
 def with_attrs(table: Table, attrs: Attrs) -> Table:
-    """The same record with the intervals that the file could not tell."""
+    """The record with intervals that its file could not tell."""
     conditions = [Conditions(attrs, attrs, b.targets) for b in table.conditions]
     notes = tuple(n for n in table.notes if "no intervals" not in n)
     description = replace(table.description, attrs=attrs)
@@ -105,6 +105,12 @@ def _read_perf(path: Path, memory: int) -> Table:
 
 def write(table: Table, path: str | Path, kind: Format, *, force: bool = False) -> list[str]:
     """Write a table as a new file of mode 0600; returns what the format could not keep, one sentence each.
+
+    Args:
+        table: the record.
+        path: the new file.
+        kind: the format.
+        force: replace a file that is there.
 
     Raises:
         SourceError: the file is there already and ``force`` is not given, or it cannot be written.

@@ -30,7 +30,7 @@ from damontui.damon.snapshot import OPTIONAL, Description, Snapshot
 from damontui.errors import DamontuiError, SourceError
 from damontui.files import begin, open_file
 from damontui.records.fields import plain, value_of
-from damontui.records.sound import MEMORY, Allowance, attrs_of, description_of, left_out, listed, sound, whole
+from damontui.records.sound import MEMORY, Allowance, attrs_of, description_of, left_out, listed, sound, whole_number
 from damontui.records.table import Conditions, Table, extra_of, json_text
 
 VERSION = 1
@@ -53,7 +53,7 @@ _PLACE_COST = 200
 _SNAPSHOT_COST = 1_000
 """Bytes that a snapshot without regions takes in a table while it is made."""
 _NUMBER_COST = 64
-"""Bytes that a number in JSON takes while it is made one of an array, at most."""
+"""Bytes that a number in JSON takes, at most, while it is made a number of an array."""
 _TABLE_COST = 4
 """Bytes that a table takes while it is made, for each byte of the snapshots unpacked: the pieces joined, the columns
 cut from them, and where in them each value is."""
@@ -68,7 +68,7 @@ def _member(payload: bytes, time: float, level: int) -> bytes:
 
 
 def _rest(snapshot: Snapshot, usual: Attrs) -> dict[str, Any]:
-    """What the head and the arrays do not hold, as far as it is not usual."""
+    """The fields of a snapshot that neither the head nor the arrays hold, where they differ from their default."""
     rest: dict[str, Any] = {name: plain(_OPTIONAL[name], value) for name, value in extra_of(snapshot).items()}
     if snapshot.targets != (0,):
         rest["targets"] = snapshot.targets
@@ -79,7 +79,7 @@ def _rest(snapshot: Snapshot, usual: Attrs) -> dict[str, Any]:
 
 
 def _but_intervals(attrs: Attrs) -> tuple[object, ...]:
-    """All but the intervals, which may lie outside of another snapshot's goal: compared, never put together."""
+    """The attributes but for their intervals, to be compared (`replace` would refuse intervals outside of a goal)."""
     return attrs.update_us, attrs.min_regions, attrs.max_regions, attrs.goal, attrs.aggr_samples
 
 
@@ -113,9 +113,9 @@ class RecordWriter:
 
     Args:
         path: the file; made with mode 0600.
-        description: of the source.
+        description: the source's description.
         force: replace a file that is there.
-        level: of compression, 1…9.
+        level: level of compression, 1 … 9.
         into: a descriptor to write to instead of making the file; it stays open.
 
     Raises:
@@ -134,7 +134,7 @@ class RecordWriter:
         self.path = Path(path)
         self.description = description
         self.bytes = 0
-        """Written so far."""
+        """Bytes written so far."""
         self.count = 0
         """Snapshots written so far."""
         self._level = level
@@ -199,7 +199,7 @@ class Record:
         memory: bytes that reading it may take.
 
     Raises:
-        SourceError: not such a file, of a later version, or too large.
+        SourceError: it is no such file, of a later version, or too large.
     """
 
     def __init__(self, path: str | Path, memory: int = MEMORY) -> None:
@@ -244,7 +244,7 @@ class Record:
         return len(self._places)
 
     def refresh(self) -> int:
-        """Look for snapshots appended since; how many there are."""
+        """Look for snapshots that were appended since; returns how many there are in all."""
         self._map()
         before = len(self._places)
         while (place := self._next()) is not None:
@@ -256,7 +256,7 @@ class Record:
 
     @property
     def pending_bytes(self) -> int:
-        """Bytes at the end that are no whole member: cut off, or still being written."""
+        """Bytes at the end that make no whole member: it was cut off, or is still being written."""
         return len(self._data) - self._scanned
 
     def snapshot(self, index: int) -> Snapshot | None:
@@ -276,7 +276,7 @@ class Record:
         return sound(_Builder(self).build(places, budget))
 
     def _let_go(self) -> None:
-        """Hold no pages of the file any longer: what was read of a record of hours would count as our memory."""
+        """Give the file's pages back to the kernel: those read of a record of hours would count as our memory."""
         self._touched = 0
         if isinstance(self._data, mmap.mmap):
             self._data.madvise(mmap.MADV_DONTNEED)
@@ -310,7 +310,7 @@ class Record:
         return _Place(offset, length)
 
     def _unpacked_size(self, place: _Place) -> int:
-        """As the member says at its end, and `_unpack` holds it to; no more than it can pack."""
+        """The unpacked size that a member tells at its end, at most what so many bytes can unpack to."""
         size: int = struct.unpack_from("<I", self._data, place.offset + place.length - 4)[0]
         return min(size, MOST, place.length * _DEFLATE_MOST)
 
@@ -444,13 +444,13 @@ def _conditions_of(rest: bytes, head: tuple[Any, ...], usual: Attrs) -> tuple[Co
     sample, aggr, next_sample, next_aggr = head[4:8]
     attrs = named["attrs"] if "attrs" in named else _with_intervals(usual, sample, aggr)
     after = named["next_attrs"] if "next_attrs" in named else _with_intervals(usual, next_sample, next_aggr)
-    targets = tuple(whole(t, 0, 1 << 64) for t in listed(fields.pop("targets", (0,))))
+    targets = tuple(whole_number(t, 0, 1 << 64) for t in listed(fields.pop("targets", (0,))))
     more: dict[str, object] = {}
     sizes = {REGIONS: int(head[8])}
     for name, value in fields.items():
         if name == "ns":
             began, ended = listed(value)
-            more[name] = (whole(began), whole(ended))
+            more[name] = (whole_number(began), whole_number(ended))
         elif name in _OPTIONAL:
             more[name] = value_of(_OPTIONAL[name], value, sizes)
     if "measured" in more and "resident" not in more:

@@ -1,7 +1,7 @@
-"""What a record may say: types, finite numbers and ranges, looked at once for every reader.
+"""Which values a record may hold: types, finite numbers and ranges, checked in one place for every reader.
 
 A record is a file that somebody made. A snapshot with impossible numbers is left out and counted; the rest is shown.
-What a record may make us hold is known before it is held: `Allowance`.
+How much memory reading takes is counted before it is taken: `Allowance`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from damontui.errors import SourceError
 from damontui.records.table import Conditions, Table
 
 MEMORY = 512 << 20
-"""Bytes of memory that reading a record may take, where nobody says otherwise."""
+"""Bytes of memory that reading a record may take, where the user sets no other limit."""
 
 LONGEST_TIME = 1e11
-"""Seconds, 3,000 years: no clock is beyond."""
+"""The largest time, seconds (3,000 years): no clock shows more."""
 LATEST_WALL = 253_402_300_799.0
 """The last second of the year 9999, the last that a calendar of ours knows."""
 LONGEST_US = 1 << 48
@@ -38,8 +38,8 @@ class Allowance:
     """Keeps what reading a file takes within some bytes; asked before they are taken.
 
     Args:
-        path: of the file, for the sentence.
-        most: bytes.
+        path: the file's path, for the error's sentence.
+        most: bytes that may be taken.
     """
 
     def __init__(self, path: object, most: int = MEMORY) -> None:
@@ -48,12 +48,13 @@ class Allowance:
         self.taken = 0
 
     def take(self, count: float) -> None:
-        """Count on ``count`` bytes more. Raises `SourceError` where that is over the budget."""
+        """Take ``count`` bytes more. Raises `SourceError` where that is over the budget."""
         self.taken += math.ceil(count)
         self.bear(0)
 
     def bear(self, count: float) -> None:
-        """Ask for ``count`` bytes more that will be given back. Raises `SourceError` where that is over the budget."""
+        """Check that ``count`` bytes more may be taken for a while. Raises `SourceError` where that is over the
+        budget."""
         if self.taken + count > self._most:
             raise SourceError(
                 f"cannot read {self._path}",
@@ -144,10 +145,10 @@ def _plausible(conditions: Conditions) -> bool:
     ) and len(set(conditions.targets)) == len(conditions.targets)
 
 
-# -- fields; each raises `ValueError` where a value is none
+# -- fields; each function raises `ValueError` where the value is not of its kind
 
 
-def whole(value: object, least: int = 0, most: int = _LARGEST) -> int:
+def whole_number(value: object, least: int = 0, most: int = _LARGEST) -> int:
     """A whole number."""
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise ValueError(f"{value!r:.40} is no whole number from {least} to {most}")
@@ -193,10 +194,10 @@ def attrs_of(value: object) -> Attrs:
     """Attributes from an object with their names. Raises `ValueError`, `KeyError` or `UsageError`."""
     fields = table_of_fields(value)
     goal = fields.get("goal")
-    numbers = {name: whole(given, 0, LONGEST_US) for name, given in fields.items() if name != "goal"}
+    numbers = {name: whole_number(given, 0, LONGEST_US) for name, given in fields.items() if name != "goal"}
     if goal is None:
         return Attrs(**numbers, goal=None)
-    aims = {name: whole(given, 0, LONGEST_US) for name, given in table_of_fields(goal).items()}
+    aims = {name: whole_number(given, 0, LONGEST_US) for name, given in table_of_fields(goal).items()}
     return Attrs(**numbers, goal=IntervalsGoal(**aims))
 
 

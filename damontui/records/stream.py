@@ -17,7 +17,7 @@ class RecordStream(Record):
     """Takes bytes in and gives the snapshots that are whole; keeps no more than the member that is under way.
 
     Args:
-        name: what it is called in errors.
+        name: what errors call the stream.
     """
 
     def __init__(self, name: str) -> None:
@@ -33,16 +33,16 @@ class RecordStream(Record):
 
     @property
     def known(self) -> Description | None:
-        """What the stream is of; None until its first member has come."""
+        """The description of the stream's source; None until its first member has come."""
         return self._known
 
     def feed(self, data: bytes) -> list[Snapshot]:
-        """Take the next bytes in; the snapshots that became whole with them.
+        """Take in the next bytes, and return the snapshots that they complete.
 
-        Where some were left out, the next one's note says so.
+        Where damaged snapshots were left out, the next one's note says so.
 
         Raises:
-            SourceError: it is no record of damontui's.
+            SourceError: the stream is no record of damontui's.
         """
         self._data = bytes(self._data) + data
         found: list[Snapshot] = []
@@ -63,7 +63,7 @@ class RecordStream(Record):
         return found
 
     def end(self) -> None:
-        """Nothing more comes. Raises `SourceError` where not even the beginning of a record came."""
+        """Take note that nothing more comes. Raises `SourceError` where not even the beginning of a record came."""
         if self._known is None:
             raise self._refusal()
 

@@ -16,7 +16,7 @@ from damontui.safe_text import escaped
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """Under what regions were counted; shared by all snapshots that agree on it."""
+    """The attributes and targets under which regions were counted; shared by all snapshots that have the same."""
 
     attrs: Attrs
     next_attrs: Attrs
@@ -44,9 +44,9 @@ class Table:
     conditions: list[Conditions]
     """Every combination of attributes and targets that occurs."""
     condition_of: Ints
-    """Which of them each snapshot has."""
+    """Index into ``conditions`` of each snapshot."""
     extra: dict[int, dict[str, object]] = field(default_factory=dict)
-    """Other fields of `Snapshot`, by snapshot, where they are not the default."""
+    """Other fields of `Snapshot` that are not their default, by the snapshot's index and the field's name."""
     nanoseconds: Ints | None = None
     """``began`` and ``time`` as integers, shape ``(snapshots, 2)``, where they are finer than a float holds."""
     intervals_known: bool = True
