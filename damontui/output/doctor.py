@@ -1,4 +1,4 @@
-"""What `kernel.features.survey` found, as text for people and as one JSON object."""
+"""The survey of `kernel.features`, as text for people and as one JSON object."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from damontui import units
-from damontui.fleet.model import STATES, Buckets, Hosts, Picture, View, rows, what_if
+from damontui.fleet.model import STATES, Buckets, FleetPicture, Hosts, View, rows, what_if
 from damontui.fleet.words import QUANTILES, cell, hosts_words, quantile_words, states_words, what_if_words
 from damontui.safe_text import shown
 
@@ -17,7 +17,7 @@ ROWS = 20
 """Hosts that the text names."""
 
 
-def picture_object(picture: Picture, url: str) -> dict[str, Any]:
+def picture_object(picture: FleetPicture, url: str) -> dict[str, Any]:
     """The JSON object of a picture."""
     hosts, could = picture.hosts, what_if(picture)
     everything = picture.sums.get("")
@@ -42,8 +42,8 @@ def picture_object(picture: Picture, url: str) -> dict[str, Any]:
     }
 
 
-def dump(picture: Picture, url: str) -> str:
-    """The same in one line of ASCII."""
+def dump(picture: FleetPicture, url: str) -> str:
+    """The JSON object of a picture in one line of ASCII."""
     return json.dumps(picture_object(picture, url), allow_nan=False)
 
 
@@ -82,7 +82,7 @@ def _known(value: float, digits: int = 0) -> float | int | None:
 # -- text
 
 
-def summary(picture: Picture, url: str) -> str:
+def summary(picture: FleetPicture, url: str) -> str:
     """The fleet in some thirty lines, and what is odd about it."""
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(picture.time))
     lines = [
@@ -107,7 +107,7 @@ def summary(picture: Picture, url: str) -> str:
     return "\n".join(lines)
 
 
-def _table(picture: Picture) -> list[str]:
+def _table(picture: FleetPicture) -> list[str]:
     hosts = picture.hosts
     found = rows(hosts, View())[:ROWS]
     columns = ("idle", "free", "working_set", "total", "bandwidth", "age")

@@ -1,4 +1,4 @@
-"""What is known while an aggregation is under way, as one JSON object and as text for people."""
+"""An `Interim`, an aggregation under way, as one JSON object and as text for people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from damontui import units
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Description, Interim
 from damontui.output.json import SCHEMA
-from damontui.output.text import ROWS, WIDTH, idle_words
+from damontui.output.text import PERCENTILES, WIDTH, idle_words
 
 NOTE = (
     "the module's own numbers, computed while an aggregation is under way: what is in use and was not met yet still "
@@ -21,14 +21,14 @@ UNCOMPUTED = "the module has computed no number yet, which it does every 5 s"
 
 
 def interim_object(interim: Interim, word: str) -> dict[str, Any]:
-    """The JSON object: the keys of a snapshot's, null where only a whole aggregation tells.
+    """The JSON object: the keys of a snapshot's, null for what only a whole aggregation tells.
 
     ``complete`` is false, ``note`` says why, ``kernel`` holds the module's numbers as they stand. Beside them:
     ``due``, when the aggregation can be whole, on the clock of ``time``; ``in_use_so_far``, bytes and share of memory
     that were found in use; ``free_bytes``; ``largest`` processes by resident bytes.
 
     Args:
-        interim: what to write.
+        interim: the aggregation under way.
         word: the target's word on the command line.
     """
     module = interim.module
@@ -75,14 +75,14 @@ def dump(interim: Interim, word: str) -> str:
 
 
 def summary(interim: Interim, description: Description) -> str:
-    """The same as text, ready to be pasted into a ticket."""
+    """The `Interim` as text, ready to be pasted into a ticket."""
     at = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(interim.wall))
     title = " · ".join(part for part in (description.title, description.host, description.kernel, at) if part)
     lines = [title, "", *textwrap.wrap(f"INTERIM: {_note(interim)}", WIDTH), "", *_facts(interim)]
     idle = interim.module.idle_ms_percentiles
     if idle is not None:
         lines += ["", "percentile  by bytes, as the module says"]
-        lines += [f"{f'p{row}':>6}      {idle_words(idle[row])}" for row in ROWS]
+        lines += [f"{f'p{row}':>6}      {idle_words(idle[row])}" for row in PERCENTILES]
     return "\n".join(lines)
 
 

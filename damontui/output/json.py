@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from damontui.analysis import frames, rounding, savings, usage
-from damontui.analysis.estimate import Estimate, Estimator
+from damontui.analysis.estimate import Estimate
+from damontui.analysis.estimator import Estimator
 from damontui.analysis.headline import THRESHOLD, headline, mapped_bytes
 from damontui.analysis.usage import Amount
 from damontui.damon import metrics
@@ -34,6 +35,7 @@ from damontui.damon.snapshot import FRAME_KINDS, KINDS, Frames, Ints, Measured, 
 from damontui.errors import UsageError
 from damontui.output.amounts import amount_object
 from damontui.output.owners import owners_object
+from damontui.phrases import included_sentence
 from damontui.records.fields import value_of, values_of
 
 SCHEMA = 1
@@ -47,10 +49,10 @@ def snapshot_object(
     """The JSON object of a snapshot.
 
     Args:
-        snapshot: what to write.
+        snapshot: the snapshot.
         word: the target's word on the command line.
-        estimator: was given this snapshot last and those before it; ``estimate`` then follows from all of them. Without
-            one, and of counted bytes, which need no estimate, it follows from this snapshot alone.
+        estimator: has taken in the snapshots before and this one last, so that ``estimate`` follows from all of them.
+            Without one, and for counted bytes, which need no estimate, it follows from this snapshot alone.
         threshold: seconds after which ``memory`` calls memory idle, or less where it was not watched for so long.
     """
     attrs = snapshot.attrs
@@ -74,7 +76,7 @@ def snapshot_object(
         "longest_pause_ms": None if measured is None else round(measured.longest_pause * 1000, 3),
         "memory": _memory(snapshot, threshold, estimator),
         "estimate": _estimate(snapshot, estimator) if known else None,
-        "idle_includes": None if (untold := frames.untold(snapshot)) is None else untold.sentence,
+        "idle_includes": None if (untold := frames.untold(snapshot)) is None else included_sentence(untold),
         **_owners(snapshot, estimator),
         "regions": _regions(snapshot),
     }
@@ -90,9 +92,9 @@ def snapshot_object(
 
 
 _DECLARED = tuple(one for one in fields_of(Snapshot) if one.fact.key and REGIONS not in one.fact.axes)
-"""What JSON has as it stands in a snapshot."""
+"""Fields that JSON has as they stand in a snapshot."""
 _COLUMNS = tuple(one for one in fields_of(Snapshot) if one.fact.key and REGIONS in one.fact.axes)
-"""What each region has as it stands in a snapshot."""
+"""Fields of regions that JSON has as they stand in a snapshot, in each region's object."""
 _ORDER = (
     "schema", "time", "began", "unix_time", "target", "targets", "origin", "complete", "lost", "late", "note",
     "intervals", "next_intervals", "update_us", "aggr_samples", "goal", "until_tuning_aggrs", "min_regions",
@@ -100,7 +102,7 @@ _ORDER = (
     "free_bytes", "working_set_bytes", "watched_s", "longest_pause_ms", "memory", "estimate", "regions", "overhead_cpu",
     "measured", "kernel", "truth", "owners", "zones",
 )  # fmt: skip
-"""In which order people have seen the keys so far; others follow."""
+"""The first keys, in the order that scripts and people have seen them in; others follow."""
 
 
 def _plain(field: Field, value: Any) -> Any:
@@ -194,7 +196,7 @@ def _owners(snapshot: Snapshot, estimator: Estimator | None) -> dict[str, Any]:
 
 
 def _estimated(found: Estimate) -> dict[str, Any]:
-    """The same, from all snapshots that an estimator was given."""
+    """`_estimate` from an estimate, which follows from all snapshots so far."""
     shown = [one for one in SECONDS if found.aggregation_s * 0.98 <= one <= found.watched_s]
 
     def rows(at: Callable[[float], Amount]) -> list[dict[str, Any]]:
@@ -237,7 +239,7 @@ def snapshot_of(value: Mapping[str, Any]) -> Snapshot:
     """The snapshot in an object of `snapshot_object`; times to the microsecond, all else exactly.
 
     Raises:
-        UsageError: where the object is none of ours, naming what is wrong.
+        UsageError: the object is not one of `snapshot_object`; the message names what is wrong.
     """
     if not isinstance(value, Mapping) or value.get("schema") != SCHEMA:
         raise UsageError(f"snapshot: not an object of schema {SCHEMA}")
@@ -273,7 +275,7 @@ def _any(regions: list[dict[str, Any]], field: Field) -> bool:
 
 
 def _column(field: Field, regions: list[dict[str, Any]]) -> Any:
-    """What each region has in its own object, as the field of the snapshot."""
+    """A snapshot's field of regions, from what each region has in its own object."""
     key = field.fact.key
     if not field.many:
         return value_of(field, [region[key] for region in regions], {REGIONS: len(regions)})

@@ -1,4 +1,4 @@
-"""What is known of one machine as Prometheus metrics: pure, from a `Reading` to families of samples.
+"""One machine as Prometheus metrics: from a `Reading` to families of samples, without input or output.
 
 Names and units are Prometheus' (base units, the unit in the name). Idle memory is a *gauge histogram weighted in
 bytes*: the bucket ``le="60"`` holds the bytes whose last touch is at most 60 s ago, ``le="0"`` those touched in the
@@ -31,16 +31,16 @@ from prometheus_client.registry import Collector
 from damontui import __version__
 from damontui.analysis import frames, rounding, usage
 from damontui.analysis.estimate import Estimate, Floats
-from damontui.analysis.owners import Row
+from damontui.analysis.owners import OwnerRow
 from damontui.damon import metrics
 from damontui.damon.snapshot import Description, Ints, ModuleValues, Snapshot
 from damontui.safe_text import shown
 
-BOUNDS = (0.0, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 1800.0, 3600.0, 14400.0)
+BUCKET_BOUNDS = (0.0, 1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 900.0, 1800.0, 3600.0, 14400.0)
 """Upper ends of the histogram's buckets, seconds; +Inf follows."""
 THRESHOLDS = (60, 300)
 """Seconds of the plain gauges, for receivers without gauge histograms (OpenTelemetry)."""
-LABEL = 128
+MOST_LABEL = 128
 """Most characters of a label's value."""
 
 _IDLE = "damon_memory_idle_seconds"
@@ -58,9 +58,9 @@ class Reading:
     enabled: bool
     """Whether memory is being monitored."""
     snapshot: Snapshot | None = None
-    """Of the last aggregation while it is; None before the first."""
+    """The last aggregation's, while memory is monitored; None before the first."""
     estimate: Estimate | None = None
-    """About that moment, from all snapshots so far; None where bytes are counted, or nothing is known yet."""
+    """The estimate of that moment, from all snapshots so far; None where bytes are counted, or nothing is known yet."""
     module: ModuleValues | None = None
     """DAMON_STAT's own numbers, the newest."""
     module_bytes: int | None = None
@@ -75,34 +75,34 @@ class Reading:
     """CPU seconds of the observer since the start."""
     own_cpu: float = 0.0
     """CPU seconds of this process."""
-    groups: tuple[Row, ...] = ()
-    """Control groups to tell of, the largest first, each with what is charged to itself."""
+    groups: tuple[OwnerRow, ...] = ()
+    """Control groups that get samples, the largest first, each with the memory that is charged to itself."""
 
 
 @dataclass(frozen=True, slots=True)
-class Histogram:
+class CumulativeHistogram:
     """Bytes by idle time."""
 
     cumulated: tuple[float, ...]
-    """Bytes at most as idle as each of `BOUNDS`."""
+    """Bytes idle for at most each of `BUCKET_BOUNDS`."""
     total: float
     weighted: float
     """Sum over all bytes of their idle seconds."""
 
 
-def histogram(idle_s: Floats, sizes: Floats | Ints) -> Histogram:
+def histogram(idle_s: Floats, sizes: Floats | Ints) -> CumulativeHistogram:
     """Bytes by idle seconds; arrays of shape ``(n,)``, 0 or less is in use."""
     idle = np.maximum(idle_s, 0.0)
     order = np.argsort(idle, kind="stable")
     sums = np.concatenate(([0.0], np.cumsum(sizes[order], dtype=np.float64)))
     # idle times are sums of intervals: what is 60 s but for rounding is 60 s
-    at = np.searchsorted(idle[order], np.asarray(BOUNDS) + 1e-6, side="right")
-    return Histogram(tuple(sums[at].tolist()), float(sums[-1]), float((idle * sizes).sum()))
+    at = np.searchsorted(idle[order], np.asarray(BUCKET_BOUNDS) + 1e-6, side="right")
+    return CumulativeHistogram(tuple(sums[at].tolist()), float(sums[-1]), float((idle * sizes).sum()))
 
 
-def idle_histograms(reading: Reading) -> dict[str, Histogram]:
+def idle_histograms(reading: Reading) -> dict[str, CumulativeHistogram]:
     """The histograms that can be had, by rule: ``estimate``, ``kernel`` and, where bytes were counted, ``counted``."""
-    found: dict[str, Histogram] = {}
+    found: dict[str, CumulativeHistogram] = {}
     snapshot = reading.snapshot
     if snapshot is not None and snapshot.measured is not None:
         return {"counted": _counted(snapshot)}
@@ -117,26 +117,27 @@ def idle_histograms(reading: Reading) -> dict[str, Histogram]:
     return found
 
 
-def _counted(snapshot: Snapshot) -> Histogram:
-    """What was not touched at all while it was watched counts as idle for that time, as estimates have it."""
+def _counted(snapshot: Snapshot) -> CumulativeHistogram:
+    """The histogram of counted bytes. Memory that was never touched counts as idle for the time watched, as in
+    estimates."""
     measured = snapshot.measured
     assert measured is not None
     curve, total = measured.used.sum(axis=0), float(snapshot.total_bytes)
     reach = measured.seconds[-1]
     sums = [
         total if bound >= reach else float(usage.on_curve(measured.seconds, curve, max(bound, measured.seconds[0])))
-        for bound in BOUNDS
+        for bound in BUCKET_BOUNDS
     ]
     steps = np.diff(np.concatenate((curve, [total])))
-    return Histogram(tuple(sums), total, float((steps * np.asarray(measured.seconds)).sum()))
+    return CumulativeHistogram(tuple(sums), total, float((steps * np.asarray(measured.seconds)).sum()))
 
 
 def families(reading: Reading, *, open_metrics: bool) -> list[Metric]:
     """All metrics of a reading.
 
     Args:
-        reading: what is known.
-        open_metrics: for a reader who knows gauge histograms; else the buckets are those of a histogram.
+        reading: the machine.
+        open_metrics: make gauge histograms, which OpenMetrics knows; else histograms.
     """
     about = reading.description
     target = {"target": about.target, "title": about.title, "origin": about.origin, "kernel": about.kernel}
@@ -167,7 +168,7 @@ def families(reading: Reading, *, open_metrics: bool) -> list[Metric]:
     return found
 
 
-def _groups(rows: Sequence[Row]) -> list[Metric]:
+def _groups(rows: Sequence[OwnerRow]) -> list[Metric]:
     """Five samples a control group. Paths that are alike once they are short and safe are one group, with its sums."""
     whole: dict[str, float] = {}
     kinds: dict[tuple[str, str], float] = {}
@@ -288,7 +289,7 @@ def _by_kind(snapshot: Snapshot, estimate: Estimate | None) -> tuple[dict[str, f
 
 def _label(text: str) -> str:
     safe = shown(text)
-    return safe if len(safe) <= LABEL else f"{safe[: LABEL - 1]}…"
+    return safe if len(safe) <= MOST_LABEL else f"{safe[: MOST_LABEL - 1]}…"
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:
@@ -303,17 +304,17 @@ def _info(name: str, text: str, labels: Mapping[str, str]) -> Metric:
     return InfoMetricFamily(name, text, value={key: _label(value) for key, value in labels.items()})
 
 
-def _histograms(found: Mapping[str, Histogram], *, open_metrics: bool) -> Metric:
+def _histograms(found: Mapping[str, CumulativeHistogram], *, open_metrics: bool) -> Metric:
     kind = GaugeHistogramMetricFamily if open_metrics else HistogramMetricFamily
     family = kind(_IDLE, _IDLE_HELP, labels=["rule"])
     for rule, one in found.items():
-        buckets = [(_number(bound), bytes_) for bound, bytes_ in zip(BOUNDS, one.cumulated, strict=True)]
+        buckets = [(_number(bound), bytes_) for bound, bytes_ in zip(BUCKET_BOUNDS, one.cumulated, strict=True)]
         family.add_metric([rule], [*buckets, ("+Inf", one.total)], one.weighted)
     return family
 
 
 def _number(bound: float) -> str:
-    """As Prometheus and OpenMetrics write it themselves, so that one bucket has one name everywhere."""
+    """A bucket's bound as Prometheus and OpenMetrics write it themselves, so that it has one name everywhere."""
     return f"{bound:.1f}"
 
 
@@ -334,7 +335,7 @@ def text(reading: Reading) -> bytes:
 
 
 def negotiated(reading: Reading, accept: str) -> tuple[bytes, str]:
-    """What a scraper that sends this ``Accept`` header is given, and its content type."""
+    """The text for a scraper that sends this ``Accept`` header, and its content type."""
     encode, kind = choose_encoder(accept)
     if kind.startswith("application/openmetrics-text"):
         return encode(_Families(families(reading, open_metrics=True))), kind

@@ -8,10 +8,10 @@ from typing import Any
 from damontui import units
 from damontui.analysis import owners as whose
 from damontui.analysis.estimate import Estimate
-from damontui.analysis.owners import Ownership, Row, marks, ownership, row_name, whole_bytes
+from damontui.analysis.owners import OwnerRow, Ownership, ownership, whole_bytes
 from damontui.damon.snapshot import Snapshot
 from damontui.output.amounts import amount_object
-from damontui.phrases import with_half
+from damontui.phrases import deleted, row_name, with_half
 from damontui.safe_text import shown
 
 ROWS = 12
@@ -23,8 +23,8 @@ _KINDS = {"anon": ("anon", "shmem"), "file": ("file",)}
 def owners_object(snapshot: Snapshot, estimate: Estimate | None = None) -> dict[str, Any]:
     """The keys ``owners`` and ``zones`` of a snapshot's JSON object; {} where it is not known whose memory it is.
 
-    ``bytes`` of all owners add up to ``total_bytes`` exactly. ``cgroup`` is null for the rows that are no group, of
-    which ``what`` says what they are: ``kernel`` (charged to none), ``elsewhere`` (to groups that cannot be seen),
+    ``bytes`` of all owners add up to ``total_bytes`` exactly. ``cgroup`` is null for the rows that are no group;
+    ``what`` then tells which row it is: ``kernel`` (charged to none), ``elsewhere`` (to groups that cannot be seen),
     ``others`` (``members`` small groups), ``free``, ``hole`` (no memory).
     """
     found = ownership(snapshot, estimate)
@@ -33,12 +33,12 @@ def owners_object(snapshot: Snapshot, estimate: Estimate | None = None) -> dict[
     return {"owners": _objects(found.rows, "cgroup"), "zones": _objects(found.zones, "zone")}
 
 
-def _objects(rows: Sequence[Row], key: str) -> list[dict[str, Any]]:
+def _objects(rows: Sequence[OwnerRow], key: str) -> list[dict[str, Any]]:
     exact = whole_bytes(row.bytes.bytes for row in rows)
     return [_object(row, key, held) for row, held in zip(rows, exact, strict=True)]
 
 
-def _object(row: Row, key: str, held: int) -> dict[str, Any]:
+def _object(row: OwnerRow, key: str, held: int) -> dict[str, Any]:
     found: dict[str, Any] = {key: row.path or None}
     if key == "cgroup":
         found |= {"what": row.what, "name": row_name(row), "members": row.members}
@@ -65,13 +65,13 @@ def _object(row: Row, key: str, held: int) -> dict[str, Any]:
 
 
 def owners_table(snapshot: Snapshot, estimate: Estimate | None, seconds: float, rows: int = ROWS) -> list[str]:
-    """Lines of a table: the largest owners, those that are no group, and what is not told; [] where nothing is known.
+    """Lines of a table: the largest groups, the owners that are no group, and a note; [] where nothing is known.
 
     Args:
         snapshot: of physical memory.
-        estimate: of that moment.
-        seconds: what "idle" means, if memory was watched for so long; else the longest time that it was.
-        rows: groups that are listed; the rest is counted.
+        estimate: the estimate of that moment.
+        seconds: the time after which memory is idle; where memory was watched for less, the longest time known.
+        rows: groups to list; of the others only the number is told.
     """
     found = ownership(snapshot, estimate)
     if found is None:
@@ -90,10 +90,10 @@ def owners_table(snapshot: Snapshot, estimate: Estimate | None, seconds: float, 
     return lines
 
 
-def _line(row: Row, within: float | None) -> str:
+def _line(row: OwnerRow, within: float | None) -> str:
     idle = row.idle_for(within) if within is not None and row.what not in whose.EMPTY else None
     group = row.group
-    mark = marks(row)
+    mark = deleted(row)
     name = shown(row_name(row))
     name = name if len(name) < _NAME else f"{name[: _NAME - 2]}…"
     cells = [f"{name:<{_NAME}}", f"{with_half(row.bytes):>16}", f"{with_half(idle) if idle is not None else '':>17}"]

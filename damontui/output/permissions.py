@@ -1,6 +1,6 @@
 """What this program may do on this machine: which files it reads, which it writes and when, as whom; and the network.
 
-Kept in one table, which the tests hold against what runs really open.
+Tests compare the tables with the files that runs really open.
 """
 
 from __future__ import annotations
@@ -17,73 +17,77 @@ from damontui.safe_text import shown
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class FileUse:
     """Files that are read or written, and when."""
 
     path: str
-    """As a pattern below the root folder; ``*`` is any number or name."""
+    """Pattern of paths below the root folder; ``*`` is any number or name."""
     when: str
     probe: str = ""
-    """One of these files, to ask whether this user may; "" where there is none to ask."""
+    """One of these files, by which it is found out whether this user may; "" where there is none."""
 
 
-READ: tuple[Access, ...] = (
-    Access(
+READ: tuple[FileUse, ...] = (
+    FileUse(
         "proc/*/{,stat,statm,comm,cmdline,status,schedstat,cgroup}",
         "who runs, whose it is, what it costs",
         "proc/self/stat",
     ),
-    Access(
+    FileUse(
         "proc/*/{maps,smaps,smaps_rollup,pagemap,task,task/*}",
         "of a process that is watched, and of its children",
         "proc/self/smaps",
     ),
-    Access(
+    FileUse(
         "proc/{iomem,kpageflags,kpagecgroup,meminfo,uptime,config.gz}",
         "where memory is and what it holds",
         "proc/iomem",
     ),
-    Access(
+    FileUse(
         "proc/{vmstat,pressure/memory}, sys/block, sys/block/zram*/mm_stat",
         "how hard memory is pressed",
         "proc/pressure/memory",
     ),
-    Access(
+    FileUse(
         "proc/sys/kernel/{osrelease,hostname}, proc/1/environ, proc/self/{uid_map,mountinfo}, proc/filesystems, "
         "boot/config-*",
         "what machine this is",
     ),
-    Access("sys/module/damon_*/parameters/*", "DAMON_STAT's numbers", "sys/module/damon_stat/parameters/enabled"),
-    Access("sys/kernel/mm/damon/admin/**", "who has set up kdamonds", "sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds"),
-    Access("sys/kernel/{tracing,debug/tracing}/**", "DAMON's tracepoints: the regions", "sys/kernel/tracing/instances"),
-    Access(
+    FileUse("sys/module/damon_*/parameters/*", "DAMON_STAT's numbers", "sys/module/damon_stat/parameters/enabled"),
+    FileUse(
+        "sys/kernel/mm/damon/admin/**", "who has set up kdamonds", "sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds"
+    ),
+    FileUse(
+        "sys/kernel/{tracing,debug/tracing}/**", "DAMON's tracepoints: the regions", "sys/kernel/tracing/instances"
+    ),
+    FileUse(
         "sys/kernel/security/lockdown, sys/fs/cgroup/**",
         "what is closed; whose memory it is, and how hard it is pressed",
     ),
 )
-WRITTEN: tuple[Access, ...] = (
-    Access(
+WRITTEN: tuple[FileUse, ...] = (
+    FileUse(
         "proc/*/clear_refs",
         "of each process that is watched, again and again, with --read-only too",
         "proc/self/clear_refs",
     ),
-    Access(
+    FileUse(
         "sys/module/damon_stat/parameters/enabled",
         "key e, --take, and giving back at the end",
         "sys/module/damon_stat/parameters/enabled",
     ),
-    Access(
+    FileUse(
         "sys/kernel/mm/damon/admin/kdamonds/**",
         "paddr and --via damon: a kdamond of ours, taken away at the end",
         "sys/kernel/mm/damon/admin/kdamonds/nr_kdamonds",
     ),
-    Access(
+    FileUse(
         "sys/kernel/tracing/instances/damontui-*/**",
         "regions: a trace of ours, removed at the end",
         "sys/kernel/tracing/instances",
     ),
-    Access(handback.NOTE, "what a killed run would still have to give back"),
-    Access(
+    FileUse(handback.NOTE, "what a killed run would still have to give back"),
+    FileUse(
         "{$XDG_RUNTIME_DIR,run,tmp}/damontui-*-*.lock", "one a watched process, so that two watchers know it; empty"
     ),
 )
@@ -108,7 +112,7 @@ def paranoid(root: Root, environ: Mapping[str, str], configurations: Sequence[st
     Args:
         root: where the kernel is.
         environ: the environment.
-        configurations: files of settings that count, by path.
+        configurations: paths of the files of settings that are in force.
     """
     return {
         "schema": 1,
@@ -128,7 +132,7 @@ def paranoid(root: Root, environ: Mapping[str, str], configurations: Sequence[st
     }
 
 
-def _row(root: Root, access: Access, *, writing: bool) -> dict[str, Any]:
+def _row(root: Root, access: FileUse, *, writing: bool) -> dict[str, Any]:
     may: bool | None = None
     if access.probe:
         may = root.writable(access.probe) if writing else root.readable(access.probe)
@@ -148,7 +152,7 @@ def _capabilities() -> str:
 
 
 def text(found: Mapping[str, Any]) -> str:
-    """The same for people."""
+    """What may be done here, as text for people."""
     who = found["as"]
     user = "root" if who["euid"] == 0 else f"user {who['euid']}"
     caller = f" for {who['for']}" if who["for"] else ""

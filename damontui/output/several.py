@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from damontui import units
 from damontui.analysis.headline import THRESHOLD
 from damontui.damon.snapshot import Description
-from damontui.operations.counted import Missing, One
+from damontui.operations.counted import One
+from damontui.operations.processes import Missing
 from damontui.output import json as objects
 from damontui.output.text import WIDTH
-from damontui.phrases import plus_minus
+from damontui.phrases import how_sure
 from damontui.safe_text import shown
-from damontui.sources.several import COLUMNS, cells, rows_of, time_of
+from damontui.sources.several import HEADINGS, cells, rows_of, time_of
 
 _SHARED = (
     "Memory that several of them share counts once for each, so sums say more than there is. "
@@ -25,12 +26,12 @@ _SHARED = (
 def summary(
     each: Sequence[One], description: Description, threshold: float = THRESHOLD, missing: Sequence[Missing] = ()
 ) -> str:
-    """A line a process, the largest working set first, and what is to be known of it.
+    """A line for each process, the largest working set first, with a head and remarks.
 
     Args:
         each: the processes, of one moment.
         description: their source.
-        threshold: seconds that "in use" and "idle" mean, or less where one was not watched for so long.
+        threshold: seconds within which memory counts as in use; less where a process was not watched for so long.
         missing: processes that are not watched (any more).
     """
     seconds = time_of(each, threshold)
@@ -41,11 +42,11 @@ def summary(
     notes = dict.fromkeys(one.snapshot.note for one in each if one.snapshot.note)
     for note in notes:
         lines += ["", *textwrap.wrap(shown(note), WIDTH)]
-    table = [("PID", *COLUMNS)] + [(str(row.pid), *cells(row)) for row in rows]
+    table = [("PID", *HEADINGS)] + [(str(row.pid), *cells(row)) for row in rows]
     widths = [max(len(line[at]) for line in table) for at in range(len(table[0]))]
     lines.append("")
     for at, line in enumerate(table):
-        name = shown(rows[at - 1].name) + plus_minus(rows[at - 1].used) if at else "name"
+        name = shown(rows[at - 1].name) + how_sure(rows[at - 1].used) if at else "name"
         lines.append("  ".join(f"{text:>{width}}" for text, width in zip(line, widths, strict=True)) + f"  {name}")
     for one in missing:
         lines.append(f"{one.pid:>{widths[0]}}  {shown(one.name)}: {shown(one.why)}")

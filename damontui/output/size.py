@@ -11,7 +11,7 @@ from damontui.analysis.size import LINE, Choice, Size
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Description
 from damontui.output.amounts import amount_object
-from damontui.phrases import plus_minus, with_half
+from damontui.phrases import included_sentence, sureness, with_half
 from damontui.safe_text import shown
 
 SCHEMA = 1
@@ -50,14 +50,14 @@ def sentence(size: Size) -> str:
 
 
 def text_of(size: Size, description: Description) -> str:
-    """The answer, what to write where, and the table that it is from."""
+    """The answer, the settings that make use of it, and the table of thresholds."""
     lines = textwrap.wrap(f"{shown(description.title)}: {sentence(size)}", WIDTH)
     row = size.answer
     if row is not None:
         high = high_of(row)
         lines += ["", f"  memory.high      {high}", f"  pod's request    memory: {high // _MIB}Mi"]
     if size.untold is not None:
-        lines += ["", *textwrap.wrap(size.untold.sentence, WIDTH)]
+        lines += ["", *textwrap.wrap(included_sentence(size.untold), WIDTH)]
     if size.rows:
         lines += ["", f"{'idle for':>10}{'could run in (95 %)':>22}{'read back a minute':>22}{'counted over':>14}"]
         lines += [_line(one, one is row) for one in size.rows]
@@ -90,7 +90,7 @@ def object_of(size: Size, word: str) -> dict[str, Any]:
         "held_bytes": round(size.held),
         "line": LINE,
         "sentence": sentence(size),
-        "idle_includes": None if size.untold is None else size.untold.sentence,
+        "idle_includes": None if size.untold is None else included_sentence(size.untold),
         "answer": None
         if row is None
         else {**_row(row), "memory_high": high_of(row), "pod_request": f"{high_of(row) // _MIB}Mi"},
@@ -111,6 +111,6 @@ def _row(row: Choice) -> dict[str, Any]:
 
 
 def _sure(amount: Amount) -> str:
-    """`` (± 40 MiB)``, or nothing."""
-    said = plus_minus(amount).strip()
+    """`` (± 40 MiB)``, or "" where the amount is certain."""
+    said = sureness(amount)
     return f" ({said})" if said else ""

@@ -18,17 +18,17 @@ from damontui.analysis.savings import by_kind
 from damontui.damon import metrics
 from damontui.damon.snapshot import Description, Group, Measured, Pressure, Snapshot
 from damontui.output.owners import owners_table
-from damontui.phrases import plus_minus
+from damontui.phrases import how_sure, included, included_sentence
 from damontui.safe_text import shown
 
-ROWS = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100)
+PERCENTILES = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100)
 """Percentiles that are printed."""
-REGIONS = 8
+MOST_REGIONS = 8
 """Regions that are printed: those with the most accessed bytes, and as many of the largest idle ones."""
 TIMES = (0.1, 1, 10, 60, 120, 300, 600, 1800, 3600)
-"""Seconds for which it is printed what was used within them."""
+"""Times for which the bytes used within them are printed, seconds."""
 WIDTH = 80
-"""Columns; only a long name of a mapping goes beyond, whole."""
+"""Columns of the text; only a long name of a mapping goes beyond."""
 
 _WALL = 1e9  # a record may know the time since the machine's start only: no date then
 
@@ -36,20 +36,20 @@ _WALL = 1e9  # a record may know the time since the machine's start only: no dat
 def summary(
     snapshot: Snapshot, description: Description, threshold: float = THRESHOLD, estimate: Estimate | None = None
 ) -> str:
-    """The snapshot in about 40 lines of text, and then what its source cannot tell.
+    """The snapshot in about 40 lines of text, followed by the limits of its source.
 
     Args:
-        snapshot: what is told of.
+        snapshot: the snapshot.
         description: its source.
-        threshold: seconds that "in use" and "idle" mean, or less where memory was not watched for so long.
-        estimate: of that moment, from all snapshots so far; None where there was none before.
+        threshold: seconds within which memory counts as in use; less where memory was not watched for so long.
+        estimate: the estimate of that moment, from all snapshots so far; None where there was no snapshot before.
     """
     said = headline(snapshot, threshold, estimate)
     lines = [_title(snapshot, description)]
     if said is not None:
         lines += textwrap.wrap(headline_words(said), WIDTH) + textwrap.wrap(beside_words(said), WIDTH)
         if said.untold is not None:
-            lines += ["", *textwrap.wrap(said.untold.sentence, WIDTH)]
+            lines += ["", *textwrap.wrap(included_sentence(said.untold), WIDTH)]
     lines.append("")
     if snapshot.note:
         lines += [*textwrap.wrap(shown(snapshot.note), WIDTH), ""]
@@ -89,7 +89,7 @@ def _title(snapshot: Snapshot, description: Description) -> str:
 
 
 def headline_words(said: Headline) -> str:
-    """``in use 302 MiB of 2 GiB within 1 min · idle 1.7 GiB``; what is not certain has its ±."""
+    """``in use 302 MiB of 2 GiB within 1 min · idle 1.7 GiB``, with ± after what is not certain."""
     within = units.span(said.within)
     if said.shortened:
         within += (
@@ -98,20 +98,21 @@ def headline_words(said: Headline) -> str:
             else " watched"
         )
     parts = [
-        f"in use {units.size(said.used.bytes)}{plus_minus(said.used)} of {units.size(said.total)} within {within}",
-        f"idle {units.size(said.idle.bytes)}{plus_minus(said.idle)}"
+        f"in use {units.size(said.used.bytes)}{how_sure(said.used)} of {units.size(said.total)} within {within}",
+        f"idle {units.size(said.idle.bytes)}{how_sure(said.idle)}"
         if said.untold is None
-        else f"idle ≤ {units.size(said.idle.bytes)} ({said.untold.short})",
+        else f"idle ≤ {units.size(said.idle.bytes)} ({included(said.untold)})",
     ]
     if said.free is not None:
         parts.append(f"free {units.size(said.free)}")
     if said.kernel is not None:
-        parts.append(f"kernel {units.size(said.kernel.bytes)}{plus_minus(said.kernel)}")
+        parts.append(f"kernel {units.size(said.kernel.bytes)}{how_sure(said.kernel)}")
     return " · ".join(parts)
 
 
 def beside_words(said: Headline) -> str:
-    """What a process has mapped that is no memory: ``mapped 1.9 GiB, not in memory 1.3 GiB, swapped 3 MiB``, or ""."""
+    """Address space and swap of a process beside its memory: ``mapped 1.9 GiB, not in memory 1.3 GiB, swapped 3 MiB``,
+    or ""."""
     if said.mapped is None:
         return ""
     swapped = f", swapped {units.size(said.swapped)}" if said.swapped else ""
@@ -134,7 +135,7 @@ def _facts(snapshot: Snapshot, estimate: Estimate | None, *, cost: bool) -> list
 
 
 def group_words(group: Group) -> str:
-    """``group          charged 417 MiB, high 500 MiB, max 1 GiB, swapped 3 MiB``: what the kernel counts for it."""
+    """A group's own numbers: ``group          charged 417 MiB, high 500 MiB, max 1 GiB, swapped 3 MiB``."""
     told = (("charged", group.current), ("high", group.high), ("max", group.max), ("swapped", group.swap or None))
     parts = [f"{name} {units.size(value)}" for name, value in told if value is not None]
     if group.dying:
@@ -143,7 +144,7 @@ def group_words(group: Group) -> str:
 
 
 def pressure_words(pressure: Pressure) -> str:
-    """``pressure       some 0.3 %, full 0 % of the time; read back 1.2 MB/s; swapped 60 MiB``: what is known of it."""
+    """A pressure as far as it is known: ``pressure       some 0.3 %, full 0 % of the time; swapped 60 MiB``."""
     of = f"on {shown(phrases.whose(pressure))}: " if pressure.group is not None else ""
     said = "; ".join(phrases.pressed(pressure)) or "not known"
     note = f"; {shown(pressure.note)}" if pressure.note else ""
@@ -213,7 +214,7 @@ def _us(microseconds: int) -> str:
 
 
 def idle_words(milliseconds: int) -> str:
-    """One idle time in words; negative is memory in use, and so is 0, of which it is not known for how long."""
+    """An idle time in words; a negative one is memory in use for so long, 0 is memory in use for an unknown time."""
     if milliseconds == 0:
         return "in use"
     if milliseconds < 0:
@@ -239,7 +240,7 @@ def _table(values: Sequence[int], truth: Sequence[int] | None, snapshot: Snapsho
     # of counted memory it is not known for how long it was in use, only within what time
     measured = snapshot.measured if snapshot is not None else None
     used = f"in use within {units.span(measured.seconds[0])}" if measured is not None else ""
-    for row in ROWS:
+    for row in PERCENTILES:
         words = used if used and values[row] <= 0 else idle_words(values[row])
         line = f"{f'p{row}':>6}      {words:<22}"
         if snapshot is not None:
@@ -282,7 +283,7 @@ def _composition(snapshot: Snapshot, seconds: float, estimate: Estimate | None) 
     for kind, part in parts.items():
         if part.bytes.bytes or kind in ("free", "file", "anon"):
             amounts = (part.bytes.bytes, part.bytes.least, part.bytes.most)
-            told = units.size(part.idle.bytes) + plus_minus(part.idle) if kind in SEEN else "–"
+            told = units.size(part.idle.bytes) + how_sure(part.idle) if kind in SEEN else "–"
             lines.append(
                 f"{kind.replace('_', ' '):<20}" + "".join(f"{units.size(one):>12}" for one in amounts) + f"   {told}"
             )
@@ -296,14 +297,14 @@ def _composition(snapshot: Snapshot, seconds: float, estimate: Estimate | None) 
 
 
 def _over_times(snapshot: Snapshot) -> list[str]:
-    """What was used within each time, and what was idle for longer."""
+    """Bytes used within each time, and bytes idle for longer."""
     lines = [f"{'time':<12}{'used within it':>16}{'idle for longer':>18}"]
     shortest = snapshot.measured.seconds[0] if snapshot.measured is not None else 0.0
     times = [shortest, *(one for one in TIMES if one > shortest * 1.02 and usage.reaches(snapshot, one))]
     for seconds in times:
         used, idle = usage.used_within(snapshot, seconds), usage.idle_for(snapshot, seconds)
         if used is not None and idle is not None:
-            sure = plus_minus(used)
+            sure = how_sure(used)
             lines.append(f"{units.span(seconds):<12}{units.size(used.bytes):>16}{units.size(idle.bytes):>18}{sure}")
     return lines
 
@@ -324,7 +325,7 @@ def _mappings(snapshot: Snapshot, seconds: float) -> list[str]:
     lines = [f"{'address':<34}{'in memory':>10}{'in use':>10}{'idle':>10}"]
     for title, amounts in (("most in use within", used), ("most idle for", idle)):
         some = np.flatnonzero(amounts > 0)
-        chosen = some[np.argsort(-amounts[some], kind="stable")][:REGIONS]
+        chosen = some[np.argsort(-amounts[some], kind="stable")][:MOST_REGIONS]
         if len(chosen):
             lines.append(f"  {title} {units.span(seconds)}, {len(chosen)} of {len(some)}:")
         for i in sorted(chosen.tolist()):
@@ -341,8 +342,8 @@ def _name(snapshot: Snapshot, region: int) -> str:
 def _regions(snapshot: Snapshot) -> list[str]:
     memory = snapshot.memory
     touched = memory * snapshot.nr_accesses
-    hot = [i for i in np.argsort(-touched, kind="stable").tolist() if touched[i] > 0][:REGIONS]
-    idle = [i for i in np.argsort(-memory, kind="stable").tolist() if touched[i] == 0 and memory[i]][:REGIONS]
+    hot = [i for i in np.argsort(-touched, kind="stable").tolist() if touched[i] > 0][:MOST_REGIONS]
+    idle = [i for i in np.argsort(-memory, kind="stable").tolist() if touched[i] == 0 and memory[i]][:MOST_REGIONS]
     rates = metrics.access_rates(snapshot)
     milliseconds = metrics.idle_ms(snapshot)
     lines = [f"{'address':<34}{'size':>10}{'accessed':>10}  for"]

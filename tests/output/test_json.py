@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from damontui.analysis import savings
-from damontui.analysis.estimate import Estimator
+from damontui.analysis.estimator import Estimator
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import FirstTouches, Frames, Group, Measured, ModuleValues, Snapshot, Truth, ints

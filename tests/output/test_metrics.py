@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from dataclasses import replace
+from importlib import resources
 
 import numpy as np
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_open
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from damontui.analysis.estimate import Estimator, past
-from damontui.analysis.owners import GROUP, Row
+from damontui.analysis.estimator import Estimator, past
+from damontui.analysis.owners import GROUP, OwnerRow
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import FRAME_KINDS, Frames, Pressure, Snapshot, ints
 from damontui.output import metrics
-from damontui.output.metrics import BOUNDS, Reading
+from damontui.output.metrics import BUCKET_BOUNDS, Reading
 from tests import make
 from tests.make import GIB, MIB
 from tests.prometheus import check_metrics
@@ -45,7 +48,7 @@ def samples(made: Reading, *, open_metrics: bool = False) -> dict[str, float]:
 
 def buckets(made: Reading, rule: str, *, open_metrics: bool = False) -> list[float]:
     found = samples(made, open_metrics=open_metrics)
-    names = [f"damon_memory_idle_seconds_bucket{{le={bound:.1f},rule={rule}}}" for bound in BOUNDS]
+    names = [f"damon_memory_idle_seconds_bucket{{le={bound:.1f},rule={rule}}}" for bound in BUCKET_BOUNDS]
     return [found[name] for name in (*names, f"damon_memory_idle_seconds_bucket{{le=+Inf,rule={rule}}}")]
 
 
@@ -99,7 +102,7 @@ def test_both_rules_stand_side_by_side() -> None:
     assert estimate != kernel
     assert all(np.diff(estimate) >= 0)
     # at least as idle as 60 s and at most as idle as 60 s are all, and share only what is exactly so
-    assert estimate[-1] - estimate[BOUNDS.index(60)] <= made.estimate.idle(60).bytes
+    assert estimate[-1] - estimate[BUCKET_BOUNDS.index(60)] <= made.estimate.idle(60).bytes
 
 
 def test_off_is_a_state_and_not_a_missing_sample() -> None:
@@ -137,7 +140,7 @@ def test_counted_bytes_are_those_of_the_curve() -> None:
     assert (found[0], found[1]) == (curve[0], curve[1])
     assert curve[1] < found[2] < curve[2]
     # what was not touched at all has been idle for the 60 s that were watched
-    assert found[BOUNDS.index(60)] == found[-1] == snapshot.total_bytes
+    assert found[BUCKET_BOUNDS.index(60)] == found[-1] == snapshot.total_bytes
     said = samples(made)
     assert said["damon_working_set_bytes{threshold=60}"] == curve[3]
     kinds = [said[f"damon_memory_bytes{{kind={kind}}}"] for kind in ("anon", "file", "shmem")]
@@ -223,7 +226,7 @@ def test_a_histogram_holds_all_bytes_once() -> None:
     idle, sizes = rng.exponential(300, 500), rng.integers(1, 1 << 30, 500)
     found = metrics.histogram(idle, sizes)
     assert found.total == sizes.sum()
-    for bound, bytes_ in zip(BOUNDS, found.cumulated, strict=True):
+    for bound, bytes_ in zip(BUCKET_BOUNDS, found.cumulated, strict=True):
         assert bytes_ == sizes[idle <= bound].sum()
     assert found.weighted == pytest.approx((idle * sizes).sum())
 
@@ -243,8 +246,19 @@ def test_an_incomplete_snapshot_makes_what_it_can() -> None:
     assert found["damon_regions"] == 1
 
 
-def row(path: str, size: float) -> Row:
-    return Row(
+def test_every_family_is_in_the_manual() -> None:
+    """Whatever a reading has to have for it: the names are those that stand in the module."""
+    named = set(re.findall(r'"(damon(?:tui)?_[a-z_]+)"', inspect.getsource(metrics)))
+    families = metrics.families(reading(groups=(row("/a", 1.0),)), open_metrics=True)
+    assert {family.name for family in families} - {"damon_memory_idle_seconds"} < named
+    text = resources.files("damontui").joinpath("manual", "export.md").read_text("utf-8")
+    for name in named:
+        there = re.search(rf"\b{name}(_total|_info|_bucket)?\b(?!_)", text)
+        assert there, f"say in manual/export.md what {name} (output/metrics.py) is"
+
+
+def row(path: str, size: float) -> OwnerRow:
+    return OwnerRow(
         GROUP, path, 10, Amount(0, size, 2 * size), {"anon": size / 2, "file": size / 4}, ((60.0, Amount(0, 3, 9)),)
     )
 

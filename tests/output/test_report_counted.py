@@ -14,7 +14,7 @@ from damontui.analysis.raster import binned
 from damontui.damon.snapshot import Measured, Snapshot, ints
 from damontui.errors import SourceError
 from damontui.output.reports import data, numbers, results, select, text
-from damontui.output.reports.results import Heat, Histogram, IdlePercentiles, Options, Regions, Series
+from damontui.output.reports.results import Heat, Histogram, IdlePercentiles, LinesReport, RegionsReport, StyleOptions
 from damontui.records.table import Table, table_of
 from tests import make
 
@@ -28,7 +28,7 @@ def table() -> Table:
 
 
 def made(style: str, table: Table, **options: object) -> results.Result:
-    return results.make(style, table, numbers.intervals_of(table), replace(Options(), **options))  # type: ignore[arg-type]
+    return results.make(style, table, numbers.intervals_of(table), replace(StyleOptions(), **options))  # type: ignore[arg-type]
 
 
 def printed(style: str, table: Table) -> str:
@@ -48,7 +48,7 @@ def touched(one: Snapshot) -> int:
 
 def test_the_working_set_is_what_was_touched(table: Table) -> None:
     result = made("wss", table)
-    assert isinstance(result, Series)
+    assert isinstance(result, LinesReport)
     assert result.lines[0].values.tolist() == [touched(one) for one in SNAPSHOTS]
     assert result.lines[0].against == SNAPSHOTS[0].total_bytes
     said = printed("wss", table)
@@ -60,7 +60,7 @@ def test_the_working_set_is_within_one_time_in_all_snapshots() -> None:
     some = [replace(one, measured=_from(one, 1.0)) if at < 3 else one for at, one in enumerate(SNAPSHOTS)]
     table = table_of(make.description("process"), some)
     result = made("wss", table)
-    assert isinstance(result, Series)
+    assert isinstance(result, LinesReport)
     expected = [usage.used_within(one, 1.0) for one in SNAPSHOTS]
     assert result.lines[0].values.tolist() == [one.bytes for one in expected if one is not None]
     said = text.report(head(table), result, text.Look(GLYPHS))  # type: ignore[arg-type]
@@ -72,7 +72,7 @@ def test_the_working_set_within_a_time_that_is_asked_for() -> None:
     young = [replace(one, measured=_until(one, float(at + 3))) for at, one in enumerate(young)]
     table = table_of(make.description("process"), young)
     result = made("wss", table, within=5.0)
-    assert isinstance(result, Series)
+    assert isinstance(result, LinesReport)
     expected = [usage.used_within(one, 5.0) for one in young]
     assert expected[:2] == [None, None]
     assert result.lines[0].values.tolist() == [one.bytes for one in expected if one is not None]
@@ -106,7 +106,7 @@ def test_the_working_set_of_sampled_memory_within_a_time() -> None:
     table = table_of(make.description(), [make.snapshot(regions, t) for t in (1.0, 2.0, 3.0, 4.0)])
     for within, used in ((1.0, 4096), (2.0, 4096), (3.0, 12288)):
         result = made("wss", table, within=within)
-        assert isinstance(result, Series)
+        assert isinstance(result, LinesReport)
         assert result.lines[0].values.tolist() == [used] * (5 - int(within))
 
 
@@ -165,10 +165,10 @@ def test_the_heatmap_agrees_with_one_snapshot_at_a_time(table: Table, mode: heat
 
 def test_bandwidth_and_regions_are_of_bytes(table: Table) -> None:
     series = made("bandwidth", table)
-    assert isinstance(series, Series)
+    assert isinstance(series, LinesReport)
     assert series.lines[0].values.tolist() == [usage.bandwidth(one) for one in SNAPSHOTS]
     result = made("regions", table)
-    assert isinstance(result, Regions)
+    assert isinstance(result, RegionsReport)
     head = results.head_of("regions", table, numbers.intervals_of(table), {})
     rows = json.loads(data.report(head, result))["at"][0]["regions"]
     last = SNAPSHOTS[-1]
@@ -196,7 +196,7 @@ def test_what_is_not_in_memory_is_no_memory_in_a_report() -> None:
     resident = ints([4 << 20, 0, 1 << 20])
     table = table_of(make.description(), [make.snapshot(rows, t, resident=resident.copy()) for t in (1.0, 2.0)])
     series = made("wss", table)
-    assert isinstance(series, Series)
+    assert isinstance(series, LinesReport)
     assert series.lines[0].values.tolist() == [4 << 20] * 2
     assert series.lines[0].against == 5 << 20
     heat = made("heatmap", table, rows=20, columns=2)

@@ -5,23 +5,25 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from damontui.analysis.estimate import past
+from damontui.analysis.estimator import past
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import FRAME_KINDS, Frames, ints
 from damontui.operations.scenes import scene
 from damontui.output.reports import data, estimated, numbers, results, text
-from damontui.output.reports.results import Heat, Histogram, IdlePercentiles, Options, Series
+from damontui.output.reports.results import Heat, Histogram, IdlePercentiles, LinesReport, StyleOptions
 from damontui.output.reports.select import Filters, select
 from damontui.records.table import Table, table_of
 from tests import make
 from tests.bench.accuracy import Moment, moments
 from tests.make import GIB, MIB, description
 
+KEEPS = {name: style.keeps for name, style in results.STYLES.items()}
 LOOK = text.Look({"heat": " .:#", "signed": "-. :#"}, None, 80, 32, ascii=False)
 
 
@@ -38,15 +40,15 @@ def record(steady: list[Moment]) -> Table:
 def made(table: Table, style: str, filters: Filters | None = None, **options: object) -> tuple[results.Result, Table]:
     filters = filters or Filters()
     intervals = numbers.intervals_of(table)
-    known = estimated.learn(table, intervals, filters, style, results.THRESHOLDS)
+    known = estimated.learn(table, intervals, filters, KEEPS[style], results.THRESHOLDS)
     part, intervals = select(table, intervals, filters)
-    return results.make(style, part, intervals, replace(Options(), **options), known), part  # type: ignore[arg-type]
+    return results.make(style, part, intervals, replace(StyleOptions(), **options), known), part  # type: ignore[arg-type]
 
 
 def test_idle_percentiles_are_nearer_to_the_truth_than_the_kernels(steady: list[Moment], record: Table) -> None:
     found, _ = made(record, "idle-percentiles")
     assert isinstance(found, IdlePercentiles)
-    kernels = results.make("idle-percentiles", record, numbers.intervals_of(record), Options())
+    kernels = results.make("idle-percentiles", record, numbers.intervals_of(record), StyleOptions())
     assert isinstance(kernels, IdlePercentiles)
     true = float(np.mean([one.share(60) for one in steady if one.snapshot.time > 60]))
     total = found.total[-1]
@@ -68,14 +70,14 @@ def test_a_part_of_a_record_is_estimated_from_all_of_it(record: Table) -> None:
     assert (part.last == whole.last).all()
     low = int(record.start.min())
     used, _ = made(record, "wss", Filters(address=(low, low + 64 * MIB)))
-    assert isinstance(used, Series)
+    assert isinstance(used, LinesReport)
     # the first 64 MiB are code, always in use
     assert used.lines[0].mean == pytest.approx(64 * MIB, rel=0.15)
 
 
 def test_the_working_set_is_what_was_touched(steady: list[Moment], record: Table) -> None:
     found, _ = made(record, "wss")
-    assert isinstance(found, Series)
+    assert isinstance(found, LinesReport)
     # how far off each aggregation is: the kernel's rule errs to both sides, and its mean may be right by chance
     true = np.array([one.snapshot.truth.working_set_bytes for one in steady if one.snapshot.truth])
     kernels = np.array([metrics.working_set(one.snapshot) for one in steady])
@@ -98,10 +100,41 @@ def test_histogram_and_heatmap_of_idle_time(record: Table) -> None:
     assert (heat.values[-1] > 0).any()
     assert heat.values[-1].min() < -100
     rate, _ = made(record, "heatmap", columns=20, rows=48)
-    plain = results.make("heatmap", record, numbers.intervals_of(record), Options(columns=20, rows=48))
+    plain = results.make("heatmap", record, numbers.intervals_of(record), StyleOptions(columns=20, rows=48))
     assert isinstance(rate, Heat)
     assert isinstance(plain, Heat)
     assert np.array_equal(rate.values, plain.values, equal_nan=True)
+
+
+@pytest.mark.parametrize("style", [name for name, one in results.STYLES.items() if one.estimated is not None])
+def test_only_what_a_style_reads_is_kept(record: Table, style: str) -> None:
+    known = estimated.learn(record, numbers.intervals_of(record), Filters(), KEEPS[style], results.THRESHOLDS)
+    assert known is not None
+    assert {name for name in get_args(estimated.Keep) if len(getattr(known, name))} == KEEPS[style]
+    options = StyleOptions(mode=results.STYLES[style].only or "rate", columns=20)
+    assert results.make(style, record, numbers.intervals_of(record), options, known)
+
+
+def test_a_report_that_reads_nothing_of_the_estimate_computes_none(
+    record: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimated, "smoothed", lambda *_, **__: pytest.fail("the estimate was computed"))
+    found, _ = made(record, "bandwidth")
+    assert isinstance(found, LinesReport)
+    kernels = results.make("bandwidth", record, numbers.intervals_of(record), StyleOptions())
+    assert isinstance(kernels, LinesReport)
+    assert found.lines[0].mean > kernels.lines[0].mean
+
+
+def test_what_was_free_is_known_without_an_estimate() -> None:
+    table = with_free_memory()
+    for time in (None, (0.0, 45.5), (88.0, 200.0)):
+        kept = (
+            estimated.learn(table, numbers.intervals_of(table), Filters(time=time), keeps, results.THRESHOLDS)
+            for keeps in (KEEPS["wss"], KEEPS["bandwidth"])
+        )
+        free = [None if one is None else one.free for one in kept]
+        assert free[0] == free[1] is not None
 
 
 def with_free_memory(kind: str = "free") -> Table:
@@ -116,10 +149,12 @@ def with_free_memory(kind: str = "free") -> Table:
 
 def test_free_memory_is_left_out_and_what_is_not_known_is_said() -> None:
     table = with_free_memory()
-    known = estimated.learn(table, numbers.intervals_of(table), Filters(), "idle-percentiles", results.THRESHOLDS)
+    known = estimated.learn(
+        table, numbers.intervals_of(table), Filters(), KEEPS["idle-percentiles"], results.THRESHOLDS
+    )
     assert known is not None
     assert known.free == pytest.approx(6 * GIB, rel=0.01)
-    result = results.make("idle-percentiles", table, numbers.intervals_of(table), Options(), known)
+    result = results.make("idle-percentiles", table, numbers.intervals_of(table), StyleOptions(), known)
     head = results.head_of("idle-percentiles", table, numbers.intervals_of(table), {}, "estimate", known.free)
     shown = text.report(head, result, LOOK)
     assert "estimated from all snapshots" in shown
@@ -170,4 +205,5 @@ def test_a_hole_is_no_memory_in_a_heatmap() -> None:
 
 def test_counted_bytes_and_lost_events_have_no_estimate() -> None:
     table = table_of(description(), [make.snapshot([(0, MIB, 1, 0)], 1.0, complete=False, lost=2)])
-    assert estimated.learn(table, numbers.intervals_of(table), Filters(), "wss", results.THRESHOLDS) is None
+    for keeps in (KEEPS["wss"], KEEPS["bandwidth"]):
+        assert estimated.learn(table, numbers.intervals_of(table), Filters(), keeps, results.THRESHOLDS) is None

@@ -23,12 +23,12 @@ from damontui.analysis.raster import binned
 from damontui.damon import metrics
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import Snapshot, ints
-from damontui.output.reports import numbers, results
-from damontui.output.reports.results import Heat, Histogram, IdlePercentiles, Options, Series
+from damontui.output.reports import data, numbers, results, text
+from damontui.output.reports.results import Heat, Histogram, IdlePercentiles, LinesReport, StyleOptions
 from damontui.records import files
 from damontui.records.sound import sound
 from damontui.records.table import Table, table_of
-from tests.make import ATTRS, description, snapshot, steady
+from tests.make import ATTRS, description, many_targets, snapshot, steady
 
 DATA = Path(__file__).parents[1] / "data" / "damo-vaddr"
 RECORD = DATA / "damon.data"
@@ -131,13 +131,13 @@ def test_histogram_ranges_hold_everything(low: int, reach: int, bins: int, log: 
 
 
 def made(style: str, table: Table, **options: object) -> results.Result:
-    return results.make(style, table, numbers.intervals_of(table), replace(Options(), **options))  # type: ignore[arg-type]
+    return results.make(style, table, numbers.intervals_of(table), replace(StyleOptions(), **options))  # type: ignore[arg-type]
 
 
 def test_the_working_set_agrees_with_damos() -> None:
     said = (DATA / "damo-wss.txt").read_text()
     result = made("wss", files.read(RECORD), skip=20)
-    assert isinstance(result, Series)
+    assert isinstance(result, LinesReport)
     line = result.lines[0]
     # damo's average does not weight by time
     assert f"avr:\t{line.values.mean() / 2**20:.3f} MiB" in said
@@ -159,7 +159,7 @@ def test_bandwidth_and_idle_time_agree_with_damos_but_for_the_unit_of_ages() -> 
     table = files.read(RECORD)
     result, rates = made("idle-percentiles", table), made("bandwidth", table)
     assert isinstance(result, IdlePercentiles)
-    assert isinstance(rates, Series)
+    assert isinstance(rates, LinesReport)
     aggr = numbers.intervals_of(table).aggr / 1e6
     blocks = (DATA / "damo-recency.txt").read_text().split("snapshot time: ")[1:]
     assert len(blocks) == len(table) == 38
@@ -257,6 +257,29 @@ def test_intervals_that_the_record_does_not_tell_are_taken_from_its_times(untune
     assert (fixed.inferred, set(fixed.aggr.tolist())) == (0, {500_000})
     ours = table_of(description(), [replace(snapshot([(0, 4096, 1, 1)], 5.0), began=0.0)])
     assert numbers.intervals_of(ours).aggr.tolist() == [1_000_000], "a record of ours tells the truth"
+
+
+@pytest.mark.parametrize(
+    ("count", "label", "words"),
+    [
+        (3, "0x55d0c0000000", "lowest: target 1000"),
+        (20, "1019:", "a number is that of the target that begins there"),
+        (40, "1000…", "a number is that of the target that begins there, with … of several"),
+    ],
+)
+def test_a_heatmap_of_many_targets_says_which_is_where(count: int, label: str, words: str) -> None:
+    table = table_of(description(), [many_targets(count, float(time)) for time in range(1, 5)])
+    intervals = numbers.intervals_of(table)
+    heat = results.make("heatmap", table, intervals, StyleOptions(rows=24))
+    head = results.head_of("heatmap", table, intervals, {})
+    look = text.Look({"heat": " .:#", "signed": "-. :#"}, None, 80, 32, ascii=False)
+    lines = [line.strip() for line in text.report(head, heat, look).splitlines()]
+    assert words in lines
+    assert any(line.startswith(f"{label} ####") for line in lines)
+    rows = json.loads(data.report(head, heat))["rows"]
+    assert len(rows) == 24
+    assert ("several targets" in {row["kind"] for row in rows}) == (count > 24)
+    assert all(row["start"] < 1 << 47 for row in rows)
 
 
 def test_a_heatmap_of_samples_where_no_intervals_are_known() -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from damontui.analysis.estimate import Estimator
+from damontui.analysis.estimator import Estimator
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import FRAME_KINDS, Description, Frames, Group, ModuleValues, Pressure, Truth, ints
 from damontui.output.json import snapshot_object

@@ -16,9 +16,9 @@ from damontui.output.reports.results import (
     Heat,
     Histogram,
     IdlePercentiles,
-    Regions,
+    LinesReport,
+    RegionsReport,
     Result,
-    Series,
     between,
     wall_known,
 )
@@ -53,13 +53,17 @@ def report(head: Head, result: Result) -> str:
 
 
 def _body(result: Result) -> dict[str, Any]:
-    if isinstance(result, Regions):
+    if isinstance(result, RegionsReport):
         return {"at": [_snapshot(result, index) for index in result.snapshots]}
     if isinstance(result, Heat):
         axis = result.axis
         places = [axis.place(row) for row in range(len(axis))]
         kinds = [
-            "between targets" if between(axis, part) else ("shown", "not mapped", "idle")[part.kind]
+            "between targets"
+            if between(axis, part)
+            else "several targets"
+            if axis.shared(part)
+            else ("shown", "not mapped", "idle")[part.kind]
             for part in axis.parts
             for _ in range(part.rows)
         ]
@@ -76,7 +80,7 @@ def _body(result: Result) -> dict[str, Any]:
             "covered": [_numbers(column) for column in result.covered],
             "free": None if result.free is None else result.free.tolist(),
         }
-    if isinstance(result, Series):
+    if isinstance(result, LinesReport):
         return {
             "time": result.time.tolist(),
             "series": [
@@ -117,7 +121,7 @@ def _numbers(values: Floats) -> list[float | None]:
     return [value if math.isfinite(value) else None for value in values.tolist()]
 
 
-def _snapshot(result: Regions, index: int) -> dict[str, Any]:
+def _snapshot(result: RegionsReport, index: int) -> dict[str, Any]:
     snapshot = result.table.snapshot(index)
     known = result.intervals.known
     used = usage.in_use(snapshot)

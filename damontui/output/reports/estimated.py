@@ -5,12 +5,15 @@ The estimate is of the whole record, whatever part of it a report is about: what
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
-from damontui.analysis.estimate import PIECES, Estimate, smoothed
+from damontui.analysis import frames
+from damontui.analysis.estimate import Estimate
+from damontui.analysis.estimator import PIECES, smoothed
 from damontui.analysis.heatmap import Floats
 from damontui.damon.snapshot import Ints, Snapshot
 from damontui.output.reports.numbers import Intervals
@@ -20,12 +23,19 @@ from damontui.records.table import Table
 MOMENTS = 512
 """Moments whose pieces are kept, for what is drawn or summed up over time."""
 _MORE = 32
-"""Snapshots after the part that is asked for which still say something of it."""
+"""Snapshots after the part of the record asked for that are taken in as well, since they still tell of it."""
+
+
+Keep = Literal["used", "total", "percentiles", "idle", "moments"]
+"""A field of `Known`; a style names those that it reads, and the others stay empty."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Known:
-    """What is known of a record. Arrays have a row for each snapshot of which there is an estimate."""
+    """What is known of a record. Arrays have a row for each snapshot of which there is an estimate.
+
+    Those that are named in `Keep` are empty where nobody asked for them.
+    """
 
     time: Floats
     """When each of these snapshots ended, shape ``(known,)``."""
@@ -34,17 +44,19 @@ class Known:
     total: Floats
     """Bytes that hold something and can be seen in use."""
     percentiles: Ints
-    """Idle times by bytes, milliseconds, shape ``(known, 101)``; empty where they were not asked for."""
+    """Idle times by bytes, milliseconds, shape ``(known, 101)``."""
     idle: Floats
     """Bytes idle for at least each of the thresholds, NaN where not watched for so long, ``(known, thresholds)``."""
     moments: tuple[Estimate, ...]
-    """Evenly spread, at most `MOMENTS` or so."""
+    """Estimates of evenly spread moments, about `MOMENTS` at most."""
     free: float | None
     """Bytes that were free at the end; None where that is not known."""
 
     def places(self, table: Table) -> Ints:
-        """Where in a table the snapshots with an estimate are, shape ``(known,)``: the table is a stretch of the one
-        that was learned from, and those outside of it have -1."""
+        """The index in a table of each snapshot with an estimate, shape ``(known,)``; -1 for those that it lacks.
+
+        The table is a stretch of the one that was learned from.
+        """
         found = np.searchsorted(table.time, self.time)
         inside = np.minimum(found, len(table) - 1)
         return np.where((found < len(table)) & (table.time[inside] == self.time), found, -1)
@@ -60,27 +72,32 @@ def learn(
     table: Table,
     intervals: Intervals,
     filters: Filters,
-    style: str,
+    keeps: Collection[Keep],
     thresholds: tuple[float, ...],
     told: Callable[[int], None] = lambda done: None,
     within: float | None = None,
     pieces: int = PIECES,
 ) -> Known | None:
-    """What a record's snapshots say together; None where none of them has an estimate.
+    """The estimates of a record's snapshots; None where none of them has one.
+
+    Where nothing is to be kept, nothing is estimated: then it says only that there could be an estimate, and what was
+    free.
 
     Args:
         table: the whole record.
-        intervals: those in force.
-        filters: what the report is about: addresses, a target, a time. Others choose regions, of which there is no
-            estimate.
-        style: of the report: only what it needs is kept.
-        thresholds: seconds.
-        told: is told how many snapshots were gone through.
-        within: seconds that a working set is of; an aggregation where left out.
+        intervals: the intervals in force at each snapshot.
+        filters: the addresses, the target and the time that the report is about. Other filters choose regions, which
+            an estimate does not have.
+        keeps: what of the estimates is kept.
+        thresholds: idle times, seconds.
+        told: called with the number of snapshots taken in so far.
+        within: the time of the working set, seconds; an aggregation where None.
         pieces: most pieces of the estimate's map.
     """
     began = min(float(table.began[0]), float(table.time[0]))
     low, high = filters.time if filters.time is not None else (-np.inf, np.inf)
+    if not keeps:
+        return _unlearned(table, began + low, began + high)
     until = min(int(np.searchsorted(table.time, began + high, side="right")) + _MORE, len(table))
     every = float(table.time[-1] - began) / MOMENTS
     time, used, total, percentiles, idle = [], [], [], [], []
@@ -93,27 +110,44 @@ def learn(
         if not len(found.start):
             continue
         time.append(snapshot.time)
-        total.append(found.total_bytes)
-        reach = within is None or found.reaches(within)
-        used.append(found.working_set(within or found.aggregation_s).bytes if reach else np.nan)
         free = None if found.free is None else found.free.bytes
-        if style == "idle-percentiles":
+        if "total" in keeps:
+            total.append(found.total_bytes)
+        if "used" in keeps:
+            reach = within is None or found.reaches(within)
+            used.append(found.working_set(within or found.aggregation_s).bytes if reach else np.nan)
+        if "percentiles" in keeps:
             percentiles.append(found.idle_ms_percentiles)
+        if "idle" in keeps:
             reached = [found.reaches(one) for one in thresholds]
             idle.append(np.where(reached, found.idle_at(thresholds)[1], np.nan))
-        if not moments or snapshot.time >= moments[-1].time + every:
+        if "moments" in keeps and (not moments or snapshot.time >= moments[-1].time + every):
             moments.append(found)
     if not time:
         return None
     return Known(
-        np.array(time),
-        np.array(used),
-        np.array(total),
-        np.array(percentiles, np.int64).reshape(-1, 101),
-        np.array(idle).reshape(-1, len(thresholds)),
-        tuple(moments),
-        free,
+        time=np.array(time),
+        used=np.array(used),
+        total=np.array(total),
+        percentiles=np.array(percentiles, np.int64).reshape(-1, 101),
+        idle=np.array(idle).reshape(-1, len(thresholds)),
+        moments=tuple(moments),
+        free=free,
     )
+
+
+def _unlearned(table: Table, low: float, high: float) -> Known | None:
+    """What `learn` finds where nothing is kept: without the estimate, from the last snapshot that would have one."""
+    for index in range(int(np.searchsorted(table.time, high, side="right")) - 1, -1, -1):
+        if table.time[index] <= low:
+            break
+        snapshot = table.snapshot(index)
+        if len(snapshot) and snapshot.complete and snapshot.measured is None:
+            unseen = frames.unseen(snapshot)
+            none = np.empty(0)
+            free = None if unseen is None else unseen.free.bytes
+            return Known(none, none, none, np.empty((0, 101), np.int64), np.empty((0, 0)), (), free)
+    return None
 
 
 def _snapshots(table: Table, intervals: Intervals, until: int, told: Callable[[int], None]) -> Iterator[Snapshot]:
@@ -132,7 +166,7 @@ def _snapshots(table: Table, intervals: Intervals, until: int, told: Callable[[i
 
 
 def _part(found: Estimate, filters: Filters) -> Estimate:
-    """The part of an estimate that addresses and a target leave."""
+    """The part of an estimate at the filters' addresses and target."""
     keep = np.ones(len(found.start), dtype=np.bool_)
     start, end = found.start, found.end
     if filters.target is not None:
@@ -149,7 +183,10 @@ def _part(found: Estimate, filters: Filters) -> Estimate:
 
 
 def pieces(known: Known, table: Table) -> tuple[Table, Floats]:
-    """The moments as a table whose regions are the pieces, and seconds of use of each (negative: idle)."""
+    """The moments as a table whose regions are the pieces, and each piece's seconds in use (negative: idle).
+
+    A region has one age: that some pages between those in use are not (`Estimate.unused`) is left out.
+    """
     moments, began, time = _spans(known)
     offsets = np.concatenate(([0], np.cumsum([len(one.start) for one in moments])))
     conditions = [replace(table.conditions[0], targets=one.targets) for one in moments]
@@ -161,28 +198,28 @@ def pieces(known: Known, table: Table) -> tuple[Table, Floats]:
         return np.concatenate([getattr(one, name) for one in moments]).astype(np.int64)
 
     made = Table(
-        table.description,
-        time,
-        began,
-        table.wall[-1] - (table.time[-1] - time),
-        offsets.astype(np.int64),
-        column("start"),
-        column("end"),
-        (idle <= 0).astype(np.int64),
-        np.zeros(len(idle), np.int64),
-        column("target"),
-        conditions,
-        np.arange(len(moments), dtype=np.int64),
-        {index: {"resident": np.rint(one.bytes).astype(np.int64)} for index, one in enumerate(moments)},
+        description=table.description,
+        time=time,
+        began=began,
+        wall=table.wall[-1] - (table.time[-1] - time),
+        offsets=offsets.astype(np.int64),
+        start=column("start"),
+        end=column("end"),
+        nr_accesses=(idle <= 0).astype(np.int64),
+        age=np.zeros(len(idle), np.int64),
+        target=column("target"),
+        conditions=conditions,
+        condition_of=np.arange(len(moments), dtype=np.int64),
+        extra={index: {"resident": np.rint(one.bytes).astype(np.int64)} for index, one in enumerate(moments)},
     )
     return made, values
 
 
 def ages(known: Known) -> tuple[int, Floats, Floats]:
-    """How many moments there are, and idle seconds (0 in use) and bytes of parts of memory at all of them.
+    """The number of moments, and idle seconds (0: in use) and bytes of the parts of memory at all of them.
 
-    The bytes of a part are weighted by how long its moment stands for. Of pieces that are
-    used in part, the rest is apart (`Estimate.ages`). Both have the shape ``(parts,)``.
+    Both arrays have the shape ``(parts,)``. The bytes of a part are weighted by the time that its moment stands for.
+    A piece that is in use in part makes two parts (`Estimate.ages`).
     """
     moments, began, time = _spans(known)
     share = (time - began) / (time - began).sum()
@@ -192,7 +229,8 @@ def ages(known: Known) -> tuple[int, Floats, Floats]:
 
 
 def _spans(known: Known) -> tuple[list[Estimate], Floats, Floats]:
-    """The moments at which there was memory, and from when to when each stands: up to it, as far as it was watched."""
+    """The moments at which there was memory, and the beginning and the end of the time that each stands for: it ends
+    with the moment."""
     moments = [one for one in known.moments if one.bytes.any()]
     time = np.array([one.time for one in moments])
     before = np.concatenate(([time[0] - moments[0].watched_s], time[:-1]))

@@ -23,9 +23,9 @@ from damontui.damon.snapshot import Ints, Snapshot
 from damontui.records.table import Table
 
 _LONGEST = 9e10
-"""Seconds beyond which a time is none: 2,800 years, whose temperature still fits 63 bits."""
+"""The longest time, seconds: 2,800 years, whose temperature still fits 63 bits."""
 _DEVIATION = 0.1
-"""Share by which a snapshot may last longer or shorter than its interval says before that is not believed."""
+"""Share by which a snapshot may last longer or shorter than its interval before that interval is not believed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,9 +34,9 @@ class Intervals:
 
     sample: Ints
     aggr: Ints
-    """While accesses were counted: rates and bandwidth use these."""
+    """Aggregation intervals while accesses were counted: rates and bandwidth use these."""
     next_aggr: Ints
-    """From then on: the unit of ages."""
+    """Aggregation intervals from the snapshot's end on, which ages count."""
     most: Ints
     """The greatest possible ``nr_accesses``."""
     known: bool
@@ -45,7 +45,7 @@ class Intervals:
     """Snapshots whose interval was taken from how long they lasted."""
 
     def take(self, chosen: Ints) -> Intervals:
-        """Those of some snapshots."""
+        """The intervals of the ``chosen`` snapshots."""
         return Intervals(
             self.sample[chosen],
             self.aggr[chosen],
@@ -126,7 +126,7 @@ def sizes(table: Table) -> Ints:
 
 
 def measured(table: Table) -> Iterator[tuple[int, Snapshot]]:
-    """The snapshots whose bytes were counted, and where they are: their numbers are those of `usage`."""
+    """Each snapshot whose bytes were counted, after its index: its numbers are those of `usage`."""
     for index, extra in sorted(table.extra.items()):
         if extra.get("measured") is not None and table.offsets[index] < table.offsets[index + 1]:
             yield index, table.snapshot(index)
@@ -174,7 +174,7 @@ def bandwidths(table: Table, intervals: Intervals) -> Floats:
 
 
 def unrounded_bandwidths(table: Table, intervals: Intervals) -> Floats:
-    """The same with what was lost where regions were joined (`damontui.analysis.rounding`)."""
+    """Bytes per second with the counts that rounding lost (`damontui.analysis.rounding`), of each snapshot."""
     joined, found = rounding.Rounding(), np.zeros(len(table))
     for index, snapshot in enumerate(table):
         found[index] = joined.bandwidth(snapshot)
@@ -266,7 +266,7 @@ def idle_pieces(table: Table, intervals: Intervals) -> tuple[Ints, NDArray[np.bo
 
 
 def values_of(table: Table, intervals: Intervals, mode: Mode) -> Floats:
-    """What the colour of a heatmap means, of each region: `damontui.analysis.heatmap.values_of`."""
+    """The value that a heatmap's colour stands for, of each region: `damontui.analysis.heatmap.values_of`."""
     found: Floats
     if mode == "idle":
         found = idle_ms(table, intervals) / -1000.0
@@ -297,7 +297,7 @@ def column_means(table: Table, edges: Floats, values: NDArray[np.float64] | Ints
 
 
 def targets_of(table: Table) -> tuple[int, ...]:
-    """The identifiers of all targets that have regions, the newest first to come first."""
+    """The identifiers of all targets that have regions, the one that came last first."""
     found: dict[int, None] = {}
     for index in dict.fromkeys(table.condition_of[::-1].tolist()):
         found.update(dict.fromkeys(table.conditions[index].targets))
@@ -305,7 +305,7 @@ def targets_of(table: Table) -> tuple[int, ...]:
 
 
 def _target_of(table: Table, ids: tuple[int, ...]) -> Ints:
-    """The place in ``ids`` of each region's target."""
+    """The index in ``ids`` of each region's target."""
     if all(b.targets == ids[: len(b.targets)] for b in table.conditions):
         return table.target
     number = {name: index for index, name in enumerate(ids)}
@@ -317,7 +317,14 @@ def _target_of(table: Table, ids: tuple[int, ...]) -> Ints:
 
 
 def axis_of(table: Table, rows: int, *, fold_idle: bool = False, fold_rows: int = 1) -> Axis:
-    """An address axis of about ``rows`` rows over all addresses of a record; large gaps are folded."""
+    """An address axis of about ``rows`` rows over all addresses of a record; large gaps are folded.
+
+    Args:
+        table: the record.
+        rows: how many rows.
+        fold_idle: whether stretches that were never in use are folded, too.
+        fold_rows: rows that a fold takes.
+    """
     ids = targets_of(table)
     stride = stride_for(len(ids))
     base = _target_of(table, ids) * stride
@@ -330,7 +337,14 @@ def axis_of(table: Table, rows: int, *, fold_idle: bool = False, fold_rows: int 
 
 
 def heat(table: Table, values: Floats, axis: Axis, edges: Floats) -> tuple[Floats, Floats]:
-    """``(means, covered)`` of each cell, both of shape ``(columns, rows)``: `damontui.analysis.raster.painted`."""
+    """``(means, covered)`` of each cell, both of shape ``(columns, rows)``: `damontui.analysis.raster.painted`.
+
+    Args:
+        table: the record.
+        values: the value of each region.
+        axis: the rows.
+        edges: where columns begin and end, seconds, shape ``(columns + 1,)``.
+    """
     base = _target_of(table, axis.ids) * axis.stride
     density = sizes(table) / np.maximum(table.end - table.start, 1)
     low, high = table.start + base, table.end + base
@@ -341,9 +355,9 @@ _EMPTY: tuple[Literal["free"], Literal["hole"]] = "free", "hole"
 
 
 def emptiness(table: Table, axis: Axis, edges: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]] | None:
-    """Cells of whose memory most was free, and of which most was no memory, by page frames: ``(columns, rows)`` each.
+    """Whether most of a cell's memory was free, and whether most of it was no memory at all, by page frames.
 
-    None where the record holds no page frames.
+    Both have the shape ``(columns, rows)``; None where the record holds no page frames.
     """
     shares, looked = np.zeros((2, len(table.start))), np.zeros(len(table.start))
     for index, extra in table.extra.items():

@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from importlib import util
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 
@@ -24,12 +24,13 @@ from damontui.output.reports.results import (
     Heat,
     Histogram,
     IdlePercentiles,
-    Regions,
+    LinesReport,
+    MetricUnit,
+    RegionsReport,
     Result,
-    Series,
     between,
 )
-from damontui.output.reports.text import amount, legend_value, title, when
+from damontui.output.reports.text import amount, in_words, legend_value, metric_note, title, when
 from damontui.output.text import idle_words
 
 _INCHES = (8.0, 5.0)
@@ -72,17 +73,17 @@ def report(head: Head, result: Result, form: str, ramps: Mapping[str, Sequence[s
     settings["text.parse_math"] = False
     with matplotlib.rc_context(settings), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r"Glyph .* missing")
-        rows = len(result.lines) if isinstance(result, Series) else 1
+        rows = len(result.lines) if isinstance(result, LinesReport) else 1
         figure = Figure(
             figsize=(_INCHES[0], _INCHES[1] if rows == 1 else 2.4 * rows + 1), dpi=_DPI, layout="constrained"
         )
         if isinstance(result, Heat):
             _heat(figure, result, ramps)
-        elif isinstance(result, Series):
+        elif isinstance(result, LinesReport):
             _series(figure, result, ramps)
         elif isinstance(result, IdlePercentiles):
             _idle(figure, result, ramps)
-        elif isinstance(result, Regions):
+        elif isinstance(result, RegionsReport):
             _regions(figure, result, ramps)
         else:
             _histogram(figure, result, ramps)
@@ -184,7 +185,7 @@ def _addresses(axes: Any, result: Heat) -> None:
     axes.set_yticks(ticks, labels, fontsize=7, family="monospace")
 
 
-def _series(figure: Any, result: Series, ramps: Mapping[str, Sequence[str]]) -> None:
+def _series(figure: Any, result: LinesReport, ramps: Mapping[str, Sequence[str]]) -> None:
     from matplotlib.ticker import FuncFormatter
 
     unit, name = _clock(float(result.edges[-1] - result.edges[0]))
@@ -276,15 +277,10 @@ def _histogram(figure: Any, result: Histogram, ramps: Mapping[str, Sequence[str]
     axes = figure.add_subplot()
     cold, warm = ramps["signed"][len(ramps["signed"]) // 6], ramps["signed"][-len(ramps["signed"]) // 4]
     edges = result.edges.tolist()
-
-    def words(value: int) -> str:
-        if value == 0:
-            return "0"
-        return units.duration(value / 1e6) if result.unit == "microseconds" else f"{value:.3g}"
-
-    labels = [f"{words(a)} … {words(b)}" for a, b in itertools.pairwise(edges)]
+    words = [in_words(edge, result.unit) for edge in edges]
+    labels = [f"{a} … {b}" for a, b in itertools.pairwise(words)]
     counts = result.bytes.tolist()
-    colours = [cold if result.unit == "microseconds" or b <= 0 else warm for b in edges[1:]]
+    colours = [warm if _is_warm(high, result.unit) else cold for high in edges[1:]]
     if result.in_use is not None:
         labels, counts, colours = ["in use", *labels], [result.in_use, *counts], [warm, *colours]
     bars = axes.barh(range(len(counts)), counts, color=colours)
@@ -295,11 +291,21 @@ def _histogram(figure: Any, result: Histogram, ramps: Mapping[str, Sequence[str]
     axes.xaxis.set_major_locator(_binary(max(counts)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: units.size(v)))
     axes.set_xlabel("memory" + (", mean over time" if result.snapshots > 1 else ""))
-    unit = "" if result.unit == "microseconds" else " (rate in % × 100 + age in µs × 100; minus: not accessed)"
-    axes.set_ylabel(result.name + unit)
+    note = metric_note(result.unit)
+    axes.set_ylabel(f"{result.name} ({note})" if note else result.name)
 
 
-def _regions(figure: Any, result: Regions, ramps: Mapping[str, Sequence[str]]) -> None:
+def _is_warm(high: int, unit: MetricUnit) -> bool:
+    """Whether the memory of a range that ends there is in use."""
+    match unit:
+        case "microseconds":
+            return False
+        case "temperature":
+            return high > 0
+    assert_never(unit)
+
+
+def _regions(figure: Any, result: RegionsReport, ramps: Mapping[str, Sequence[str]]) -> None:
     from matplotlib.ticker import FuncFormatter
 
     axes = figure.add_subplot()

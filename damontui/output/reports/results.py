@@ -1,4 +1,4 @@
-"""What a report of each style holds: one of five kinds of result, which text, JSON and pictures know how to show."""
+"""The results of reports, by style: of five kinds, each of which text, JSON and pictures know how to show."""
 
 from __future__ import annotations
 
@@ -12,33 +12,36 @@ from numpy.typing import NDArray
 from damontui import phrases, units
 from damontui.analysis import pressure as pressed
 from damontui.analysis.axis import VOID, Axis, Part
-from damontui.analysis.heatmap import Floats, Mode
+from damontui.analysis.heatmap import Floats, Mode, in_use
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Ints, Pressure
 from damontui.errors import SourceError, UsageError
 from damontui.output.reports import estimated, numbers
-from damontui.output.reports.estimated import Known
+from damontui.output.reports.estimated import Keep, Known
 from damontui.output.reports.numbers import Intervals
 from damontui.records.table import Table
 from damontui.safe_text import shown
 
 Idle = Literal["estimate", "kernel"]
 Unit = Literal["bytes", "bytes/s", "seconds", "share"]
+"""Of lines over time; `text.amount` has each in words."""
+MetricUnit = Literal["microseconds", "temperature"]
+"""Of a histogram's ranges; `text.in_words`, `text.metric_note` and `pictures._is_warm` have each of them."""
 
 LINE_PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
-"""Of values over time."""
+"""Percentiles that are told of values over time."""
 THRESHOLDS = (1, 10, 60, 300, 600, 1800, 3600)
-"""Seconds of idle time whose memory is told."""
+"""Idle times that memory is told for, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What a style may be told."""
+class StyleOptions:
+    """The options of reports; each style uses some of them."""
 
     columns: int = 60
-    """Of time."""
+    """Columns of time."""
     rows: int = 30
-    """Of addresses."""
+    """Rows of addresses."""
     fold_rows: int = 1
     """Rows that a fold takes."""
     mode: Mode = "rate"
@@ -46,7 +49,7 @@ class Options:
     skip: int = 0
     """Snapshots at the start that a working set's distribution leaves out."""
     within: float | None = None
-    """Seconds that a working set is of; None: an aggregation, or the shortest that was counted."""
+    """The time of a working set, seconds; None: an aggregation, or the shortest time that bytes were counted for."""
     bins: int = 10
     log: bool = False
     """Histogram ranges that double, instead of equal ones."""
@@ -55,7 +58,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Regions:
+class RegionsReport:
     """The regions of one snapshot or of all."""
 
     table: Table
@@ -70,14 +73,14 @@ class Heat:
 
     axis: Axis
     edges: Floats
-    """Of the columns, seconds on the record's clock."""
+    """Where columns begin and end, seconds on the record's clock."""
     values: Floats
     """Shape ``(columns, rows)``, the lowest address first; NaN where no region was."""
     covered: Floats
     """Share of each cell that regions cover, same shape."""
     mode: Mode
     samples: int = 0
-    """Where the record has no intervals, rates are shares of this number of samples, the most that were seen."""
+    """The most samples that were seen, which rates are shares of where the record has no intervals; else 0."""
     free: NDArray[np.bool_] | None = None
     """Cells of mostly free memory, in which nothing was in use: it always looks idle, and is not. Same shape; None
     where the record holds no page frames."""
@@ -90,20 +93,20 @@ class Line:
     name: str
     unit: Unit
     values: Floats
-    """Of each snapshot; NaN where it is not known."""
+    """The quantity at each snapshot; NaN where it is not known."""
     columns: Floats
     """Mean of each column of time, NaN where nothing is known."""
     mean: float
-    """Over the time for which it is known."""
+    """The mean over the time for which the quantity is known."""
     percentiles: tuple[float, ...]
     """`LINE_PERCENTILES` of the snapshots."""
     against: float | None = None
-    """What it is to be compared with: a goal, a total."""
+    """A number to compare it with: a goal, a total."""
     against_name: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Series:
+class LinesReport:
     """Quantities over time, on one axis of time."""
 
     time: Floats
@@ -127,7 +130,7 @@ class IdlePercentiles:
 
     @property
     def last(self) -> Ints:
-        """Those of the last snapshot."""
+        """The percentiles of the last snapshot."""
         row: Ints = self.values[-1]
         return row
 
@@ -137,7 +140,7 @@ class Histogram:
     """Bytes by a metric, mean over time."""
 
     name: str
-    unit: Literal["microseconds", "temperature"]
+    unit: MetricUnit
     edges: Ints
     """Shape ``(bins + 1,)``; a range holds its lower edge, not its upper one."""
     bytes: Floats
@@ -148,7 +151,7 @@ class Histogram:
     snapshots: int
 
 
-Result = Regions | Heat | Series | IdlePercentiles | Histogram
+Result = RegionsReport | Heat | LinesReport | IdlePercentiles | Histogram
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,20 +159,24 @@ class Style:
     """One style of report."""
 
     summary: str
-    make: Callable[[Table, Intervals, Options], Result]
+    make: Callable[[Table, Intervals, StyleOptions], Result]
     needs_intervals: bool
-    estimated: Callable[[Table, Intervals, Options, Known], Result] | None = None
-    """The same by the estimate; None where idle times play no part in it."""
+    estimated: Callable[[Table, Intervals, StyleOptions, Known], Result] | None = None
+    """Makes the result where the rule is the estimate; None where it is the same by either rule."""
+    keeps: frozenset[Keep] = frozenset()
+    """What ``estimated`` reads of the estimates, so that only that is computed. Empty: it needs the record alone."""
+    only: Mode | None = None
+    """The one mode of `StyleOptions` in which the rule matters; None: it matters in all."""
 
 
-def regions(table: Table, intervals: Intervals, options: Options) -> Regions:
+def regions(table: Table, intervals: Intervals, options: StyleOptions) -> RegionsReport:
     """The regions as they are."""
     count = len(table)
     held = np.flatnonzero(np.diff(table.offsets) > 0)
-    return Regions(table, intervals, tuple(range(count)) if options.every else (int(held[-1]),))
+    return RegionsReport(table, intervals, tuple(range(count)) if options.every else (int(held[-1]),))
 
 
-def heatmap(table: Table, intervals: Intervals, options: Options) -> Heat:
+def heatmap(table: Table, intervals: Intervals, options: StyleOptions) -> Heat:
     """Mean rate, temperature or idle time of each cell."""
     if options.mode != "rate" and not intervals.known:
         raise _no_intervals(f"a heatmap of {options.mode}")
@@ -183,20 +190,21 @@ def heatmap(table: Table, intervals: Intervals, options: Options) -> Heat:
 
 
 def _heat(table: Table, axis: Axis, edges: Floats, found: tuple[Floats, Floats], mode: Mode, samples: int = 0) -> Heat:
-    """Means and what is covered of each cell, and what of it is no memory in use: a hole has neither."""
+    """The heatmap from ``(means, covered)`` of each cell; holes get neither, and unused cells of free memory are
+    marked."""
     means, covered = found
     empty = numbers.emptiness(table, axis, edges)
     if empty is None:
         return Heat(axis, edges, means, covered, mode, samples)
     free, hole = empty
-    used = means >= (0.005 if mode == "rate" else 0.0)  # not where nothing is known
+    used = in_use(means, mode)
     hole &= ~used
     means, covered = np.where(hole, np.nan, means), np.where(hole, 0.0, covered)
     return Heat(axis, edges, means, covered, mode, samples, free & ~used & ~hole)
 
 
-def idle_heatmap(table: Table, intervals: Intervals, options: Options, known: Known) -> Heat:
-    """Mean idle time of each cell by the estimate; of other heatmaps nothing is estimated."""
+def idle_heatmap(table: Table, intervals: Intervals, options: StyleOptions, known: Known) -> Heat:
+    """The heatmap of idle times by the estimate; of other modes, the same as `heatmap`. Arguments as for `make`."""
     if options.mode != "idle":
         return heatmap(table, intervals, options)
     made, values = estimated.pieces(known, table)
@@ -224,8 +232,8 @@ def _line(
     )
 
 
-def working_set(table: Table, intervals: Intervals, options: Options, known: Known | None = None) -> Series:
-    """Bytes with an access, and their distribution; with ``known``, bytes that were touched by the estimate."""
+def working_set(table: Table, intervals: Intervals, options: StyleOptions, known: Known | None = None) -> LinesReport:
+    """Bytes with an access and their distribution; with ``known``, bytes touched. Arguments as for `make`."""
     if options.skip >= len(table):
         raise UsageError(f"--skip: {options.skip} leaves nothing of {len(table)} snapshots")
     values: NDArray[np.float64] | Ints = numbers.working_sets(table)
@@ -253,11 +261,11 @@ def working_set(table: Table, intervals: Intervals, options: Options, known: Kno
     remarks = (f"{first} left out{why}", remark) if skip else (remark,)
     if within is not None:
         remarks = (within, *remarks)
-    return Series(table.time, edges, (line,), remarks)
+    return LinesReport(table.time, edges, (line,), remarks)
 
 
 def _told_by_all(table: Table, skip: int) -> float | None:
-    """The shortest time that every snapshot of counted bytes tells of, but the first; None without such."""
+    """The shortest time that all snapshots of counted bytes but the first tell of; None where there are none."""
     told = [one.measured.seconds[0] for at, one in numbers.measured(table) if at >= skip and one.measured is not None]
     return max(told[1:] or told, default=None)
 
@@ -278,7 +286,7 @@ def _reached(table: Table, values: NDArray[np.float64] | Ints, skip: int, asked:
 def _within(
     table: Table, intervals: Intervals, skip: int, known: Known | None, asked: float | None = None
 ) -> str | None:
-    """Within which time memory of the working set was used, as far as that is known."""
+    """The time within which memory of the working set was used, in words; None where that is not known."""
     if asked is not None:
         how = ", as the kernel counted them" if any(True for _ in numbers.measured(table)) else ""
         return f"working set: bytes touched within {units.span(asked)}{how}"
@@ -291,7 +299,7 @@ def _within(
 
 
 def _from(table: Table, skip: int) -> Table:
-    """Only what concerns time: the region arrays stay whole."""
+    """The table without its first snapshots, as far as arrays of snapshots go: those of regions stay whole."""
     return replace(
         table,
         time=table.time[skip:],
@@ -302,26 +310,26 @@ def _from(table: Table, skip: int) -> Table:
     )
 
 
-def bandwidth(table: Table, intervals: Intervals, options: Options) -> Series:
+def bandwidth(table: Table, intervals: Intervals, options: StyleOptions) -> LinesReport:
     """Bytes per second by the kernel's formula."""
     return _bandwidth(table, options, numbers.bandwidths(table, intervals))
 
 
-def estimated_bandwidth(table: Table, intervals: Intervals, options: Options, known: Known) -> Series:
-    """The same with what was lost where regions were joined."""
+def estimated_bandwidth(table: Table, intervals: Intervals, options: StyleOptions, known: Known) -> LinesReport:
+    """Bytes per second, with the counts that were lost where regions were joined. Arguments as for `make`."""
     return _bandwidth(table, options, numbers.unrounded_bandwidths(table, intervals))
 
 
-def _bandwidth(table: Table, options: Options, values: Floats) -> Series:
+def _bandwidth(table: Table, options: StyleOptions, values: Floats) -> LinesReport:
     edges = numbers.time_edges(table, options.columns)
     line = _line(table, edges, "bandwidth", "bytes/s", values)
-    return Series(
+    return LinesReport(
         table.time, edges, (line,), ("An estimate from sampling: touched bytes per second, not traffic on the bus",)
     )
 
 
-def pressure(table: Table, intervals: Intervals, options: Options) -> Series:
-    """How hard memory was pressed: of what is told at all, a line each."""
+def pressure(table: Table, intervals: Intervals, options: StyleOptions) -> LinesReport:
+    """How hard memory was pressed: a line for each quantity that the record tells."""
     found = {index: one for index, extra in table.extra.items() if isinstance(one := extra.get("pressure"), Pressure)}
     values = np.full((len(table), len(pressed.QUANTITIES)), np.nan)
     for index, one in found.items():
@@ -339,11 +347,11 @@ def pressure(table: Table, intervals: Intervals, options: Options) -> Series:
     lines = tuple(
         _line(table, edges, one.name, one.unit, values[:, at]) for at, one in enumerate(pressed.QUANTITIES) if told[at]
     )
-    return Series(table.time, edges, lines, (*_whose_pressure(table, found), *(shown(note) for note in notes)))
+    return LinesReport(table.time, edges, lines, (*_whose_pressure(table, found), *(shown(note) for note in notes)))
 
 
 def _whose_pressure(table: Table, found: Mapping[int, Pressure]) -> tuple[str, ...]:
-    """Of whom pressure is told and when, and what was counted."""
+    """Sentences on whose pressure it is, from when to when, and how often what happened."""
     groups = dict.fromkeys(one.group for one in found.values())
     names = ["the machine" if one is None else f"the group {one}" for one in groups]
     whose = f"pressure on {shown(', then '.join(names[:4]))}{' and others' if len(names) > 4 else ''}"
@@ -356,7 +364,7 @@ def _whose_pressure(table: Table, found: Mapping[int, Pressure]) -> tuple[str, .
     return (whose, happened) if happened else (whose,)
 
 
-def tuning(table: Table, intervals: Intervals, options: Options) -> Series:
+def tuning(table: Table, intervals: Intervals, options: StyleOptions) -> LinesReport:
     """The intervals, and what they are tuned for."""
     edges = numbers.time_edges(table, options.columns)
     goals = {b.attrs.goal.access_bp for b in table.conditions if b.attrs.goal is not None}
@@ -376,10 +384,10 @@ def tuning(table: Table, intervals: Intervals, options: Options) -> Series:
         ),
     )
     remarks = [f"the intervals changed {changes} times" if changes != 1 else "the intervals changed once"]
-    return Series(table.time, edges, lines, tuple(remarks))
+    return LinesReport(table.time, edges, lines, tuple(remarks))
 
 
-def idle_percentiles(table: Table, intervals: Intervals, options: Options) -> IdlePercentiles:
+def idle_percentiles(table: Table, intervals: Intervals, options: StyleOptions) -> IdlePercentiles:
     """Percentiles by bytes of idle time, of each snapshot."""
     idle = numbers.idle_ms(table, intervals)
     at_least = numbers.idle_at_least(table, idle, np.array(THRESHOLDS, np.int64) * 1000)
@@ -389,8 +397,11 @@ def idle_percentiles(table: Table, intervals: Intervals, options: Options) -> Id
     return IdlePercentiles(table.time[held], values, total.astype(np.float64), tuple(at_least.tolist()))
 
 
-def estimated_percentiles(table: Table, intervals: Intervals, options: Options, known: Known) -> IdlePercentiles:
-    """The same by the estimate; of thresholds that memory was not watched for nothing is known."""
+def estimated_percentiles(table: Table, intervals: Intervals, options: StyleOptions, known: Known) -> IdlePercentiles:
+    """Percentiles by bytes of idle time by the estimate; NaN at thresholds that memory was not watched for.
+
+    Arguments as for `make`.
+    """
     held = np.diff(table.offsets) > 0
     place = known.places(table)
     weight = numbers.durations(table)[place[place >= 0]]
@@ -406,13 +417,17 @@ def estimated_percentiles(table: Table, intervals: Intervals, options: Options, 
 
 
 _HIGHEST = 1 << 60
-"""A histogram's values are cut off there, so that its edges are whole numbers of 64 bits."""
+"""The largest value in a histogram; larger ones count as this, so that its edges are whole numbers of 64 bits."""
 
 
 def edges_of(low: int, high: int, bins: int, *, log: bool) -> Ints:
-    """Edges of ranges from ``low`` to over ``high``: ``bins`` equal ones, or such that each is twice the one before.
+    """The edges of a histogram's ranges by the rules of damo's, shape ``(bins + 1,)``.
 
-    The rules of damo's histograms.
+    Args:
+        low: the lower edge of the first range.
+        high: in the last range.
+        bins: how many ranges.
+        log: whether each range is twice as long as the one before, instead of all being equal.
     """
     if not log:
         width = max(1, -(-(high + 1 - low) // bins))  # in whole numbers: exact, however large
@@ -425,21 +440,21 @@ def edges_of(low: int, high: int, bins: int, *, log: bool) -> Ints:
     return np.array(edges, np.int64)
 
 
-def idle_histogram(table: Table, intervals: Intervals, options: Options) -> Histogram:
+def idle_histogram(table: Table, intervals: Intervals, options: StyleOptions) -> Histogram:
     """Bytes by idle time."""
     # memory in use counts as idle for no time, but in a place of its own
     metric, used, weight = numbers.idle_pieces(table, intervals)
     return _histogram(len(table), "idle time", "microseconds", metric, used, weight, options)
 
 
-def estimated_histogram(table: Table, intervals: Intervals, options: Options, known: Known) -> Histogram:
-    """The same by the estimate, of moments that are spread evenly over the time."""
+def estimated_histogram(table: Table, intervals: Intervals, options: StyleOptions, known: Known) -> Histogram:
+    """Bytes by idle time, by the estimate at evenly spread moments. Arguments as for `make`."""
     moments, seconds, weight = estimated.ages(known)
     metric = np.rint(seconds * 1e6).astype(np.int64)
     return _histogram(moments, "idle time", "microseconds", metric, seconds <= 0, weight, options)
 
 
-def temperature_histogram(table: Table, intervals: Intervals, options: Options) -> Histogram:
+def temperature_histogram(table: Table, intervals: Intervals, options: StyleOptions) -> Histogram:
     """Bytes by temperature."""
     heat = numbers.values_of(table, intervals, "temperature")
     share = numbers.durations(table) / numbers.durations(table).sum()
@@ -451,11 +466,11 @@ def temperature_histogram(table: Table, intervals: Intervals, options: Options) 
 def _histogram(
     snapshots: int,
     name: str,
-    unit: Literal["microseconds", "temperature"],
+    unit: MetricUnit,
     metric: Ints,
     apart: NDArray[np.bool_] | None,
     weight: Floats,
-    options: Options,
+    options: StyleOptions,
 ) -> Histogram:
     metric = np.clip(metric, -_HIGHEST, _HIGHEST)
     edges = edges_of(int(metric.min()), int(metric.max()), options.bins, log=options.log)
@@ -468,11 +483,30 @@ def _histogram(
 
 STYLES: dict[str, Style] = {
     "regions": Style("each region: address, size, rate, how long, temperature", regions, False),
-    "heatmap": Style("time × address: how often, or how long, memory was in use", heatmap, False, idle_heatmap),
-    "wss": Style("the working set over time, and its percentiles", working_set, False, working_set),
-    "idle-percentiles": Style("how long memory was idle, by bytes", idle_percentiles, True, estimated_percentiles),
+    "heatmap": Style(
+        "time × address: how often, or how long, memory was in use",
+        heatmap,
+        False,
+        idle_heatmap,
+        frozenset({"moments"}),
+        only="idle",
+    ),
+    "wss": Style(
+        "the working set over time, and its percentiles", working_set, False, working_set, frozenset({"used", "total"})
+    ),
+    "idle-percentiles": Style(
+        "how long memory was idle, by bytes",
+        idle_percentiles,
+        True,
+        estimated_percentiles,
+        frozenset({"percentiles", "idle", "total"}),
+    ),
     "idle-histogram": Style(
-        "bytes by idle time, and how much is idle for longer", idle_histogram, True, estimated_histogram
+        "bytes by idle time, and how much is idle for longer",
+        idle_histogram,
+        True,
+        estimated_histogram,
+        frozenset({"moments"}),
     ),
     "temperature-histogram": Style("bytes by temperature", temperature_histogram, True),
     "bandwidth": Style("estimated bytes per second over time", bandwidth, True, estimated_bandwidth),
@@ -481,9 +515,18 @@ STYLES: dict[str, Style] = {
 }
 
 
-def make(style: str, table: Table, intervals: Intervals, options: Options, known: Known | None = None) -> Result:
-    """A result of ``style``, by the estimate where that is given. Raises `SourceError` where the record lacks what the
-    style needs.
+def make(style: str, table: Table, intervals: Intervals, options: StyleOptions, known: Known | None = None) -> Result:
+    """The result of a report.
+
+    Args:
+        style: a key of `STYLES`.
+        table: the part of the record that the filters left.
+        intervals: the intervals in force at each of its snapshots.
+        options: the options of the report.
+        known: the estimates; None makes the result by the kernel's rule.
+
+    Raises:
+        SourceError: the record lacks what the style needs.
     """
     chosen = STYLES[style]
     if chosen.needs_intervals and not intervals.known:
@@ -493,9 +536,10 @@ def make(style: str, table: Table, intervals: Intervals, options: Options, known
     return chosen.make(table, intervals, options)
 
 
-def by_idle(style: str, options: Options) -> bool:
-    """Whether a report of ``style`` says something that the estimate says otherwise than the kernel's rule."""
-    return STYLES[style].estimated is not None and (style != "heatmap" or options.mode == "idle")
+def by_idle(style: str, options: StyleOptions) -> bool:
+    """Whether a report of ``style`` has numbers that differ between the estimate and the kernel's rule."""
+    chosen = STYLES[style]
+    return chosen.estimated is not None and chosen.only in (None, options.mode)
 
 
 def _no_intervals(what: str) -> SourceError:
@@ -504,7 +548,7 @@ def _no_intervals(what: str) -> SourceError:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What stands above every report."""
+    """The head of a report."""
 
     style: str
     target: str
@@ -517,11 +561,11 @@ class Head:
     began: float
     ended: float
     wall: float
-    """When the last snapshot ended, seconds since 1970; a record may know the time since a start only."""
+    """When the last snapshot ended, seconds since 1970; in some records, since the machine's start."""
     filters: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     idle: Idle | None = None
-    """What idle times and working sets are by; None where the report tells none."""
+    """Whether idle times and working sets are by the estimate or the kernel's rule; None where the report has none."""
     free: float | None = None
     """Bytes that were free at the end, where idle times are told: left out by the estimate, idle by the kernel's rule.
     None where that is not known."""
@@ -539,7 +583,15 @@ def head_of(
     free: float | None = None,
     holds: Mapping[str, Amount] | None = None,
 ) -> Head:
-    """The head of a report on ``table``, which is what the filters left."""
+    """The head of a report.
+
+    Args:
+        style: the report's style.
+        table: the part of the record that the filters left.
+        intervals: the intervals in force at each of its snapshots.
+        filters: the filters in words.
+        idle, free, holds: as in `Head`.
+    """
     description = table.description
     notes = list(table.notes)
     if intervals.inferred:
@@ -552,22 +604,22 @@ def head_of(
         notes.append(f"{lost:,} snapshots are incomplete: trace events were lost")
     title = shown(description.title)
     return Head(
-        style,
-        shown(description.target),
-        title,
-        shown(description.host),
-        shown(description.kernel),
-        description.origin,
-        len(table),
-        len(table.start),
-        float(min(table.began[0], table.time[0])),
-        float(table.time[-1]),
-        float(table.wall[-1]),
-        filters,
-        tuple(shown(note) for note in notes),
-        idle,
-        free,
-        holds or {},
+        style=style,
+        target=shown(description.target),
+        title=title,
+        host=shown(description.host),
+        kernel=shown(description.kernel),
+        origin=description.origin,
+        snapshots=len(table),
+        regions=len(table.start),
+        began=float(min(table.began[0], table.time[0])),
+        ended=float(table.time[-1]),
+        wall=float(table.wall[-1]),
+        filters=filters,
+        notes=tuple(shown(note) for note in notes),
+        idle=idle,
+        free=free,
+        holds=holds or {},
     )
 
 

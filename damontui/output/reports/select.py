@@ -17,25 +17,25 @@ from damontui.output.reports.numbers import Intervals, seconds_held, snapshot_of
 from damontui.records.table import Table
 
 _OF_REGIONS = tuple(field.name for field in OPTIONAL if field.of_regions)
-"""What a snapshot holds of its regions beside their columns."""
+"""Optional fields of a snapshot that have a place for each region."""
 
-Span = tuple[float, float]
-"""From … to; infinite where open."""
+Range = tuple[float, float]
+"""The two ends of a range; infinite where it is open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """What is asked for; None is all."""
+    """The part of a record that is asked for; None leaves nothing out."""
 
-    address: Span | None = None
+    address: Range | None = None
     """Bytes ``[low, high)``: regions are cut at these."""
-    size: Span | None = None
+    size: Range | None = None
     """Bytes, both ends included."""
-    rate: Span | None = None
+    rate: Range | None = None
     """Share of samples with an access 0…1, both ends included."""
-    age: Span | None = None
+    age: Range | None = None
     """Seconds for which a region's pattern has held, both ends included."""
-    time: Span | None = None
+    time: Range | None = None
     """Seconds from the record's start: snapshots that ended after the first and not after the second."""
     target: int | None = None
     """A target's identifier."""
@@ -60,65 +60,65 @@ class Filters:
         return found
 
 
-def parse_span(text: str, name: str, parse: Callable[[str, str], float], example: str, *, equal: bool = True) -> Span:
+def parse_range(text: str, name: str, parse: Callable[[str, str], float], example: str, *, equal: bool = True) -> Range:
     """The two ends of ``A-B``, ``A-`` or ``-B``.
 
     Args:
         text: what the user wrote.
-        name: the option to blame.
+        name: the option, for the error.
         parse: reads one end.
-        example: shown where it is no range.
+        example: a range, for the error.
         equal: whether both ends may be the same.
 
     Raises:
-        UsageError: naming the option.
+        UsageError: the text is no range; the message names the option.
     """
     low, dash, high = text.partition("-")
     if not dash or not (low.strip() or high.strip()):
         raise UsageError(f"{name}: {text!r} is no range; write FROM-TO, such as {example}; either may be left out")
-    span = (
+    limits = (
         parse(low, name) if low.strip() else 0.0,
         parse(high, name) if high.strip() else math.inf,
     )
-    if span[0] > span[1] or (span[0] == span[1] and not equal):
+    if limits[0] > limits[1] or (limits[0] == limits[1] and not equal):
         raise UsageError(f"{name}: {text!r} ends before it begins; write FROM-TO, such as {example}")
-    return span
+    return limits
 
 
-def parse_address(text: str) -> Span:
+def address_range(text: str) -> Range:
     """``--address``: ``0x100000000-0x180000000`` or ``4G-6G``."""
-    return parse_span(text, "--address", units.parse_size, "0x100000000-0x180000000 or 4G-6G", equal=False)
+    return parse_range(text, "--address", units.parse_size, "0x100000000-0x180000000 or 4G-6G", equal=False)
 
 
-def parse_size(text: str) -> Span:
+def size_range(text: str) -> Range:
     """``--size``: ``4K-2M``."""
-    return parse_span(text, "--size", units.parse_size, "64K-2M")
+    return parse_range(text, "--size", units.parse_size, "64K-2M")
 
 
-def parse_rate(text: str) -> Span:
+def rate_range(text: str) -> Range:
     """``--rate``: ``5%-100%``."""
-    span = parse_span(text, "--rate", units.parse_share, "5%-100%")
-    if span[0] > 1 or 1 < span[1] < math.inf:
+    limits = parse_range(text, "--rate", units.parse_share, "5%-100%")
+    if limits[0] > 1 or 1 < limits[1] < math.inf:
         raise UsageError(f"--rate: {text!r}: a rate is at most 100%")
-    return span
+    return limits
 
 
 def _seconds(text: str, name: str) -> float:
     return units.parse_duration(text, name) / 1e6
 
 
-def parse_age(text: str) -> Span:
+def age_range(text: str) -> Range:
     """``--age``: ``10s-5m``, or seconds."""
-    return parse_span(text, "--age", _seconds, "10s-5m")
+    return parse_range(text, "--age", _seconds, "10s-5m")
 
 
-def parse_time(text: str) -> Span:
+def time_range(text: str) -> Range:
     """``--time``: ``60-120`` or ``1m-2m``."""
-    return parse_span(text, "--time", _seconds, "60-120 or 1m-2m", equal=False)
+    return parse_range(text, "--time", _seconds, "60-120 or 1m-2m", equal=False)
 
 
 def select(table: Table, intervals: Intervals, filters: Filters) -> tuple[Table, Intervals]:
-    """The part of a record that passes; region arrays are new where regions are left out, else the same.
+    """The part of a record that passes the filters; arrays of regions are new only where regions are left out.
 
     Raises:
         SourceError: nothing is left, or the record has no intervals and a rate or an age was asked for.

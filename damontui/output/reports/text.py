@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Literal
+from typing import Literal, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,9 +26,10 @@ from damontui.output.reports.results import (
     Histogram,
     IdlePercentiles,
     Line,
-    Regions,
+    LinesReport,
+    MetricUnit,
+    RegionsReport,
     Result,
-    Series,
     Unit,
     between,
     wall_known,
@@ -37,7 +38,7 @@ from damontui.output.text import idle_words
 from damontui.safe_text import shown
 
 Kind = Literal["heat", "signed"]
-ROWS = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100)
+PERCENTILES = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100)
 """Percentiles of idle time that are printed."""
 CHART = 8
 """Lines of a chart over time."""
@@ -79,11 +80,11 @@ class Look:
 def report(head: Head, result: Result, look: Look) -> str:
     """A whole report."""
     lines = [*_head(head, look), ""]
-    if isinstance(result, Regions):
+    if isinstance(result, RegionsReport):
         lines += _regions(result, look)
     elif isinstance(result, Heat):
         lines += _heat(result, head, look)
-    elif isinstance(result, Series):
+    elif isinstance(result, LinesReport):
         lines += _series(result, head, look)
     elif isinstance(result, IdlePercentiles):
         lines += _idle(result)
@@ -152,7 +153,7 @@ def amount(value: float, unit: Unit) -> str:
 # --- regions --------------------------------------------------------------------------------------------------------
 
 
-def _regions(result: Regions, look: Look) -> list[str]:
+def _regions(result: RegionsReport, look: Look) -> list[str]:
     lines: list[str] = []
     known = result.intervals.known
     wide = look.width >= 100
@@ -216,7 +217,9 @@ def _heat(result: Heat, head: Head, look: Look) -> list[str]:
     for top in range(len(axis) - 1, -1, -per_line):
         rows = [row for row in range(top, top - per_line, -1) if row >= 0]
         part = axis.part(rows[0])
-        label = f"{axis.place(rows[-1])[1]:#x}"
+        lowest = axis.part(rows[-1])
+        begins = axis.crowded and lowest.first in rows
+        label = axis.label(lowest) if begins else f"{axis.place(rows[-1])[1]:#x}"
         if part.kind == VOID:
             text = f" {units.size(part.hi - part.lo)} not mapped "
             if (targets := between(axis, part)) is not None:
@@ -226,12 +229,16 @@ def _heat(result: Heat, head: Head, look: Look) -> list[str]:
         if part.kind == IDLE:
             label = f"idle {units.size(part.hi - part.lo)}"
         lines.append(f"{label:>{_LABEL}} " + _cells(steps[:, rows], there[:, rows], free[:, rows], look, kind))
-    if many:
+    if axis.crowded:
+        several = ", with … of several" if any(axis.shared(part) for part in axis.parts) else ""
+        lines.append(f"{'':<{_LABEL}} a number is that of the target that begins there{several}")
+    elif many:
         shown = ", ".join(str(axis.ids[p.target]) for p in axis.parts if p.kind == SHOWN and p.first == 0)
         lines.append(f"{'':<{_LABEL}} lowest: target {shown}")
     lines.append(" " * (_LABEL + 1) + _time_axis(result.edges, len(steps)))
     span = (float(result.edges[-1]) - float(result.edges[0])) / len(steps)
-    rows_bytes = (axis.high - axis.low)[[axis.part(row).kind == SHOWN for row in range(len(axis))]]
+    to_scale = [axis.part(row).kind == SHOWN for row in range(len(axis))]
+    rows_bytes = (axis.high - axis.low)[np.array(to_scale, np.bool_) & ~axis.apart]
     about = units.size(float(np.median(rows_bytes)) * per_line) if len(rows_bytes) else "–"
     lines += ["", f"a column is {units.duration(span)}, a line about {about}; each cell the mean over both"]
     lines += _legend(result, look, kind)
@@ -326,7 +333,7 @@ def _time_axis(edges: Floats, columns: int) -> str:
 # --- quantities over time -------------------------------------------------------------------------------------------
 
 
-def _series(result: Series, head: Head, look: Look) -> list[str]:
+def _series(result: LinesReport, head: Head, look: Look) -> list[str]:
     lines: list[str] = []
     for line in result.lines:
         lines += [*_distribution(line, look), "", *_chart(line, result.edges, look), ""]
@@ -377,7 +384,7 @@ def _idle(result: IdlePercentiles) -> list[str]:
     ordered = np.sort(result.values, axis=0)
     lines = [f"{'percentile':<12}{'at the end':<22}{'in use longest':<22}{'median':<22}idle longest"]
     middle = len(ordered) // 2
-    for row in ROWS:
+    for row in PERCENTILES:
         columns = (result.last, ordered[0], ordered[middle], ordered[-1])
         lines.append(f"{f'p{row}':>6}{'':6}" + "".join(f"{idle_words(int(c[row])):<22}" for c in columns))
     lines += ["", "by bytes; in use longest, median and idle longest are over the snapshots", ""]
@@ -402,7 +409,7 @@ def _histogram(result: Histogram, look: Look) -> list[str]:
     if result.in_use is not None:
         rows.append(("in use", result.in_use))
     for low, high, count in zip(edges[:-1], edges[1:], result.bytes.tolist(), strict=True):
-        rows.append((f"[{_metric(low, result)}, {_metric(high, result)})", count))
+        rows.append((f"[{in_words(low, result.unit)}, {in_words(high, result.unit)})", count))
     width = max(len(words) for words, _ in rows)
     most = max(max(count for _, count in rows), 1e-300)
     room = max(10, look.width - width - 34)
@@ -416,15 +423,32 @@ def _histogram(result: Histogram, look: Look) -> list[str]:
         longer -= count
     mean = "" if result.snapshots == 1 else f", mean over {result.snapshots:,} snapshots for as long as each lasted"
     lines += ["", f"{units.size(result.total)}{mean}; a range holds its lower end, not its upper one"]
-    if result.unit == "temperature":
-        lines.append("temperature: rate in % × 100 + age in µs × 100, minus that where there was no access")
+    note = metric_note(result.unit)
+    if note:
+        lines.append(f"{result.name}: {note}")
     return lines
 
 
-def _metric(value: int, result: Histogram) -> str:
+def in_words(value: int, unit: MetricUnit) -> str:
+    """An end of a histogram's range."""
     if value == 0:
         return "0"
-    return units.duration(value / 1e6) if result.unit == "microseconds" else f"{value:.3g}"
+    match unit:
+        case "microseconds":
+            return units.duration(value / 1e6)
+        case "temperature":
+            return f"{value:.3g}"
+    assert_never(unit)
+
+
+def metric_note(unit: MetricUnit) -> str:
+    """How a number without a unit of its own is made; "" where the ranges say what they are."""
+    match unit:
+        case "microseconds":
+            return ""
+        case "temperature":
+            return "rate in % × 100 + age in µs × 100, minus that where there was no access"
+    assert_never(unit)
 
 
 def legend_value(share: float, mode: Mode, samples: int) -> str:
