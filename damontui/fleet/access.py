@@ -18,28 +18,28 @@ _KNOWN = {
     "tls_config": {"ca_file", "cert_file", "key_file", "server_name", "insecure_skip_verify"},
 }
 _PASSED_OVER = {"follow_redirects", "enable_http2"}
-"""Keys of Prometheus that mean nothing here: no redirect is ever followed, since it could lead a password astray."""
+"""Keys of Prometheus that are ignored: no redirect is ever followed, since it could lead a password astray."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What is sent with each request, and which certificates count."""
+    """The credentials that each request sends, and the certificates that are trusted."""
 
     authorization: str = field(default="", repr=False)
-    """The whole header, a secret."""
+    """The whole ``Authorization`` header, a secret."""
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
     server_name: str = ""
     insecure: bool = False
-    """Whether any certificate is taken."""
+    """Whether any certificate is trusted."""
 
 
 def read_access(path: str | Path) -> Access:
     """The access that an ``http_config`` file (YAML) describes; files in it are looked for beside it.
 
     Raises:
-        UsageError: a key that is not known here, or two ways to say who one is. No value is in the sentence.
+        UsageError: a key is unknown, or there are two credentials. The message holds no value.
         SourceError: a file cannot be read.
     """
     import yaml

@@ -1,4 +1,4 @@
-"""Which questions make a picture of the fleet. The engine sums; here is only put together what it says."""
+"""The questions that make a picture of the fleet. The engine sums; its answers are only put together here."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import numpy as np
 
 from damontui.errors import SourceError
 from damontui.fleet.client import Series
-from damontui.fleet.model import COLUMNS, DETAILS, Details, Floats, Hosts, Picture, around, states_of
-from damontui.fleet.wish import BUCKET, OLD, Wish, le, named
+from damontui.fleet.model import COLUMNS, DETAILS, Details, FleetPicture, Floats, Hosts, around, states_of
+from damontui.fleet.wish import BUCKET, OLD, Wish, le, matchers
 
 MOST_HOSTS = 100_000
 _AT_ONCE = 3
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Engine(Protocol):
-    """What answers: `damontui.fleet.client.Client`, or a test."""
+    """An engine that answers queries: `damontui.fleet.client.Client`, or a test's."""
 
     def instant(self, query: str, at: float | None = None) -> list[Series]: ...
 
@@ -35,18 +35,18 @@ def ask_hosts(
     clock: Callable[[], float] = time.monotonic,
     *,
     details: Iterable[str] = DETAILS,
-) -> Picture:
+) -> FleetPicture:
     """The hosts at a time, without sums and without those that are gone, which take an engine longest.
 
     Args:
-        engine: is asked.
-        wish: what of the fleet.
+        engine: the engine that is asked.
+        wish: the part of the fleet.
         at: seconds since 1970; the engine's now where None.
-        clock: seconds, for `Picture.took`.
-        details: those that are wanted of all hosts; the others are NaN (`ask_details` has them of some).
+        clock: seconds, for `FleetPicture.took`.
+        details: which of `DETAILS` to ask for all hosts; the others are NaN (`ask_details` asks for some hosts').
 
     Raises:
-        SourceError: it has no answer.
+        SourceError: the engine has no answer.
     """
     began = clock()
     enabled = engine.instant(wish.of("damon_enabled"), at)
@@ -57,29 +57,16 @@ def ask_hosts(
         )
     now = max(one.points[0][0] for one in enabled)
     notes: list[str] = []
-    table = _Table(wish, enabled, notes)
+    table = _HostRows(wish, enabled, notes)
     del enabled
     # all that follows is asked of the same moment, some of it at once: the engine reads while an answer is taken apart
     moment = now if at is None else at
-    below, above = around(wish.threshold)
-    queries = {
-        "total": wish.of(BUCKET, wish.by_rule(), 'le="+Inf"'),
-        "below": wish.of(BUCKET, wish.by_rule(), le(below)),
-        "above": wish.of(BUCKET, wish.by_rule(), le(above)),
-        "free": wish.of("damon_memory_bytes", 'kind="free"'),
-        "last": wish.of("damon_last_aggregation_timestamp_seconds"),
-        "watched": wish.of("damon_watched_seconds"),
-        "interval": wish.of("damon_aggregation_interval_seconds"),
-        "old": wish.of("damon_target_info", OLD),
-    } | {name: wish.of(*_DETAILS[name]) for name in details}
-    if below == above:
-        del queries["above"]
 
     def column(query: str) -> Floats:
         return table.column(engine.instant(query, moment))
 
-    columns = at_once({name: partial(column, query) for name, query in queries.items()})
-    _idle(columns, wish.threshold, (below, above))
+    columns = at_once({name: partial(column, query) for name, query in _queries(wish, details).items()})
+    _idle(columns, wish.threshold)
     columns["age"] = now - columns.pop("last")
     old = np.nan_to_num(columns.pop("old")) > 0
     states = states_of(
@@ -93,7 +80,7 @@ def ask_hosts(
         notes.append(_NO_BUCKETS)
     asked = frozenset(COLUMNS).difference(DETAILS).union(details)
     took = clock() - began
-    return Picture(now, wish.threshold, wish.rule, hosts, {}, tuple(notes), took, whole=False, columns=asked)
+    return FleetPicture(now, wish.threshold, wish.rule, hosts, {}, tuple(notes), took, whole=False, columns=asked)
 
 
 _NO_BUCKETS = (
@@ -107,9 +94,28 @@ _DETAILS = {
 }
 
 
-def _idle(columns: dict[str, Floats], threshold: float, ends: tuple[float, float]) -> None:
-    """What is idle for longer, by how many bytes the ends of its bucket have below them; linear between the two."""
-    below, above = ends
+def _queries(wish: Wish, details: Iterable[str]) -> dict[str, str]:
+    """The questions that each fill a column of the hosts."""
+    below, above = around(wish.threshold)
+    queries = {
+        "total": wish.of(BUCKET, wish.by_rule(), 'le="+Inf"'),
+        "below": wish.of(BUCKET, wish.by_rule(), le(below)),
+        "above": wish.of(BUCKET, wish.by_rule(), le(above)),
+        "free": wish.of("damon_memory_bytes", 'kind="free"'),
+        "last": wish.of("damon_last_aggregation_timestamp_seconds"),
+        "watched": wish.of("damon_watched_seconds"),
+        "interval": wish.of("damon_aggregation_interval_seconds"),
+        "old": wish.of("damon_target_info", OLD),
+    } | {name: wish.of(*_DETAILS[name]) for name in details}
+    if below == above:
+        del queries["above"]
+    return queries
+
+
+def _idle(columns: dict[str, Floats], threshold: float) -> None:
+    """Set the columns of idle bytes from the bytes below both ends of the threshold's bucket; linear between the
+    two."""
+    below, above = around(threshold)
     first = columns.pop("below")
     last = columns.pop("above", first)
     share = (threshold - below) / (above - below) if above > below else 0.0
@@ -119,9 +125,9 @@ def _idle(columns: dict[str, Floats], threshold: float, ends: tuple[float, float
 
 
 def at_once(jobs: Mapping[str, Callable[[], T]]) -> dict[str, T]:
-    """What some questions answer, asked side by side.
+    """The answers of questions that are asked side by side, by their names.
 
-    Where one fails, those that are not asked yet are dropped, and nobody waits for the others.
+    Where one fails, those that are not asked yet are dropped, and the others are not waited for.
     """
     pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ask")
     try:
@@ -131,21 +137,31 @@ def at_once(jobs: Mapping[str, Callable[[], T]]) -> dict[str, T]:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def ask_details(engine: Engine, wish: Wish, picture: Picture, at: Sequence[int]) -> Details:
-    """What a picture does not say of some of its hosts, given by their indices. Raises `SourceError`."""
+def ask_details(engine: Engine, wish: Wish, picture: FleetPicture, at: Sequence[int]) -> Details:
+    """The details of some hosts that a picture lacks.
+
+    Args:
+        engine: the engine that is asked.
+        wish: the part of the fleet.
+        picture: the picture.
+        at: indices of the hosts.
+
+    Raises:
+        SourceError: the engine has no answer.
+    """
     hosts = picture.hosts
     keys = tuple((hosts.jobs[one], hosts.names[one]) for one in at if hosts.states[one] not in ("gone", "off"))
     rows = {key: at for at, key in enumerate(keys)}
     columns = {name: np.full(len(keys), np.nan) for name in DETAILS if name not in picture.columns}
     for name in columns:
-        for some in named(keys):
+        for some in matchers(keys):
             metric, *more = _DETAILS[name]
             _put(columns[name], rows, engine.instant(wish.of(metric, *more, some), picture.time))
     return Details(keys, columns)
 
 
-class _Table:
-    """Which host is in which row, by what ``damon_enabled`` says."""
+class _HostRows:
+    """The row of each host, from the series of ``damon_enabled``."""
 
     def __init__(self, wish: Wish, enabled: Sequence[Series], notes: list[str]) -> None:
         self.keys: dict[tuple[str, str], int] = {}
@@ -170,13 +186,13 @@ class _Table:
         return len(self.keys)
 
     def column(self, answer: Iterable[Series]) -> Floats:
-        """The values of an answer in the order of the rows; NaN where there is none, or none that can be."""
+        """The values of an answer in the order of the rows; NaN where there is no possible value."""
         found = np.full(len(self.keys), np.nan)
         _put(found, self.keys, answer)
         return found
 
     def hosts(self, columns: Mapping[str, Floats], states: Sequence[str]) -> Hosts:
-        """The table as it is looked at; a column that was not asked for is not known."""
+        """The table of hosts; a column that was not asked for is NaN."""
         return Hosts(
             tuple(instance for _, instance in self.keys),
             tuple(job for job, _ in self.keys),
@@ -187,7 +203,7 @@ class _Table:
 
 
 def _put(column: Floats, rows: Mapping[tuple[str, str], int], answer: Iterable[Series]) -> None:
-    """Values of an answer into the rows of their hosts: the first of each, of those that can be."""
+    """Put the values of an answer into their hosts' rows: for each host the first value that is possible."""
     found = [(rows.get(key_of(one)), one.points[0][1]) for one in answer]
     for row, value in reversed(found):
         if row is not None and 0 <= value < 2**63:  # neither NaN nor infinite

@@ -21,11 +21,11 @@ from damontui.fleet.access import Access, check_files
 from damontui.safe_text import shown
 
 MOST_BYTES = 64 << 20
-"""Of one answer, unpacked: ten thousand hosts are 2 MB to a question."""
+"""Bytes of an answer, unpacked, at most: an answer for ten thousand hosts has 2 MB."""
 TIMEOUT_S = 10.0
 _CHUNK = 256 << 10
 _SAID = 200
-"""Characters of an engine's own words in a sentence of ours."""
+"""Characters of an engine's own words that an error's sentence holds at most."""
 
 
 class Series(NamedTuple):
@@ -37,7 +37,7 @@ class Series(NamedTuple):
 
 
 class _Uncollected:
-    """No garbage is looked for meanwhile: an answer makes 10,000 tables and no cycle. For threads side by side."""
+    """Pauses garbage collection: an answer makes 10,000 tables and no cycle. Several threads may enter it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -66,13 +66,13 @@ class Client:
 
     Args:
         url: ``http(s)://HOST[:PORT][/PREFIX]`` of Prometheus or of what else speaks PromQL.
-        access: who we are.
+        access: credentials and certificates.
         timeout: seconds for a question, from its start to its answer's last byte.
-        most_bytes: of one answer.
+        most_bytes: bytes of an answer, at most.
         clock: seconds, monotonic.
 
     Raises:
-        UsageError: that is no such URL.
+        UsageError: ``url`` is no such URL.
         SourceError: a certificate cannot be read.
     """
 
@@ -113,7 +113,16 @@ class Client:
         return self._ask("query", words, "vector")
 
     def over(self, query: str, start: float, end: float, step: float) -> list[Series]:
-        """The answer to a range query. Raises `SourceError`."""
+        """The answer to a range query.
+
+        Args:
+            query: in PromQL.
+            start, end: the first and the last moment, seconds since 1970.
+            step: seconds from one moment to the next.
+
+        Raises:
+            SourceError: the engine has no answer.
+        """
         words = {"query": query, "start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:.3f}"}
         return self._ask("query_range", words, "matrix")
 
@@ -227,7 +236,7 @@ def _no_password() -> str:
 
 
 def _vector(result: list[Any]) -> list[Series]:
-    """Ten thousand rows at each question: so no call for each, and what is usual is looked at first."""
+    """The series of an instant query: ten thousand of them, so without a call for each, and the usual case first."""
     found, at_before, number = [], None, 0.0
     for one in result:
         labels, (at, value) = one["metric"], one["value"]

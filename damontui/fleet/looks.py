@@ -1,4 +1,4 @@
-"""One look after another, each asking only for what is not known yet."""
+"""One look at the fleet after another, each of which asks only for what is not known yet."""
 
 from __future__ import annotations
 
@@ -6,28 +6,29 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from damontui.fleet.ask import Engine, ask_hosts
-from damontui.fleet.model import Picture
+from damontui.fleet.model import FleetPicture
 from damontui.fleet.sums import Added, add_up, ask_gone, ask_sums, few_left_out, with_gone
 from damontui.fleet.wish import Wish
 
 GONE_S = 60.0
-"""Hosts that are gone are looked for this often, by the engine's clock: it must compare all hosts of four moments."""
+"""Seconds between two searches for hosts that are gone, for which the engine must compare all hosts of four moments."""
 
 
 class Looks:
-    """What a screen asks, each time for the hosts first, and then for what takes the engine long.
+    """Asks for a screen: at each look for the hosts first, and then for the sums, which take the engine long.
 
-    From the second look on the engine adds up while the hosts are taken apart; the first one shows its hosts sooner
-    without.
+    From the second look on the engine adds up while the answer on hosts is taken apart. The first look does not, so
+    that its hosts are shown sooner.
     """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._gone: tuple[str, str, float, Mapping[tuple[str, str], str]] | None = None
-        self._before: Picture | None = None
+        self._before: FleetPicture | None = None
 
-    def pictures(self, wish: Wish, details: Iterable[str]) -> Iterator[Picture]:
-        """The hosts, and then the same with their sums; ``details`` as for `ask_hosts`. Raises `SourceError`."""
+    def pictures(self, wish: Wish, details: Iterable[str]) -> Iterator[FleetPicture]:
+        """A picture of the hosts, and then one with their sums; ``details`` as for `ask_hosts`. Raises
+        `SourceError`."""
         pool = ThreadPoolExecutor(1, thread_name_prefix="sums")
         try:
             at, added = None, None
@@ -40,13 +41,13 @@ class Looks:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _moment(self) -> float | None:
-        """Now, by the engine."""
+        """The engine's now, seconds since 1970."""
         found = self._engine.instant("vector(time())")
         return found[0].points[0][0] if found else None
 
     def _pictures(
         self, wish: Wish, details: Iterable[str], at: float | None, added: Callable[[], Added] | None
-    ) -> Iterator[Picture]:
+    ) -> Iterator[FleetPicture]:
         hosts = ask_hosts(self._engine, wish, at, details=details)
         gone = self._known(wish, hosts.time)
         if gone:

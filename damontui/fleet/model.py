@@ -1,4 +1,4 @@
-"""What is true of many hosts at one moment: rows, states, sums. Numpy only: no network, no clock.
+"""Many hosts at one moment: rows, states, sums. Numpy only: no network, no clock.
 
 A host is an ``instance`` of a ``job``. Only hosts in the state ``ok`` are summed, and how many are not, and why, stands
 beside each sum (`STATES`). Percentiles are read off the summed buckets as ``histogram_quantile`` does it: linear within
@@ -20,11 +20,11 @@ Floats = NDArray[np.float64]
 BOUNDS = (60, 120, 300, 900, 1800, 3600, 14400)
 """Seconds at which idle memory is known without an estimate within a bucket: ends of the exporter's buckets.
 
-Between two of them bytes are taken to be spread evenly, as ``histogram_quantile`` has it; what the two ends say is the
-least and the most that it can be.
+Between two of them bytes are taken to be spread evenly, as ``histogram_quantile`` does; the bytes at the two ends bound
+the true number.
 """
 THRESHOLD = 900
-"""Seconds that "idle" means where nothing else is said."""
+"""Seconds after which memory is idle, where the user asks for no other time."""
 STATES: Mapping[str, str] = {
     "ok": "is summed",
     "gone": "was there within the last hour, and is not now",
@@ -35,21 +35,21 @@ STATES: Mapping[str, str] = {
     "unlike": "its aggregations are too long beside the idle time to tell it from less",
     "unknown": "it lacks numbers that others have",
 }
-"""What a host can be, and what that means."""
+"""The states of a host, and their meaning."""
 STALE_S = 300.0
-"""An aggregation takes 200 s at most (10 s a sample, 20 samples)."""
+"""Age of the last aggregation, seconds, from which on a host is stale: one takes 200 s at most."""
 AHEAD_S = 30.0
-"""A clock that is further ahead of the engine's is wrong."""
+"""Seconds that a host's clock may be ahead of the engine's; more is an error."""
 UNLIKE = 4
-"""Aggregations that the idle time must at least last."""
+"""How many aggregations the idle time must last at least."""
 
 COLUMNS = (
     *("total", "idle", "idle_least", "idle_most", "free", "working_set"),
     *("bandwidth", "pressure", "age", "watched", "interval"),
 )
-"""Numbers of a host; bytes, bytes a second, a share, and seconds. NaN is not known."""
+"""Names of a host's numbers, in bytes, bytes a second, shares or seconds. NaN is not known."""
 DETAILS = ("working_set", "bandwidth", "pressure")
-"""Those that neither a state nor a sum is made of: a screen asks for them only for the hosts that it shows."""
+"""Columns that neither states nor sums need: a screen asks for them only for the hosts that it shows."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,24 +57,24 @@ class Hosts:
     """Rows of the table; every array and sequence is as long as ``names``."""
 
     names: tuple[str, ...]
-    """The ``instance`` of each."""
+    """The ``instance`` of each host."""
     jobs: tuple[str, ...]
     groups: tuple[str, ...]
     """The value of the label that the fleet is told apart by; "" without one."""
     states: tuple[str, ...]
-    """A key of `STATES` each."""
+    """The state of each host, a key of `STATES`."""
     columns: Mapping[str, Floats]
-    """By the names in `COLUMNS`."""
+    """The numbers of the hosts, by the names in `COLUMNS`."""
 
     def __len__(self) -> int:
         return len(self.names)
 
     def keys(self) -> Iterator[tuple[str, str]]:
-        """Job and instance of each."""
+        """Job and instance of each host."""
         return zip(self.jobs, self.names, strict=True)
 
     def filled(self, details: Details) -> Hosts:
-        """The same with details of some of them, by name; those of hosts that are not there are dropped."""
+        """The hosts with details filled in for some of them; details of other hosts are dropped."""
         if not details.keys:
             return self
         rows = {key: at for at, key in enumerate(self.keys())}
@@ -88,12 +88,12 @@ class Hosts:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Details:
-    """Some more numbers of some hosts."""
+    """Further numbers of some hosts."""
 
     keys: tuple[tuple[str, str], ...] = ()
     """Job and instance of each host."""
     columns: Mapping[str, Floats] = field(default_factory=dict)
-    """By names in `DETAILS`, each as long as ``keys``."""
+    """The numbers by names in `DETAILS`, each as long as ``keys``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,9 @@ class Buckets:
     """Bytes of many hosts by idle time."""
 
     bounds: tuple[float, ...]
-    """Rising, seconds; the last is infinite."""
+    """Upper ends of the buckets, seconds, rising; the last is infinite."""
     cumulated: tuple[float, ...]
-    """Bytes at most as idle as each."""
+    """Bytes idle for at most each of the bounds."""
 
     @property
     def total(self) -> float:
@@ -111,7 +111,7 @@ class Buckets:
         return self.cumulated[-1] if self.cumulated else 0.0
 
     def quantile(self, share: float) -> float:
-        """The idle seconds that this share of bytes is at most, as ``histogram_quantile``; NaN without bytes."""
+        """The idle seconds that a share of the bytes does not exceed, as ``histogram_quantile``; NaN without bytes."""
         if not self.total > 0 or len(self.bounds) < 2:
             return math.nan
         wanted = share * self.total
@@ -125,7 +125,7 @@ class Buckets:
         return below + (self.bounds[at] - below) * (wanted - before) / within if within > 0 else below
 
     def less(self, other: Buckets) -> Buckets | None:
-        """The same without the bytes of other buckets that are among them; None where the bounds are not the same."""
+        """These buckets less those of hosts among them; None where the bounds differ."""
         if self.bounds != other.bounds:
             return None
         left = np.maximum(np.subtract(self.cumulated, other.cumulated), 0.0)
@@ -133,10 +133,10 @@ class Buckets:
 
 
 def buckets(pairs: Sequence[tuple[str, float]]) -> Buckets | None:
-    """Buckets from ``le`` and value, in any order; None where they are no histogram.
+    """Buckets from pairs of ``le`` and value, in any order; None where they are no histogram.
 
-    One bound may be written in two ways (``60`` and ``60.0``): their bytes are added up. What falls with a rising bound
-    (hosts that come between two looks of the engine) is levelled, as Prometheus does it.
+    One bound may be written in two ways (``60`` and ``60.0``): their bytes are added up. Where bytes fall with a rising
+    bound (as hosts came while the engine looked) they are levelled, as Prometheus does it.
     """
     sums: dict[float, float] = {}
     for le, value in pairs:
@@ -155,21 +155,21 @@ def buckets(pairs: Sequence[tuple[str, float]]) -> Buckets | None:
 
 @dataclass(frozen=True, slots=True)
 class WhatIf:
-    """What idle memory there is: bytes that are idle for the threshold, without what is free."""
+    """Memory that could be taken away: bytes that are idle for the threshold, without free memory."""
 
     seconds: float
     idle: float
     hosts: int
-    """On so many hosts."""
+    """How many hosts it is on."""
     half: int
     """The fewest hosts that hold half of it."""
     least: float
-    """What the ends of the buckets say, where the threshold is none of them; else `idle`, as is ``most``."""
+    """The lower bound that the threshold's bucket gives; ``idle`` where the threshold is the end of a bucket."""
     most: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class FleetPicture:
     """The fleet at one moment."""
 
     time: float
@@ -178,45 +178,45 @@ class Picture:
     rule: str
     hosts: Hosts
     sums: Mapping[str, Buckets]
-    """By group; "" is all hosts that are ``ok``."""
+    """The buckets by group; "" has all hosts that are ``ok``."""
     notes: tuple[str, ...] = ()
-    """What is odd about the answers, one sentence each."""
+    """Oddities in the answers, one sentence each."""
     took: float = 0.0
     """Seconds that the questions took."""
     whole: bool = True
     """Whether the sums have been asked for, and not only the hosts."""
     columns: frozenset[str] = frozenset(COLUMNS)
-    """What was asked of all hosts; of `DETAILS` that are not among them only some hosts' are known."""
+    """The columns that were asked for all hosts; others of `DETAILS` are known for some hosts only."""
 
-    def with_hosts(self, hosts: Hosts) -> Picture:
-        """The same of other rows."""
+    def with_hosts(self, hosts: Hosts) -> FleetPicture:
+        """The picture with other hosts."""
         return replace(self, hosts=hosts)
 
-    def filled(self, details: Details) -> Picture:
-        """The same with what is known of some hosts, where it is not known of all."""
+    def filled(self, details: Details) -> FleetPicture:
+        """The picture with details of some hosts, in columns that were not asked for all."""
         wanted = {name: one for name, one in details.columns.items() if name not in self.columns}
         return self.with_hosts(self.hosts.filled(Details(details.keys, wanted)))
 
     @property
     def counted(self) -> Mapping[str, int]:
-        """Hosts in each state, those that there are."""
+        """How many hosts are in each state that any is in."""
         found = Counter(self.hosts.states)
         return {state: found[state] for state in STATES if state in found}
 
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """Percentiles over time."""
+    """The fleet's, or a host's, buckets over time."""
 
     times: tuple[float, ...] = ()
     """Seconds since 1970."""
     sums: tuple[Buckets, ...] = ()
     recorded: bool = False
-    """Whether a recording rule had them ready."""
+    """Whether they came from a recording rule."""
 
 
 def around(threshold: float) -> tuple[float, float]:
-    """The ends of the exporter's bucket that an idle time lies in; both are it where it is an end itself."""
+    """The ends of the exporter's bucket that a threshold lies in; where it is an end itself, both are the threshold."""
     return max(one for one in BOUNDS if one <= threshold), min(one for one in BOUNDS if one >= threshold)
 
 
@@ -233,13 +233,13 @@ def states_of(
     """The states of hosts from their numbers, NaN where unknown; the first that fits, in the order of importance.
 
     Args:
-        enabled: 0 where monitoring is off; like all others of shape ``(n,)``.
+        enabled: 0 where monitoring is off, shape ``(hosts,)`` as all others.
         age: seconds since the last aggregation.
-        watched: seconds without a gap.
+        watched: seconds for which memory was watched without a gap.
         interval: seconds of an aggregation.
-        total: bytes.
-        old: whether its kernel is one that does not tell time in use.
-        threshold: seconds that idle means.
+        total: bytes of memory.
+        old: whether the kernel is one that does not tell for how long memory is in use.
+        threshold: seconds after which memory is idle.
     """
     cases = {
         "off": enabled == 0,
@@ -256,8 +256,8 @@ def states_of(
     return [names[at] for at in chosen.tolist()]
 
 
-def what_if(picture: Picture) -> WhatIf:
-    """What could be taken away on hosts that are ``ok``."""
+def what_if(picture: FleetPicture) -> WhatIf:
+    """The memory that could be taken away from hosts that are ``ok``."""
     hosts, threshold = picture.hosts, picture.threshold
     ok = np.array([state == "ok" for state in hosts.states], bool)
     # no free page is ever seen in use: to the kernel's rule all of it is idle; the estimate leaves it out itself
@@ -276,19 +276,19 @@ def what_if(picture: Picture) -> WhatIf:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How the table is looked at."""
+    """How the table of hosts is sorted and filtered."""
 
     sort: str = "idle"
     """A name in `COLUMNS`, ``name``, ``group`` or ``state``."""
     descending: bool = True
     wanted: str = ""
-    """Part of a name or group; all where empty."""
+    """A text that is in the name or group of each host listed; all hosts where empty."""
     state: str = ""
     """Only hosts in this state; all where empty."""
 
 
 def rows(hosts: Hosts, view: View) -> list[int]:
-    """Indices of the hosts that are looked at, in order; unknown numbers come last whichever way it is sorted."""
+    """Indices of the hosts of a view, in order; unknown numbers come last, whichever way it is sorted."""
     found = [
         at
         for at in range(len(hosts))

@@ -9,9 +9,9 @@ from damontui.errors import UsageError
 from damontui.safe_text import shown
 
 USER = "root"
-"""Who may monitor memory there."""
+"""The user on the other machine, who may monitor memory."""
 FAR = "damontui record stat -o -"
-"""What runs there: one word to ssh, without a character that a shell there could take for another."""
+"""The command on the other machine: one word to ssh, without characters that are special to a shell."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -21,7 +21,7 @@ def host_of(instance: str) -> str:
     Only what can be nothing but a host's name or address: a label comes from whoever is scraped.
 
     Raises:
-        UsageError: it is neither.
+        UsageError: ``instance`` is neither.
     """
     name = re.sub(r":[0-9]+$", "", instance) if instance.count(":") == 1 or instance.startswith("[") else instance
     inner = name[1:-1] if name.startswith("[") and name.endswith("]") else name

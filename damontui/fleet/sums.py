@@ -1,4 +1,4 @@
-"""The fleet's sums and its past: what takes an engine longest, asked so that it takes it as little as can be."""
+"""The fleet's sums and its past, which take an engine longest, asked for as cheaply as possible."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ import numpy as np
 
 from damontui.fleet.ask import Engine, ask_hosts, at_once, key_of
 from damontui.fleet.client import Series
-from damontui.fleet.model import Buckets, Hosts, Picture, Trend, buckets
-from damontui.fleet.wish import BUCKET, ON, Wish, named, quoted
+from damontui.fleet.model import Buckets, FleetPicture, Hosts, Trend, buckets
+from damontui.fleet.wish import BUCKET, ON, Wish, matchers, quoted
 
 _POINTS = 13
 _POINTS_AT_ONCE = 3
-"""Moments over which the engine adds up all buckets of all hosts for the past, and how many of them at one look."""
+"""Moments of the past for which the engine adds up the buckets of all hosts, and how many of them at one look."""
 
 
-def ask(engine: Engine, wish: Wish, at: float | None = None, clock: Callable[[], float] = time.monotonic) -> Picture:
-    """The fleet at a time (seconds since 1970), or now by the engine's clock. Raises `SourceError`."""
+def ask(
+    engine: Engine, wish: Wish, at: float | None = None, clock: Callable[[], float] = time.monotonic
+) -> FleetPicture:
+    """The fleet at a moment, with sums and hosts that are gone; arguments and errors as for `ask_hosts`."""
     return ask_sums(engine, wish, ask_hosts(engine, wish, at, clock), clock)
 
 
 Added = tuple[dict[str, Buckets], bool]
-"""Sums by group, "" being all; and whether a recording rule had them, which leaves out what must be left out."""
+"""Sums by group, "" having all hosts; and whether they are a recording rule's, which sums only hosts that are
+``ok``."""
 
 
 def add_up(engine: Engine, wish: Wish, at: float) -> Added:
@@ -46,24 +49,24 @@ def _added(engine: Engine, wish: Wish, at: float, *more: str) -> dict[str, Bucke
 def ask_sums(
     engine: Engine,
     wish: Wish,
-    picture: Picture,
+    picture: FleetPicture,
     clock: Callable[[], float] = time.monotonic,
     *,
     gone: Mapping[tuple[str, str], str] | None = None,
     added: Callable[[], Added] | None = None,
-) -> Picture:
+) -> FleetPicture:
     """A picture of `ask_hosts` with its sums, and with the hosts that are gone.
 
     Args:
-        engine: is asked.
-        wish: as the picture's.
+        engine: the engine that is asked.
+        wish: the wish of the picture.
         picture: the hosts.
-        clock: seconds, for `Picture.took`.
-        gone: what `ask_gone` says, where that is known.
-        added: waits for what `add_up` says of that moment, where that has been begun.
+        clock: seconds, for `FleetPicture.took`.
+        gone: the answer of `ask_gone`, where it is known; else it is asked for.
+        added: waits for the answer of `add_up` for that moment, where that was asked for already.
 
     Raises:
-        SourceError: it has no answer.
+        SourceError: the engine has no answer.
     """
     began = clock()
     jobs: dict[str, Callable[[], Any]] = {"sums": lambda: _ask_sums(engine, wish, picture, added)}
@@ -88,7 +91,9 @@ def _own_total(hosts: Hosts) -> float:
     return float(np.nansum(np.where([state == "ok" for state in hosts.states], hosts.columns["total"], 0.0)))
 
 
-def _ask_sums(engine: Engine, wish: Wish, picture: Picture, added: Callable[[], Added] | None) -> dict[str, Buckets]:
+def _ask_sums(
+    engine: Engine, wish: Wish, picture: FleetPicture, added: Callable[[], Added] | None
+) -> dict[str, Buckets]:
     found = None
     if added is not None or few_left_out(picture):
         everything, recorded = added() if added is not None else add_up(engine, wish, picture.time)
@@ -98,8 +103,8 @@ def _ask_sums(engine: Engine, wish: Wish, picture: Picture, added: Callable[[], 
     return _sums(engine.instant(wish.sums(), picture.time), wish.by) if found is None else found
 
 
-def few_left_out(picture: Picture) -> bool:
-    """Whether so few hosts have buckets and are not summed that it is cheaper to take those away from all."""
+def few_left_out(picture: FleetPicture) -> bool:
+    """Whether so few hosts have buckets without being summed that it is cheaper to subtract theirs from all."""
     return len(_left_out(picture.hosts)) <= len(picture.hosts) / 4
 
 
@@ -109,14 +114,14 @@ def _left_out(hosts: Hosts) -> list[tuple[str, str]]:
 
 
 def _less_left_out(
-    engine: Engine, wish: Wish, picture: Picture, everything: Mapping[str, Buckets]
+    engine: Engine, wish: Wish, picture: FleetPicture, everything: Mapping[str, Buckets]
 ) -> dict[str, Buckets] | None:
-    """The sums over all hosts less those over the ones that are left out: half of what it takes to match each bucket.
+    """The sums over all hosts less those over hosts that are left out, which costs half of matching each bucket.
 
-    None where that does not come to what the hosts themselves say: then it is not known what the engine added up.
+    None where the result differs from the hosts' own totals: then it is not known what the engine added up.
     """
     hosts, found = picture.hosts, dict(everything)
-    questions = {some: partial(_added, engine, wish, picture.time, some) for some in named(_left_out(hosts))}
+    questions = {some: partial(_added, engine, wish, picture.time, some) for some in matchers(_left_out(hosts))}
     left_out = at_once(questions).values()
     good = {"", *(group or "(none)" for group, state in zip(hosts.groups, hosts.states, strict=True) if state == "ok")}
     for one in left_out:
@@ -135,12 +140,20 @@ def _less_left_out(
 def trend(engine: Engine, wish: Wish, now: float, span: float, points: int = 60, before: Trend | None = None) -> Trend:
     """The fleet's buckets over the last ``span`` seconds.
 
-    Taken from the recording rule where there is one, which costs next to nothing. Without it the engine must match and
-    sum all buckets of all hosts for each moment: so there are few, each is asked once (``before`` has them), and only
-    three of them at a time, the newest first.
+    They are a recording rule's where there is one, which costs next to nothing. Without it the engine must match and
+    sum all buckets of all hosts for each moment: so moments are few, each is asked for once, and only three of them at
+    a call, the newest first.
+
+    Args:
+        engine: the engine that is asked.
+        wish: the part of the fleet.
+        now: the end of the time, seconds since 1970.
+        span: seconds.
+        points: how many moments, at most.
+        before: the trend known so far, whose moments are not asked for again.
 
     Raises:
-        SourceError: it has no answer.
+        SourceError: the engine has no answer.
     """
     if not wish.match and engine.instant(f"count({wish.recorded()})", now):
         query = f"sum by (le) ({wish.recorded()})"
@@ -168,7 +181,20 @@ def _trend(answer: Iterable[Series], *, recorded: bool) -> Trend:
 
 
 def history(engine: Engine, wish: Wish, hosts: Hosts, at: int, now: float, span: float, points: int = 60) -> Trend:
-    """The buckets of one host over the last ``span`` seconds. Raises `SourceError`."""
+    """The buckets of one host over the last ``span`` seconds.
+
+    Args:
+        engine: the engine that is asked.
+        wish: the part of the fleet.
+        hosts: the table of hosts.
+        at: the host's index in it.
+        now: the end of the time, seconds since 1970.
+        span: seconds.
+        points: how many moments.
+
+    Raises:
+        SourceError: the engine has no answer.
+    """
     own = (f"job={quoted(hosts.jobs[at])}", f"instance={quoted(hosts.names[at])}")
     query = f"sum by (le) ({wish.of(BUCKET, wish.by_rule(), *own)})"
     return _trend(engine.over(query, now - span, now, max(1.0, span / (points - 1))), recorded=False)
@@ -178,7 +204,7 @@ def ask_gone(engine: Engine, wish: Wish, at: float) -> dict[tuple[str, str], str
     """Hosts (job, instance) that were there some minutes or an hour ago and are not now, with their group.
 
     Raises:
-        SourceError: it has no answer.
+        SourceError: the engine has no answer.
     """
     name = wish.of("damon_enabled")
     before = " or ".join(f"{name} offset {ago}" for ago in ("2m", "15m", "1h"))
@@ -187,7 +213,7 @@ def ask_gone(engine: Engine, wish: Wish, at: float) -> dict[tuple[str, str], str
 
 
 def with_gone(hosts: Hosts, gone: Mapping[tuple[str, str], str]) -> Hosts:
-    """The same with hosts that are gone at the end, without those that are there."""
+    """The hosts, followed by those that are gone; of ``gone``, hosts that are there are left out."""
     known = set(hosts.keys())
     gone = {key: group for key, group in gone.items() if key not in known}
     missing = np.full(len(gone), np.nan)
@@ -201,7 +227,7 @@ def with_gone(hosts: Hosts, gone: Mapping[tuple[str, str], str]) -> Hosts:
 
 
 def _sums(answer: Iterable[Series], by: str) -> dict[str, Buckets]:
-    """Buckets by group, and of all together as ""."""
+    """Buckets by group; "" has all together."""
     pairs: dict[str, list[tuple[str, float]]] = {}
     everything: list[tuple[str, float]] = []
     for one in answer:

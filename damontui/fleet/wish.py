@@ -1,4 +1,4 @@
-"""What of the fleet is looked at, and how that is said in PromQL."""
+"""The part of the fleet that is looked at, and the PromQL for it."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ OLD = 'kernel=~"6\\\\.17([^0-9].*)?"'
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What of the fleet is looked at.
+    """The part of the fleet that is looked at, and how.
 
     Args:
-        threshold: seconds that idle means, from the first to the last of `BOUNDS`.
+        threshold: seconds after which memory is idle, from the first to the last of `BOUNDS`.
         rule: ``estimate`` or ``kernel``.
         match: matchers of PromQL, ``rack="a", dc!="b"``; all hosts where empty.
         by: the label that the fleet is told apart by; "" for none.
 
     Raises:
-        UsageError: one of them is none.
+        UsageError: a field has no possible value.
     """
 
     threshold: float = THRESHOLD
@@ -57,20 +57,20 @@ class Wish:
             at = found.end()
 
     def of(self, name: str, *more: str) -> str:
-        """A selector of a metric of these hosts."""
+        """A selector for a metric of these hosts."""
         parts = [one for one in (self.match.strip().rstrip(","), *more) if one]
         return f"{name}{{{', '.join(parts)}}}"
 
     def buckets(self) -> str:
-        """All buckets of the hosts that are summed."""
+        """A selector for all buckets of the hosts that are summed."""
         return f"({self.of(BUCKET, self.by_rule())} and {ON} ({self.good()}))"
 
     def sums(self) -> str:
-        """The fleet's buckets, or each group's."""
+        """A query for the fleet's buckets, or each group's."""
         return f"{self.sum_by()} {self.buckets()}"
 
     def sum_by(self) -> str:
-        """How buckets are added up."""
+        """The aggregation by which buckets are added up."""
         return f"sum by ({', '.join(one for one in ('le', self.by) if one)})"
 
     def good(self) -> str:
@@ -85,27 +85,27 @@ class Wish:
         )
 
     def recorded(self) -> str:
-        """What a recording rule has ready of all hosts, where there is one for this threshold."""
+        """A selector for the sums of a recording rule over all hosts."""
         return f'{RECORDED}{{{self.by_rule()}, threshold="{self.threshold:g}"}}'
 
     def by_rule(self) -> str:
-        """The matcher of the rule."""
+        """The matcher for the rule."""
         return f'rule="{self.rule}"'
 
 
 def quoted(text: str) -> str:
-    """A text as PromQL has it in quotes."""
+    """A text in PromQL's quotes."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
 
 def le(bound: float) -> str:
-    """The matcher of a bucket by its end, in seconds, however that is written."""
+    """A matcher for a bucket by its upper end, in seconds, in either way of writing it."""
     return f'le=~"{bound:g}(\\\\.0)?"'
 
 
-def named(keys: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """Matchers for these hosts, as many as it takes for each to be short enough."""
+def matchers(keys: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Matchers for these hosts: as many as are needed for each to be short enough."""
     jobs: dict[str, list[str]] = {}
     for job, name in keys:
         jobs.setdefault(job, []).append(quoted(re.escape(name))[1:-1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from damontui import units
-from damontui.fleet.model import Buckets, Picture, WhatIf
+from damontui.fleet.model import Buckets, FleetPicture, WhatIf
 
 _DAY_S = 86_400
 QUANTILES = (0.5, 0.75, 0.9, 0.99)
@@ -24,8 +24,8 @@ def hosts_words(count: int) -> str:
     return "1 host" if count == 1 else f"{count:,} hosts"
 
 
-def states_words(picture: Picture) -> str:
-    """What is summed and what is left out: ``9,812 of 10,000 hosts are summed; not 120 off, 68 stale``."""
+def states_words(picture: FleetPicture) -> str:
+    """How many hosts are summed and left out: ``9,812 of 10,000 hosts are summed; not 120 off, 68 stale``."""
     counted = picture.counted
     left = ", ".join(f"{count:,} {state}" for state, count in counted.items() if state != "ok")
     words = f"{counted.get('ok', 0):,} of {hosts_words(len(picture.hosts))} summed"
@@ -33,7 +33,7 @@ def states_words(picture: Picture) -> str:
 
 
 def quantile_words(found: Buckets, share: float) -> str:
-    """An idle time at which so much of memory is reached; what lies beyond the last bucket has no upper end."""
+    """The idle time that a share of memory does not exceed, in words; beyond the last bucket there is no upper end."""
     value = found.quantile(share)
     if math.isnan(value):
         return "-"
@@ -44,7 +44,7 @@ def quantile_words(found: Buckets, share: float) -> str:
 
 
 def cell(name: str, value: float) -> str:
-    """A number of a host; "" is not known."""
+    """A number of a host in words; "" where it is not known."""
     if not math.isfinite(value):
         return ""
     if name in ("total", "idle", "free", "working_set"):

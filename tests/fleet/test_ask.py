@@ -18,9 +18,9 @@ from damontui.errors import SourceError, UsageError
 from damontui.fleet.ask import ask_details, ask_hosts
 from damontui.fleet.client import Series
 from damontui.fleet.looks import Looks
-from damontui.fleet.model import BOUNDS, DETAILS, STATES, Buckets, Picture, View, buckets, rows, states_of, what_if
+from damontui.fleet.model import BOUNDS, DETAILS, STATES, Buckets, FleetPicture, View, buckets, rows, states_of, what_if
 from damontui.fleet.sums import ask, history, trend
-from damontui.fleet.wish import Wish, named, quoted
+from damontui.fleet.wish import Wish, matchers, quoted
 from damontui.fleet.words import states_words, what_if_words
 from damontui.output import fleet as output
 from tests.fleet.scripted import BUCKETS, GIB, NOW, Engine, host
@@ -38,7 +38,7 @@ FLEET = (
 )
 
 
-def picture(**words: object) -> Picture:
+def picture(**words: object) -> FleetPicture:
     return ask(Engine(FLEET, gone=("was:1",)), Wish(**words), NOW)  # type: ignore[arg-type]
 
 
@@ -265,17 +265,17 @@ def test_where_that_is_not_what_the_hosts_say_each_bucket_is_matched() -> None:
 
 def test_names_in_a_question_are_as_many_as_fit_and_mean_themselves_only() -> None:
     names = [f"host-{at:05d}.a+b|c.example:9100" for at in range(1000)]
-    matchers = list(named([("j", name) for name in names] + [('k"', "x")]))
-    assert all(len(one) < 13_000 for one in matchers)
-    assert len(matchers) > 3
-    assert matchers[-1].startswith('job="k\\""')
+    asked = list(matchers([("j", name) for name in names] + [('k"', "x")]))
+    assert all(len(one) < 13_000 for one in asked)
+    assert len(asked) > 3
+    assert asked[-1].startswith('job="k\\""')
     found = []
-    for one in matchers[:-1]:
+    for one in asked[:-1]:
         inner = one.partition('instance=~"')[2][:-1].replace("\\\\", "\\")
         found += [name for name in names if re.fullmatch(inner, name)]
         assert not re.fullmatch(inner, names[0].replace("+", ""))
     assert sorted(found) == names
-    assert list(named([])) == []
+    assert list(matchers([])) == []
 
 
 def test_details_of_some_hosts() -> None:
@@ -300,7 +300,7 @@ def test_hosts_that_are_gone_are_looked_for_once_a_minute() -> None:
     engine = Engine([host("a:1")], gone=("was:1",))
     looks = Looks(engine)
 
-    def look() -> tuple[list[Picture], int]:
+    def look() -> tuple[list[FleetPicture], int]:
         before = len([one for one in engine.asked if " offset " in one])
         made = list(looks.pictures(Wish(), ()))
         return made, len([one for one in engine.asked if " offset " in one]) - before
@@ -436,6 +436,6 @@ def test_text_says_what_is_summed_and_shows_nothing_that_a_terminal_obeys() -> N
 
 
 def test_bounds_are_ends_of_the_exporter_s_buckets() -> None:
-    from damontui.output.metrics import BOUNDS as EXPORTED
+    from damontui.output.metrics import BUCKET_BOUNDS
 
-    assert set(BOUNDS) <= set(EXPORTED)
+    assert set(BOUNDS) <= set(BUCKET_BOUNDS)

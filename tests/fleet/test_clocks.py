@@ -16,7 +16,7 @@ import pytest
 from damontui.commands.fleet import template
 from damontui.errors import SourceError
 from damontui.fleet.client import Client
-from damontui.fleet.model import Picture
+from damontui.fleet.model import FleetPicture
 from damontui.fleet.sums import ask, history
 from damontui.fleet.wish import RECORDED, Wish
 from damontui.tui.fleet import FleetApp, FleetPane
@@ -79,16 +79,16 @@ def hosts(tmp_path: Path) -> Iterator[tuple[Prometheus, Host, Host]]:
             yield server, fine, jumping
 
 
-def state(picture: Picture, host: Host) -> str:
+def state(picture: FleetPicture, host: Host) -> str:
     hosts = picture.hosts
     return dict(zip(hosts.names, hosts.states, strict=True)).get(host.address, "")
 
 
-def age(picture: Picture, host: Host) -> float:
+def age(picture: FleetPicture, host: Host) -> float:
     return float(picture.hosts.columns["age"][picture.hosts.names.index(host.address)])
 
 
-def once(client: Client, host: Host, wanted: str, at: float | None = None) -> Picture:
+def once(client: Client, host: Host, wanted: str, at: float | None = None) -> FleetPicture:
     """A look, once a host is in a state; whatever it is, what is summed is the hosts that are ok, and none other."""
 
     def look() -> Any:
@@ -98,7 +98,7 @@ def once(client: Client, host: Host, wanted: str, at: float | None = None) -> Pi
             return None
         return found if state(found, host) == wanted else None
 
-    found: Picture = until(look)
+    found: FleetPicture = until(look)
     return found
 
 
@@ -162,7 +162,7 @@ def test_a_host_whose_clock_jumps_is_told_by_its_age_and_never_summed(hosts: tup
     client.close()
 
 
-def screen(picture: Picture) -> str:
+def screen(picture: FleetPicture) -> str:
     """The screen with a picture."""
     app = FleetApp("http://engine", Wish(), clock=lambda: 0.0)
     app.feed(picture)

@@ -17,7 +17,7 @@ from damontui.commands.fleet import template
 from damontui.errors import SourceError
 from damontui.fleet.ask import ask_details, ask_hosts
 from damontui.fleet.client import Client
-from damontui.fleet.model import Picture
+from damontui.fleet.model import FleetPicture
 from damontui.fleet.sums import ask, history, trend
 from damontui.fleet.wish import RECORDED, Wish
 from tests import engines
@@ -65,7 +65,7 @@ def targets(tmp_path: Path) -> Iterator[list[str]]:
         yield [one.url().split("/")[2] for one in made]
 
 
-def settled(client: Client, wish: Wish, **wanted: int) -> Picture:
+def settled(client: Client, wish: Wish, **wanted: int) -> FleetPicture:
     """A look, once it counts these states."""
 
     def look() -> Any:
@@ -75,7 +75,7 @@ def settled(client: Client, wish: Wish, **wanted: int) -> Picture:
             return None
         return found if dict(found.counted) == wanted else None
 
-    found: Picture = until(look)
+    found: FleetPicture = until(look)
     return found
 
 

@@ -12,11 +12,13 @@ from textual.pilot import Pilot
 from damontui.errors import DamontuiError, SourceError
 from damontui.fleet.ask import ask_details, ask_hosts
 from damontui.fleet.looks import Looks
-from damontui.fleet.model import Details, Picture, Trend
+from damontui.fleet.model import Details, FleetPicture, Trend
 from damontui.fleet.sums import ask, trend
 from damontui.fleet.wish import Wish
-from damontui.tui.fleet import FleetApp, FleetPane, Questions
-from damontui.tui.fleet_lines import Seen, draw
+from damontui.tui.fleet import FleetApp, FleetPane
+from damontui.tui.fleet_asker import Questions
+from damontui.tui.fleet_lines import draw
+from damontui.tui.fleet_seen import Seen
 from tests.fleet.scripted import GIB, NOW, Engine, host
 from tests.fleet.test_ask import FLEET
 
@@ -35,7 +37,7 @@ MANY = [
 EVIL = [host("\x1b]0;owned\x07[bold]:1", rack="\u202e[red]x"), host("漢字" * 30, rack="")]
 
 
-def fed(*news: Picture | Trend | DamontuiError, wish: Wish | None = None, **words: object) -> FleetApp:
+def fed(*news: FleetPicture | Trend | DamontuiError, wish: Wish | None = None, **words: object) -> FleetApp:
     """An app that has been given these answers."""
     app = FleetApp(URL, wish or Wish(), clock=lambda: 100.0, **words)  # type: ignore[arg-type]
     for one in news:
@@ -43,7 +45,7 @@ def fed(*news: Picture | Trend | DamontuiError, wish: Wish | None = None, **word
     return app
 
 
-def whole(hosts: object = FLEET, **wish: object) -> Picture:
+def whole(hosts: object = FLEET, **wish: object) -> FleetPicture:
     return ask(Engine(hosts, gone=("was:1",)), Wish(**wish), NOW)  # type: ignore[arg-type]
 
 
@@ -145,43 +147,43 @@ def test_a_filter_is_typed_kept_and_dropped() -> None:
 
 
 def test_the_cursor_stays_on_its_host_when_another_picture_comes() -> None:
-    app = fed(whole(MANY))
-    played(app, "down", "down", "down")
-    before = app._chosen_name()
+    seen = Seen(URL).given(whole(MANY), Details()).moved(3)
     # the third from the top becomes the last but for those that are not known
-    app.feed(whole([one | ({"size": 4 * GIB, "used": 4 * GIB} if one["instance"] == before else {}) for one in MANY]))
-    assert app._chosen_name() == before
-    assert app.seen.cursor > 50
+    less = [one | ({"size": 4 * GIB, "used": 4 * GIB} if one["instance"] == seen.host else {}) for one in MANY]
+    later = seen.given(whole(less), Details())
+    assert later.host == seen.host
+    assert later.cursor > 50
 
 
 def test_a_host_that_is_opened_stays_open_by_its_name() -> None:
-    app = fed(whole(MANY))
-    played(app, "down", "enter")
-    name = app.seen.picture.hosts.names[app.seen.opened]  # type: ignore[union-attr,index]
-    app.feed(whole(list(reversed(MANY))))
-    assert app.seen.picture.hosts.names[app.seen.opened] == name  # type: ignore[union-attr,index]
-    app.feed(whole([one for one in MANY if one["instance"] != name]))
-    assert app.seen.opened is None
+    seen = Seen(URL).given(whole(MANY), Details()).moved(1)
+    seen = replace(seen, opened=seen.order[seen.cursor])
+    later = seen.given(whole(list(reversed(MANY))), Details())
+    assert later.picture is not None
+    assert later.opened is not None
+    assert later.opened != seen.opened
+    assert later.picture.hosts.names[later.opened] == seen.host
+    assert later.given(whole([one for one in MANY if one["instance"] != seen.host]), Details()).opened is None
 
 
 def test_the_sums_of_before_stay_until_those_of_now_are_there() -> None:
-    app = fed(whole())
-    app.feed(ask_hosts(Engine(FLEET), Wish(), NOW))
-    assert app.seen.picture is not None
-    assert app.seen.picture.sums
-    assert app.seen.asking
-    app.feed(ask_hosts(Engine(FLEET), Wish(threshold=300), NOW))
-    assert not app.seen.picture.sums  # of another threshold
+    seen = Seen(URL).given(whole(), Details()).given(ask_hosts(Engine(FLEET), Wish(), NOW), Details())
+    assert seen.picture is not None
+    assert seen.picture.sums
+    assert seen.asking
+    seen = seen.given(ask_hosts(Engine(FLEET), Wish(threshold=300), NOW), Details())
+    assert seen.picture is not None
+    assert not seen.picture.sums  # of another threshold
 
 
 class Script:
     """Questions that are answered at once, and written down."""
 
-    def __init__(self, *answers: Picture | DamontuiError) -> None:
+    def __init__(self, *answers: FleetPicture | DamontuiError) -> None:
         self.answers = list(answers)
         self.wishes: list[Wish] = []
 
-    def pictures(self, wish: Wish, details: Iterable[str]) -> Iterator[Picture]:
+    def pictures(self, wish: Wish, details: Iterable[str]) -> Iterator[FleetPicture]:
         self.wishes.append(wish)
         one = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(one, DamontuiError):
@@ -240,14 +242,61 @@ def test_an_engine_that_fails_is_asked_again_after_a_pause_and_not_each_second()
             await _settled(app, pilot)
             assert "cannot ask: no" in app.query_one(FleetPane).text()
             for now[0] in (1.0, 5.0, 9.0):
-                app._tick()
+                app.asker.tick()
                 await _settled(app, pilot)
             assert len(script.wishes) == 1
             now[0] = 10.5
-            app._tick()
+            app.asker.tick()
             await _settled(app, pilot)
             assert len(script.wishes) == 2
             assert app.seen.error == ""
+
+    asyncio.run(play())
+
+
+def test_how_old_the_picture_is_goes_on_while_the_engine_fails() -> None:
+    failures = [SourceError("cannot ask", "no") for _ in range(4)]
+    script, now = Script(whole(), *failures), [0.0]
+    app = FleetApp(URL, Wish(), script.questions, every=10.0, clock=lambda: now[0])
+
+    async def play() -> None:
+        async with app.run_test(size=(120, 36)) as pilot:
+            await _settled(app, pilot)
+            for now[0] in (10.0, 20.0, 30.0, 31.0):
+                app.asker.tick()
+                await _settled(app, pilot)
+            assert len(script.wishes) == 4
+            text = app.query_one(FleetPane).text()
+            assert "31.0 s ago" in text
+            assert "cannot ask: no" in text
+
+    asyncio.run(play())
+
+
+def test_the_trend_is_asked_for_once_a_minute_and_from_its_beginning_for_another_wish() -> None:
+    one = whole()
+    script = Script(*(replace(one, time=one.time + later) for later in (0.0, 15.0, 60.0, 60.0)))
+    known: list[bool] = []
+
+    def asked(wish: Wish, picture: FleetPicture, before: Trend) -> Trend:
+        known.append(bool(before.times))
+        return over()
+
+    app = FleetApp(URL, Wish(), replace(script.questions, trend=asked), every=1e6, clock=lambda: 0.0)
+
+    async def play() -> None:
+        async with app.run_test(size=(120, 36)) as pilot:
+            await _settled(app, pilot)
+            assert known == [False]
+            app.action_now()
+            await _settled(app, pilot)
+            assert known == [False]
+            app.action_now()
+            await _settled(app, pilot)
+            assert known == [False, True]
+            await pilot.press("less_than_sign")
+            await _settled(app, pilot)
+            assert known == [False, True, False]
 
     asyncio.run(play())
 
@@ -262,11 +311,11 @@ class Live:
         self.detailed: list[int] = []
         self.fails = False
 
-    def pictures(self, wish: Wish, details: Iterable[str]) -> Iterator[Picture]:
+    def pictures(self, wish: Wish, details: Iterable[str]) -> Iterator[FleetPicture]:
         self.wanted.append(frozenset(details))
         return self.looks.pictures(wish, details)
 
-    def details(self, wish: Wish, picture: Picture, at: Sequence[int]) -> Details:
+    def details(self, wish: Wish, picture: FleetPicture, at: Sequence[int]) -> Details:
         self.detailed.append(len(at))
         if self.fails:
             raise SourceError("cannot ask", "no")
