@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import math
-import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -18,14 +15,13 @@ from textual.app import ComposeResult, SystemCommand
 from textual.binding import BindingType
 from textual.message import Message
 from textual.screen import Screen
-from textual.timer import Timer
 
-from damontui import files, units
+from damontui import units
 from damontui.analysis.chosen import Owner
 from damontui.errors import SourceError
-from damontui.safe_text import shown
 from damontui.session.session import Session
-from damontui.tui import keys
+from damontui.tui import keys, prompts
+from damontui.tui.clocks import Clocks
 from damontui.tui.draw import Follows
 from damontui.tui.explore import Explorer
 from damontui.tui.frame import Frame
@@ -42,6 +38,7 @@ from damontui.tui.panes.notice import Notice
 from damontui.tui.panes.output import OutputPane
 from damontui.tui.panes.scrubber import Scrubber
 from damontui.tui.panes.title import TitleBar
+from damontui.tui.prompts import Prompt
 from damontui.tui.stage import Stage
 from damontui.tui.targets import Targets
 
@@ -49,10 +46,7 @@ if TYPE_CHECKING:
     from damontui.tui.panes.list import ListPane
     from damontui.tui.screens.picker import PickerScreen
 
-TERMINAL_LOST = 128 + signal.SIGHUP
 INTERRUPTED = 128 + signal.SIGINT
-_READ = 10.0  # seconds after which a message goes where there is little room
-_SOON, _STREAM = 0.5, 1.25  # seconds after a repaint in which the clock need not go on by itself; so, in a stream
 
 
 class Arrived(Message, bubble=False):
@@ -92,23 +86,14 @@ class DamontuiApp(Front):
         self.output = output
         self.closes = False
         """Whether the screen closes when the command ends whose output it shows."""
-        # Textual made these of its own default theme, and parses all again at the start where they differ
-        self.stylesheet.set_variables(self.get_css_variables())
-        self._fresh_css: str | None = self.theme
         self.keymap_in_force = keys.keymap(self.options.keymap)
         self.set_keymap(self.keymap_in_force)
         self.composer = Composer()
         self.explorer = Explorer(session, self.composer, self.options)
         self.targets = Targets(self)
+        self.clocks = Clocks(self)
         self.stage: Stage | None = None
         """The panes; None before they are there."""
-        self._painted, self._apart = 0.0, math.inf
-        self._timer: Timer | None = None
-        self._player: Timer | None = None
-        self._wound, self._played = False, 0.0
-        self._said: tuple[tuple[object, ...], float] = ((None, "", ""), 0.0)
-        """What was said when it was last looked, and since when."""
-        self._cpu = (time.monotonic(), time.process_time())
 
     # -- life ----------------------------------------------------------------------------------------------------
 
@@ -127,12 +112,6 @@ class DamontuiApp(Front):
         yield Scrubber(id="scrubber")
         yield KeyLine(self.keymap_in_force, without=self.LEFT_OUT, id="keys")
 
-    def refresh_css(self, animate: bool = True) -> None:
-        """Parse the stylesheet again, unless it is the start's and made of the right colours already (0.03 s)."""
-        fresh, self._fresh_css = self._fresh_css, None
-        if fresh != self.theme:
-            super().refresh_css(animate)
-
     def on_mount(self) -> None:
         self.stage = Stage(self.screen, self.output)
         if self.options.glyphs is None and (self.no_color or self.console.color_system in (None, "standard")):
@@ -143,10 +122,7 @@ class DamontuiApp(Front):
         self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         self.session.begin(self._arrived, self.in_thread)
         if self.options.clocks:
-            self.set_interval(1.0, self._tick)
-            self._player = self.set_interval(0.1, self._play_on, pause=True)
-            if self.output is not None:
-                self.set_interval(0.25, self._follow_command)
+            self.clocks.begin()
             # what the program is made of stays: to look through it for garbage took 0.05 s, twice a minute
             self.call_after_refresh(gc.freeze)
         if self.session.description.reason and self.session.exchange.possible and self.options.clocks:
@@ -183,7 +159,7 @@ class DamontuiApp(Front):
     def on_arrived(self, message: Arrived) -> None:
         self.session.take()
         self.targets.look()
-        self._paint_soon()
+        self.clocks.paint_soon()
 
     # -- painting ------------------------------------------------------------------------------------------------
 
@@ -195,76 +171,11 @@ class DamontuiApp(Front):
         """Give every pane the present frame."""
         if self.stage is None or not self.stage.there:
             return
-        self._timer = None
-        now = time.monotonic()
-        self._painted, self._apart = now, now - self._painted
-        self._wind(now)
+        self.clocks.painted(time.monotonic())
         frame = self.frame()
         self.stage.show(frame)
         if isinstance(self.screen, Follows):
             self.screen.follow(frame)
-
-    def _paint_soon(self) -> None:
-        if self._timer is not None:
-            return
-        wait = self._painted + 1 / self.options.fps - time.monotonic() if self.options.clocks else 0.0
-        if wait <= 0:
-            self.paint()
-        else:
-            self._timer = self.set_timer(wait, self.paint)
-
-    def _tick(self) -> None:
-        """Once a second: the clock, and whether the terminal is still there."""
-        stdin = sys.__stdin__
-        has_terminal = not self.is_headless and not self.is_web
-        if has_terminal and (stdin is None or stdin.closed or not os.isatty(stdin.fileno())):
-            self.end(TERMINAL_LOST)
-            return
-        now, cpu = time.monotonic(), time.process_time()
-        if now - self._cpu[0] >= 2.0:
-            self.explorer.own_cpu = (cpu - self._cpu[1]) / (now - self._cpu[0])
-            self._cpu = (now, cpu)
-        self.let_go(now)
-        session, just = self.session, now - self._painted < (_STREAM if self._apart < _STREAM else _SOON)
-        if self.stage is not None and session.enabled and session.error is None and not (self._exit or just):
-            self.stage.count_on(self.frame())
-
-    def let_go(self, now: float) -> None:
-        """On a small screen a message goes once it could be read, so that the picture has its rows; `i` brings it back.
-
-        Args:
-            now: seconds, monotonic.
-        """
-        if self.session.messages != self._said[0]:
-            self._said = self.session.messages, now
-        elif self.session.said and now - self._said[1] >= _READ and (self.size.width < 80 or self.size.height < 20):
-            self.session.dismiss()
-            self._said = self.session.messages, now  # brought back, it has as long again
-            self.paint()
-
-    def _wind(self, now: float) -> None:
-        """A record's clock goes only where there is a use of it: to be woken ten times a second for nothing is dear."""
-        if self._player is None or self.session.busy == self._wound:
-            return
-        self._wound = self.session.busy
-        if self._wound:
-            self._played = now
-            self._player.resume()
-        else:
-            self._player.pause()
-
-    def _play_on(self) -> None:
-        now = time.monotonic()
-        self._played, seconds = now, now - self._played
-        self.session.advance(min(seconds, 1.0))  # after a suspension it goes on where it was
-        if self.session.learn() or self.session.playing or not self.session.busy:
-            self.paint()
-
-    def _follow_command(self) -> None:
-        assert self.output is not None
-        self.output.redraw()
-        if self.closes and self.output.over:
-            self.end(0)
 
     # -- keys and the mouse ----------------------------------------------------------------------------------------
 
@@ -293,7 +204,7 @@ class DamontuiApp(Front):
         self.explorer.sort_by(message.by)
         self.paint()
 
-    def on_title_bar_switched(self, message: TitleBar.Switched) -> None:
+    def on_title_bar_switch_clicked(self, message: TitleBar.SwitchClicked) -> None:
         self.action_switch()
 
     def action_switch(self) -> None:
@@ -323,54 +234,47 @@ class DamontuiApp(Front):
         """All panes, no message; then what else is open goes, one after the other."""
         if self.stage is None:
             return
-        if self.stage.only is not None or self.session.said:
-            self.session.dismiss()
+        if self.stage.only is not None or self.session.messages.said:
+            self.session.messages.dismiss()
             self.stage.show_only(None)
         elif not self.explorer.put_away():
-            self.session.dismiss()
+            self.session.messages.dismiss()
             self.targets.back()
         self.paint()
 
     def action_messages(self) -> None:
         """Bring back what esc has put away."""
-        if not self.session.recall():
+        if not self.session.messages.recall():
             self.notify("no message was put away", markup=False)
         self.paint()
 
-    # -- what is asked for in a line, and where it goes --------------------------------------------------------------
+    # -- what is asked for in a line -------------------------------------------------------------------------------
 
     def action_clock(self) -> None:
         """A moment by its time of day."""
-        if self.session.history.last is not None:
-            hint = "14:05, 14:05:30, 2026-01-31 14:05; -2m or -1:30 is so long ago"
-            self._ask("Go to a time", hint, self.explorer.wall, self.explorer.go)
+        self._ask(prompts.clock(self.explorer))
 
     def action_search(self) -> None:
         """A region by its name or by an address in it."""
-        if self.frame().snapshot is not None:
-            hint = "a part of the name, or an address such as 0x7f12a000; the same again: the next one"
-            self._ask("Search", hint, self.explorer.find, self.explorer.search, self.explorer.sought)
+        self._ask(prompts.search(self.explorer))
 
     def action_filter(self) -> None:
         """Which regions are listed."""
-        from damontui.tui.listing import parse_filter
-
         if not self.explorer.list_open:
             self.action_wish("list")
-        hint = "a part of the name, size>64M, rate>10%, idle>1m, used<5s; several; empty: all"
-        self._ask("List only", hint, parse_filter, self.explorer.filter_by, self.explorer.listing.filter.text)
+        self._ask(prompts.listed(self.explorer))
 
-    def _ask(
-        self, title: str, hint: str, check: Callable[[str], object], then: Callable[[str], None], before: str = ""
-    ) -> None:
+    def _ask(self, prompt: Prompt | None) -> None:
+        if prompt is None:
+            return
         from damontui.tui.screens.prompt import PromptScreen
 
         def answered(text: str | None) -> None:
             if text is not None:
-                then(text)
+                prompt.then(text)
                 self.paint()
 
-        self.push_screen(PromptScreen(title, hint, check, before), answered)
+        self.push_screen(PromptScreen(prompt), answered)
 
     # -- another target ------------------------------------------------------------------------------------------
 
@@ -392,9 +296,9 @@ class DamontuiApp(Front):
 
     def action_record(self) -> None:
         """Begin a record of what comes in from now on, or end it."""
-        recorder = self.session.end_record()
+        recorder = self.session.recording.end()
         if recorder is None:
-            self.session.record(Path(self.options.screenshots or "."))
+            self.session.recording.begin(Path(self.options.screenshots or "."))
         else:
             words = f"{recorder.path.resolve()}: {recorder.count} snapshots, {units.size(recorder.bytes)}"
             self.notify(words, title="Recorded", markup=False)
@@ -404,25 +308,17 @@ class DamontuiApp(Front):
         """The read-out of the cursor into the terminal's clipboard."""
         from damontui.tui.panes import detail
 
-        frame = self.frame()
-        found = None
-        if frame.snapshot is not None and frame.cursor is not None:
-            found = detail.facts(frame.snapshot, frame.cursor)
-        if found is None or frame.snapshot is None:
-            self.session.notice = SourceError(
-                "nothing to copy", "no region is pointed at", "press n for the hottest region, or an arrow key"
-            )
+        copied = detail.copied(self.frame())
+        if copied is None:
+            remedy = "press n for the hottest region, or an arrow key"
+            self.session.messages.notice = SourceError("nothing to copy", "no region is pointed at", remedy)
             self.paint()
             return
-        self.session.notice = None  # that there was nothing to copy is no longer so
+        self.session.messages.notice = None  # that there was nothing to copy is no longer so
         self.paint()
-        self.copy_to_clipboard(detail.plain(found, frame.snapshot, len(frame.snapshot.targets)))
-        where = f"{found.start:#x} - {found.end:#x}"
+        where, text = copied
+        self.copy_to_clipboard(text)
         self.notify(f"{where}, if your terminal allows OSC 52", title="Copied", markup=False)
-
-    def copy_to_clipboard(self, text: str) -> None:
-        """What may be shown of it: a shell obeys what is pasted."""
-        super().copy_to_clipboard(shown(text, lines=True))
 
     def action_help(self) -> None:
         """Keys and panes explained, and what this target cannot tell."""
@@ -445,30 +341,19 @@ class DamontuiApp(Front):
 
     def action_shot(self) -> None:
         """The screen as an SVG file."""
+        from damontui.tui import shot
+
         folder = Path(self.options.screenshots or ".")
-        stem = time.strftime("damontui-%Y-%m-%d-%H%M%S", time.localtime(self.session.clock()))
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            path = files.free_path(folder, stem, ".svg")
-            with files.whole(path) as file:
-                file.write(self.export_screenshot().encode("utf-8", "replace"))
-        except (OSError, SourceError) as error:
-            why = error.why if isinstance(error, SourceError) else (error.strerror or str(error)).lower()
-            self.session.notice = SourceError(
-                f"cannot save the screenshot in {folder.resolve()}", why, "choose another folder with --screenshots"
-            )
+            path = shot.save(self.export_screenshot(), folder, self.session.clock())
+        except SourceError as error:
+            self.session.messages.notice = error
             self.paint()
-            return
-        self.notify(str(path.resolve()), title="Screenshot saved", markup=False)
+        else:
+            self.notify(str(path.resolve()), title="Screenshot saved", markup=False)
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The table of keys as commands, and themes."""
-        for key in keys.TABLE:
-            verb = keys.VERBS.get(key.id)
-            if verb is not None:
-                names = " or ".join(keys.keys_of(key, self.keymap_in_force))
-                yield SystemCommand(f"{verb} ({names})", key.help.lstrip("… ,"), partial(self._command, key.call))
+        for title, words, action in keys.commands(self.keymap_in_force):
+            yield SystemCommand(title, words, partial(self.call_later, self.run_action, action))
         yield SystemCommand("Change the theme", "colours of everything", self.action_change_theme)
-
-    def _command(self, action: str) -> None:
-        self.call_later(self.run_action, action)

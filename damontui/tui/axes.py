@@ -57,7 +57,16 @@ def place_labels(ticks: Sequence[tuple[int, str]], columns: int) -> str:
 
 
 def address_labels(axis: Axis, lines: int, halves: int, width: int) -> dict[int, str]:
-    """Round addresses by the line that they are in (from the top), and where each part begins."""
+    """Labels of the address axis by line, from the top: round addresses, and where each part begins.
+
+    Where no fold says which target is above it and which below, a part begins with its target's identifier.
+
+    Args:
+        axis: the rows.
+        lines: lines of the picture.
+        halves: rows to a line.
+        width: columns that a label may take.
+    """
     labels: dict[int, str] = {}
     total = len(axis)
     for part in axis.parts:
@@ -66,7 +75,7 @@ def address_labels(axis: Axis, lines: int, halves: int, width: int) -> dict[int,
         bottom = (total - 1 - part.first) // halves
         top = (total - part.first - part.rows) // halves
         reach = part.hi - part.lo
-        labels[bottom] = _address(part.lo, reach, width)
+        labels[bottom] = axis.label(part) if axis.crowded else _address(part.lo, reach, width)
         per_line = reach * halves / part.rows
         step = 1 << max(12, (max(1, int(per_line * 3))).bit_length())
         hexed = _hexed(part.lo, part.hi)
@@ -82,7 +91,15 @@ def address_labels(axis: Axis, lines: int, halves: int, width: int) -> dict[int,
 
 
 def name_labels(axis: Axis, snapshot: Snapshot | None, lines: int, halves: int, width: int) -> dict[int, str]:
-    """What is mapped, by the topmost line that it is in the middle of; a name goes on down to the next."""
+    """Names of what is mapped, by the topmost line that has it in its middle; a name holds down to the next one.
+
+    Args:
+        axis: the rows.
+        snapshot: has the names; None has none.
+        lines: lines of the picture.
+        halves: rows to a line.
+        width: columns that a name may take.
+    """
     if snapshot is None or not snapshot.names or not len(axis):
         return {}
     labels: dict[int, str] = {}
@@ -93,7 +110,9 @@ def name_labels(axis: Axis, snapshot: Snapshot | None, lines: int, halves: int, 
         if row >= 0 and axis.part(row).kind != VOID:
             under = max(0, row - halves + 1)
             target, low, _ = axis.place(under)
-            _, _, high = axis.place(row)
+            upper, lowest, high = axis.place(row)
+            if upper != target:  # two targets to a line
+                target, low = upper, lowest
             number = axis.ids[target] if target < len(axis.ids) else None
             if number in snapshot.targets:
                 region = region_at(snapshot, Place((low + high) // 2, 0.0, snapshot.targets.index(number)))
@@ -139,7 +158,7 @@ def span_words(seconds: float) -> str:
 
 
 def round_up(value: float) -> float:
-    """The next round number: a scale that seldom changes."""
+    """The next round number, for the end of a scale that is to change seldom."""
     if math.isnan(value) or value <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(value))

@@ -69,7 +69,7 @@ _ASCII = str.maketrans(
 
 
 def to_ascii(line: Line) -> Line:
-    """The same line in ASCII; as many columns, since every character has a stand-in of one column."""
+    """The line in ASCII, as wide, since every character has a stand-in of one column."""
     return tuple((text.translate(_ASCII).encode("ascii", "replace").decode(), style) for text, style in line)
 
 
@@ -81,7 +81,7 @@ def width_of(line: Iterable[Span]) -> int:
 def fit(line: Iterable[Span], width: int, fill: str = "") -> Line:
     """The line cut (with an ellipsis) or filled with spaces of style ``fill`` to exactly ``width`` columns.
 
-    What may not be shown has a stand-in before anything is measured.
+    Characters that may not be shown are replaced before anything is measured.
     """
     out: list[Span] = []
     left = width
@@ -106,7 +106,7 @@ def fit(line: Iterable[Span], width: int, fill: str = "") -> Line:
 
 @lru_cache(1024)
 def finished(line: Line, width: int, ascii: bool) -> Line:
-    """The line as it is painted: exactly as wide, in ASCII where asked for. Most are those of the repaint before."""
+    """The line as it is painted: exactly ``width`` columns, in ASCII where asked for. Cached, as most lines stay."""
     fitted = fit(line, width)
     return to_ascii(fitted) if ascii else fitted
 
@@ -137,7 +137,16 @@ def bar(part: float, width: int, *, ascii: bool = False) -> str:
 def sparkline(
     values: Sequence[float], rows: int, low: float, high: float, *, log: bool = False, ascii: bool = False
 ) -> list[str]:
-    """One column a value, ``rows`` lines from the top; NaN is an empty column, ``low`` still shows one eighth."""
+    """A chart of one column a value, as ``rows`` lines from the top; NaN is an empty column.
+
+    Args:
+        values: the values, one for each column.
+        rows: how many lines.
+        low: the value of the lowest bar, which is one eighth of a line high.
+        high: the value of the highest bar.
+        log: whether heights are logarithmic.
+        ascii: draw with ASCII characters.
+    """
     if log:
         floor = max(low, 1e-9)
         values = [math.log(max(v, floor)) if v == v else v for v in values]
@@ -167,12 +176,12 @@ class Pane(Widget):
         self._strips: dict[Line, Strip] = {}
         self._inks: dict[str, Style] = {}
         self._bordered: dict[int, tuple[object, Strip]] = {}
-        """By line: what was drawn there, and the same between its borders as it was painted."""
+        """For each line the content that was drawn, and the painted line with its borders."""
         self._border = object()
-        """What was drawn there of a line of the border: another one whenever its words may be others."""
+        """Stands for the content of the border's lines; another object whenever their words may have changed."""
         self._bordered_for: tuple[object, ...] = ()
         self._painted: tuple[Region, list[Strip]] | None = None
-        """What was painted last, of which part; None once something is to be painted anew."""
+        """The part painted last, and its lines; None once anything is to be painted anew."""
         self._edges: tuple[Size, tuple[list[Segment], list[Segment]]] | None = None
         self.columns = 0
         """Columns inside the border, when it was last painted."""
@@ -182,7 +191,7 @@ class Pane(Widget):
         raise NotImplementedError
 
     def caption(self, frame: Frame) -> tuple[str, str]:
-        """What stands in the border: left (what this is) and right (its state)."""
+        """The words in the border: on the left what the pane shows, on the right its state."""
         return "", ""
 
     def show(self, frame: Frame) -> None:
@@ -227,7 +236,7 @@ class Pane(Widget):
             self.refresh(*(Region(-left, y, width, height) for y, height in runs))
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Those of the app but Textual's for the terminal's own sixteen colours, of which a pane has none."""
+        """The app's filters without Textual's for the terminal's own sixteen colours, which no pane uses."""
         return [one for one in self.app.get_line_filters() if not isinstance(one, ANSIToTruecolor)]
 
     def _caption(self, title: str, subtitle: str) -> None:
@@ -242,7 +251,7 @@ class Pane(Widget):
         self.redraw()
 
     def refresh(self, *regions: Region, repaint: bool = True, layout: bool = False, recompose: bool = False) -> Self:
-        """As the base class; what was painted is no more."""
+        """See the base class; forgets what was painted."""
         self._painted = None
         if not regions:
             self._border = object()
@@ -268,10 +277,10 @@ class Pane(Widget):
         return "\n".join("".join(text for text, _ in line).rstrip() for line in self.lines)
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """As the base class, without working out for each line what stands in the border beside it: half of its cost.
+        """See the base class, which works out the border beside each line anew: half of the cost, saved here.
 
-        Textual asks for all lines of all widgets whatever is to be painted: those of before, where nothing changed.
-        Where the style does more than a border and a ground, the base class is asked.
+        Textual asks for all lines of all widgets at each repaint; where nothing changed, the same lines are returned.
+        Where the style has more than a border and a ground, the base class does the work.
         """
         self.columns = self.size.width  # asked for once a repaint: Textual works it out each time
         edges = self._edges_now()
@@ -288,7 +297,7 @@ class Pane(Widget):
     def _lines_between(
         self, left: list[Segment], right: list[Segment], crop: Region, ground: Color, filters: Sequence[LineFilter]
     ) -> list[Strip]:
-        """Lines with what stands beside them, as they go to the terminal."""
+        """Lines between their borders, as they go to the terminal."""
         (width, height), gutter = self.outer_size, self.gutter
         strips = []
         for y in crop.line_range:
@@ -308,7 +317,7 @@ class Pane(Widget):
         return strips
 
     def _edges_now(self) -> tuple[list[Segment], list[Segment]] | None:
-        """What stands on both sides of each line of the content; None where the style does more than that."""
+        """The segments left and right of each line of the content; None where the style has more than a border."""
         styles, size = self.styles, self.outer_size
         if styles.text_opacity != 1.0 or self.opacity != 1.0 or styles.tint.a or self.columns <= 0:
             return None
@@ -335,7 +344,7 @@ class Pane(Widget):
 
 
 class Follows:
-    """A screen over the panes that shows each new frame, too: it is made, and imported, only when it is opened."""
+    """A screen over the panes that shows each new frame as well."""
 
     def follow(self, frame: Frame) -> None:
         """Show another frame."""

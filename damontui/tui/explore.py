@@ -16,13 +16,13 @@ from damontui.analysis.heatmap import Place
 from damontui.analysis.savings import THRESHOLDS
 from damontui.damon.snapshot import Snapshot
 from damontui.errors import SourceError, UsageError
-from damontui.session.moments import moment_of, parse_moment
+from damontui.session.moments import moment_of, wall_of
 from damontui.session.session import Session
 from damontui.session.viewport import Viewport
 from damontui.tui import listing as lists
-from damontui.tui.frame import Frame, Mode, StripView
+from damontui.tui.frame import ColourMode, Frame, StripView
 from damontui.tui.heatmap.compose import Composer
-from damontui.tui.heatmap.hit import moved, place_at
+from damontui.tui.heatmap.hit import place_at, place_moved
 from damontui.tui.listing import Listing, parse_filter
 from damontui.tui.options import MODES, ScreenOptions
 from damontui.units import size
@@ -48,7 +48,7 @@ class Explorer:
         self.session = session
         self.composer = composer
         self.options = options
-        self.mode: Mode = options.mode
+        self.mode: ColourMode = options.mode
         self.all_percentiles = options.all_percentiles
         self.by_rule = False
         self.listing = Listing()
@@ -72,7 +72,7 @@ class Explorer:
         """Do what a key says: ``fold``, ``move(-1)``.
 
         Raises:
-            AttributeError: it says nothing that can be done here.
+            AttributeError: ``wish`` names no action of this class.
         """
         name, _, arguments = wish.rstrip(")").partition("(")
         getattr(self, f"act_{name}")(*ast.literal_eval(f"({arguments},)" if arguments else "()"))
@@ -98,13 +98,13 @@ class Explorer:
             wall=shown.wall if shown is not None else clock,
             enabled=session.enabled,
             live=viewport.moment is None and not session.is_record,
-            playing=session.playing,
+            playing=session.playback.playing,
             dim=shown is not None and (not session.enabled or session.error is not None or gone),
             span=session.span,
             mode=self.mode,
             all_percentiles=self.all_percentiles,
-            estimate=session.known(),
-            learned=session.knowledge.learned,
+            estimate=session.estimate(),
+            learned=session.estimates.learned,
             by_rule=self.by_rule,
             glyphs=self.glyphs,
             ascii=self.options.ascii,
@@ -113,9 +113,9 @@ class Explorer:
             pending=session.pending,
             own_cpu=self.own_cpu,
             switching=session.switching,
-            notice=session.notice,
-            hushed=session.hushed,
-            long_s=session.long_s,
+            notice=session.messages.notice,
+            hushed=session.messages.hushed,
+            long_s=session.messages.long_s,
             by_others=session.by_others,
             lost=lost if lost is not None and right - session.span < lost.time <= right else None,
             lo=viewport.lo,
@@ -131,7 +131,7 @@ class Explorer:
             savings=self.savings_open,
             offer=self.offer,
             interim=session.interim if viewport.moment is None else None,
-            recording=_recording(session.recorder),
+            recording=_recording(session.recording.recorder),
         )
 
     @property
@@ -169,7 +169,7 @@ class Explorer:
 
     def act_pace(self, step: int) -> None:
         """A record plays faster, or slower."""
-        self.session.change_pace(step)
+        self.session.playback.change_pace(step)
 
     def act_last(self) -> None:
         """The last row of the list."""
@@ -190,23 +190,17 @@ class Explorer:
         if self.list_open:
             self.act_last()
             return
-        self.session.playing = False
+        self.session.playback.playing = False
         self._show(self.viewport.live())
 
     def seek(self, time: float) -> None:
         """Show a moment, source's clock."""
         self._show(self.viewport.at(self.session.history, time))
 
-    def wall(self, text: str) -> float:
-        """A moment as it was written, seconds since 1970; raises `UsageError` where it is none, or is not kept."""
-        first, newest = self.session.history.first, self.session.history.last
-        if first is None or newest is None:
-            raise UsageError("there is no past yet")
-        return parse_moment(text, first.wall - (first.time - first.began), newest.wall)
-
     def go(self, text: str) -> None:
-        """Show a moment as it was written."""
-        self.seek(moment_of(self.session.history, self.wall(text)))
+        """Show a moment as it was written; raises `UsageError` where it is none, or is not kept."""
+        history = self.session.history
+        self.seek(moment_of(history, wall_of(history, text)))
 
     # -- space ---------------------------------------------------------------------------------------------------
 
@@ -253,11 +247,11 @@ class Explorer:
 
     def _move_on_heatmap(self, snapshot: Snapshot, place: Place, up: int) -> None:
         grid = self.composer.grid(self.frame())
-        there = moved(grid, place, up=up * grid.layout.halves)
+        there = place_moved(grid, place, up=up * grid.layout.halves)
         if there.address == place.address and self.viewport.lo is not None:  # at the edge of what is shown: further
             self._show(self.viewport.panned(snapshot, 0.25 * up, place.target))
             grid = self.composer.grid(self.frame())
-            there = moved(grid, place, up=up * grid.layout.halves)
+            there = place_moved(grid, place, up=up * grid.layout.halves)
         self._show(self._pointed(snapshot, there))
 
     def act_zoom(self, factor: float) -> None:
@@ -297,7 +291,7 @@ class Explorer:
             return
         viewport = self.viewport.next_hotter(frame.snapshot, frame.now, step)
         if viewport.point is None:
-            self.session.notice = SourceError("no hottest region", "nothing was accessed at this moment")
+            self.session.messages.notice = SourceError("no hottest region", "nothing was accessed at this moment")
         self._show(viewport)
 
     def find(self, text: str) -> Viewport:
@@ -336,8 +330,7 @@ class Explorer:
     def act_sort(self) -> None:
         """The next column to sort by."""
         if self.list_open:
-            sorts = self.listing.sorts
-            self.sort_by(sorts[(sorts.index(self.listing.sorted_by) + 1) % len(sorts)])
+            self.sort_by(self.listing.next_sort)
 
     def act_reverse(self) -> None:
         """The other way round."""
@@ -346,11 +339,7 @@ class Explorer:
 
     def sort_by(self, by: str) -> None:
         """Sort the list by a column; by the same again: the other way round."""
-        reverse = not self.listing.reverse if by == self.listing.sorted_by else False
-        if self.listing.grouped:
-            self.listing = replace(self.listing, owner_sort=by, reverse=reverse)
-        else:
-            self.listing = replace(self.listing, sort=by, reverse=reverse)
+        self.listing = self.listing.by(by)
 
     def filter_by(self, text: str) -> None:
         """List only some; raises `UsageError` where the filter means nothing."""
@@ -396,8 +385,10 @@ class Explorer:
 
     def put_away(self) -> bool:
         """Close the list, else the savings, else show everybody's memory, else no cursor; whether there was one."""
-        if self.list_open or self.savings_open:
-            self.list_open, self.savings_open = False, self.savings_open and self.list_open
+        if self.list_open:
+            self.list_open = False
+        elif self.savings_open:
+            self.savings_open = False
         elif self.owner is not None:
             self.owner = None
         elif self.viewport.point is not None:

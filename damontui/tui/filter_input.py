@@ -14,10 +14,10 @@ class FilterInput(Input, inherit_bindings=False):
     """One line without a frame.
 
     Args:
-        typed: called with the text at each change of it, at once: what Enter then chooses is of the new list.
-        most: characters of it.
-        apart: characters that are keys of the screen.
-        placeholder: what stands there as long as nothing is typed.
+        typed: called with the text at each change, at once, so that Enter chooses from the new list.
+        most: characters that the text may have.
+        apart: characters that are keys of the screen, and not typed.
+        placeholder: the text that is shown while nothing is typed.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -35,7 +35,7 @@ class FilterInput(Input, inherit_bindings=False):
         self._typed, self._apart = typed, frozenset(apart)
 
     def watch_value(self, value: str) -> None:
-        """It was changed."""
+        """Report a change of the text."""
         if self.is_mounted:
             self._typed(value)
 

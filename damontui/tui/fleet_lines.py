@@ -1,21 +1,19 @@
-"""What the fleet's screen says, line by line: pure, from what is known to lines of named styles."""
+"""The fleet's screen as lines of named styles, made from a `Seen`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from damontui import units
 from damontui.errors import UsageError
-from damontui.fleet.model import BOUNDS, STATES, Buckets, Picture, Trend, View, what_if
+from damontui.fleet.model import BOUNDS, STATES, Buckets, FleetPicture, what_if
 from damontui.fleet.ssh import FAR, USER, host_of
 from damontui.fleet.words import QUANTILES, cell, hosts_words, quantile_words, states_words, what_if_words
 from damontui.tui.draw import Line, Span, fit, sparkline, spread, to_ascii
+from damontui.tui.fleet_seen import Seen
 
 TYPING = " hosts with (enter keeps, esc drops it): "
 """What stands before a filter that is being typed."""
-SORTS = ("idle", "free", "working_set", "total", "bandwidth", "pressure", "age", "name", "group", "state")
-"""What the table can be sorted by, in the order of the key."""
 _COLUMNS = (
     ("idle", "idle", 10),
     ("free", "free", 10),
@@ -37,41 +35,6 @@ _KEYS = (
     ("r", "now"),
     ("q", "quit"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """All that the screen shows."""
-
-    url: str
-    picture: Picture | None = None
-    """The last one that came, also after an error."""
-    trend: Trend = field(default_factory=Trend)
-    error: str = ""
-    """Why there is nothing newer; "" while all is well."""
-    since: float = 0.0
-    """Seconds since the picture came."""
-    every: float = 15.0
-    asking: bool = False
-    view: View = field(default_factory=View)
-    by: str = ""
-    order: tuple[int, ...] = ()
-    """Hosts listed, in order (`damontui.fleet.model.rows`)."""
-    cursor: int = 0
-    """A place in ``order``."""
-    groups: bool = False
-    """Whether the labels' percentiles stand in the table's place."""
-    opened: int | None = None
-    """The host that is opened, an index of `Picture.hosts`."""
-    history: Trend = field(default_factory=Trend)
-    """Its past."""
-    typing: bool = False
-    """Whether a filter is being typed, behind `TYPING`."""
-    command: str = ""
-    """A command that is asked about; "" while none is."""
-    said: str = ""
-    """What came of the last one, where that is worth a sentence."""
-    ascii: bool = False
 
 
 def draw(seen: Seen, width: int, height: int) -> list[Line]:
@@ -128,7 +91,7 @@ def _notice(seen: Seen) -> Line:
     return ((f"  {states_words(seen.picture)}", "label"), (notes, "warn"))
 
 
-def _percentiles(seen: Seen, picture: Picture, width: int, height: int) -> list[Line]:
+def _percentiles(seen: Seen, picture: FleetPicture, width: int, height: int) -> list[Line]:
     could = what_if(picture)
     lines: list[Line] = [((f"  {what_if_words(could)}", "strong"),)]
     everything = picture.sums.get("")
@@ -163,8 +126,8 @@ def _spark(sums: Sequence[Buckets], share: float, room: int, *, ascii: bool) -> 
     return sparkline(values, 1, 1.0, float(BOUNDS[-1]), log=True, ascii=ascii)[0]
 
 
-def table(seen: Seen, picture: Picture, width: int, height: int) -> list[Line]:
-    """The hosts around the cursor, below a header."""
+def table(seen: Seen, picture: FleetPicture, width: int, height: int) -> list[Line]:
+    """The hosts around the cursor, below a header, in ``height`` lines of ``width`` columns."""
     if height < 2:
         return []
     hosts, columns, by = picture.hosts, list(_COLUMNS), 12 if seen.by else 0
@@ -210,7 +173,7 @@ def table(seen: Seen, picture: Picture, width: int, height: int) -> list[Line]:
     return lines
 
 
-def _listed(seen: Seen, picture: Picture) -> str:
+def _listed(seen: Seen, picture: FleetPicture) -> str:
     words = hosts_words(len(seen.order))
     if len(seen.order) != len(picture.hosts):
         words += f" of {len(picture.hosts):,}"
@@ -221,7 +184,7 @@ def _listed(seen: Seen, picture: Picture) -> str:
     return words
 
 
-def _labels(seen: Seen, picture: Picture, width: int, height: int) -> list[Line]:
+def _labels(seen: Seen, picture: FleetPicture, width: int, height: int) -> list[Line]:
     """Percentiles by the value of a label, the most memory first."""
     groups = sorted(((one.total, name) for name, one in picture.sums.items() if name), reverse=True)
     if not groups:
@@ -239,7 +202,7 @@ def _labels(seen: Seen, picture: Picture, width: int, height: int) -> list[Line]
     return [*lines, ((f"  and {left} more", "muted"),)] if left > 0 else lines
 
 
-def _host(seen: Seen, picture: Picture, at: int, width: int, height: int) -> list[Line]:
+def _host(seen: Seen, picture: FleetPicture, at: int, width: int, height: int) -> list[Line]:
     """One host: its numbers, its past, and how to see it live."""
     hosts = picture.hosts
     state = hosts.states[at]

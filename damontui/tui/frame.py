@@ -14,7 +14,7 @@ from damontui.errors import DamontuiError
 from damontui.history import History
 from damontui.tui.listing import Listing
 
-Mode = Literal["rate", "temperature", "idle", "estimate"]
+ColourMode = Literal["rate", "temperature", "idle", "estimate"]
 """What the heatmap's colour means; ``estimate`` is idle time as estimated, address by address."""
 
 StripView = Literal["", "waits", "all"]
@@ -28,8 +28,10 @@ WORTH_WAITING = 2.0
 class Frame:
     """What a pane shows.
 
-    A pane has one method, ``show(frame)``, which keeps the frame and calls ``refresh`` only where something that it
-    draws has changed. Drawing (``render_line``) reads nothing else.
+    A pane is a `damontui.tui.draw.Pane` with two methods of its own: ``draw(frame, width, height)``, its lines, and
+    ``caption(frame)``, what stands in its border. What they show comes from the frame alone. A pane may keep what is
+    dear to make again for each frame, such as numbers over all of the past (`damontui.tui.series.MetricSeries`). The
+    base class's ``show(frame)`` calls them, and repaints the lines that have changed.
     """
 
     description: Description
@@ -49,7 +51,7 @@ class Frame:
     """Switched off: the last data at half brightness."""
     span: float = 240.0
     """Seconds across the heatmap."""
-    mode: Mode = "rate"
+    mode: ColourMode = "rate"
     all_percentiles: bool = False
     glyphs: bool = False
     """Draw values as a glyph ramp too (few colours, NO_COLOR), so that none depends on colour alone."""
@@ -68,7 +70,7 @@ class Frame:
     notice: DamontuiError | None = None
     """What the switch or a key answered: shown below the title until the next thing happens."""
     hushed: str = ""
-    """What kind of note was put away (`damontui.session.news.kind_of`)."""
+    """What kind of note was put away (`damontui.session.messages.kind_of`)."""
     long_s: float = 0.0
     """Seconds that an aggregation of DAMON_STAT takes, where that is long and was not put away; else 0."""
     by_others: bool = False

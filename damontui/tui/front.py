@@ -1,4 +1,4 @@
-"""What every screen of ours has: themes, a blank ground under its panes, and nothing on it that may not be shown."""
+"""The common part of all our screens: themes, a blank ground under the panes, and a filter of what may be shown."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from textual.app import App
 from textual.await_complete import AwaitComplete
 from textual.color import Color
 from textual.containers import Container
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
 from textual.filter import LineFilter
 from textual.screen import Screen
 
 from damontui.errors import UsageError
-from damontui.safe_text import STAND_IN, is_shown
+from damontui.safe_text import STAND_IN, is_shown, shown
+from damontui.tui.keyboard import Keyboard
 from damontui.tui.themes import DARK, THEMES
 
 
 class ShownFilter(LineFilter):
-    """The last thing before the terminal, for every widget, a toast, a border's title and an input's too.
+    """The last filter before the terminal, for every widget, and for toasts, borders' titles and inputs.
 
-    What may not be shown is replaced column by column, since everything has been measured by then.
+    A character that may not be shown is replaced by one as wide, since everything has been measured by then.
     """
 
     def apply(self, segments: list[Segment], background: Color) -> list[Segment]:
@@ -40,13 +43,13 @@ _SHOWN = ShownFilter()
 
 
 class Ground(Container):
-    """Holds panes, which cover it: it has one colour, which Textual need not work out line by line at each repaint."""
+    """A container that panes cover. It has one colour, which Textual need not work out line by line at each repaint."""
 
     BLANK = True
 
 
 class GroundScreen(Screen[Any]):
-    """The same as a screen."""
+    """A `Ground` that is a screen."""
 
     BLANK = True
 
@@ -55,7 +58,7 @@ class Front(App[int]):
     """An application of ours.
 
     Args:
-        theme: its name; ours where None.
+        theme: the theme's name; our own where None.
 
     Raises:
         UsageError: there is no such theme.
@@ -71,13 +74,27 @@ class Front(App[int]):
         if name not in self.available_themes:
             raise UsageError(f"theme: there is no {name!r}; known are {', '.join(sorted(self.available_themes))}")
         self.theme = name
+        # Textual made these of its own default theme, and parses all again at the start where they differ
+        self.stylesheet.set_variables(self.get_css_variables())
+        self._fresh_css: str | None = name
+
+    def refresh_css(self, animate: bool = True) -> None:
+        """Parse the stylesheet again, unless it is the start's and made of the right colours already (0.03 s)."""
+        fresh, self._fresh_css = self._fresh_css, None
+        if fresh != self.theme:
+            super().refresh_css(animate)
+
+    def get_driver_class(self) -> type[Driver]:
+        """Textual's driver; in a terminal, the one that sleeps while nobody types."""
+        found = super().get_driver_class()
+        return Keyboard if found is LinuxDriver else found
 
     def get_default_screen(self) -> Screen[object]:
-        """The one that is never closed."""
+        """The screen that is never closed."""
         return GroundScreen(id="_default")
 
     def pop_screen(self) -> AwaitComplete:
-        """As Textual's, without keeping what was painted.
+        """See Textual's, but forget what was painted of the closed screen.
 
         Textual 8.2 keeps up to 1,024 widgets' painted lines after their screen was closed (an ``lru_cache`` on a method
         of `StylesCache` holds on to each): a help page opened a hundred times would take 10 MB.
@@ -88,6 +105,10 @@ class Front(App[int]):
             widget.refresh()
         return found
 
+    def copy_to_clipboard(self, text: str) -> None:
+        """What may be shown of it: a shell obeys what is pasted."""
+        super().copy_to_clipboard(shown(text, lines=True))
+
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Textual's own, and then the one that lets nothing through that a terminal would obey."""
+        """Textual's own filters, and then the one that replaces characters that a terminal would obey."""
         return [*super().get_line_filters(), _SHOWN]

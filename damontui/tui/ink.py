@@ -1,7 +1,9 @@
-"""What each cell of the heatmap looks like: characters and styles, made once for a theme, a terminal and a state."""
+"""The codes of the heatmap's cells, and the characters and styles that they are drawn with."""
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
@@ -9,18 +11,23 @@ from rich.style import Style
 from damontui.tui import palette
 from damontui.tui.palette import LEVELS, RGB
 
-# what a cell holds beside the levels 0 … LEVELS - 1
+Codes = NDArray[np.uint8]
+"""Cells of the heatmap, a code each."""
+
+# A cell of the heatmap is one byte (uint8), its code. A code is a level, 0 … LEVELS - 1; or a level plus a texture; or
+# a mark, which has no level. So codes from 0 on are levels alone, from 64 on levels with SOMEWHERE, from 128 on SO_FAR,
+# from 192 on DIM, from 224 on SOME; from 250 on they are marks. Whoever takes a code apart asks `is_plain`,
+# `has_texture`, `texture_of` or `level_of`.
 GAP, EMPTY, PENDING, OFF, FREE = 250, 251, 252, 253, 254
-# a level plus one of these: where in the memory, or in the aggregation, it belongs is not known
-SOMEWHERE, SO_FAR = 64, 128
-# where an owner is chosen: none of its frames were seen there; some were
-DIM, SOME = 192, 224
+"""Marks: no region there, no memory there, the aggregation under way, not monitored, free memory."""
+SOMEWHERE, SO_FAR, DIM, SOME = 64, 128, 192, 224
+"""Textures: where in the memory the level belongs is not known; the aggregation under way has found so much so far;
+none, and some, of the cell's frames are the chosen owner's."""
 _DIMMED = 0.25
 """How much of its colour is left to a dimmed cell."""
 _DIM_GLYPH = ","
 TEXTURES = {SOMEWHERE: ("≈", "~"), SO_FAR: ("┊", "|"), SOME: ("≈", "~")}
-"""What is drawn over such a level, and in ASCII: somewhere in here; found so far by the aggregation under way; some of
-it is the chosen owner's."""
+"""The character drawn over a level that has the texture, and the one in ASCII. `DIM` has none: its colour is weaker."""
 _MARKS = {GAP: "· ", EMPTY: " ", PENDING: "┊ ", OFF: "× ", FREE: "   ·"}
 _ASCII_MARKS = {GAP: "' ", EMPTY: " ", PENDING: "| ", OFF: "x ", FREE: "   ."}
 
@@ -31,7 +38,7 @@ Theme = tuple[RGB, bool, int, bool, Style, Style]
 
 
 class Ink:
-    """What each level looks like: characters and styles, made once for a theme, a terminal and a state."""
+    """The characters and styles of all codes, made once for a theme, a terminal and a state."""
 
     def __init__(self, key: tuple[RGB, bool, int, bool, Style, Style, palette.Kind, bool, bool, bool]) -> None:
         self.key = key
@@ -49,7 +56,7 @@ class Ink:
         self._overs: dict[tuple[int, int], Style] = {}
 
     def cell(self, top: int, bottom: int) -> tuple[str, Style]:
-        """The text (a pattern that goes on along a run) and the style of two halves."""
+        """The text (a pattern that repeats along a run) and the style of a cell with these codes in its two halves."""
         found = self._cells.get((top, bottom))
         if found is None:
             found = self._cells[top, bottom] = self._make(top, bottom)
@@ -70,9 +77,9 @@ class Ink:
             return self.marks[min(top, bottom)], self.muted
         texture = texture_of(top)
         if texture in self.textures and top == bottom:
-            return self._textured(top - texture, self.textures[texture])
+            return self._textured(level_of(top), self.textures[texture])
         if self.as_glyphs:  # of which there is one a line: both halves are the same
-            level = top - texture
+            level = level_of(top)
             if texture == DIM:
                 return (_DIM_GLYPH if level else " "), self.muted
             if self.no_colour:
@@ -89,9 +96,8 @@ class Ink:
         """The colour of a code: the ground's where it is no level."""
         if code >= GAP:
             return self.ground
-        texture = texture_of(code)
-        colour = self.ramp[code - texture]
-        return palette.blend(colour, self.ground, _DIMMED) if texture == DIM else colour
+        colour = self.ramp[level_of(code)]
+        return palette.blend(colour, self.ground, _DIMMED) if texture_of(code) == DIM else colour
 
     def _textured(self, level: int, mark: str) -> tuple[str, Style]:
         """The level's colour (or glyph) with a mark at every other column, so that it reads without colour."""
@@ -113,7 +119,7 @@ class Ink:
         return self.ramp[level]
 
     def over(self, top: int, bottom: int) -> Style:
-        """A style in which a character can be read over the cell's colour."""
+        """A style in which a character can be read over a cell with these codes in its two halves."""
         found = self._overs.get((top, bottom))
         if found is None:
             code = bottom if bottom < GAP else top
@@ -128,14 +134,31 @@ class Ink:
 
 
 def texture_of(code: int) -> int:
-    """`SOMEWHERE`, `SO_FAR`, `DIM`, `SOME`, or 0 of a level without any of them."""
+    """The texture in a code: `SOMEWHERE`, `SO_FAR`, `DIM` or `SOME`; 0 where the code is a level alone or a mark."""
     if code >= GAP:
         return 0
     return next((texture for texture in (SOME, DIM, SO_FAR, SOMEWHERE) if code >= texture), 0)
 
 
+def level_of(code: int) -> int:
+    """The level in a code that is no mark, 0 … LEVELS - 1."""
+    return code - texture_of(code)
+
+
+def is_plain(codes: Codes) -> NDArray[np.bool_]:
+    """Which cells are a level without a texture, in the shape of ``codes``."""
+    plain: NDArray[np.bool_] = codes < LEVELS
+    return plain
+
+
+def has_texture(codes: Codes, texture: int) -> NDArray[np.bool_]:
+    """Which cells are a level with that texture, in the shape of ``codes``."""
+    textured: NDArray[np.bool_] = (codes >= texture) & (codes < texture + LEVELS)
+    return textured
+
+
 def run_of(text: str, low: int, high: int) -> str:
-    """Columns ``low … high`` of a pattern that goes on along the line."""
+    """Columns ``low … high`` of a pattern that repeats along the line."""
     if len(text) == 1:
         return text * (high - low)
     offset = low % len(text)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from textual.binding import Binding, BindingType
@@ -21,7 +21,7 @@ class Key:
         action: a wish that `Explorer.do` knows, else what is called on the app.
         label: in the line at the foot; "" keeps it out.
         help: on the help page; one that begins with ``…`` goes on in the row before it.
-        group: the help page's heading.
+        group: the help page's heading; the keys of one group stand together in `TABLE`.
     """
 
     id: str
@@ -185,12 +185,15 @@ VERBS: Mapping[str, str] = {
     "quit": "Quit",
     "interrupt": "Interrupt",
 }
-"""What the palette calls each; a key without one (a row up) is of no use there."""
+"""What the palette calls each key, by its id."""
+NOT_IN_PALETTE = frozenset({"scroll_up", "scroll_down", "page_up", "page_down", "palette"})
+"""The ids of the keys that are of no use in the palette. Each key has a verb or stands here; a test holds to that."""
 
 _FORMER = {"freeze": "pause"}
 """Names that keymaps may still have."""
 _SHOWN = {
     "question_mark": "?",
+    "comma": ",",
     "plus": "+",
     "minus": "−",
     "equals_sign": "=",
@@ -252,17 +255,41 @@ def keymap(user: Mapping[str, str]) -> dict[str, str]:
         for one in out.get(name, key.keys).split(","):
             if one in owner:
                 raise UsageError(
-                    f"keymap: {shown(one)} would do both {owner[one]} and {name}; give one of them another key"
+                    f"keymap: {key_label(one)} would do both {owner[one]} and {name}; give one of them another key"
                 )
             owner[one] = name
     return out
 
 
-def shown(key: str) -> str:
+def commands(user: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """For the palette, of each key that is of use there: what it does and by which keys, more words, the action."""
+    for key in TABLE:
+        verb = VERBS.get(key.id)
+        if verb is not None:
+            yield f"{verb} ({' or '.join(keys_of(key, user))})", key.help.lstrip("… ,"), key.call
+
+
+def key_label(key: str) -> str:
     """A key as people write it: ``?``, ``space``, ``ctrl+s``."""
     return _SHOWN.get(key, key)
 
 
 def keys_of(key: Key, user: Mapping[str, str]) -> tuple[str, ...]:
     """The keys in force, as people write them."""
-    return tuple(shown(one) for one in user.get(key.id, key.keys).split(","))
+    return tuple(key_label(one) for one in user.get(key.id, key.keys).split(","))
+
+
+def rows(user: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """The table as people read it: ``(group, keys, what they do)``, for the help page and the manual.
+
+    Neighbours that do the same thing in two directions, or to several panes, share a row.
+    """
+    found: list[tuple[str, str, str]] = []
+    for key in TABLE:
+        names = " ".join(keys_of(key, user))
+        if found and key.help.startswith("… "):
+            group, before, text = found[-1]
+            found[-1] = (group, f"{before} {names}", f"{text}{key.help[2:]}")
+        else:
+            found.append((key.group, names, key.help))
+    return found

@@ -5,8 +5,8 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,8 @@ class Filter:
     """Which regions are listed.
 
     Attributes:
-        text: as it was written.
-        words: each must be in the name, whatever its case.
+        text: the filter as the user wrote it.
+        words: texts that must all be in the name, whatever their case.
         limits: ``(field, operator, value)``; sizes in bytes, rates as a share, idle and used times in seconds.
     """
 
@@ -71,7 +71,7 @@ _LIMIT = re.compile(r"([a-z]+)\s*(>=|<=|≥|≤|>|<)\s*(\S+)")
 
 
 def _values(snapshot: Snapshot, field: str) -> NDArray[np.float64]:
-    """What the list shows of each region, shape ``(regions,)``: what is compared and sorted by is what is seen."""
+    """The numbers that the list shows of each region, shape ``(regions,)``, which filters compare with."""
     if field == "size":
         return snapshot.memory.astype(np.float64)
     if field == "rate":
@@ -84,7 +84,7 @@ def parse_filter(text: str) -> Filter:
     """``heap``, ``size>64M``, ``rate>=10%``, ``idle>1m``, ``used<5s``, several of them.
 
     Raises:
-        UsageError: naming what cannot be understood.
+        UsageError: the text is no filter; the message names the part that is wrong.
     """
     limits = []
     for found in _LIMIT.finditer(text):
@@ -100,10 +100,10 @@ def parse_filter(text: str) -> Filter:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """How the list is shown."""
+    """How the list of regions is grouped, sorted and filtered."""
 
     grouped: bool = False
-    """A row an owner, by name, instead of every region."""
+    """Whether a row is all memory of one name, instead of one region."""
     sort: str = "rate"
     owner_sort: str = "idle"
     reverse: bool = False
@@ -111,13 +111,25 @@ class Listing:
 
     @property
     def sorts(self) -> tuple[str, ...]:
-        """What this list can be sorted by."""
+        """The columns that this list can be sorted by."""
         return OWNER_SORTS if self.grouped else SORTS
 
     @property
     def sorted_by(self) -> str:
-        """What it is sorted by."""
+        """The column that it is sorted by."""
         return self.owner_sort if self.grouped else self.sort
+
+    @property
+    def next_sort(self) -> str:
+        """What comes after that."""
+        return self.sorts[(self.sorts.index(self.sorted_by) + 1) % len(self.sorts)]
+
+    def by(self, column: str) -> Self:
+        """Sorted by a column; by the same again: the other way round."""
+        reverse = not self.reverse if column == self.sorted_by else False
+        if self.grouped:
+            return replace(self, owner_sort=column, reverse=reverse)
+        return replace(self, sort=column, reverse=reverse)
 
 
 def rows(snapshot: Snapshot, listing: Listing) -> Ints:
@@ -140,7 +152,14 @@ def rows(snapshot: Snapshot, listing: Listing) -> Ints:
 
 
 def owners(snapshot: Snapshot, listing: Listing, threshold: float, known: Estimate | None = None) -> list[NamedOwner]:
-    """The names listed, in their order; what of theirs is idle by the estimate of that moment, where there is one."""
+    """The names listed, in order.
+
+    Args:
+        snapshot: the memory.
+        listing: how the list is sorted and filtered.
+        threshold: seconds after which memory is idle.
+        known: the estimate of that moment, which tells idle memory; the kernel's rule where None.
+    """
     found = [one for one in savings.owners_by_name(snapshot, threshold, known) if listing.filter.fits(one.name)]
     if listing.owner_sort == "name":
         found.sort(key=lambda one: one.name.lower())
@@ -150,14 +169,14 @@ def owners(snapshot: Snapshot, listing: Listing, threshold: float, known: Estima
 
 
 def order(snapshot: Snapshot, listing: Listing, threshold: float, known: Estimate | None = None) -> list[int]:
-    """Of each row listed its region, or the largest of its name."""
+    """The region of each row listed, in order; of a name's row its largest. Arguments as for `owners`."""
     if listing.grouped:
         return [one.largest for one in owners(snapshot, listing, threshold, known)]
     return [int(region) for region in rows(snapshot, listing)]
 
 
 def selected(snapshot: Snapshot, listing: Listing, order: list[int], cursor: Place | None) -> int | None:
-    """The row that the cursor is in; None where it is in none."""
+    """The row of ``order`` (from `order`) that the cursor is in; None where it is in none."""
     region = None if cursor is None else region_at(snapshot, cursor)
     if region is None:
         return None
@@ -171,7 +190,10 @@ def selected(snapshot: Snapshot, listing: Listing, order: list[int], cursor: Pla
 
 
 def moved(snapshot: Snapshot, listing: Listing, order: list[int], cursor: Place | None, by: int) -> int | None:
-    """The region some rows further down; the first where the cursor is in none, None where nothing is listed."""
+    """The region ``by`` rows below the cursor's in ``order``; of the first row where the cursor is in none.
+
+    None where nothing is listed.
+    """
     if not order:
         return None
     here = selected(snapshot, listing, order, cursor)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from damontui.tui.frame import Mode
+from damontui.tui.frame import ColourMode
 from damontui.tui.themes import DARK
 
-MODES: tuple[Mode, ...] = ("rate", "temperature", "idle", "estimate")
+MODES: tuple[ColourMode, ...] = ("rate", "temperature", "idle", "estimate")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class ScreenOptions:
     """
 
     theme: str = DARK.name
-    mode: Mode = "rate"
+    mode: ColourMode = "rate"
     keymap: Mapping[str, str] = field(default_factory=dict)
     ascii: bool = False
     glyphs: bool | None = None

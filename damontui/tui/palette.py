@@ -18,7 +18,7 @@ Kind = Literal["heat", "signed"]
 
 
 class RGB(NamedTuple):
-    """A colour, 0…255 each."""
+    """A colour; each part is 0 … 255."""
 
     red: int
     green: int
@@ -147,7 +147,7 @@ def ramp(kind: Kind, *, dark: bool = True, levels: int = LEVELS, colours: int = 
         kind: ``heat``, or ``signed`` whose middle level is neutral and whose ends are long idle and long in use.
         dark: whether the ground is dark: least is then dark too.
         levels: how many; odd for ``signed``.
-        colours: how many the terminal has. 256: only such as are among the 240 fixed ones; 16: five different ones.
+        colours: how many the terminal has. With 256 only the 240 fixed ones are used, with 16 five different ones.
     """
     if colours <= 16:
         few = _FEW[kind, dark]
@@ -165,7 +165,7 @@ def ramp(kind: Kind, *, dark: bool = True, levels: int = LEVELS, colours: int = 
 
 
 def _spread(step: int, levels: int, count: int, kind: Kind) -> int:
-    """Which of ``count`` classes a level belongs to; in ``heat`` the first class is level 0 alone, as nothing is."""
+    """The class of a level among ``count``; in ``heat`` the first class is level 0 alone, which stands for nothing."""
     if kind == "signed":
         return step * count // levels
     if step == 0:
@@ -186,11 +186,11 @@ def _fixed(kind: Kind, dark: bool, levels: int) -> tuple[RGB, ...]:
 
 @cache
 def glyphs(kind: Kind, *, ascii_only: bool = False) -> str:
-    """One character a level, from least to most; in ``heat`` the blank is level 0 alone, so that little is not none."""
+    """A character for each level, from least to most; in ``heat`` only level 0 is blank, so that little is visible."""
     few = ASCII_GLYPHS if ascii_only else GLYPHS
     return "".join(few[_spread(step, LEVELS, len(few), kind)] for step in range(LEVELS))
 
 
 def blend(colour: RGB, ground: RGB, part: float = 0.5) -> RGB:
-    """``colour`` with ``part`` of it left over ``ground``: half brightness on any theme."""
+    """``colour`` mixed into ``ground``, with the share ``part`` of it."""
     return RGB(*(round(under + (over - under) * part) for over, under in zip(colour, ground, strict=True)))

@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 
 MOST = 65_536
-"""Rows kept: of one number two megabytes. Beyond that, pairs of the older half are joined."""
+"""Rows kept, 2 MB for each number. Beyond that, pairs of the older half are joined."""
 
 
 FRESH = 10
@@ -57,12 +57,12 @@ class Rows:
         raise NotImplementedError
 
     def joined(self, older: Floats, newer: Floats) -> Floats:
-        """What stands for pairs of neighbours, of shape ``(pairs, count)``: their mean, or the one that is known."""
+        """Numbers that stand for pairs of neighbours, shape ``(pairs, count)``: the mean, or the one that is known."""
         mean = (older + newer) / 2
         return np.where(np.isnan(mean), np.fmax(older, newer), mean)
 
     def update(self, history: History) -> None:
-        """Take in what was added since; all anew where the history was cleared."""
+        """Take in snapshots that were added since, or all where the history was cleared."""
         if history.generation == self._generation:
             return
         self._generation = history.generation
@@ -92,8 +92,8 @@ class Rows:
         self._rows[len(joined) : self._count] = rest
 
 
-class Series(Rows):
-    """A metric of every snapshot: its mean, its peak, and whether memory was only just being looked at.
+class MetricSeries(Rows):
+    """A metric of every snapshot: its mean, its peak, and whether monitoring had only just started.
 
     Args:
         metric: the number of one snapshot; NaN where it has none.

@@ -1,4 +1,4 @@
-"""The live monitor for somebody else's eyes: what writes files, switches DAMON or shows another target is left out."""
+"""The live monitor in a browser: actions that write files, switch DAMON or change the target are left out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LOCKED = "it is served to a browser for looking only"
 
 
 class LookedAt:
-    """A source that is watched and never switched from here. The one inside is entered and left by the caller."""
+    """A source that cannot be switched. The caller enters and leaves the source inside."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -53,13 +53,13 @@ class LookedAt:
 
 
 class ServedApp(DamontuiApp):
-    """The live monitor without what changes anything but the view."""
+    """The live monitor without actions that change anything but the view."""
 
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = False
     LEFT_OUT = frozenset({"record", "shot", "target", "switch", "take", "suspend_process", "command_palette"})
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Nothing that is left out can be done, by whatever key."""
+        """Refuse actions that are left out, by whatever key."""
         name = str(parameters[0]).partition("(")[0] if action == "wish" and parameters else action
         return False if name in self.LEFT_OUT else super().check_action(action, parameters)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Targets:
-    """Which target the screen of an app has, and how another one comes.
+    """Changes the target of an app's screen.
 
     Args:
         app: the app whose session exchanges its target.
@@ -25,7 +25,7 @@ class Targets:
     def __init__(self, app: DamontuiApp) -> None:
         self._app = app
         self._table: Several | None = None
-        """The several processes whose table was opened by itself."""
+        """The source whose table was opened unasked."""
         self._back: tuple[str, Callable[[], None]] | None = None
         """The process that was opened from a table of several, and the way back to that."""
 
@@ -40,19 +40,21 @@ class Targets:
             return
         if session.active is None or not session.exchange.possible:
             why = "this screen has one target" if app.output is None else "it would end the command"
-            session.notice = SourceError("cannot change the target", why, "start another damontui for another target")
+            session.messages.notice = SourceError(
+                "cannot change the target", why, "start another damontui for another target"
+            )
             app.paint()
             return
         app.push_screen(picker.PickerScreen(session.active, session.description.target, app.frame()), self._picked)
 
     def listed(self, message: PickerScreen.Listed) -> None:
-        """The list is there: the first real target is what is offered in words."""
+        """Take the list of targets: the screen then offers the first real one in words."""
         real = [entry for entry in message.entries if entry.section == "real"]
         self._app.explorer.offer = f"{real[0].name}, {real[0].detail}" if real else ""
         self._app.paint()
 
     def opened(self, message: PickerScreen.Opened) -> None:
-        """A source that was opened for the picker has come."""
+        """Take a source that was opened for the picker."""
         if not message.picker.take(message.answer) and not isinstance(message.answer, DamontuiError):
             self._app.session.exchange.discard(message.answer)  # it came after the picker was closed
 
@@ -64,7 +66,7 @@ class Targets:
     # -- several processes ---------------------------------------------------------------------------------------
 
     def look(self) -> None:
-        """Open the table by itself, once, where several processes have become the target."""
+        """Open the table of several processes unasked, once after each switch to a target that has such a table."""
         table, before = several_of(self._app.session.monitor.source), self._table
         self._table = table
         if table is not None and table is not before:
@@ -72,7 +74,7 @@ class Targets:
             self.several()
 
     def several(self) -> None:
-        """The table of several processes, where several are watched."""
+        """Open the table of several processes, where several are watched."""
         app = self._app
         table = several_of(app.session.monitor.source)
         if table is not None and app.output is None and len(app.screen_stack) == 1:
@@ -81,14 +83,14 @@ class Targets:
             app.push_screen(SeveralScreen(table, app.frame()), self._chosen)
 
     def back(self) -> None:
-        """From one process to the table that it was opened from, where it was."""
+        """Go back from a process to the table that it was opened from, if any."""
         if self._back is not None and self._back[0] == self._app.session.description.target:
             self._back[1]()
         else:
             self.several()
 
     def _chosen(self, pid: int | None) -> None:
-        """One of several processes is to be opened; escape comes back to all of them."""
+        """Open one of several processes; escape then comes back to all of them."""
         session = self._app.session
         if pid is not None and session.exchange.possible and not session.switching:
             word = session.description.target

@@ -1,4 +1,4 @@
-"""The colour of everything that is not the heatmap: two themes of our own, and what each kind of text takes of a theme.
+"""The colours of everything but the heatmap: two themes of our own, and the style of each kind of text in a theme.
 
 Quiet grounds, so that the heatmap is the brightest thing on the screen.
 """
@@ -52,7 +52,7 @@ class TextStyle:
 
     colour: str = "foreground"
     share: float = 1.0
-    """Of the colour; the rest is what it is drawn on."""
+    """How much of ``colour`` is in the text's colour, 0 … 1; the rest is the ground's."""
     bold: bool = False
     ground: str = ""
     ground_share: float = 1.0
@@ -84,10 +84,10 @@ TEXT_STYLES: Mapping[str, TextStyle] = {
 
 
 def mixed(name: str, base: Style, variables: Mapping[str, str]) -> Style:
-    """The ink of that name on a ground.
+    """The style of a kind of text.
 
     Args:
-        name: of the ink.
+        name: the kind, a key of `TEXT_STYLES`.
         base: colour and ground of the pane.
         variables: the theme's colours by name.
     """

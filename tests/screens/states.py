@@ -11,7 +11,8 @@ from textual.pilot import Pilot
 from damontui.damon.attrs import Attrs
 from damontui.damon.snapshot import FRAME_KINDS, Description, Event, Frames, Snapshot, ints
 from damontui.errors import DamontuiError, SourceError
-from damontui.operations.counted import Missing, One
+from damontui.operations.counted import One
+from damontui.operations.processes import Missing
 from damontui.sources.active import ActiveSource
 from damontui.tui.app import DamontuiApp
 from damontui.tui.options import ScreenOptions
@@ -302,6 +303,14 @@ def _several() -> fed.Silent:
     return fed.SilentSeveral(_SEVERAL, each, missing)
 
 
+def _targets(count: int) -> list[Snapshot]:
+    """Processes through one kdamond."""
+    return [make.many_targets(count, float(second)) for second in range(1, 241)]
+
+
+_SIX = make.description("kernel", target="1000,1001", title="6 processes")
+_MANY = make.description("kernel", target="1000,1001", title="24 processes")
+
 _CLOSER = make.description(closer="paddr")
 _LOOKED_AT = make.description(locked="read-only session")
 
@@ -323,6 +332,8 @@ _NEWS = (
     State("several", made.processes, _SEVERAL, source=_several),
     State("several-60x15", made.processes, _SEVERAL, source=_several, size=(60, 15)),
     State("several-40x10", made.processes, _SEVERAL, source=_several, size=(40, 10)),
+    State("targets-with-folds", lambda: _targets(6), _SIX),
+    State("targets-without-folds", lambda: _targets(24), _MANY),
 )
 
 STATES = (

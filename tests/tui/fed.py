@@ -13,7 +13,8 @@ from damontui.damon.snapshot import Description, Event, Snapshot
 from damontui.errors import DamontuiError
 from damontui.history import BUDGET, History
 from damontui.monitor import Monitor
-from damontui.operations.counted import Missing, One
+from damontui.operations.counted import One
+from damontui.operations.processes import Missing
 from damontui.session.session import Session
 from damontui.sources.active import ActiveSource
 from damontui.tui.app import DamontuiApp
@@ -86,6 +87,13 @@ def session(
     return Session(monitor, active=active, clock=clock, span=span, run=at_once)
 
 
+def begun(description: Description | None = None) -> Session:
+    """Such a session that has begun, when the snapshots of `make` do."""
+    of = session(description, clock=lambda: make.WALL)
+    of.begin()
+    return of
+
+
 def app(
     description: Description | None = None,
     *,
@@ -126,5 +134,5 @@ def feed_all(app: DamontuiApp, events: Iterable[Event | DamontuiError]) -> None:
 
 def advance(app: DamontuiApp, seconds: float) -> None:
     """So much time passes while a record plays."""
-    app.session.advance(seconds)
+    app.session.playback.advance(seconds)
     app.paint()

@@ -12,7 +12,7 @@ from damontui.errors import UsageError
 from damontui.operations.scenes import SCENES
 from damontui.sources.active import ActiveSource
 from damontui.sources.base import Source
-from damontui.sources.catalog import Entry, Process
+from damontui.sources.catalog import Entry, ProcessFacts
 from tests import make
 
 MIB = 1 << 20
@@ -50,7 +50,7 @@ def entries() -> tuple[Entry, ...]:
             _STARTED.get(pid, ""),
             reason="" if user == "alice" else f"belongs to {user}",
             remedy="" if user == "alice" else f"run: sudo /usr/bin/damontui {pid}",
-            process=Process(pid, parent, user, rss * MIB, threads),
+            process=ProcessFacts(pid, parent, user, rss * MIB, threads),
         )
         for name, pid, parent, user, rss, threads in _PROCESSES
     )
@@ -75,7 +75,7 @@ def entries() -> tuple[Entry, ...]:
 def many(count: int) -> tuple[Entry, ...]:
     """A machine with so many processes."""
     return tuple(
-        Entry("processes", str(pid), f"worker-{pid}", process=Process(pid, 1, "me", (count - pid + 1) * MIB, 1))
+        Entry("processes", str(pid), f"worker-{pid}", process=ProcessFacts(pid, 1, "me", (count - pid + 1) * MIB, 1))
         for pid in range(1, count + 1)
     )
 

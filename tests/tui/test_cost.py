@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import gc
-import math
+import time
 from collections.abc import Callable
 
 import pytest
 from textual.strip import Strip as PaintedLine
 from textual.widget import Widget
 
-from damontui.analysis.estimate import Estimate, past
+from damontui.analysis.estimate import Estimate
+from damontui.analysis.estimator import past
 from damontui.damon.snapshot import Snapshot
 from damontui.history import History
 from damontui.tui.app import DamontuiApp
-from damontui.tui.heatmap.strip import PressureRows, Strip
+from damontui.tui.heatmap.strip import PressureRows, PressureStrip
 from damontui.tui.options import ScreenOptions
 from damontui.tui.panes.idle import IdlePane
 from damontui.tui.panes.keyline import KeyLine
-from damontui.tui.series import Series
+from damontui.tui.series import MetricSeries
 from damontui.tui.stage import Stage
 from tests import make
 from tests.pressure import pressed
@@ -80,7 +81,7 @@ async def test_pressure_is_worked_out_only_for_what_is_new(monkeypatch: pytest.M
             fed.feed(app, snapshot)
         await pilot.press("w", "w")
         await pilot.pause()
-        refreshed, worked = counted(monkeypatch, Widget, "refresh"), counted(monkeypatch, Strip, "_drawn")
+        refreshed, worked = counted(monkeypatch, Widget, "refresh"), counted(monkeypatch, PressureStrip, "_drawn")
         looked = counted(monkeypatch, PressureRows, "numbers_of")
         app.paint()
         assert refreshed == worked == looked == []
@@ -93,15 +94,14 @@ async def test_the_clock_goes_on_by_itself_only_where_nothing_else_painted(monke
     async with app.run_test(size=(120, 36)):
         fed.feed_all(app, make.steady(5))
         counted_on = counted(monkeypatch, Stage, "count_on")
-        app._painted = math.inf  # this very moment, or later
-        app._tick()
+        now = time.monotonic()
+        app.clocks.painted(now)
+        app.clocks.tick(now)
         assert counted_on == []
-        app._painted = -math.inf
-        app._tick()
+        app.clocks.tick(now + 2.0)
         assert len(counted_on) == 1
         fed.feed(app, make.status("off", "switched off", 5.0))
-        app._painted = -math.inf
-        app._tick()
+        app.clocks.tick(now + 4.0)
         assert len(counted_on) == 1, "nothing counts on where nothing is monitored"
 
 
@@ -110,18 +110,18 @@ async def test_the_clock_of_a_record_goes_only_while_there_is_a_use_of_it() -> N
     app = DamontuiApp(of, options=ScreenOptions())
     async with app.run_test(size=(120, 36)):
         fed.feed_all(app, make.steady(240))
-        assert app._wound, "not all of it has been gone through"
-        while of.busy:
-            app._play_on()
-        assert not app._wound
+        assert app.clocks.wound, "not all of it has been gone through"
+        while of.playback.busy:
+            app.clocks.play_on(0.0)
+        assert not app.clocks.wound
         app.action_wish("pause")
-        assert app._wound
+        assert app.clocks.wound
         app.action_wish("live")
-        assert not app._wound
+        assert not app.clocks.wound
     live = DamontuiApp(fed.session(make.description()), options=ScreenOptions())
     async with live.run_test(size=(120, 36)):
         fed.feed_all(live, make.steady(5))
-        assert not live._wound
+        assert not live.clocks.wound
 
 
 def test_the_foot_line_is_made_once() -> None:
@@ -158,7 +158,7 @@ def test_of_a_long_past_few_snapshots_are_unpacked_at_once() -> None:
         most = max(most, held() - before)
         return float(len(snapshot))
 
-    Series(metric).update(history)
+    MetricSeries(metric).update(history)
     assert most <= 2
 
 

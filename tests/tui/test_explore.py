@@ -284,16 +284,16 @@ async def test_space_plays_and_pauses_a_record() -> None:
         assert f" RECORD  {moment(make.WALL + 230)}  ▶" in title(app)
         fed.advance(app, 17.0)
         assert f" RECORD  {moment(make.WALL + 240)}" in title(app)
-        assert not app.session.playing
+        assert not app.session.playback.playing
 
 
 async def test_a_record_plays_at_many_paces() -> None:
     async with recorded(speed=math.inf) as (app, pilot):
-        assert app.session.pace == 3600
+        assert app.session.playback.pace == 3600
         await pilot.press(*["left_square_bracket"] * 20)
-        assert app.session.pace == 0.25
+        assert app.session.playback.pace == 0.25
         await pilot.press(*["right_square_bracket"] * 20)
-        assert app.session.pace == 3600
+        assert app.session.playback.pace == 3600
         await pilot.press("space")
         fed.advance(app, 0.01)
         assert app.session.viewport.moment == pytest.approx(37)
@@ -343,7 +343,7 @@ async def test_an_empty_record_says_so() -> None:
         await pilot.press("space", "home", "end", "right")
         assert " RECORD  EMPTY" in title(app)
         assert "holds no snapshot" in app.query_one(Notice).text()
-        assert not app.session.playing
+        assert not app.session.playback.playing
 
 
 async def test_what_happens_now_has_one_pace() -> None:
@@ -471,7 +471,7 @@ async def test_nothing_hot_is_said() -> None:
     async with running([make.snapshot([(0, GIB, 0, 1)], 1.0)]) as (app, pilot):
         await pilot.press("n")
         assert "nothing was accessed at this moment" in app.query_one(Notice).text()
-        assert isinstance(app.session.notice, SourceError)
+        assert isinstance(app.session.messages.notice, SourceError)
 
 
 async def test_y_copies_the_read_out_and_says_so() -> None:
@@ -479,7 +479,7 @@ async def test_y_copies_the_read_out_and_says_so() -> None:
         await pilot.press("y")
         assert "nothing to copy" in app.query_one(Notice).text()
         await pilot.press("n", "y")
-        assert app.session.notice is None, "there was something to copy"
+        assert app.session.messages.notice is None, "there was something to copy"
         lines = app.clipboard.splitlines()
         assert lines[0] == "address      0x50100000 - 0x56100000"
         assert "name         hot core" in lines

@@ -9,6 +9,7 @@ import pytest
 from damontui.analysis.savings import THRESHOLDS
 from damontui.damon.snapshot import Snapshot
 from damontui.errors import UsageError
+from damontui.tui import prompts
 from damontui.tui.explore import WISHES, Explorer
 from damontui.tui.heatmap.compose import Composer
 from damontui.tui.heatmap.hit import cell_of, place_at
@@ -94,9 +95,24 @@ def test_a_time_as_people_write_it() -> None:
     explorer.go("-2m")
     assert explorer.viewport.moment == 120
     with pytest.raises(UsageError, match="is no time"):
-        explorer.wall("soon")
+        explorer.go("soon")
     with pytest.raises(UsageError, match="no past"):
-        exploring(()).wall("-2m")
+        exploring(()).go("-2m")
+
+
+def test_a_line_is_asked_for_only_where_there_is_something_to_go_to() -> None:
+    empty, explorer = exploring(()), exploring()
+    assert prompts.clock(empty) is None
+    assert prompts.search(empty) is None
+    asked = prompts.clock(explorer)
+    assert asked is not None
+    asked.check("-2m")
+    asked.then("-2m")
+    assert explorer.viewport.moment == 120
+    explorer.sought = "heap"
+    again = prompts.search(explorer)
+    assert again is not None
+    assert again.before == "heap"
 
 
 def test_more_and_less_time() -> None:
@@ -177,7 +193,7 @@ def test_the_mouse_points_and_zooms() -> None:
 def test_where_nothing_is_accessed_there_is_no_hottest() -> None:
     explorer = exploring([make.snapshot([(0, GIB, 0, 1)], 1.0)])
     press(explorer, "n")
-    assert "nothing was accessed" in str(explorer.session.notice)
+    assert "nothing was accessed" in str(explorer.session.messages.notice)
 
 
 def test_searching_again_finds_the_next() -> None:
@@ -253,8 +269,8 @@ def test_a_record_plays_by_keys() -> None:
     press(explorer, "space")
     assert explorer.frame().playing
     press(explorer, "right_square_bracket")
-    assert explorer.session.pace > 1
-    explorer.session.advance(1.0)
+    assert explorer.session.playback.pace > 1
+    explorer.session.playback.advance(1.0)
     assert explorer.frame().now > 1
     press(explorer, "end")
     assert not explorer.frame().playing

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import groupby
 from pathlib import Path
+from string import ascii_letters
 
 import pytest
 from textual.events import MouseScrollDown
@@ -25,6 +27,10 @@ from damontui.tui.panes.title import TitleBar
 from damontui.tui.screens.help import HelpScreen, HelpText, help_text
 from tests import make
 from tests.tui import fed
+
+TAKEN = {one for key in keys.TABLE for one in key.keys.split(",")}
+FREE = next(letter for letter in reversed(ascii_letters) if letter not in TAKEN)
+"""A letter that is nobody's key."""
 
 
 @asynccontextmanager
@@ -244,13 +250,13 @@ async def test_ctrl_c_leaves_as_a_signal_would() -> None:
 
 
 async def test_a_users_keymap_moves_keys_everywhere() -> None:
-    async with running(ScreenOptions(keymap={"switch": "x", "quit": "ctrl+q,q"})) as (app, pilot):
+    async with running(ScreenOptions(keymap={"switch": FREE, "quit": "ctrl+q,q"})) as (app, pilot):
         await pilot.press("e")
         assert app.session.enabled
-        await pilot.press("x")
+        await pilot.press(FREE)
         assert not app.session.enabled
-        assert " x switch on" in app.query_one(KeyLine).text()
-        assert "  x " in help_text(app.keymap_in_force).plain
+        assert f" {FREE} switch on" in app.query_one(KeyLine).text()
+        assert f"  {FREE} " in help_text(app.keymap_in_force).plain
 
 
 @pytest.mark.parametrize(
@@ -259,7 +265,7 @@ async def test_a_users_keymap_moves_keys_everywhere() -> None:
         ({"swich": "x"}, "no action 'swich'; known are switch, pause"),
         ({"switch": "q"}, "q would do both switch and quit"),
         ({"switch": ""}, "switch has no key"),
-        ({"switch": "x", "freeze": "x"}, "x would do both switch and pause"),
+        ({"switch": FREE, "freeze": FREE}, f"{FREE} would do both switch and pause"),
     ],
 )
 def test_a_keymap_that_cannot_be_is_one_sentence(user: dict[str, str], sentence: str) -> None:
@@ -360,7 +366,26 @@ async def test_the_palette_has_verbs_with_their_keys() -> None:
         assert "Pause, or go on (space)" in titles
         assert "Show more time (+ or =)" in titles
         assert all(title[0].isupper() and title.endswith((")", "theme")) for title in titles)
-    assert keys.VERBS.keys() <= {key.id for key in keys.TABLE}
+
+
+def test_every_key_has_a_verb_in_the_palette_or_says_that_it_needs_none() -> None:
+    assert not keys.VERBS.keys() & keys.NOT_IN_PALETTE
+    for key in keys.TABLE:
+        there = key.id in keys.VERBS or key.id in keys.NOT_IN_PALETTE
+        assert there, f"give the key {key.id!r} its verb in VERBS (tui/keys.py), or name it in NOT_IN_PALETTE there"
+    gone = (keys.VERBS.keys() | keys.NOT_IN_PALETTE) - {key.id for key in keys.TABLE}
+    assert not gone, f"there is no key {', '.join(gone)} any more: take it out of VERBS or NOT_IN_PALETTE (tui/keys.py)"
+
+
+def test_the_keys_of_a_group_stand_together() -> None:
+    headings = [group for group, _ in groupby(key.group for key in keys.TABLE)]
+    for group in headings:
+        assert headings.count(group) == 1, f"the help would print {group!r} twice: its keys have others between them"
+
+
+def test_the_help_and_the_manual_have_the_same_rows() -> None:
+    assert all(key.help.startswith("… ") for key in keys.TABLE if key.help.startswith("…"))
+    assert "…" not in "".join(what for _, _, what in keys.rows({}))
 
 
 async def test_another_theme_colours_everything_anew() -> None:

@@ -191,7 +191,7 @@ async def test_a_locked_source_can_still_be_started_afresh_without_its_switch() 
         await until(pilot, lambda: app.session.error is not None)
         await pilot.press("e")
         await until(pilot, lambda: "LIVE" in title(app))
-        assert app.session.notice is None
+        assert app.session.messages.notice is None
 
 
 async def test_the_end_of_a_record_leaves_its_last_picture() -> None:

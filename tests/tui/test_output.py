@@ -113,10 +113,10 @@ async def test_the_screen_closes_with_the_command_only_where_that_is_wanted() ->
         app = app_of(command)
         app.closes = closes
         async with app.run_test(size=(80, 24)) as pilot:
-            app._follow_command()
+            app.clocks.follow_command()
             await pilot.pause()
             assert app.is_running
             command.status = 3
-            app._follow_command()
+            app.clocks.follow_command()
             await pilot.pause()
             assert app._exit == closes

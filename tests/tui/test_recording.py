@@ -44,11 +44,11 @@ async def test_leaving_ends_the_record(tmp_path: Path) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: len(app.session.history) == 3)
         await pilot.press("r")
-        recorder = app.session.recorder
+        recorder = app.session.recording.recorder
         assert recorder is not None
         await pilot.press("q")
     assert recorder.error is not None, "it has ended"
-    assert app.session.recorder is None
+    assert app.session.recording.recorder is None
 
 
 async def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
@@ -56,5 +56,5 @@ async def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await until(pilot, lambda: len(app.session.history) == 3)
         await pilot.press("r")
-        assert app.session.recorder is None
-        assert "no such file" in str(app.session.notice)
+        assert app.session.recording.recorder is None
+        assert "no such file" in str(app.session.messages.notice)

@@ -9,7 +9,7 @@ import pytest
 
 from damontui.damon.snapshot import Snapshot
 from damontui.history import History
-from damontui.tui.series import Series
+from damontui.tui.series import MetricSeries
 from tests import make
 
 
@@ -18,8 +18,8 @@ def at(time: float, regions: int = 1, length: float = 1.0) -> Snapshot:
     return replace(make.snapshot(rows, time), began=time - length)
 
 
-def filled(*snapshots: Snapshot) -> tuple[Series, History]:
-    series, history = Series(lambda snapshot: float(len(snapshot)) or math.nan), History()
+def filled(*snapshots: Snapshot) -> tuple[MetricSeries, History]:
+    series, history = MetricSeries(lambda snapshot: float(len(snapshot)) or math.nan), History()
     for snapshot in snapshots:
         history.append(snapshot)
     series.update(history)
@@ -83,7 +83,7 @@ def test_a_cleared_history_is_forgotten_even_where_time_begins_anew() -> None:
 
 def test_what_the_history_makes_coarser_stays() -> None:
     history = History(budget=20_000)
-    series = Series(lambda snapshot: float(len(snapshot)))
+    series = MetricSeries(lambda snapshot: float(len(snapshot)))
     for time in range(1, 100):
         history.append(at(float(time)))
         series.update(history)
@@ -93,7 +93,7 @@ def test_what_the_history_makes_coarser_stays() -> None:
 def test_memory_is_bounded_and_peaks_survive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("damontui.tui.series.MOST", 64)
     history = History()
-    series = Series(lambda snapshot: float(len(snapshot)) or math.nan)
+    series = MetricSeries(lambda snapshot: float(len(snapshot)) or math.nan)
     for time in range(1, 500):
         history.append(at(float(time), 9 if time == 3 else 0 if time % 5 == 0 else 2))
         series.update(history)

@@ -10,8 +10,9 @@ import pytest
 from textual.pilot import Pilot
 
 from damontui.damon.snapshot import Description, Event
-from damontui.operations.counted import Missing, One
-from damontui.operations.process import HoldsUp
+from damontui.operations.counted import One
+from damontui.operations.processes import Missing
+from damontui.operations.refusals import HoldsUp
 from damontui.sources.base import Source
 from damontui.tui.screens.picker import PickerScreen
 from damontui.tui.screens.question import QuestionScreen
@@ -104,7 +105,7 @@ async def test_enter_opens_one_and_escape_comes_back(each: tuple[One, ...], key:
 
 @pytest.mark.parametrize(("key", "opens"), [("y", True), ("n", False), ("enter", False)])
 async def test_a_long_pause_is_asked_for(tmp_path: Path, key: str, opens: bool) -> None:
-    from damontui.operations.process import identify
+    from damontui.operations.refusals import identify
 
     machine = Machine(tmp_path)
     who = identify(machine.processes[0].root, 12)

@@ -105,14 +105,14 @@ async def test_where_there_is_little_room_a_message_goes_and_comes_back_by_key(
         if noted:
             fed.feed(app, replace(make.steady(31)[30], note="readings slowed to one in 1.4 s"))
         else:
-            app.session.notice = SourceError("cannot record", "nothing is monitored")
+            app.session.messages.notice = SourceError("cannot record", "nothing is monitored")
         for now in (0.0, 5.0, 9.9):
-            app.let_go(now)
-            assert app.session.said
-        app.let_go(10.1)
-        assert app.session.said is not goes
+            app.clocks.let_go(now)
+            assert app.session.messages.said
+        app.clocks.let_go(10.1)
+        assert app.session.messages.said is not goes
         assert not noted or app.query_one(Notice).display is not goes
         await pilot.press("i")
-        assert app.session.said
-        app.let_go(11.0)  # again for as long
-        assert app.session.said
+        assert app.session.messages.said
+        app.clocks.let_go(11.0)  # again for as long
+        assert app.session.messages.said

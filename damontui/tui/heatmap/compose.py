@@ -1,11 +1,12 @@
-"""What the heatmap shows of a frame: codes of cells, words over them, axes. No widget, no style, no terminal."""
+"""The picture of a frame on the heatmap: codes of cells, words over them, axes. No widget, no style, no terminal."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,23 +16,22 @@ from damontui.analysis.axis import SHOWN, VOID, Axis, Part, extent, make_axis, p
 from damontui.analysis.raster import Raster, share_in_use, unplaced
 from damontui.damon.snapshot import Interim, Snapshot
 from damontui.safe_text import shown
+from damontui.tui import ink
 from damontui.tui.axes import name_labels, span_words
 from damontui.tui.draw import Line, finished
-from damontui.tui.frame import Frame, Mode
+from damontui.tui.frame import ColourMode, Frame
 from damontui.tui.heatmap import margins
 from damontui.tui.heatmap.hit import cell_of
 from damontui.tui.heatmap.layout import Grid, Layout, layout_of, stop_of
-from damontui.tui.heatmap.strip import Strip
-from damontui.tui.ink import DIM, EMPTY, FREE, GAP, OFF, PENDING, SO_FAR, SOME, SOMEWHERE
+from damontui.tui.heatmap.strip import PressureStrip
 from damontui.tui.palette import LEVELS
 from damontui.tui.panes.common import due_words, found_so_far, nothing, off_since, seconds_left, waiting
 from damontui.units import duration, share, size
 
-Codes = NDArray[np.uint8]
 Overlays = Mapping[int, tuple[tuple[int, str, str], ...]]
-"""Words over the picture: of a line ``(column, text, style name)``."""
+"""Words over the picture: for each line, ``(column, text, style name)``."""
 
-MODES: dict[Mode, str] = {
+MODE_TITLES: dict[ColourMode, str] = {
     "rate": "access rate",
     "temperature": "temperature",
     "idle": "idle time",
@@ -39,23 +39,23 @@ MODES: dict[Mode, str] = {
 }
 
 _MOSTLY_USED = 0.75
-"""Share in use from which on memory in use is drawn without a word on what lies idle in between."""
+"""Share in use from which on a cell's memory is drawn as in use throughout, without a texture."""
 _NONE = 1e-6
-"""The share of a cell up to which nothing of it is the chosen owner's: what is left of differences of sums."""
-_NO_CODES: Codes = np.zeros((0, 0), dtype=np.uint8)
+"""The share of a cell up to which nothing of it is the chosen owner's: so much is a rounding error."""
+_NO_CODES: ink.Codes = np.zeros((0, 0), dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Picture:
-    """All that is to be drawn. What did not change since the picture before is the same object."""
+    """All that is drawn of a frame. Parts that did not change since the picture before are the same objects."""
 
     grid: Grid
     title: str
     subtitle: str
     text: Mapping[int, Line]
     """Lines of text: the foot, or all of them where there is no picture."""
-    codes: Codes = field(default_factory=lambda: _NO_CODES)
-    """A level or a mark (`damontui.tui.ink`) of each cell: rows, the highest address first, × columns."""
+    codes: ink.Codes = field(default_factory=lambda: _NO_CODES)
+    """The code of each cell (`damontui.tui.ink`): rows, the highest address first, × columns."""
     gutter: Sequence[Line] = ()
     """The address axis, a line each."""
     overlays: Overlays = field(default_factory=dict)
@@ -85,39 +85,74 @@ def changed(old: Picture, new: Picture) -> set[int]:
     return out
 
 
+T = TypeVar("T")
+
+
+class Kept(Generic[T]):
+    """A value that is kept with what it was made from, and made anew only where that is no longer the same."""
+
+    def __init__(self) -> None:
+        self.value: T | None = None
+        self._key: tuple[object, ...] = ()
+
+    def get(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
+        """The value that is kept where it was made from an equal key, else what ``make`` returns, kept from now on."""
+        if self.value is None or key != self._key:
+            self.value, self._key = make(), key
+        return self.value
+
+    def drop(self) -> None:
+        """Keep nothing."""
+        self.value = None
+
+
 class Composer:
     """Makes pictures, each from what the one before knew: only what is new to a frame costs anything.
 
     What a frame shows does not depend on the frames before it, but for one thing: the address axis stays while memory
     fits it, so that the picture does not jump.
+
+    Everything else is `Kept` by what it is made from. Rasters are kept for as long as they draw the same quantity on
+    the same axis, and take in the snapshots that are new; the cells and the gutter are kept until one of the values in
+    their key changes.
     """
 
     def __init__(self) -> None:
         self.width = self.height = 0
         self.bordered = False
-        """Whether a border says the title and how long a column is."""
-        self.raster: Raster | None = None
+        """Whether there is a border, with the title and the length of a column."""
         self._axis: Axis | None = None
         self._axis_key: tuple[object, ...] = ()
         self._axis_edge: float | None = None
+        """``frame.edge`` of the frame that the axis was last made or checked for."""
         self._seen: Snapshot | None = None
-        self._raster_key: tuple[object, ...] = ()
-        self._picture_key: tuple[object, ...] = ()
-        self._gutter_key: tuple[object, ...] = ()
-        self._strip = Strip()
-        self._owned: Raster | None = None
-        """How much of each cell is the chosen owner's."""
-        self._owned_key: tuple[object, ...] = ()
-        self._mixed: Raster | None = None
-        """Of what an estimate draws as in use, the share that is: less than all where memory is mixed page by page."""
-        self._last = NOTHING
+        """The snapshot that the axis was last made or checked for."""
+        self._raster = Kept[Raster]()
+        self._owned = Kept[Raster]()
+        """The share of each cell that is the chosen owner's."""
+        self._mixed = Kept[Raster]()
+        """The share of memory in use in each cell that an estimate draws as in use: below 1 where used and idle pages
+        are mixed."""
+        self._body = Kept[Picture]()
+        """A picture of which only cells, gutter and what stands over the cells count: neither text nor title."""
+        self._gutter = Kept[Sequence[Line]]()
+        self._strip = PressureStrip()
 
     def resize(self, width: int, height: int, *, bordered: bool) -> None:
-        """The room there is, in cells, without the border."""
+        """Set the size of the picture with its axes, in cells, without the border."""
         self.width, self.height, self.bordered = width, height, bordered
 
+    @property
+    def raster(self) -> Raster | None:
+        """The value of each cell in the picture made last; None before the first and where there was none."""
+        return self._raster.value
+
     def grid(self, frame: Frame) -> Grid:
-        """Where what is, in the picture of a frame; nothing is drawn."""
+        """The layout, the time and the address axis of a frame's picture. No cell is drawn.
+
+        The axis found here is the one that `picture` uses for the same frame, and the one that later frames keep while
+        memory fits it.
+        """
         layout = layout_of(frame, self.width, self.height, self._strip.wanted(frame))
         if not _has_picture(frame) or layout.lines <= 0 or layout.columns <= 0:
             return Grid(layout, None, frame.span, 0, frame.right)
@@ -126,24 +161,23 @@ class Composer:
         )
 
     def picture(self, frame: Frame) -> Picture:
-        """What is to be drawn of a frame."""
+        """The picture of a frame."""
         grid = self.grid(frame)
         title, subtitle = caption(frame, grid.layout)
         if not _has_picture(frame):
-            self._axis = self.raster = None
-            self._axis_key = self._raster_key = self._picture_key = self._gutter_key = ()
-            text = _finished(_words(frame, grid.layout), grid.layout, frame)
-            self._last = Picture(grid, title, subtitle, text)
-        elif grid.axis is None:
-            self._picture_key = self._gutter_key = ()
-            self._last = Picture(grid, title, subtitle, {})
-        else:
-            body = self._body(frame, grid, grid.axis)
-            foot = margins.foot(frame, grid, body.codes, body.partial, bordered=self.bordered)
-            strip = dict(enumerate(self._strip.lines(frame, grid), grid.layout.lines))
-            text = _finished(strip | foot, grid.layout, frame)
-            self._last = Picture(grid, title, subtitle, text, body.codes, body.gutter, body.overlays, body.partial)
-        return self._last
+            self._axis, self._axis_key = None, ()
+            self._raster.drop()
+            self._mixed.drop()
+            self._body.drop()
+            self._gutter.drop()
+            return Picture(grid, title, subtitle, _finished(_words(frame, grid.layout), grid.layout, frame))
+        if grid.axis is None:
+            return Picture(grid, title, subtitle, {})
+        body = self._body_of(frame, grid, grid.axis)
+        foot = margins.foot(frame, grid, body.codes, body.partial, bordered=self.bordered)
+        strip = dict(enumerate(self._strip.lines(frame, grid), grid.layout.lines))
+        text = _finished(strip | foot, grid.layout, frame)
+        return replace(body, grid=grid, title=title, subtitle=subtitle, text=text)
 
     def _axis_of(self, frame: Frame, layout: Layout) -> Axis:
         """The address axis; it stays while what is shown fits it."""
@@ -165,30 +199,28 @@ class Composer:
         self._axis_key, self._axis_edge = key, frame.edge
         return self._axis
 
-    def _body(self, frame: Frame, grid: Grid, axis: Axis) -> Picture:
-        """Cells, what is over them and the address axis; the ones before where nothing that they show changed."""
+    def _body_of(self, frame: Frame, grid: Grid, axis: Axis) -> Picture:
+        """The cells, the words over them and the gutter; the same as before where nothing that they show has
+        changed."""
         history, layout = frame.history, grid.layout
-        raster_key = (id(axis), grid.column, frame.mode, _counted(frame), frame.hottest, history.epoch)
-        if self.raster is None or raster_key != self._raster_key:
-            self.raster = Raster(axis, grid.column, drawn_mode(frame), frame.hottest)
-            self._raster_key = raster_key
-            self._picture_key = ()
-            self._mixed = Raster(axis, grid.column, measure=share_in_use)
-        raster, mixed = self.raster, None
+        drawn = (axis, grid.column, frame.mode, _counted(frame), frame.hottest, history.epoch)
+        raster = self._raster.get(drawn, lambda: Raster(axis, grid.column, drawn_mode(frame), frame.hottest))
+        mixed = None
         if _estimated(frame) and frame.learned is not None:
             known = frame.learned.hindsight.now()
             if known is not None and known.unused is not None:
-                mixed = self._mixed
-            for one in (raster, mixed):
-                if one is not None:
-                    one.forget(frame.learned.settled)  # what later snapshots have corrected since
-                    one.update(frame.learned, grid.first, grid.stop)
+                mixed = self._mixed.get(drawn, lambda: Raster(axis, grid.column, measure=share_in_use))
+            for each in (raster, mixed):
+                if each is not None:
+                    each.forget(frame.learned.settled)  # what later snapshots have corrected since
+                    each.update(frame.learned, grid.first, grid.stop)
         else:
             raster.update(history, grid.first, grid.stop)
         owned = self._owned_of(frame, grid, axis)
         running = frame.live and frame.enabled and (frame.status is None or frame.status.state in ("on", "waiting"))
-        picture_key = (
-            self._raster_key,
+        key = (
+            drawn,
+            # a raster changes in place: these two numbers change with it
             raster.until,
             raster.binned,
             grid.first,
@@ -202,34 +234,37 @@ class Composer:
             frame.owner,
             None if owned is None else owned.binned,
         )
-        if picture_key == self._picture_key:
-            return self._last
-        self._picture_key = picture_key
-        codes, waited = _coded(frame, grid, axis, raster, owned, mixed, running=running)
-        partial = tuple(np.flatnonzero(raster.partial(grid.first, grid.stop)).tolist())
+
+        def made() -> Picture:
+            codes, waited = _coded(frame, grid, axis, raster, owned, mixed, running=running)
+            lossy = tuple(np.flatnonzero(raster.partial(grid.first, grid.stop)).tolist())
+            return Picture(
+                grid, "", "", {}, codes, self._gutter_of(frame, grid, axis), _overlays(frame, grid, axis, waited), lossy
+            )
+
+        return self._body.get(key, made)
+
+    def _gutter_of(self, frame: Frame, grid: Grid, axis: Axis) -> Sequence[Line]:
+        layout = grid.layout
         names = name_labels(axis, frame.snapshot, layout.lines, layout.halves, layout.names - 1) if layout.names else {}
-        gutter = self._last.gutter
-        gutter_key = (axis, layout, frame.cursor, frame.ascii, grid.stop if frame.cursor else 0, tuple(names.items()))
-        if gutter_key != self._gutter_key:
-            self._gutter_key = gutter_key
-            gutter = margins.gutter(frame, grid, axis, names)
-        return Picture(grid, "", "", {}, codes, gutter, _overlays(frame, grid, axis, waited), partial)
+        moment = grid.stop if frame.cursor else 0  # the cursor's line depends on it
+        key = (axis, layout, frame.cursor, frame.ascii, moment, tuple(names.items()))
+        return self._gutter.get(key, lambda: margins.gutter(frame, grid, axis, names))
 
     def _owned_of(self, frame: Frame, grid: Grid, axis: Axis) -> Raster | None:
-        """The raster of what is the chosen owner's; None where none is chosen."""
+        """The raster of the chosen owner's share; None where no owner is chosen."""
         if frame.owner is None:
-            self._owned, self._owned_key = None, ()
+            self._owned.drop()
             return None
-        key = (id(axis), grid.column, frame.owner, frame.history.epoch)
-        if self._owned is None or key != self._owned_key:
-            self._owned_key = key
-            self._owned = Raster(axis, grid.column, measure=partial(chosen.parts, owner=frame.owner))
-        self._owned.update(frame.history, grid.first, grid.stop)
-        return self._owned
+        measure = partial(chosen.parts, owner=frame.owner)
+        key = (axis, grid.column, frame.owner, frame.history.epoch)
+        owned = self._owned.get(key, lambda: Raster(axis, grid.column, measure=measure))
+        owned.update(frame.history, grid.first, grid.stop)
+        return owned
 
 
 def _estimated(frame: Frame) -> bool:
-    """Whether the estimate is drawn: of counted bytes there is none, and their own idle times are better."""
+    """Whether the estimate is drawn. Counted bytes have none, since their own idle times are better."""
     return frame.mode == "estimate" and not _counted(frame)
 
 
@@ -238,15 +273,15 @@ def _counted(frame: Frame) -> bool:
 
 
 def drawn_mode(frame: Frame) -> heatmap.Mode:
-    """What the colour of regions means; the pieces of an estimate are drawn like regions by their idle time."""
+    """The mode of the rasters; the pieces of an estimate are drawn like regions by their idle time."""
     return "idle" if frame.mode == "estimate" else frame.mode
 
 
 def caption(frame: Frame, layout: Layout) -> tuple[str, str]:
-    """What stands in the border: what this is, and how much time is in the picture and in a column."""
+    """The words in the border: what the pane shows, and how much time the picture and a column cover."""
     counted = _counted(frame)
     mode = "idle" if counted and frame.mode == "estimate" else frame.mode
-    what = "share in use" if counted and mode == "rate" else MODES[mode]
+    what = "share in use" if counted and mode == "rate" else MODE_TITLES[mode]
     title = f"{'Mappings' if counted else 'Regions'} ─ {what}"
     if frame.owner is not None:
         title += f" ─ of {shown(frame.owner.name)}"
@@ -268,7 +303,7 @@ def _has_picture(frame: Frame) -> bool:
 
 
 def _made_axis(frame: Frame, snapshot: Snapshot, layout: Layout) -> Axis:
-    """An axis for all of the picture's time: what left lately is still in it, so it has its place there."""
+    """An axis for all of the picture's time, with places for memory that has gone meanwhile and is still drawn."""
     window = frame.history.between(frame.right - frame.span, frame.right, 256 if frame.fold else 48)
     window = [one for one in (*window, snapshot) if len(one)]
     ids = targets_of(window) or (0,)
@@ -298,31 +333,36 @@ def _coded(
     mixed: Raster | None,
     *,
     running: bool,
-) -> tuple[Codes, int]:
+) -> tuple[ink.Codes, int]:
     """The codes of all cells, and how many columns at the right edge are of the aggregation under way.
 
-    ``owned`` is of the chosen owner's share; what is not seen to be its is dimmed. ``mixed`` is of how much is in use
-    of what looks it.
+    Args:
+        frame, grid, axis: what is drawn, and where.
+        raster: the value of each cell.
+        owned: the share of each cell that is the chosen owner's; cells without any of it are dimmed. None where no
+            owner is chosen.
+        mixed: the share of a cell's memory that is in use, where the cell is drawn as in use; None where regions are
+            drawn as they were reported.
+        running: whether an aggregation is under way.
     """
     first, stop = grid.first, grid.stop
     values = raster.values(first, stop)
-    holes = np.isnan(values)
-    codes: Codes = heatmap.leveled(np.where(holes, 0.0, values), raster.mode, LEVELS)
-    # free memory always looks idle, and is neither: where something in a cell is in use, that is what is shown
-    unused = values < (0.005 if raster.mode == "rate" else 0.0)
-    codes[raster.free(first, stop) & unused] = FREE
-    codes[raster.hole(first, stop) & unused] = EMPTY
-    codes[holes] = GAP
+    gaps = np.isnan(values)
+    codes: ink.Codes = heatmap.leveled(np.where(gaps, 0.0, values), raster.mode, LEVELS)
+    unused = ~heatmap.in_use(values, raster.mode)
+    codes[raster.free(first, stop) & unused] = ink.FREE
+    codes[raster.hole(first, stop) & unused] = ink.EMPTY
+    codes[gaps] = ink.GAP
     if frame.snapshot is not None and _counted(frame):
-        codes[_vague(frame.snapshot, axis, raster.mode, values)] += SOMEWHERE
+        codes[_vague(frame.snapshot, axis, raster.mode, values)] += ink.SOMEWHERE
     if mixed is not None:
         shares = mixed.values(first, stop)  # nan where nothing looks in use
-        codes[(codes < LEVELS) & (values >= 0) & (shares < _MOSTLY_USED)] += SOMEWHERE
+        codes[ink.is_plain(codes) & (values >= 0) & (shares < _MOSTLY_USED)] += ink.SOMEWHERE
     if owned is not None:
-        share = np.nan_to_num(owned.values(first, stop))  # where no frame was drawn, none was seen
-        levels = codes < LEVELS
-        codes[levels & (share <= _NONE)] += DIM
-        codes[levels & (share > _NONE) & (share < chosen.MOSTLY)] += SOME
+        theirs = np.nan_to_num(owned.values(first, stop))  # where no frame was drawn, none was seen
+        plain = ink.is_plain(codes)
+        codes[plain & (theirs <= _NONE)] += ink.DIM
+        codes[plain & (theirs > _NONE) & (theirs < chosen.MOSTLY)] += ink.SOME
     bare = raster.covered(first, stop) <= 0
     recorded = ~bare
     waited = 0
@@ -332,9 +372,9 @@ def _coded(
         began = frame.now if began is None else began
         ended = newest.time if newest else frame.now
         after = times + raster.column > ended
-        codes[bare] = OFF
-        codes[bare & after] = PENDING if running else OFF
-        codes[bare & (times < began) & ~after] = EMPTY
+        codes[bare] = ink.OFF
+        codes[bare & after] = ink.PENDING if running else ink.OFF
+        codes[bare & (times < began) & ~after] = ink.EMPTY
         if running:
             waited = int((bare & after).sum())
             found = _found(frame)
@@ -342,19 +382,19 @@ def _coded(
                 codes[bare & after] = found
                 recorded = recorded | after
     for part in (part for part in axis.parts if part.kind == VOID):
-        codes[recorded, part.first : part.first + part.rows] = EMPTY
+        codes[recorded, part.first : part.first + part.rows] = ink.EMPTY
     image = np.ascontiguousarray(codes.T[::-1])
     rows = grid.layout.rows
     if image.shape[0] != rows:  # an axis with fewer rows than there are: the rest stays empty below
-        fill = np.full((rows - image.shape[0], image.shape[1]), EMPTY, dtype=np.uint8)
+        fill = np.full((rows - image.shape[0], image.shape[1]), ink.EMPTY, dtype=np.uint8)
         image = np.concatenate((image, fill)) if len(fill) else image[:rows]
     return image, waited
 
 
-def _vague(snapshot: Snapshot, axis: Axis, mode: Mode, values: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Cells of memory of which it is known how much was used, not where; shape ``(columns, rows)``.
+def _vague(snapshot: Snapshot, axis: Axis, mode: ColourMode, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether it is known how much of a cell's memory was used, but not where; shape ``(columns, rows)``.
 
-    Of a share of nothing, or of all, the places are known.
+    Where nothing or all was used, the place is known.
     """
     some = ~np.isnan(values)
     if mode == "rate":
@@ -367,14 +407,14 @@ def _found(frame: Frame) -> int | None:
     found = frame.interim.in_use if frame.interim is not None and frame.mode == "rate" else None
     if found is None:
         return None
-    return SO_FAR + int(heatmap.leveled(np.array([found]), "rate", LEVELS)[0])
+    return ink.SO_FAR + int(heatmap.leveled(np.array([found]), "rate", LEVELS)[0])
 
 
 # --- words over the cells ---
 
 
 def _overlays(frame: Frame, grid: Grid, axis: Axis, waited: int) -> dict[int, tuple[tuple[int, str, str], ...]]:
-    """Folds with what they hide, what is under way, and the cursor."""
+    """Words on folds and on the aggregation under way, and the cursor; ``waited`` columns are of that aggregation."""
     over: dict[int, tuple[tuple[int, str, str], ...]] = {}
     layout, rule = grid.layout, "~" if frame.ascii else "┄"
     for part in axis.parts:
@@ -402,7 +442,7 @@ def _overlays(frame: Frame, grid: Grid, axis: Axis, waited: int) -> dict[int, tu
 
 
 def _under_way(frame: Frame, room: int) -> str:
-    """What the aggregation under way has found, and when it is due; as much of it as its columns have room for."""
+    """What the aggregation under way has found, and when it is due, as far as ``room`` columns hold it."""
     due = margins.due(frame)
     found = frame.interim.in_use if frame.interim is not None else None
     said = [due] if due else []
@@ -442,7 +482,7 @@ def _words(frame: Frame, layout: Layout) -> dict[int, Line]:
 
 
 def _known_already(frame: Frame, interim: Interim, room: int) -> list[Line]:
-    """What can be said before there is a picture: when it is due, what is in use so far, what is free, who is large."""
+    """Lines before there is a picture: when it is due, memory in use so far, free memory, the largest processes."""
     left = seconds_left(frame)
     if left is None:
         words: list[Line] = [((f"{waiting(frame)}.", "label"),)]

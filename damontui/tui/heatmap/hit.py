@@ -1,4 +1,4 @@
-"""What is at a cell of the heatmap, and at which cell something is. Pure: a `Grid` and numbers."""
+"""From a cell of the heatmap to a place, and back: computed from a `Grid` alone."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def time_at(grid: Grid, x: int) -> float | None:
 
 
 def place_at(grid: Grid, x: int, y: int) -> Place | None:
-    """What is at a cell of the pane (its own coordinates, border not counted); None outside of the picture."""
+    """The place at a cell of the pane, in columns and lines inside the border; None outside of the picture."""
     axis, layout, time = grid.axis, grid.layout, time_at(grid, x)
     if axis is None or time is None or not 0 <= y < layout.lines:
         return None
@@ -43,8 +43,8 @@ def cell_of(grid: Grid, place: Place) -> tuple[int, int] | None:
     return None if x is None or row is None else (x, (len(grid.axis) - 1 - row) // grid.layout.halves)
 
 
-def moved(grid: Grid, place: Place, right: int = 0, up: int = 0) -> Place:
-    """The place some columns and rows away, within the picture; folds are stepped over."""
+def place_moved(grid: Grid, place: Place, right: int = 0, up: int = 0) -> Place:
+    """The place ``right`` columns and ``up`` rows away from ``place``, within the picture; folds are stepped over."""
     axis = grid.axis
     if axis is None or grid.layout.columns <= 0:
         return place

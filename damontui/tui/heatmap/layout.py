@@ -44,13 +44,18 @@ class Layout:
 
 
 _LEAST_LINES = 6
-"""Lines that a picture keeps, and half of all, where something else is to be under it."""
+"""Lines that a picture keeps at least, besides half of all, where the strip of pressure is under it."""
 
 
 def layout(width: int, height: int, *, glyphs: bool, long: bool = False, named: bool = False, strip: int = 0) -> Layout:
-    """What fits: the axes give way to the picture, and the strip of ``strip`` lines to both.
+    """The parts that fit: the axes give way to the picture, and the strip to both.
 
-    ``long`` leaves room for the digits of virtual addresses.
+    Args:
+        width, height: the pane's size, in cells.
+        glyphs: whether values are drawn as glyphs, of which a line holds one row.
+        long: whether addresses need room for the digits of virtual ones.
+        named: whether regions have names to show.
+        strip: lines that the strip of pressure would take.
     """
     gutter = 0 if width < 44 else 14 if long and width >= 56 else 11
     names = min(16, width // 6) if named and width >= 60 else 0
@@ -116,5 +121,5 @@ def stop_of(frame: Frame, column: float) -> int:
 
 
 def _long(snapshot: Snapshot | None) -> bool:
-    """Whether addresses are such as only hexadecimal digits tell apart."""
+    """Whether addresses are so high that only hexadecimal digits tell them apart."""
     return snapshot is not None and len(snapshot) > 0 and int(snapshot.end.max()) >= 1 << 40

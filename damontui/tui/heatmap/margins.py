@@ -1,4 +1,4 @@
-"""What stands around the heatmap: the address axis, the time axis, the scale of colours and what the marks mean."""
+"""The margins of the heatmap: the address axis, the time axis, and the legend of colours and marks."""
 
 from __future__ import annotations
 
@@ -9,22 +9,26 @@ from numpy.typing import NDArray
 
 from damontui.analysis import heatmap
 from damontui.analysis.axis import SHOWN, Axis
+from damontui.tui import ink
 from damontui.tui.axes import address_labels, place_labels, short, time_ticks
 from damontui.tui.draw import Line, Span, spread, to_ascii
 from damontui.tui.frame import Frame
 from damontui.tui.heatmap.hit import cell_of, x_of
 from damontui.tui.heatmap.layout import Grid, Layout
-from damontui.tui.ink import DIM, EMPTY, FREE, GAP, OFF, PENDING, SO_FAR, SOME, SOMEWHERE, TEXTURES
 from damontui.tui.palette import LEVELS
 from damontui.tui.panes.common import due_words, seconds_left
 from damontui.tui.panes.title import clock
 from damontui.units import duration, share
 
-Codes = NDArray[np.uint8]
-
 
 def gutter(frame: Frame, grid: Grid, axis: Axis, names: dict[int, str]) -> list[Line]:
-    """The gutter, from the top: labels at round addresses, the lowest address of each part."""
+    """The gutter's lines, from the top: labels at round addresses and at the lowest address of each part.
+
+    Args:
+        frame, grid: what is drawn, and where.
+        axis: the rows.
+        names: names of what is mapped, by line.
+    """
     layout = grid.layout
     if layout.gutter == 0:
         return [()] * layout.lines
@@ -45,8 +49,15 @@ def gutter(frame: Frame, grid: Grid, axis: Axis, names: dict[int, str]) -> list[
     return [to_ascii(line) for line in out] if frame.ascii else out
 
 
-def foot(frame: Frame, grid: Grid, codes: Codes, partial: Sequence[int], *, bordered: bool) -> dict[int, Line]:
-    """The lines below the picture: the time axis, its labels, and the legend."""
+def foot(frame: Frame, grid: Grid, codes: ink.Codes, partial: Sequence[int], *, bordered: bool) -> dict[int, Line]:
+    """The lines below the picture, by their number in the pane: the time axis, its labels, and the legend.
+
+    Args:
+        frame, grid: what is drawn, and where.
+        codes: the cells of the picture.
+        partial: columns in which events were lost.
+        bordered: whether there is a border, which then tells the length of a column.
+    """
     lines: dict[int, Line] = {}
     layout, y = grid.layout, grid.layout.lines + grid.layout.strip
     wall = frame.wall
@@ -65,7 +76,7 @@ def foot(frame: Frame, grid: Grid, codes: Codes, partial: Sequence[int], *, bord
     return lines
 
 
-def _rule(frame: Frame, grid: Grid, codes: Codes, ticks: Sequence[tuple[int, str]]) -> Line:
+def _rule(frame: Frame, grid: Grid, codes: ink.Codes, ticks: Sequence[tuple[int, str]]) -> Line:
     """The time axis: solid where there are snapshots, dotted where not, with ticks."""
     layout = grid.layout
     solid = [False] * layout.columns
@@ -89,8 +100,8 @@ def _rule(frame: Frame, grid: Grid, codes: Codes, ticks: Sequence[tuple[int, str
     return ((corner + text[:at], "track"), (text[at], "strong"), (text[at + 1 :], "track"))
 
 
-def _legend(frame: Frame, grid: Grid, codes: Codes, partial: Sequence[int], *, bordered: bool) -> Line:
-    """What the colours are, in their unit, and what else there is to know about the picture."""
+def _legend(frame: Frame, grid: Grid, codes: ink.Codes, partial: Sequence[int], *, bordered: bool) -> Line:
+    """The legend: the scale of colours, and as many remarks on the picture as fit."""
     layout = grid.layout
     facts = ["hottest in a cell" if frame.hottest else "mean of a cell"]
     if due(frame):
@@ -100,7 +111,7 @@ def _legend(frame: Frame, grid: Grid, codes: Codes, partial: Sequence[int], *, b
         facts.append(kept)
     if partial:
         facts.append(f"{'/' if frame.ascii else '╱'} events lost")
-    if (codes == OFF).any():
+    if (codes == ink.OFF).any():
         facts.append(f"{'x' if frame.ascii else '×'} not monitored")
     facts += _textures(frame, codes)
     if not bordered:
@@ -113,18 +124,18 @@ def _legend(frame: Frame, grid: Grid, codes: Codes, partial: Sequence[int], *, b
     return spread(scale, ((" · ".join(facts), "muted"), (" ", "")), layout.width)
 
 
-def _textures(frame: Frame, codes: Codes) -> list[str]:
-    """What the marks over a colour mean, and what is no memory; only of what is drawn."""
+def _textures(frame: Frame, codes: ink.Codes) -> list[str]:
+    """Remarks on the textures and marks that are drawn."""
     out = []
     measured = frame.snapshot is not None and frame.snapshot.measured is not None
-    if measured and (codes == GAP).any():
+    if measured and (codes == ink.GAP).any():
         out.append(f"{chr(39) if frame.ascii else '·'} not in memory")
-    if (codes == FREE).any():
+    if (codes == ink.FREE).any():
         out.append(f"{'.' if frame.ascii else '·'} free")
-    for texture, words in ((SO_FAR, "found so far"), (SOMEWHERE, "somewhere in here"), (SOME, "some")):
-        if ((codes >= texture) & (codes < texture + LEVELS)).any():
-            out.append(f"{TEXTURES[texture][frame.ascii]} {words}")
-    if ((codes >= DIM) & (codes < DIM + LEVELS)).any():
+    for texture, words in ((ink.SO_FAR, "found so far"), (ink.SOMEWHERE, "somewhere in here"), (ink.SOME, "some")):
+        if ink.has_texture(codes, texture).any():
+            out.append(f"{ink.TEXTURES[texture][frame.ascii]} {words}")
+    if ink.has_texture(codes, ink.DIM).any():
         out.append("dim: none")
     return out
 
@@ -168,9 +179,11 @@ def _of_what(frame: Frame) -> str:
     return " in use" if frame.snapshot is not None and frame.snapshot.measured is not None else " of samples"
 
 
-def _whole(row: Codes) -> NDArray[np.bool_]:
-    """Columns of a row of the picture that a whole aggregation has filled."""
-    whole: NDArray[np.bool_] = (row != EMPTY) & (row != OFF) & (row != PENDING) & ((row < SO_FAR) | (row >= DIM))
+def _whole(row: ink.Codes) -> NDArray[np.bool_]:
+    """Whether a whole aggregation has filled each column of a row of the picture."""
+    whole: NDArray[np.bool_] = (
+        (row != ink.EMPTY) & (row != ink.OFF) & (row != ink.PENDING) & ~ink.has_texture(row, ink.SO_FAR)
+    )
     return whole
 
 
@@ -181,7 +194,7 @@ def due(frame: Frame) -> str:
 
 
 def coarse(frame: Frame, left: float, columns: int) -> str:
-    """How coarse the past is kept: at the moment shown, else at the left edge; "" where nothing is lost by it."""
+    """A remark on how coarse the past is kept at the moment shown, else at ``left``; "" where that loses nothing."""
     newest, began = frame.history.last, frame.history.began
     if newest is None or began is None:
         return ""

@@ -1,7 +1,7 @@
-"""Pressure under the heatmap, on its own columns of time: a line for each quantity, and marks for what happened.
+"""Pressure under the heatmap, on the heatmap's columns: a line for each quantity, and marks for what happened.
 
-A line's bars are to a round number that all lines of the same unit share, so that they can be compared; the head of the
-strip says which. What is known to be nothing is a line at the foot of the cell, and what is not known is blank.
+Bars of one unit share a scale that ends at a round number, which the head of the strip tells, so that lines can be
+compared. A known 0 is a line at the foot of the cell, and an unknown value is blank.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from damontui.tui.series import Rows
 Floats = NDArray[np.float64]
 
 _WAITS = ("some wait", "all wait")
-"""What is shown first, and of what is told even where it is nothing."""
+"""Quantities that are shown first, and alone where only waits are wanted."""
 _ALWAYS = (*_WAITS, "read back")
+"""Quantities that are drawn as soon as they are told, even where they were always 0."""
 _EVENTS = "events"
 _NOTHING = "_"
 _COUNT = len(QUANTITIES)
@@ -56,8 +57,8 @@ class PressureRows(Rows):
         return timeline.means(self.began[part], self.ended[part], self.numbers[part], edges)
 
 
-class Strip:
-    """What of pressure is drawn under the heatmap, from what was drawn before: only what is new costs anything."""
+class PressureStrip:
+    """Makes the strip's lines; lines that did not change are the same as before."""
 
     def __init__(self) -> None:
         self._rows = PressureRows()
@@ -68,14 +69,14 @@ class Strip:
         self._note = ""
 
     def wanted(self, frame: Frame) -> int:
-        """Lines that it would take, with room for all of them."""
+        """How many lines the strip takes where there is room for all."""
         if not frame.strip:
             return 0
         told = self._of(frame)
         return 1 if not told else 1 + len(told) + (_COUNT in told) + bool(self._note)
 
     def lines(self, frame: Frame, grid: Grid) -> list[Line]:
-        """As many lines as the layout has for it; of what does not fit the last goes first."""
+        """The strip's lines, as many as the layout has room for; the last quantities are left out first."""
         room = grid.layout.strip
         told = self._of(frame)
         if not room:
@@ -90,7 +91,8 @@ class Strip:
         return self._lines
 
     def _of(self, frame: Frame) -> tuple[int, ...]:
-        """Which quantities are drawn: what is told, and was anything at some time; `_COUNT` is what happened."""
+        """Indices of the quantities that are drawn: those that were over 0 at some time, and of `_ALWAYS` those that
+        were told at all. `_COUNT` stands for the marks."""
         self._rows.update(frame.history)
         key = (frame.history.epoch, len(self._rows), self._rows.ended[-1] if len(self._rows) else 0.0, frame.strip)
         if key != self._told_key:
@@ -149,7 +151,7 @@ def _gutter(grid: Grid, label: str) -> tuple[Span, ...]:
 
 
 def _tops(means: Floats, kept: Sequence[int]) -> dict[Unit, float]:
-    """What a whole bar stands for, for each unit of which there is a bar among the lines."""
+    """The value of a full bar, for each unit among the lines."""
     tops: dict[Unit, float] = {}
     for at in kept:
         if at < _COUNT:
@@ -174,7 +176,7 @@ def _bars(values: Floats, top: float, *, ascii_only: bool) -> str:
 
 
 def _marks(counts: Floats) -> str:
-    """For each column, of shape ``(columns, happenings)``, the mark of the worst that happened in it."""
+    """The mark of the worst that happened in each column; ``counts`` has the shape ``(columns, happenings)``."""
     worst = np.where(np.isnan(counts).all(axis=1), len(HAPPENINGS) + 1, len(HAPPENINGS))
     for at in range(len(HAPPENINGS) - 1, -1, -1):
         worst[counts[:, at] > 0] = at
@@ -183,13 +185,14 @@ def _marks(counts: Floats) -> str:
 
 
 def _styled(cells: str, style: str) -> list[Span]:
-    """Characters in runs: what is nothing is fainter."""
+    """The characters of a line in runs of one style: a 0 is fainter."""
     runs = groupby(cells, key=lambda cell: cell in (_NOTHING, " "))
     return [("".join(run), "track" if faint else style) for faint, run in runs]
 
 
 def _head(frame: Frame, grid: Grid, tops: dict[Unit, float]) -> Line:
-    """Whose pressure it is, how hard at the moment shown where no cursor tells, and how far bars go: what fits."""
+    """The head: whose pressure it is, its numbers at the moment shown unless a cursor tells them, and the bars'
+    scale."""
     now = None if frame.snapshot is None else frame.snapshot.pressure
     whose = f"pressure on {shown(phrases.whose(now))}" if now is not None else "pressure"
     said = phrases.pressed(now)[:1] if now is not None and frame.cursor is None else []

@@ -15,11 +15,11 @@ from damontui.analysis.heatmap import Place
 from damontui.tui import palette
 from damontui.tui.draw import Pane, to_ascii, width_of
 from damontui.tui.frame import Frame
-from damontui.tui.heatmap.compose import NOTHING, Codes, Composer, Picture, changed
+from damontui.tui.heatmap.compose import NOTHING, Composer, Picture, changed
 from damontui.tui.heatmap.hit import place_at
 from damontui.tui.heatmap.layout import Grid
-from damontui.tui.ink import Ink, Theme, run_of
-from damontui.tui.palette import LEVELS, RGB
+from damontui.tui.ink import Codes, Ink, Theme, is_plain, run_of
+from damontui.tui.palette import RGB
 
 
 class RegionsPane(Pane):
@@ -27,6 +27,7 @@ class RegionsPane(Pane):
 
     Args:
         composer: makes the pictures; this widget tells it how much room there is.
+        id: the widget's name in the style sheet.
     """
 
     class Pointed(Message):
@@ -40,7 +41,7 @@ class RegionsPane(Pane):
             return isinstance(message, RegionsPane.Pointed)  # a fast mouse: where it is, not where it was
 
     class Wheeled(Message):
-        """The wheel was turned over a cell: the addresses shown there are to be ``factor`` times as many."""
+        """The wheel was turned over a cell: ``factor`` times as many addresses are to be shown around it."""
 
         def __init__(self, place: Place, factor: float) -> None:
             super().__init__()
@@ -51,7 +52,7 @@ class RegionsPane(Pane):
         super().__init__(id=id)
         self.composer = composer if composer is not None else Composer()
         self.picture: Picture = NOTHING
-        """What is on the screen."""
+        """The picture on the screen."""
         self._cells: dict[int, Strip] = {}
         self._dragged = False
         self._ink: Ink | None = None
@@ -60,7 +61,7 @@ class RegionsPane(Pane):
 
     @property
     def grid(self) -> Grid:
-        """Where what is, on the screen."""
+        """The grid of the picture on the screen."""
         return self.picture.grid
 
     def show(self, frame: Frame) -> None:
@@ -191,7 +192,7 @@ class RegionsPane(Pane):
         segments = [Segment(text, self._style(style)) for text, style in picture.gutter[y]]
         top, bottom = picture.codes[y * halves], picture.codes[y * halves + halves - 1]
         if picture.partial or y in picture.overlays:
-            return segments + self._mixed(picture, y, top, bottom, ink)
+            return segments + self._cell_by_cell(picture, y, top, bottom, ink)
         pairs = top.astype(np.int32) * 256 + bottom
         cuts = [0, *(np.flatnonzero(pairs[1:] != pairs[:-1]) + 1).tolist(), len(pairs)]
         starts = pairs[cuts[:-1]].tolist()
@@ -199,14 +200,15 @@ class RegionsPane(Pane):
             segments.append(ink.run(pair, low, high))
         return segments
 
-    def _mixed(self, picture: Picture, y: int, top: Codes, bottom: Codes, ink: Ink) -> list[Segment]:
+    def _cell_by_cell(self, picture: Picture, y: int, top: Codes, bottom: Codes, ink: Ink) -> list[Segment]:
         """A line with words over it, or with hatched columns: cell by cell."""
         cells = []
         for x, (a, b) in enumerate(zip(top.tolist(), bottom.tolist(), strict=True)):
             text, style = ink.cell(a, b)
             cells.append((run_of(text, x, x + 1), style))
+        hatched = is_plain(top) | is_plain(bottom)
         for x in picture.partial:
-            if top[x] < LEVELS or bottom[x] < LEVELS:
+            if hatched[x]:
                 cells[x] = (ink.hatch, ink.over(int(top[x]), int(bottom[x])))
         for column, text, name in picture.overlays.get(y, ()):
             for x, character in enumerate(text, column):

@@ -11,7 +11,7 @@ from damontui.tui.axes import round_up
 from damontui.tui.draw import Line, Pane, Span, fit, sparkline, width_of
 from damontui.tui.frame import Frame
 from damontui.tui.panes.common import due_words, nothing, off_since, seconds_left
-from damontui.tui.series import Series
+from damontui.tui.series import MetricSeries
 from damontui.units import bandwidth, duration
 
 
@@ -19,8 +19,8 @@ def estimate(snapshot: Snapshot, joined: Rounding) -> float:
     """Bytes per second of a whole aggregation; where the regions cannot be read, the module's; NaN without either.
 
     Args:
-        snapshot: of that aggregation.
-        joined: was given the snapshots before it.
+        snapshot: the aggregation's.
+        joined: has taken in the snapshots before it.
     """
     if len(snapshot):
         return joined.bandwidth(snapshot)
@@ -30,7 +30,7 @@ def estimate(snapshot: Snapshot, joined: Rounding) -> float:
 
 
 def _news(frame: Frame) -> int | None:
-    """What the module says of the aggregation under way, where there is nothing better yet."""
+    """The module's bandwidth of the aggregation under way; None where a whole aggregation tells better."""
     if frame.interim is None or frame.error is not None or not frame.enabled:
         return None
     return frame.interim.module.bandwidth
@@ -42,7 +42,7 @@ class BandwidthPane(Pane):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         joined = Rounding()
-        self.series = Series(lambda snapshot: estimate(snapshot, joined))
+        self.series = MetricSeries(lambda snapshot: estimate(snapshot, joined))
 
     def caption(self, frame: Frame) -> tuple[str, str]:
         snapshot = frame.snapshot

@@ -1,4 +1,4 @@
-"""What every pane says alike: nothing yet, refused, off."""
+"""Words that panes share: there is nothing yet, it was refused, monitoring is off."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from damontui.tui.axes import whole_seconds
 from damontui.tui.draw import Line
 from damontui.tui.frame import WORTH_WAITING, Frame
 from damontui.tui.panes.title import clock
-from damontui.units import duration, span
+from damontui.units import duration
 
 
 def off_since(frame: Frame) -> str:
@@ -21,7 +21,13 @@ def off_since(frame: Frame) -> str:
 
 
 def nothing(frame: Frame, width: int, height: int, what: str) -> list[Line]:
-    """Why there is no number yet, and what helps; never a zero."""
+    """Why there are no numbers yet, and what helps, in place of zeros.
+
+    Args:
+        frame: what is shown.
+        width, height: room for the lines.
+        what: what is missing, as a noun.
+    """
     if frame.error is not None:
         if isinstance(frame.error, SourceError) and height > 2:
             texts = [f"no {what}: {frame.error.what}", frame.error.why, frame.error.remedy]
@@ -90,8 +96,3 @@ def found_so_far(interim: Interim | None) -> float | None:
     if interim is None or interim.in_use is None or interim.total is None:
         return None
     return interim.in_use * interim.total
-
-
-def idle_words(seconds: float) -> str:
-    """A threshold: ``5 s``, ``10 min``, ``1 h``."""
-    return span(seconds)

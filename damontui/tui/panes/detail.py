@@ -1,4 +1,4 @@
-"""The read-out of the cursor: everything that is known of the region under it, and its past."""
+"""The read-out of the cursor: all numbers of the region under it, and its past."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Facts:
     """One region of a snapshot, in numbers."""
 
     target: int
-    """Its identifier."""
+    """The target's identifier."""
     start: int
     end: int
     name: str
@@ -46,14 +46,14 @@ class Facts:
     """Accesses a second."""
     age: int
     idle_ms: int
-    """Negative: in use for so long."""
+    """Milliseconds idle; where in use, minus the milliseconds it was so."""
     temperature: float
     above: Neighbour | None
     below: Neighbour | None
     memory: int | None = None
     """Bytes in memory, where the addresses are not all memory."""
     counted: bool = False
-    """Whether the rate is a share of its bytes, counted."""
+    """Whether bytes were counted, so that the rate is the share of them that was touched."""
 
     @property
     def size(self) -> int:
@@ -62,7 +62,7 @@ class Facts:
 
 
 def facts(snapshot: Snapshot, place: Place) -> Facts | None:
-    """What is at a place; None where nothing is mapped."""
+    """The region at a place; None where nothing is mapped."""
     region = region_at(snapshot, place)
     if region is None:
         return None
@@ -105,10 +105,19 @@ def state(idle_ms: int) -> str:
     return f"{'in use' if idle_ms < 0 else 'idle'} for {duration(abs(idle_ms) / 1000)}"
 
 
-def heat(temperature: float) -> str:
+def temperature_words(temperature: float) -> str:
     """A temperature with two digits: ``2.7e10``."""
     number, _, power = f"{temperature:.1e}".partition("e")
     return "0" if float(number) == 0 else f"{number}e{int(power)}"
+
+
+def copied(frame: Frame) -> tuple[str, str] | None:
+    """The addresses of the region under the cursor, and its read-out as text to paste elsewhere; None where is none."""
+    snapshot, cursor = frame.snapshot, frame.cursor
+    found = None if snapshot is None or cursor is None else facts(snapshot, cursor)
+    if snapshot is None or found is None:
+        return None
+    return f"{found.start:#x} - {found.end:#x}", plain(found, snapshot, len(snapshot.targets))
 
 
 def plain(found: Facts, snapshot: Snapshot, targets: int) -> str:
@@ -120,7 +129,7 @@ def plain(found: Facts, snapshot: Snapshot, targets: int) -> str:
         ("target", str(found.target) if targets > 1 or found.target else ""),
         ("accessed", f"{share(found.rate)} of samples ({found.nr_accesses} of {found.samples}), {_hz(found.hz)}"),
         ("state", f"{state(found.idle_ms)} (age {found.age} aggregations)"),
-        ("temperature", heat(found.temperature)),
+        ("temperature", temperature_words(found.temperature)),
         ("above", f"{size(found.above.size)} {found.above.text}" if found.above else ""),
         ("below", f"{size(found.below.size)} {found.below.text}" if found.below else ""),
         ("pressure", _pressure(snapshot)),
@@ -148,9 +157,17 @@ class Track:
     def columns(
         self, history: History, target: int, address: int, until: float, span: float, columns: int
     ) -> list[float]:
-        """The mean in each of ``columns`` slots of time up to ``until``; NaN where nothing was mapped or seen.
+        """The mean rate at an address in each column of time; NaN where nothing was mapped or seen.
 
-        Slots begin at multiples of their length, so that a value stays in its column until the picture moves on.
+        Columns begin at multiples of their length, so that a value stays in its column until the picture moves on.
+
+        Args:
+            history: the past.
+            target: the target's identifier.
+            address: the address.
+            until: the end of the last column, source's clock.
+            span: seconds of all columns.
+            columns: how many.
         """
         if columns <= 0:
             return []
@@ -273,7 +290,7 @@ def _pressure(snapshot: Snapshot | None) -> str:
 
 
 def _numbers(found: Facts, width: int) -> Sequence[Span]:
-    """Rate, state and temperature: what does not fit goes, the last first."""
+    """Rate, state and temperature; what does not fit is left out, the last first."""
     used = found.idle_ms < 0
     groups: list[tuple[Span, ...]] = [
         (
@@ -292,10 +309,10 @@ def _numbers(found: Facts, width: int) -> Sequence[Span]:
 
 
 def _sampled(found: Facts) -> list[tuple[Span, ...]]:
-    """What only sampling tells."""
+    """Words that only sampled memory has."""
     return [
         ((" · ", "muted"), (_hz(found.hz), "value")),
-        ((" · temperature ", "label"), (heat(found.temperature), "value")),
+        ((" · temperature ", "label"), (temperature_words(found.temperature), "value")),
         ((f" · {found.nr_accesses} of {found.samples} looks", "muted"),),
         ((f" · age {found.age} aggregations", "muted"),),
     ]

@@ -1,4 +1,4 @@
-"""What people came for, in one line: how much memory is in use, of how much, within which time; and what is idle."""
+"""The headline: how much memory is in use, of how much, within which time, and how much is idle."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from damontui.analysis.savings import THRESHOLDS
 from damontui.damon.snapshot import Group as ControlGroup
 from damontui.damon.snapshot import Interim, Snapshot
 from damontui.errors import SourceError
-from damontui.phrases import plus_minus
+from damontui.phrases import how_sure, included
 from damontui.tui.axes import whole_seconds
 from damontui.tui.draw import Line, Pane, Span, fit, width_of
 from damontui.tui.frame import Frame
-from damontui.tui.panes.common import due_words, found_so_far, idle_words, seconds_left, waiting
-from damontui.units import duration, share, size
+from damontui.tui.panes.common import due_words, found_so_far, seconds_left, waiting
+from damontui.units import duration, share, size, span
 
 Group = tuple[Span, ...]
 """Words that are shown together or not at all."""
 
 _FREE_FOR = 60.0
-"""Seconds for which what the system said of free memory is still shown."""
+"""Seconds for which the last known number of free bytes is still shown."""
 
 
 class HeadlinePane(Pane):
-    """One line below the title, at every size; what does not fit goes, the last first."""
+    """One line below the title, at every size; words that do not fit are left out, the last first."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -35,7 +35,7 @@ class HeadlinePane(Pane):
         return [joined(groups(frame, self._free_now(frame)), width)]
 
     def _free_now(self, frame: Frame) -> int | None:
-        """Free memory, also for a moment after the news that told it gave way to a whole aggregation."""
+        """Free bytes, also for a while after the `Interim` that told them was replaced by a whole aggregation."""
         if frame.interim is not None and frame.interim.free is not None:
             self._free = (frame.clock, frame.interim.free)
         elif frame.snapshot is None:
@@ -61,7 +61,7 @@ def joined(parts: Sequence[Group], width: int) -> Line:
 
 
 def groups(frame: Frame, free: int | None) -> list[Group]:
-    """What there is to say, the most important first."""
+    """The words of the headline, the most important first."""
     snapshot, interim = frame.snapshot, frame.interim
     if snapshot is not None and len(snapshot):
         told = headline.headline(snapshot, frame.threshold, frame.estimate)
@@ -92,7 +92,8 @@ def groups(frame: Frame, free: int | None) -> list[Group]:
 
 
 def in_use(told: headline.Headline, interim: Interim | None = None) -> list[Group]:
-    """Memory used within the threshold, or within what was watched where that is shorter, and the rest of it."""
+    """Words on memory used within the threshold, or within the time watched where that is shorter, and on idle
+    memory."""
     total = float(told.total)
     found = found_so_far(interim)
     more = found is not None and found > told.used.bytes
@@ -112,20 +113,20 @@ def in_use(told: headline.Headline, interim: Interim | None = None) -> list[Grou
     idle = told.idle.bytes if not more else max(0.0, told.idle.bytes - (used - told.used.bytes))
     bound = "at most " if more else "≤ " if told.untold is not None else ""
     out.append((("idle ", "label"), (f"{bound}{size(idle)}", "idle")))
-    around = "" if more else plus_minus(told.idle)
+    around = "" if more else how_sure(told.idle)
     if told.untold is not None:
-        out.append(((f" ({told.untold.short})", "muted"),))
+        out.append(((f" ({included(told.untold)})", "muted"),))
     elif around:
         out.append(((around, "muted"),))
     return out
 
 
 def time_words(seconds: float) -> str:
-    """A threshold as people say it, or the whole seconds of a time that is none."""
+    """A threshold as people say it; any other time in whole seconds."""
     if seconds < 2:
         return duration(seconds)
     whole = math.floor(seconds)
-    return idle_words(whole) if whole in THRESHOLDS else whole_seconds(whole)
+    return span(whole) if whole in THRESHOLDS else whole_seconds(whole)
 
 
 def _under_way(frame: Frame, interim: Interim, *, whole: bool) -> list[Group]:
@@ -166,7 +167,7 @@ def _counted(group: ControlGroup) -> list[Group]:
 
 
 def _by_module(snapshot: Snapshot) -> list[Group]:
-    """Without regions: the share that the kernel's module has in use."""
+    """Words where there are no regions: the share in use by the kernel's module."""
     idle = snapshot.module.idle_ms_percentiles if snapshot.module is not None else None
     if idle is None:
         return [(("how much is in use is not known without the regions", "label"),)]

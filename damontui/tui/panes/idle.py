@@ -11,6 +11,7 @@ from damontui.analysis import usage
 from damontui.analysis.estimate import Estimate
 from damontui.analysis.frames import untold
 from damontui.damon.snapshot import Snapshot
+from damontui.phrases import included
 from damontui.tui.draw import Line, Pane, Span, fit, width_of
 from damontui.tui.frame import Frame
 from damontui.tui.panes.common import due_words, found_so_far, nothing, off_since, seconds_left
@@ -50,8 +51,8 @@ class IdlePane(Pane):
         how = "" if frame.snapshot.measured is not None else ", estimated" if _estimated(frame) else ", kernel's rule"
         known = _estimated(frame)
         total = known.total_bytes if known is not None else frame.snapshot.total_bytes
-        included = untold(frame.snapshot, by_rule=known is None)
-        return f"Idle time of {size(total)}{how}{'' if included is None else f', {included.short}'}", off
+        unknown = untold(frame.snapshot, by_rule=known is None)
+        return f"Idle time of {size(total)}{how}{'' if unknown is None else f', {included(unknown)}'}", off
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Line]:
         snapshot = frame.snapshot
@@ -83,7 +84,7 @@ class IdlePane(Pane):
         return [*lines, *said][:height]
 
     def _said(self, frame: Frame, values: Sequence[int], width: int) -> list[Line]:
-        """What the table means, in words; and where its numbers are from, if not from whole aggregations."""
+        """The table's meaning in words, and the source of its numbers where that is not a whole aggregation."""
         if frame.snapshot is not None and len(frame.snapshot):
             said = _in_words(values, width) + _by_rule(frame, frame.snapshot)
             if frame.interim is not None:
@@ -121,7 +122,7 @@ def _estimated(frame: Frame) -> Estimate | None:
 
 
 def _by_rule(frame: Frame, snapshot: Snapshot) -> list[Line]:
-    """Beside the estimate, small, what the kernel's own rule says."""
+    """A line with the numbers by the kernel's own rule, beside the estimate."""
     if _estimated(frame) is None:
         return []
     rule = usage.idle_percentiles(snapshot)[75]
@@ -129,7 +130,7 @@ def _by_rule(frame: Frame, snapshot: Snapshot) -> list[Line]:
 
 
 def _news(frame: Frame) -> Sequence[int] | None:
-    """The module's percentiles of the aggregation under way, where there is nothing better yet."""
+    """The module's percentiles of the aggregation under way; None where a whole aggregation tells better."""
     if frame.interim is None or frame.error is not None or not frame.enabled:
         return None
     return frame.interim.module.idle_ms_percentiles
@@ -167,7 +168,7 @@ def _short(values: Sequence[int], width: int) -> Line:
 
 
 class _Table:
-    """One drawing of the table: columns fixed by the width, so that nothing moves from row to row."""
+    """The table at one width, which fixes its columns, so that nothing moves from row to row."""
 
     def __init__(
         self, frame: Frame, snapshot: Snapshot | None, values: Sequence[int], width: int, sizes: dict[int, str]
@@ -224,7 +225,7 @@ class _Table:
         return tuple(parts)
 
     def measure(self, milliseconds: Iterable[int]) -> None:
-        """Find out the bytes idle for at least so long, for all of them at once; "" where unknown."""
+        """Find out the bytes idle for at least each of these times, all at once; "" where unknown."""
         assert self.snapshot is not None
         wanted = sorted(set(milliseconds) - self.sizes.keys())
         estimate = _estimated(self.frame)

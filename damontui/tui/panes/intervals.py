@@ -8,7 +8,7 @@ from damontui.damon.snapshot import Measured, Snapshot
 from damontui.tui.draw import Line, Pane, Span, bar, fit, sparkline, width_of
 from damontui.tui.frame import Frame
 from damontui.tui.panes.common import due_words, nothing, off_since, seconds_left
-from damontui.tui.series import Series
+from damontui.tui.series import MetricSeries
 from damontui.units import duration, share
 
 LABEL = 13
@@ -24,7 +24,7 @@ class IntervalsPane(Pane):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.series = Series(sampling_ms)
+        self.series = MetricSeries(sampling_ms)
 
     def caption(self, frame: Frame) -> tuple[str, str]:
         attrs = frame.snapshot.next_attrs if frame.snapshot is not None else frame.description.attrs
@@ -184,7 +184,7 @@ class IntervalsPane(Pane):
 
 
 def _counted(frame: Frame, snapshot: Snapshot, measured: Measured, width: int) -> list[Line]:
-    """How memory is watched whose bytes the kernel counts: how often, for how long, and at whose cost."""
+    """Lines on counted memory: how often it is read, for how long it was watched, and the cost."""
     known = " … ".join(dict.fromkeys(duration(measured.seconds[at]) for at in (0, -1)))
     every = duration(snapshot.time - snapshot.began)
 
@@ -202,7 +202,7 @@ def _counted(frame: Frame, snapshot: Snapshot, measured: Measured, width: int) -
 
 
 def _module(frame: Frame, width: int) -> list[Line]:
-    """The module's own interval, before anything else is known; nothing where it does not tell it."""
+    """A line with the module's own interval, before there is a snapshot; none where the module does not tell it."""
     interim = frame.interim
     if interim is None or interim.module.aggr_interval_us is None or frame.error is not None or not frame.enabled:
         return []

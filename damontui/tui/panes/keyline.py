@@ -13,12 +13,12 @@ from damontui.tui.keys import TABLE, Key, keys_of
 
 
 class KeyLine(Pane):
-    """Keys and what they do now.
+    """Keys, and what each does now.
 
     Args:
-        keymap: keys that were changed, by name.
-        without: actions that cannot be done here.
-        id: of the widget.
+        keymap: the user's keymap: names in the table to keys.
+        without: actions that this front end does not have.
+        id: the widget's name in the style sheet.
     """
 
     def __init__(

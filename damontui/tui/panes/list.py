@@ -13,16 +13,16 @@ from damontui.tui import listing as lists
 from damontui.tui.draw import Line, Pane, Span, fit
 from damontui.tui.frame import Frame
 from damontui.tui.listing import Listing
-from damontui.tui.panes.common import idle_words, nothing, off_since
-from damontui.tui.panes.detail import heat
-from damontui.units import duration, share, size
+from damontui.tui.panes.common import nothing, off_since
+from damontui.tui.panes.detail import temperature_words
+from damontui.units import duration, share, size, span
 
 
 class ListPane(Pane):
     """A header, and as many rows as fit around the one that the cursor is in."""
 
     class Chosen(Message):
-        """A row was clicked: the region is to be under the cursor."""
+        """A row was clicked, which moves the cursor to its region."""
 
         def __init__(self, region: int) -> None:
             super().__init__()
@@ -39,7 +39,7 @@ class ListPane(Pane):
         super().__init__(id=id)
         self.top = 0
         self.regions: list[int] = []
-        """Of each row listed, in order: its region in the snapshot, or the largest of its name."""
+        """The region of each row listed, in order: its index in the snapshot; of a name's row, its largest."""
         self._followed: object = None
         self._spots: list[tuple[int, int, str]] = []
         self._known: tuple[object, ...] = ()
@@ -52,7 +52,7 @@ class ListPane(Pane):
 
     def caption(self, frame: Frame) -> tuple[str, str]:
         listing = frame.listing or Listing()
-        title = f"Who holds memory, idle ≥ {idle_words(frame.threshold)}" if listing.grouped else "Regions listed"
+        title = f"Who holds memory, idle ≥ {span(frame.threshold)}" if listing.grouped else "Regions listed"
         if listing.filter.text:
             title += f": {listing.filter.text}"
         return title, off_since(frame) or "s sort ─ \\ filter ─ o names"
@@ -130,7 +130,7 @@ class ListPane(Pane):
 
 
 Column = tuple[str, str, int]
-"""Heading, what it sorts by ("" nothing), and its width; negative is to the left."""
+"""Heading, the column to sort by at a click ("" for none), and the width, negative where words are at the left."""
 
 
 def _heading(columns: list[Column], listing: Listing, width: int) -> tuple[Line, list[tuple[int, int, str]]]:
@@ -148,7 +148,7 @@ def _heading(columns: list[Column], listing: Listing, width: int) -> tuple[Line,
 
 
 class _Regions:
-    """Every region a row."""
+    """The rows of a list of regions."""
 
     def __init__(self, snapshot: Snapshot, listing: Listing, width: int) -> None:
         self.snapshot, self.listing, self.width = snapshot, listing, width
@@ -182,12 +182,15 @@ class _Regions:
         if len(widths) > 5:
             hz = float(snapshot.nr_accesses[region]) * 1e6 / snapshot.attrs.aggr_us
             temperature = float(metrics.temperatures(snapshot)[region])
-            parts += [(f" {hz:.4g}".rjust(widths[4]), "value"), (heat(temperature).rjust(widths[5]), "value")]
+            parts += [
+                (f" {hz:.4g}".rjust(widths[4]), "value"),
+                (temperature_words(temperature).rjust(widths[5]), "value"),
+            ]
         return (*parts, (f" {name}", "bar"))
 
 
 class _Owners:
-    """Every name a row."""
+    """The rows of a list of names."""
 
     def __init__(self, frame: Frame, snapshot: Snapshot, listing: Listing, width: int) -> None:
         self.listing, self.width = listing, width

@@ -1,11 +1,12 @@
-"""What has to be said and has no pane of its own: below the title, and only where there is something."""
+"""Messages that have no pane of their own: below the title, and only where there is one."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Callable, Iterator
 
 from damontui.errors import SourceError
-from damontui.session.news import kind_of
+from damontui.session.messages import kind_of
 from damontui.tui.draw import Line, Pane
 from damontui.tui.frame import Frame
 from damontui.tui.panes.title import clock
@@ -16,7 +17,7 @@ class Notice(Pane):
     """Messages, the most pressing first; takes no room where there is none."""
 
     MOST = 3
-    """Lines at most: the heatmap is the page."""
+    """Lines at most, so that the heatmap has the rest."""
 
     def draw(self, frame: Frame, width: int, height: int) -> list[Line]:
         return wrapped(messages(frame), width)[: self.MOST]
@@ -31,47 +32,81 @@ class Notice(Pane):
         super().show(frame)
 
 
-def messages(frame: Frame) -> list[tuple[str, str]]:
-    """``(text, style)`` of what is to be said now."""
-    out: list[tuple[str, str]] = []
-    status, snapshot = frame.status, frame.snapshot
+Message = tuple[str, str]
+"""``(text, style)``."""
+
+
+def messages(frame: Frame) -> list[Message]:
+    """The messages of a frame, the most pressing first."""
+    return [message for said in _ORDER for message in said(frame)]
+
+
+def _failed(frame: Frame) -> Iterator[Message]:
+    """What failed, and the way out where DAMON_STAT has the machine's kdamond."""
     if frame.notice is not None:
-        out.append((sentence(frame.notice), "error"))
-    if frame.error is not None and snapshot is not None:  # without a picture, the panes say it
-        out.append((sentence(frame.error), "error"))
-    if any(isinstance(one, SourceError) and one.offer == "take" for one in (frame.error, frame.notice)):
-        out.append(("Press T to switch DAMON_STAT off for the time being; it is given back at the end", "warn"))
-    if (
-        status is not None
-        and status.state in ("gone", "ended")
-        and status.text
-        and not (frame.record and snapshot is not None)
-    ):
-        command = frame.description.target == "run"
-        way = "press q to leave with it" if command else "press t for another target, e to start afresh"
-        out.append((f"{status.text}; {way}", "warn"))
+        yield sentence(frame.notice), "error"
+    if frame.error is not None and frame.snapshot is not None:  # without a picture, the panes say it
+        yield sentence(frame.error), "error"
+    if any(isinstance(error, SourceError) and error.offer == "take" for error in (frame.error, frame.notice)):
+        yield "Press T to switch DAMON_STAT off for the time being; it is given back at the end", "warn"
+
+
+def _over(frame: Frame) -> Iterator[Message]:
+    """The target is gone, or its end was reached; the end of a record is no news."""
+    status = frame.status
+    if status is None or status.state not in ("gone", "ended") or not status.text:
+        return
+    if frame.record and frame.snapshot is not None:
+        return
+    command = frame.description.target == "run"
+    way = "press q to leave with it" if command else "press t for another target, e to start afresh"
+    yield f"{status.text}; {way}", "warn"
+
+
+def _switched_off(frame: Frame) -> Iterator[Message]:
+    """Somebody else turned the switch off."""
+    status = frame.status
     if status is not None and status.state == "off" and frame.by_others and status.text:
-        out.append((status.text, "warn"))
-    if frame.lost is not None:  # as long as the column is to be seen, so that the line does not come and go
-        where = "this column" if frame.lost is snapshot else f"the column at {clock(frame.lost.wall)}"
-        out.append((f"{frame.lost.lost} events lost, {where} is partial", "warn"))
-    # without regions, their pane says it
+        yield status.text, "warn"
+
+
+def _lost(frame: Frame) -> Iterator[Message]:
+    """Events were lost: said for as long as the column is to be seen, so that the line does not come and go."""
+    if frame.lost is not None:
+        where = "this column" if frame.lost is frame.snapshot else f"the column at {clock(frame.lost.wall)}"
+        yield f"{frame.lost.lost} events lost, {where} is partial", "warn"
+
+
+def _lacking(frame: Frame) -> Iterator[Message]:
+    """What the snapshot lacks, until the user has dismissed that; where it has no regions, the panes say it."""
+    snapshot = frame.snapshot
     note = kind_of(snapshot.note) if snapshot is not None and len(snapshot) else ""
     if snapshot is not None and note and note != frame.hushed:
-        out.append((snapshot.note, "warn"))
-    # news comes within a second, the first snapshot may take minutes
-    told = frame.interim or snapshot
+        yield snapshot.note, "warn"
+
+
+def _from_the_start(frame: Frame) -> Iterator[Message]:
+    """What the description says must not be overlooked; not that DAMON_STAT was left off, once it is on again."""
+    # whether it is on: interim numbers come within a second, the first snapshot may take minutes
+    told = frame.interim or frame.snapshot
     on = told is not None and told.module is not None and told.module.enabled
     back = on and "DAMON_STAT is off" in frame.description.notice
-    if frame.description.notice and not back:  # it is on again: what was left off is no more
-        out.append((frame.description.notice, "warn"))
-    if frame.description.reason:
-        reason = frame.description.reason
+    if frame.description.notice and not back:
+        yield frame.description.notice, "warn"
+
+
+def _chosen(frame: Frame) -> Iterator[Message]:
+    """Why this target is shown, where the user did not name it."""
+    reason = frame.description.reason
+    if reason:
         real = f"Press t for real memory: {frame.offer}" if frame.offer else "Press t for all that can be watched here"
-        out.append((f"{reason}{'' if reason.endswith('.') else '.'} {real}", "label"))
+        yield f"{reason}{'' if reason.endswith('.') else '.'} {real}", "label"
+
+
+def _slow(frame: Frame) -> Iterator[Message]:
+    """An aggregation takes long."""
     if frame.long_s:
-        out.append((_long(frame), "label"))
-    return out
+        yield _long(frame), "label"
 
 
 def _long(frame: Frame) -> str:
@@ -91,14 +126,27 @@ def _long(frame: Frame) -> str:
     return f"{why}. There is no closer look at all memory here; {process}: press t"
 
 
+_ORDER: tuple[Callable[[Frame], Iterator[Message]], ...] = (
+    _failed,
+    _over,
+    _switched_off,
+    _lost,
+    _lacking,
+    _from_the_start,
+    _chosen,
+    _slow,
+)
+"""The kinds of message, the most pressing first."""
+
+
 def sentence(error: Exception) -> str:
-    """What failed, why, and what to do next."""
+    """An error as a sentence: what failed, why, and what to do next."""
     if isinstance(error, SourceError) and error.remedy:
         return f"{error.what}: {error.why}. {error.remedy[0].upper()}{error.remedy[1:]}"
     return str(error)
 
 
-def wrapped(texts: list[tuple[str, str]], width: int) -> list[Line]:
+def wrapped(texts: list[Message], width: int) -> list[Line]:
     """Each message on as many lines as it needs, a mark before its first."""
     out: list[Line] = []
     for text, style in texts:

@@ -1,4 +1,4 @@
-"""What a command that was started here prints: its last lines, in a pane below the others."""
+"""The output of a command that was started here: its last lines, in a pane below the others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Printing(Protocol):
 
     @property
     def line_count(self) -> int:
-        """Whole lines so far, those that are forgotten too."""
+        """How many lines were finished so far, forgotten ones included."""
         ...
 
     def lines(self) -> tuple[str, ...]:
@@ -26,7 +26,7 @@ class Printing(Protocol):
         ...
 
     def poll(self) -> int | None:
-        """Its exit status, None while it runs."""
+        """The command's exit status, None while it runs."""
         ...
 
 
@@ -38,7 +38,7 @@ class OutputPane(Pane):
         self._command = command
         self._log = log
         self._back = 0
-        """Lines that are below what is seen."""
+        """How many lines are below the visible ones."""
 
     @property
     def over(self) -> bool:
@@ -59,7 +59,7 @@ class OutputPane(Pane):
         return [((line, "value"),) for line in lines[max(0, end - height) : end]]
 
     def scroll_rows(self, rows: int) -> None:
-        """Look further up (negative) or down."""
+        """Scroll up (negative) or down."""
         self._back -= rows
         self.redraw()
 

@@ -11,12 +11,12 @@ from damontui.analysis.frames import Untold
 from damontui.analysis.savings import THRESHOLDS, Learned, Ledger, Saving
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Description, Snapshot
-from damontui.phrases import plus_minus, with_half
+from damontui.phrases import included, included_sentence, sureness, with_half
 from damontui.tui.axes import span_words
 from damontui.tui.draw import Line, Pane, Span, bar, fit, sparkline, width_of
 from damontui.tui.frame import Frame
-from damontui.tui.panes.common import idle_words, nothing, off_since
-from damontui.units import share, size
+from damontui.tui.panes.common import nothing, off_since
+from damontui.units import share, size, span
 
 
 class SavingsPane(Pane):
@@ -25,17 +25,17 @@ class SavingsPane(Pane):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._own: Ledger | None = None
-        """Where the frame has none: by the kernel's rule, or of the frame's history."""
+        """The pane's ledger, where the frame has none or the kernel's rule is wanted."""
         self._own_of: tuple[object, bool] = (None, False)
 
     def caption(self, frame: Frame) -> tuple[str, str]:
         rule = ", kernel's rule" if frame.by_rule and not _counted(frame) else ""
         untold = None if frame.snapshot is None else frames.untold(frame.snapshot, by_rule=frame.by_rule)
-        included = "" if untold is None else f", {untold.short}"
-        return f"What could be saved{rule}{included}", off_since(frame) or "< > threshold ─ v idle times"
+        bound = "" if untold is None else f", {included(untold)}"
+        return f"What could be saved{rule}{bound}", off_since(frame) or "< > threshold ─ v idle times"
 
     def _ledger(self, frame: Frame) -> Ledger:
-        """What is known of the past, by the estimate or by the kernel's rule."""
+        """The ledger of the past, by the estimate or by the kernel's rule."""
         if frame.learned is not None and not frame.by_rule:
             return frame.learned
         wanted = (frame.history, frame.by_rule)
@@ -66,10 +66,13 @@ class SavingsPane(Pane):
             said = _wrapped(now_in_words(now, snapshot, known, untold, frame), width) if worded else []
             said += _wrapped(in_words(saving, snapshot, untold, frame), width)
         else:
-            early = f"Watched for less than {idle_words(frame.threshold)}: what could be saved is not known yet."
+            early = f"Watched for less than {span(frame.threshold)}: what could be saved is not known yet."
             said = _wrapped([(early, "muted")], width)
         used = ledger.used_within(frame.threshold, since, frame.now)
-        past = [self._past(frame, ledger, width), _over_time(f"used in {idle_words(frame.threshold)}", used, width)]
+        past = [
+            self._past(frame, ledger, width),
+            _over_time(f"used in {span(frame.threshold)}", used, width),
+        ]
         if height >= 14:
             past += kinds(snapshot, frame.threshold, width)
         past += made_of
@@ -107,9 +110,9 @@ class SavingsPane(Pane):
         return fit(((text, "muted"),), width)
 
     def _further(self, snapshot: Snapshot, untold: Untold | None, width: int) -> list[tuple[str, int]]:
-        """The further columns that fit: where the truth is known, it goes before the upper end of the error bar.
+        """The further columns that fit; the truth, where it is known, comes before the upper end of the interval.
 
-        Where all of it may be free there is no lower end.
+        Where all idle memory may be free, there is no column for the lower end.
         """
         wanted = [("at least", 11), ("truth", 10), ("at most", 10)]
         if snapshot.truth is None:
@@ -137,10 +140,10 @@ class SavingsPane(Pane):
         total = max(1.0, _held(snapshot, known))
         chosen = threshold == frame.threshold
         if found is None:
-            mark = ("▶ " if chosen else "  ") + f"≥ {idle_words(threshold)}".ljust(8)
+            mark = ("▶ " if chosen else "  ") + f"≥ {span(threshold)}".ljust(8)
             return fit(((mark, "strong" if chosen else "label"), ("   not known yet", "muted")), width)
         parts: list[Span] = [
-            (("▶ " if chosen else "  ") + f"≥ {idle_words(threshold)}".ljust(8), "strong" if chosen else "label"),
+            (("▶ " if chosen else "  ") + f"≥ {span(threshold)}".ljust(8), "strong" if chosen else "label"),
             (
                 f"{'' if untold is None else '≤'}{size(found.bytes)}".rjust(_bytes_room(untold)),
                 "strong" if chosen else "value",
@@ -161,7 +164,7 @@ class SavingsPane(Pane):
     # --- its past ---
 
     def _past(self, frame: Frame, ledger: Ledger, width: int) -> Line:
-        label = f"≥ {idle_words(frame.threshold)} over {span_words(frame.span)} "
+        label = f"≥ {span(frame.threshold)} over {span_words(frame.span)} "
         scale = " 0 … 100 %"
         room = width - len(label) - len(scale)
         if room < 6:
@@ -190,7 +193,7 @@ COUNTED = (
 
 
 def kinds(snapshot: Snapshot, threshold: float, width: int) -> list[Line]:
-    """What the memory of a process is made of, and how much of each kind is idle; nothing where that is not known."""
+    """A line for each kind of a process's memory, with how much of it is idle; [] where kinds are not known."""
     measured = snapshot.measured
     if measured is None:
         return []
@@ -210,7 +213,14 @@ def kinds(snapshot: Snapshot, threshold: float, width: int) -> list[Line]:
 
 
 def physical_kinds(snapshot: Snapshot, known: Estimate | None, threshold: float, width: int) -> list[Line]:
-    """What physical memory is made of, and how much of each kind is idle, with 95 % intervals; [] without frames."""
+    """A line for each kind of physical memory, with how much of it is idle and 95 % intervals; [] without frames.
+
+    Args:
+        snapshot: the memory.
+        known: the estimate of that moment; None takes the kernel's rule.
+        threshold: seconds after which memory is idle.
+        width: columns of a line.
+    """
     idle = None if known is None else known.idle_by_region(snapshot, threshold)
     parts, unseen = frames.grouped(snapshot, threshold, idle), frames.unseen(snapshot)
     if not parts or unseen is None:
@@ -234,7 +244,7 @@ def _counted(frame: Frame) -> bool:
 
 
 def _known(frame: Frame, ledger: Ledger) -> Estimate | None:
-    """The estimate of the moment shown, where one is wanted and there is one."""
+    """The estimate of the moment shown; None where the kernel's rule is wanted, and where there is none."""
     if frame.by_rule or _counted(frame):
         return None
     if frame.estimate is not None:
@@ -243,23 +253,34 @@ def _known(frame: Frame, ledger: Ledger) -> Estimate | None:
 
 
 def _bytes_room(untold: Untold | None) -> int:
-    """Columns of the bytes, which have a ``≤`` where they are the most that there can be."""
+    """Width of the column of bytes, which have a ``≤`` where they are an upper bound."""
     return 9 if untold is None else 10
 
 
 def _held(snapshot: Snapshot, known: Estimate | None) -> float:
-    """Bytes that hold something and can be seen in use."""
+    """Bytes of memory that holds something and can be seen in use."""
     return known.total_bytes if known is not None else float(snapshot.total_bytes)
 
 
 def now_in_words(
     found: Amount, snapshot: Snapshot, known: Estimate | None, untold: Untold | None, frame: Frame
 ) -> list[tuple[str, str]]:
-    """``Idle for 2 min: 498 MiB (± 40 MiB) of 612 MiB, page cache 310 MiB of it; free: 1.4 GiB.``"""
+    """``Idle for 2 min: 498 MiB (± 40 MiB) of 612 MiB, page cache 310 MiB of it; free: 1.4 GiB.``
+
+    Args:
+        found: the idle bytes.
+        snapshot: the memory.
+        known: the estimate of that moment, where there is one.
+        untold: what idle memory includes that is not idle memory; None for nothing.
+        frame: what is shown.
+
+    Returns:
+        Pairs of text and style, as `in_words` does.
+    """
     within = frame.threshold
-    sure = plus_minus(found).strip() if untold is None else ""
+    sure = sureness(found) if untold is None else ""
     bound = "" if untold is None else "at most "
-    text = f"Idle for {idle_words(within)}: {bound}{size(found.bytes)}" + (f" ({sure})" if sure else "")
+    text = f"Idle for {span(within)}: {bound}{size(found.bytes)}" + (f" ({sure})" if sure else "")
     text += f" of {size(_held(snapshot, known))}"
     if known is not None and (parts := frames.grouped(snapshot, within, known.idle_by_region(snapshot, within))):
         text += f", page cache {size(parts['file'].idle.bytes)} of it"
@@ -270,7 +291,7 @@ def now_in_words(
 
 
 def _over_time(what: str, found: Sequence[float], width: int) -> Line:
-    """Percentiles of a size over time, all in the unit of the largest, which stands once."""
+    """A line of percentiles of a size over time, all in one unit, which is written once."""
     if not found:
         return fit(((f"{what} not known yet: watched for less", "muted"),), width)
     if width < 60:
@@ -284,12 +305,12 @@ def _over_time(what: str, found: Sequence[float], width: int) -> Line:
 
 
 def _digits(number: float) -> str:
-    """Three digits without a power of ten; what is too small for them is 0."""
+    """A number with three digits and without a power of ten; what is too small for that is 0."""
     return f"{number:.3g}" if number >= 0.001 else "0"
 
 
 def subject(description: Description, snapshot: Snapshot) -> str:
-    """What is watched: ``this machine``, or one process or several."""
+    """The target in words: ``this machine``, ``this process`` or ``these processes``."""
     synthetic = snapshot.origin == "simulated" or snapshot.truth is not None
     if synthetic or (frames.physical(snapshot) and description.origin != "process"):
         return "this machine"
@@ -297,24 +318,34 @@ def subject(description: Description, snapshot: Snapshot) -> str:
 
 
 def in_words(saving: Saving, snapshot: Snapshot, untold: Untold | None, frame: Frame) -> list[tuple[str, str]]:
-    """The finding for whoever decides about machines, how sure it is, and the truth where it is known."""
+    """Sentences on how much smaller memory could be, how sure that is, and the truth where it is known.
+
+    Args:
+        saving: the numbers.
+        snapshot: the memory.
+        untold: what idle memory includes that is not idle memory; None for nothing.
+        frame: what is shown.
+
+    Returns:
+        Pairs of text and style.
+    """
     who = subject(frame.description, snapshot)
     could = "could be" if who == "this machine" else "could do with"
     less = "smaller" if who == "this machine" else "less"
-    within = idle_words(saving.threshold)
-    most, included = ("", "") if untold is None else ("at most ", f" ({untold.short})")
+    within = span(saving.threshold)
+    most, bound = ("", "") if untold is None else ("at most ", f" ({included(untold)})")
     window = span_words(frame.span) if saving.seconds > 0.9 * frame.span else span_words(round(saving.seconds))
     out = [
         (
             f"For a working set of {size(saving.working_set)} (used within {within}, p90 of the last {window}) {who} "
-            f"{could} {most}{size(saving.saved)} {less}, {share(saving.saved / max(1.0, saving.total))}{included}.",
+            f"{could} {most}{size(saving.saved)} {less}, {share(saving.saved / max(1.0, saving.total))}{bound}.",
             "strong",
         )
     ]
     how = "Counted" if snapshot.measured is not None else "By how DAMON samples" if frame.by_rule else "Estimated"
     sure = f"{how}, between {size(saving.least)} and {size(saving.most)}."
     if untold is not None:
-        sure = f"{untold.sentence} {how}, at most {size(saving.most)}."
+        sure = f"{included_sentence(untold)} {how}, at most {size(saving.most)}."
     if snapshot.truth is not None:
         true = savings.true_share(snapshot.truth, saving.threshold) * saving.total
         sure += f" Truly idle for {within} now: {size(true)}."

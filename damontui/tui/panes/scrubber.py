@@ -108,7 +108,7 @@ def _column(time: float, began: float, ended: float, columns: int) -> int:
 
 
 def _joined(spans: list[Span]) -> list[Span]:
-    """Neighbours of one style as one."""
+    """The spans, with neighbours of one style joined."""
     out: list[Span] = []
     for text, style in spans:
         if out and out[-1][1] == style:

@@ -18,7 +18,7 @@ from damontui.units import deadlines_missed
 class TitleBar(Pane):
     """One line; the switch at its right end is a control."""
 
-    class Switched(Message):
+    class SwitchClicked(Message):
         """The switch was clicked."""
 
     def __init__(self, *, id: str | None = None) -> None:
@@ -43,7 +43,7 @@ class TitleBar(Pane):
     def on_click(self, event: events.Click) -> None:
         if self._switch_at[0] <= event.x < self._switch_at[1]:
             event.stop()
-            self.post_message(self.Switched())
+            self.post_message(self.SwitchClicked())
 
 
 def _subject(frame: Frame, room: int) -> tuple[Span, ...]:
@@ -73,7 +73,7 @@ def speed(factor: float) -> str:
 
 
 def state(frame: Frame, *, short: bool = False) -> tuple[Span, ...]:
-    """Whether this is live, frozen, off, over; what is simulated; what came late."""
+    """The state in words: live, frozen, off or over, and whether memory is simulated or snapshots came late."""
     description = frame.description
     parts: list[Span] = []
     if frame.record:
@@ -111,7 +111,7 @@ def state(frame: Frame, *, short: bool = False) -> tuple[Span, ...]:
 
 
 def _recorded(frame: Frame, *, short: bool) -> tuple[Span, ...]:
-    """That this is the past, the moment shown with its date, and whether it plays."""
+    """The state of a record in words: the moment shown with its date, and whether it plays."""
     parts: list[Span] = [(" RECORD ", "simulated")]
     if frame.error is not None:
         parts.append((" STOPPED ", "error"))

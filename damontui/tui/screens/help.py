@@ -15,7 +15,7 @@ from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widget import Widget
 
-from damontui.tui.keys import TABLE, keys_of
+from damontui.tui import keys
 
 MEANING = (
     (
@@ -75,7 +75,7 @@ class HelpText(Widget):
         self._made = lru_cache(2)(lambda width: help_text(keymap, limits, width=width))
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """As many lines as the text has when broken at ``width``."""
+        """How many lines the text has when broken at ``width``."""
         return len(self._made(width).plain.splitlines())
 
     def render(self) -> Text:
@@ -114,26 +114,13 @@ class HelpScreen(ModalScreen[None]):
         self.query_one("#help").scroll_relative(y=lines, animate=False)
 
 
-def key_rows(keymap: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    """``(group, keys, what they do)``; neighbours that do the same thing to different panes share a row."""
-    rows: list[tuple[str, str, str]] = []
-    for key in TABLE:
-        names = " ".join(keys_of(key, keymap))
-        if rows and key.help.startswith("… "):
-            group, before, text = rows[-1]
-            rows[-1] = (group, f"{before} {names}", f"{text}{key.help[2:]}")
-        else:
-            rows.append((key.group, names, key.help))
-    return rows
-
-
 def help_text(keymap: Mapping[str, str], limits: Sequence[str] = (), *, width: int = 90) -> Text:
     """The keys by group, what the target in force cannot tell, and the panes, in lines of ``width`` columns."""
     text = Text()
     column = min(19, max(8, width // 3))
     hanging = " " * (column + 2)
     group = ""
-    for heading, names, what in key_rows(keymap):
+    for heading, names, what in keys.rows(keymap):
         if heading != group:
             group = heading
             text.append(f"{group}\n" if not text else f"\n{group}\n", "bold")

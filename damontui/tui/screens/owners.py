@@ -16,32 +16,32 @@ from textual.widget import Widget
 from damontui import units
 from damontui.analysis import owners
 from damontui.analysis.chosen import Owner
-from damontui.analysis.owners import Ownership, Row, marks, ownership, row_name
+from damontui.analysis.owners import OwnerRow, Ownership, ownership
 from damontui.analysis.savings import THRESHOLDS
-from damontui.phrases import with_half
+from damontui.phrases import deleted, row_name, with_half
 from damontui.safe_text import shown
 from damontui.tui.draw import Follows
 from damontui.tui.filter_input import FilterInput
 from damontui.tui.frame import Frame
 
 Sort = Literal["has", "idle", "charged", "name"]
-Mode = Literal["groups", "tree", "zones"]
+TableMode = Literal["groups", "tree", "zones"]
 SORTS: tuple[Sort, ...] = ("has", "idle", "charged", "name")
-MODES: tuple[Mode, ...] = ("groups", "tree", "zones")
+TABLE_MODES: tuple[TableMode, ...] = ("groups", "tree", "zones")
 _ANON, _FILE = ("anon", "shmem"), ("file",)
 _LEAST_NAME = 14
 
 
 @dataclass(frozen=True, slots=True)
 class TableView:
-    """How the table is looked at."""
+    """How the table of owners is sorted, filtered and scrolled."""
 
-    mode: Mode = "groups"
+    mode: TableMode = "groups"
     sort: Sort = "has"
     filter: str = ""
     """Only rows whose path or name has this in it, whatever its case."""
     threshold: float = 60.0
-    """Seconds that idle means."""
+    """Seconds after which memory is idle."""
     first: int = 0
     """The first row shown."""
     at: int = 0
@@ -54,9 +54,9 @@ class _Column:
     width: int
 
 
-def shown_rows(found: Ownership, view: TableView) -> list[Row]:
+def shown_rows(found: Ownership, view: TableView) -> list[OwnerRow]:
     """The rows of a view, in its order; a tree keeps its own, with all groups above what the filter finds."""
-    rows: Sequence[Row] = {"groups": found.rows, "tree": found.tree, "zones": found.zones}[view.mode]
+    rows: Sequence[OwnerRow] = {"groups": found.rows, "tree": found.tree, "zones": found.zones}[view.mode]
     word = view.filter.casefold()
     fits = [row for row in rows if word in row.path.casefold() or word in row_name(row).casefold()]
     if view.mode == "tree":
@@ -64,7 +64,7 @@ def shown_rows(found: Ownership, view: TableView) -> list[Row]:
         return [row for row in rows if row.path in kept]
     seconds = within(found, view.threshold)
 
-    def rank(row: Row) -> tuple[float, str]:
+    def rank(row: OwnerRow) -> tuple[float, str]:
         idle = row.idle_for(seconds) if seconds is not None else None
         if view.sort == "idle":
             return (-idle.bytes if idle is not None else 0.0, row.path)
@@ -76,7 +76,7 @@ def shown_rows(found: Ownership, view: TableView) -> list[Row]:
 
 
 def within(found: Ownership, threshold: float) -> float | None:
-    """The time that idle can mean: the threshold, or the longest below it for which memory was watched."""
+    """The threshold, or the longest time below it for which memory was watched; None where there is none."""
     return max((one for one in found.seconds if one <= threshold), default=None)
 
 
@@ -86,12 +86,12 @@ def lines(
     """The table as lines of text, the head first, at most ``height`` of them.
 
     Args:
-        found: whose memory it is; None where it is not known.
-        view: how it is looked at.
-        width: columns.
-        height: lines.
-        why: what to say where it is not known.
-        ascii_only: without any other characters.
+        found: the owners; None where they are not known.
+        view: how the table is shown.
+        width: columns of a line.
+        height: how many lines.
+        why: the sentence where owners are not known.
+        ascii_only: use only ASCII characters.
     """
     if found is None:
         return [why]
@@ -118,16 +118,16 @@ def lines(
 
 
 def first_row(view: TableView, count: int, room: int) -> int:
-    """The first row shown of ``count``, where there is room for so many: such that the one pointed at is among them."""
+    """The first of ``count`` rows to show in ``room`` lines, so that the row pointed at is among them."""
     at = min(view.at, count - 1)
     return max(0, min(max(view.first, at - room + 1), at, count - room))
 
 
 def _line(
-    row: Row, view: TableView, seconds: float | None, width: int, columns: list[_Column], ascii_only: bool
+    row: OwnerRow, view: TableView, seconds: float | None, width: int, columns: list[_Column], ascii_only: bool
 ) -> str:
     indent = "  " * row.depth if view.mode == "tree" else ""
-    mark = marks(row)
+    mark = deleted(row)
     name = f"{indent}{shown(row_name(row))}" + (f" ({mark})" if mark else "")
     if ascii_only:
         name = name.encode("ascii", "replace").decode()
@@ -164,7 +164,7 @@ def why_not(frame: Frame) -> str:
 
 
 class OwnersPane(Widget):
-    """Draws the table; keeps nothing but what it shows. The filter is typed where the title of the first column is."""
+    """Draws the table of owners. The filter is typed in the place of the first column's title."""
 
     def __init__(self, frame: Frame) -> None:
         super().__init__()
@@ -183,7 +183,7 @@ class OwnersPane(Widget):
         self.look(filter=text, first=0, at=0)
 
     def show(self, frame: Frame) -> None:
-        """Another moment."""
+        """Show the owners of a frame's moment."""
         self._frame = frame
         if frame.snapshot is not self._of:
             self._of = frame.snapshot
@@ -194,7 +194,7 @@ class OwnersPane(Widget):
             self.refresh()
 
     def look(self, **changes: object) -> None:
-        """Look at it in another way."""
+        """Change how the table is shown."""
         self.view = replace(self.view, **changes)  # type: ignore[arg-type]
         self._filter.placeholder = "where" if self.view.mode == "zones" else "whose"
         self.refresh()
@@ -211,11 +211,12 @@ class OwnersPane(Widget):
 
     @property
     def owner(self) -> Owner | None:
-        """Who is pointed at; None where nobody is."""
+        """The owner that is pointed at; None where none is."""
         rows = shown_rows(self.found, self.view) if self.found is not None else []
         if not rows:
             return None
-        return Owner.of(rows[min(self.view.at, len(rows) - 1)], below=self.view.mode == "tree")
+        row = rows[min(self.view.at, len(rows) - 1)]
+        return Owner.of(row, row_name(row), below=self.view.mode == "tree")
 
     def render(self) -> Text:
         """The table at the present size."""
@@ -262,7 +263,7 @@ class OwnersScreen(Follows, ModalScreen[Owner | None]):
         yield pane
 
     def follow(self, frame: Frame) -> None:
-        """Another moment: a snapshot came, or time was moved."""
+        """Show another frame."""
         if panes := self.query(OwnersPane):
             panes.first().show(frame)
 
@@ -272,17 +273,17 @@ class OwnersScreen(Follows, ModalScreen[Owner | None]):
         return self.query_one(OwnersPane)
 
     def action_mode(self, step: int) -> None:
-        """Groups, their tree, zones."""
-        at = MODES.index(self.pane.view.mode)
-        self.pane.look(mode=MODES[(at + step) % len(MODES)], first=0, at=0)
+        """Show the groups, their tree, or the zones."""
+        at = TABLE_MODES.index(self.pane.view.mode)
+        self.pane.look(mode=TABLE_MODES[(at + step) % len(TABLE_MODES)], first=0, at=0)
 
     def action_sort(self) -> None:
-        """By the next column."""
+        """Sort by the next column."""
         at = SORTS.index(self.pane.view.sort)
         self.pane.look(sort=SORTS[(at + 1) % len(SORTS)], first=0, at=0)
 
     def action_threshold(self, step: int) -> None:
-        """Idle after a longer time, or a shorter one."""
+        """Take a longer or a shorter threshold for idle memory."""
         at = min(range(len(THRESHOLDS)), key=lambda number: abs(THRESHOLDS[number] - self.pane.view.threshold))
         self.pane.look(threshold=float(THRESHOLDS[max(0, min(at + step, len(THRESHOLDS) - 1))]))
 
@@ -291,9 +292,9 @@ class OwnersScreen(Follows, ModalScreen[Owner | None]):
         self.pane.move(rows)
 
     def action_choose(self) -> None:
-        """Back to the panes, where all but the memory of the one pointed at is dimmed."""
+        """Go back to the panes, and dim all memory but that of the owner pointed at."""
         self.dismiss(self.pane.owner)
 
     def action_back(self) -> None:
-        """Back to the panes."""
+        """Go back to the panes."""
         self.dismiss(None)

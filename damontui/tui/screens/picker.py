@@ -16,7 +16,7 @@ from textual.screen import ModalScreen
 
 from damontui import units
 from damontui.errors import DamontuiError, SourceError
-from damontui.operations.process import HoldsUp
+from damontui.operations.refusals import HoldsUp
 from damontui.sources.active import ActiveSource, Changes
 from damontui.sources.base import Source
 from damontui.sources.catalog import SECTIONS, Entry, Section, as_tree, matching
@@ -40,10 +40,10 @@ _HINTS = (
 
 
 class PickerPane(Pane):
-    """Filter, list and what is to be said about the chosen line.
+    """A filter, the list, and remarks on the chosen line.
 
-    The list is drawn by hand: of 5,000 processes it opens in 6 ms and is filtered in 6, and takes 0.3 MiB; an
-    `OptionList` of the same takes 440 ms, 30 to 110, and 10 MiB.
+    The list is drawn by hand: with 5,000 processes it opens in 6 ms, is filtered in 6 ms and takes 0.3 MiB, where an
+    `OptionList` takes 440 ms, 30 to 110 ms, and 10 MiB.
     """
 
     class Clicked(Message):
@@ -54,12 +54,12 @@ class PickerPane(Pane):
         self.current = current
         """The word of the target in force."""
         self.entries: tuple[Entry, ...] | None = None
-        """All there is; None while that is being found out."""
+        """All targets; None while they are being looked for."""
         self.filter = ""
         self.by_parent = False
         self.chosen: Entry | None = None
         self.said: tuple[str, str] | None = None
-        """Text and style of what the last attempt led to."""
+        """Text and style of the result of the last attempt."""
         self.rows: list[Row] = []
         self.top = 0
         """The first row that is seen."""
@@ -71,12 +71,12 @@ class PickerPane(Pane):
     # -- what it holds
 
     def narrow(self, text: str) -> None:
-        """Show only what has this in it."""
+        """Show only targets that have this text in them."""
         self.filter, self.said, self.top = text, None, 0
         self.rearrange()
 
     def hold(self, entries: Sequence[Entry]) -> None:
-        """Show these; what was chosen stays chosen, if it is still there."""
+        """Show these targets; the chosen one stays chosen, if it is still there."""
         self.entries = tuple(entries)
         self.rearrange()
 
@@ -116,7 +116,7 @@ class PickerPane(Pane):
         self.redraw()
 
     def move(self, lines: int) -> None:
-        """Choose the target so many further down."""
+        """Choose the target so many lines further down."""
         targets = self.targets()
         if targets:
             at = targets.index(self.chosen) if self.chosen in targets else 0
@@ -132,7 +132,7 @@ class PickerPane(Pane):
                 self.choose(row)
 
     def say(self, text: str, style: str) -> None:
-        """Show this below the list instead of what there is to say about the chosen line; "" ends that."""
+        """Show a text below the list instead of the remarks on the chosen line; "" ends that."""
         self.said = (text, style) if text else None
         self.redraw()
 
@@ -278,7 +278,7 @@ class PickerPane(Pane):
 
 
 def refusal(entry: Entry) -> str:
-    """Why it cannot be watched, and what helps."""
+    """Why a target cannot be watched, and what helps."""
     remedy = f"; {entry.remedy}" if entry.remedy else ""
     return f"{entry.word} cannot be watched: {entry.reason}{remedy}"
 
@@ -311,7 +311,7 @@ class PickerScreen(ModalScreen[Source | None]):
     ]
 
     class Listed(Message):
-        """What there is was found out."""
+        """The targets were found."""
 
         def __init__(self, entries: Sequence[Entry]) -> None:
             super().__init__()
@@ -337,7 +337,7 @@ class PickerScreen(ModalScreen[Source | None]):
 
     @property
     def pane(self) -> PickerPane:
-        """Its only widget."""
+        """The screen's only widget."""
         return self.query_one(PickerPane)
 
     def on_mount(self) -> None:
@@ -371,7 +371,7 @@ class PickerScreen(ModalScreen[Source | None]):
         self.pane.hold(message.entries)
 
     def take(self, answer: Source | DamontuiError) -> bool:
-        """An attempt ended. False where nobody wants the source any more."""
+        """Take the result of an attempt. False where the source is not wanted any more."""
         wanted, self._opening = self._opening, False
         if isinstance(answer, DamontuiError):
             if self.is_attached:
@@ -396,30 +396,30 @@ class PickerScreen(ModalScreen[Source | None]):
     # -- what the keys do
 
     def action_move(self, lines: int) -> None:
-        """Up and down."""
+        """Move up or down."""
         self.pane.said = None
         self.pane.move(lines)
 
     def action_page(self, pages: int) -> None:
-        """As many lines as are seen."""
+        """Move by as many lines as are visible."""
         self.action_move(pages * max(1, self.pane.size.height - 8))
 
     def action_section(self, step: int) -> None:
-        """The next section."""
+        """Move to the next section."""
         self.pane.said = None
         self.pane.jump(step)
 
     def action_tree(self) -> None:
-        """Children below their parents, or all by size."""
+        """Show children below their parents, or all processes by size."""
         self.pane.by_parent = not self.pane.by_parent
         self.pane.rearrange()
 
     def action_look(self) -> None:
-        """Find out anew what there is."""
+        """Look for targets anew."""
         self.run_worker(partial(self._look, self.app), thread=True, group="look", exclusive=True, exit_on_error=False)
 
     def action_back(self) -> None:
-        """The old target stays."""
+        """Close the picker; the old target stays."""
         self._opening = False
         self.dismiss(None)
 
@@ -427,7 +427,7 @@ class PickerScreen(ModalScreen[Source | None]):
         self.action_watch()
 
     def action_watch(self) -> None:
-        """Open what is chosen."""
+        """Open the chosen target."""
         entry = self.pane.chosen
         if entry is None or self._opening:
             return

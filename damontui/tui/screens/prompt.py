@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -12,37 +11,35 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from damontui.errors import UsageError
+from damontui.tui.prompts import Prompt
 
 
 class PromptScreen(ModalScreen[str | None]):
-    """Asks for one line; what is wrong with it is said below it, and it can be mended.
+    """Asks for one line. Where the line is wrong the reason is shown below it, and it can be mended.
 
     Args:
-        title: what is asked for.
-        hint: how it is written.
-        check: raises `UsageError` where the line is wrong.
-        value: what stands there at first.
+        prompt: what is asked for; what then is done is the caller's.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "leave")]
 
-    def __init__(self, title: str, hint: str, check: Callable[[str], object], value: str = "") -> None:
+    def __init__(self, prompt: Prompt) -> None:
         super().__init__()
-        self._title, self._hint, self._check, self._value = title, hint, check, value
+        self._prompt = prompt
 
     def compose(self) -> ComposeResult:
         with Vertical(id="prompt") as box:
-            box.border_title = self._title
+            box.border_title = self._prompt.title
             box.border_subtitle = "enter ─ esc leaves it"
-            answer = Input(self._value, compact=True, id="answer")
+            answer = Input(self._prompt.before, compact=True, id="answer")
             answer.cursor_blink = False
             yield answer
-            yield Static(self._hint, id="hint", markup=False)
+            yield Static(self._prompt.hint, id="hint", markup=False)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         try:
-            self._check(event.value)
+            self._prompt.check(event.value)
         except UsageError as error:
             hint = self.query_one("#hint", Static)
             hint.update(str(error))
@@ -51,5 +48,5 @@ class PromptScreen(ModalScreen[str | None]):
         self.dismiss(event.value)
 
     def action_leave(self) -> None:
-        """Nothing is changed."""
+        """Close the prompt without an answer."""
         self.dismiss(None)

@@ -12,12 +12,12 @@ from textual.widgets import Static
 
 
 class QuestionScreen(ModalScreen[bool]):
-    """Asks; only y is a yes.
+    """Asks a question; only y is a yes.
 
     Args:
-        title: what it is about, in a word or two.
-        text: a sentence.
-        question: what is to be decided.
+        title: the subject, in a word or two.
+        text: a sentence that explains it.
+        question: the question.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -38,5 +38,5 @@ class QuestionScreen(ModalScreen[bool]):
             yield Static(f"{self._question} (y/N)", id="ask", markup=False)
 
     def action_answer(self, yes: bool) -> None:
-        """That is the answer."""
+        """Close the screen with this answer."""
         self.dismiss(yes)

@@ -12,9 +12,9 @@ from textual.message import Message
 from textual.screen import ModalScreen
 
 from damontui import units
-from damontui.operations.counted import Missing
+from damontui.operations.processes import Missing
 from damontui.safe_text import shown
-from damontui.sources.several import COLUMNS, Row, Several, cells, rows_of, time_of
+from damontui.sources.several import HEADINGS, ProcessRow, Several, cells, rows_of, time_of
 from damontui.tui.draw import Follows, Line, Pane, Span, fit, spread
 from damontui.tui.frame import Frame
 
@@ -35,7 +35,7 @@ class SeveralPane(Pane):
     def __init__(self, source: Several, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.source = source
-        self.rows: list[Row] = []
+        self.rows: list[ProcessRow] = []
         self.missing: tuple[Missing, ...] = ()
         self.chosen: int | None = None
         """The PID of the chosen row; it stays chosen wherever its row goes."""
@@ -44,7 +44,7 @@ class SeveralPane(Pane):
         self._seen = 1
 
     def follow(self) -> None:
-        """Take what the source knows now."""
+        """Take the rows from the source as they are now."""
         each, self.missing = self.source.each, self.source.missing
         self._seconds = time_of(each)
         self.rows = rows_of(each, self._seconds)
@@ -54,7 +54,7 @@ class SeveralPane(Pane):
         self.redraw()
 
     def move(self, lines: int) -> None:
-        """Choose the process so many further down."""
+        """Choose the process so many lines further down."""
         if self.rows:
             self.chosen = self.rows[min(len(self.rows) - 1, max(0, self._at() + lines))].pid
             self.redraw()
@@ -76,12 +76,12 @@ class SeveralPane(Pane):
         self.top = max(0, min(max(min(self.top, at), at - self._seen + 1), len(self.rows) - self._seen))
         room = max(0, (width - 10 - _LEAST_NAME) // _WIDTH)
         kept = sorted(_KEPT[:room])
-        lines = [self._line(("PID", *COLUMNS), "name", kept, width, ("label",) * len(COLUMNS), "label")]
+        lines = [self._line(("PID", *HEADINGS), "name", kept, width, ("label",) * len(HEADINGS), "label")]
         for row in self.rows[self.top : self.top + self._seen]:
             if row.pid == self.chosen:
-                styles, name = ("chosen",) * len(COLUMNS), "chosen"
+                styles, name = ("chosen",) * len(HEADINGS), "chosen"
             else:
-                styles, name = (*_STYLES, *("label",) * (len(COLUMNS) - len(_STYLES))), "value"
+                styles, name = (*_STYLES, *("label",) * (len(HEADINGS) - len(_STYLES))), "value"
             lines.append(self._line((str(row.pid), *cells(row)), row.name, kept, width, styles, name))
         lines += [fit([(f"{one.pid:>9}  {shown(one.name)}: {shown(one.why)}", "muted")], width) for one in missing]
         lines += [()] * (height - 1 - len(lines))
@@ -129,8 +129,8 @@ class SeveralScreen(Follows, ModalScreen[int | None]):
     """Ends with the PID of the process to open, or with None.
 
     Args:
-        source: of the processes.
-        frame: the present one; later ones come to `follow`.
+        source: the source of the processes.
+        frame: the present frame; later ones come to `follow`.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -161,14 +161,14 @@ class SeveralScreen(Follows, ModalScreen[int | None]):
         self.follow(self._frame)
 
     def follow(self, frame: Frame) -> None:
-        """There is a new frame."""
+        """Show another frame."""
         self._frame = frame
         for pane in self.query(SeveralPane):  # none yet where it has only just been pushed
             pane.show(frame)
             pane.follow()
 
     def action_move(self, lines: int) -> None:
-        """Up and down."""
+        """Move up or down."""
         self.query_one(SeveralPane).move(lines)
 
     def action_choose(self) -> None:
@@ -178,11 +178,11 @@ class SeveralScreen(Follows, ModalScreen[int | None]):
             self.dismiss(chosen)
 
     def action_back(self) -> None:
-        """The picture of all of them."""
+        """Go back to the picture of all processes."""
         self.dismiss(None)
 
     def action_target(self) -> None:
-        """Another target instead of them all."""
+        """Choose another target instead of these processes."""
         self.dismiss(None)
         self.app.call_later(self.app.run_action, "target")
 

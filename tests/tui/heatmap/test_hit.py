@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 
+from damontui.analysis.axis import extent, make_axis, stride_for
 from damontui.analysis.heatmap import Place
 from damontui.damon.snapshot import Snapshot
+from damontui.tui.axes import address_labels, name_labels
 from damontui.tui.frame import Frame
-from damontui.tui.heatmap import hit
+from damontui.tui.heatmap import compose, hit
 from damontui.tui.heatmap.compose import NOTHING, Composer, changed
 from damontui.tui.heatmap.layout import layout_of, stop_of
 from tests import make
@@ -61,7 +63,7 @@ def test_outside_of_the_picture_there_is_nothing() -> None:
     empty = composer().grid(frame())
     assert hit.place_at(empty, 20, 3) is None
     assert hit.cell_of(empty, Place(GIB, 100.0)) is None
-    assert hit.moved(empty, Place(GIB, 100.0), up=3) == Place(GIB, 100.0)
+    assert hit.place_moved(empty, Place(GIB, 100.0), up=3) == Place(GIB, 100.0)
 
 
 @pytest.mark.parametrize(("width", "height"), [(0, 0), (1, 1), (11, 2), (44, 1), (71, 19)])
@@ -91,6 +93,32 @@ def test_asking_where_things_are_draws_nothing_and_changes_nothing() -> None:
     assert first.axis is not None
     assert again.axis.parts == first.axis.parts
     assert (asked.picture(one).codes == other.picture(one).codes).all()
+
+
+@pytest.mark.parametrize("count", [7, 16, 40])
+def test_the_axis_of_many_targets_stays(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, first = composer(), frame([make.many_targets(count)])
+    axis = made.grid(first).axis
+    assert axis is not None
+    for number in range(count):
+        at = hit.cell_of(made.grid(first), Place(make.HEAP, 1.0, number))
+        assert at is not None
+        if count <= len(axis) // 2:  # a line each, or more
+            found = hit.place_at(made.grid(first), at[0] + made.grid(first).layout.gutter, at[1])
+            assert found is not None
+            assert found.target == number
+    monkeypatch.setattr(compose, "make_axis", lambda *_, **__: pytest.fail("the axis was made anew"))
+    first.history.append(make.many_targets(count, 2.0))
+    assert made.grid(replace(first, snapshot=first.history.last, now=2.0)).axis is axis
+
+
+def test_a_line_of_two_targets_has_the_upper_ones_names() -> None:
+    rows = [(0, GIB, 1, 1), (8 * GIB, 9 * GIB, 1, 1)]
+    one = make.snapshot(rows, target=[0, 1], targets=(7, 9), names=("lower", "upper"))
+    stride = stride_for(2)
+    axis = make_axis(extent(one, stride), 2, stride=stride, fold_rows=2, ids=one.targets)
+    assert name_labels(axis, one, 1, 2, 10) == {0: "upper"}
+    assert address_labels(axis, 1, 2, 10) == {0: "9:"}
 
 
 def test_a_picture_says_which_lines_changed() -> None:

@@ -18,7 +18,7 @@ from damontui.errors import SourceError
 from damontui.history import History
 from damontui.tui.axes import place_labels, time_ticks
 from damontui.tui.frame import Frame
-from damontui.tui.heatmap.hit import moved, place_at
+from damontui.tui.heatmap.hit import place_at, place_moved
 from damontui.tui.heatmap.layout import layout
 from damontui.tui.heatmap.widget import RegionsPane
 from damontui.tui.ink import EMPTY, FREE, SOMEWHERE
@@ -307,9 +307,9 @@ async def test_a_cursor_is_shown_and_found_again() -> None:
         assert abs(found.time - place.time) <= 4
         assert place_at(pane.grid, x, 16) is None
         assert place_at(pane.grid, 3, y) is None
-        assert moved(pane.grid, place, right=-2).time == 92.0
-        assert moved(pane.grid, place, up=1).address == GIB + GIB // 4
-        assert moved(pane.grid, place, right=99).time == 240.0
+        assert place_moved(pane.grid, place, right=-2).time == 92.0
+        assert place_moved(pane.grid, place, up=1).address == GIB + GIB // 4
+        assert place_moved(pane.grid, place, right=99).time == 240.0
 
 
 @pytest.mark.parametrize("border", ["none", "round"])
@@ -336,9 +336,9 @@ async def test_moving_steps_over_what_is_not_mapped() -> None:
         assert pane.grid.axis is not None
         below = pane.grid.axis.parts[0]
         target, low, _ = pane.grid.axis.place(below.first + below.rows - 1)
-        up = moved(pane.grid, Place(low, 100.0, target), up=1)
+        up = place_moved(pane.grid, Place(low, 100.0, target), up=1)
         assert up.address == STACK
-        assert moved(pane.grid, up, up=-1).address == low
+        assert place_moved(pane.grid, up, up=-1).address == low
 
 
 async def test_only_lines_that_changed_are_painted() -> None:
