@@ -23,7 +23,6 @@ from damontui.declare import (
     Flag,
     Setting,
     one_of,
-    parse_count,
     parse_history,
     parse_pieces,
     parse_switch,
@@ -33,25 +32,21 @@ from damontui.declare import (
 )
 from damontui.errors import SourceError, UsageError
 from damontui.files import open_file
-from damontui.sources.choose import MONITORING, Options
+from damontui.sources.options import MONITORING, Options
 
 if TYPE_CHECKING:
-    from damontui.tui.frame import Mode
-
-__all__ = ["BY_NAME", "SETTINGS", "Settings", "find", "one_of", "parse_count", "parse_seconds", "settings"]
+    from damontui.tui.frame import ColourMode
 
 _ROOTS_OWN = ("screenshots",)
 """Settings that say where files are written."""
 _LARGEST = 1 << 20  # bytes: a configuration file is small, and a device or a log given by mistake is not read whole
-
-parse_seconds = units.parse_seconds
 
 SCREEN = "screen"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings(Options):
-    """What is in force after all layers were laid over each other: what concerns the source, and the rest."""
+    """The settings in force after all layers were laid over each other: `Options` of the source, and the rest."""
 
     target: str = setting("auto", "target", "what is monitored where no target is named", parse_word)
     estimate_pieces: int = setting(
@@ -66,7 +61,7 @@ class Settings(Options):
     span_us: int | None = setting(
         None, "span", "time across the heatmap (4m)", units.parse_duration, table=SCREEN, types=NUMBER, metavar="TIME"
     )
-    mode: Mode = setting(
+    mode: ColourMode = setting(
         "rate",
         "mode",
         "what the heatmap's colour means: rate, temperature, idle or estimate",
@@ -103,7 +98,7 @@ class Settings(Options):
     keys: Mapping[str, str] = field(default_factory=dict)
     """The user's keymap: action → keys, separated by commas."""
     left_out: tuple[str, ...] = ()
-    """What a file says and may not, one sentence each."""
+    """Settings in a file that it may not set, one sentence each."""
 
 
 _FIELDS = settings_of(Settings)
@@ -120,15 +115,15 @@ def settings(
     environ: Mapping[str, str] = os.environ,
     file: str | None = None,
 ) -> Settings:
-    """All layers, laid over each other.
+    """The settings in force: all layers, laid over each other.
 
     Args:
         command_line: parsed values by setting name.
         environ: the environment.
-        file: ``--config``; must exist. None looks in the user's configuration folder, where none is needed.
+        file: the file of ``--config``, which must exist; None takes the user's own where there is one.
 
     Raises:
-        UsageError: naming the file and key, or the variable, that is wrong.
+        UsageError: a setting is wrong; the message names the file and key, or the variable.
     """
     text = resources.files("damontui").joinpath("defaults.toml").read_text("utf-8")
     values, keys = _parse(text, "defaults.toml")
@@ -188,7 +183,7 @@ def find(environ: Mapping[str, str]) -> Path | None:
 
 
 def _read(path: Path) -> tuple[str, bool]:
-    """The text of a file, and whether root may take its word for where root writes: nobody else can change it."""
+    """The text of a file, and whether root may trust it with where files are written, as only root can change it."""
     try:
         with open_file(path) as file:
             status = os.fstat(file.fileno())

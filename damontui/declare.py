@@ -22,9 +22,9 @@ _KEY = "setting"
 _T = TypeVar("_T")
 
 Parse = Callable[[str, str], object]
-"""From text and the name to blame to the value; raises `UsageError`."""
+"""Makes a value of a text; raises `UsageError` with the setting's name, the second argument."""
 NUMBER = (str, int, float)
-"""What a file's value may be where a number and a text with its unit mean the same."""
+"""Types of a value in a file that may be a number, or a text with a unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting: its name, where it can be set, and what it may be."""
+    """A setting: its name, where it can be set, and its values."""
 
     name: str
     """With underscores, as in a file; the option has dashes."""
@@ -47,9 +47,9 @@ class Setting:
     table: str = ""
     """The file's table that holds it, "" outside of all."""
     types: tuple[type, ...] = (str,)
-    """What a file's value may be, before it is parsed as text."""
+    """Types that the value in a file may have, before it is parsed as text."""
     metavar: str = ""
-    """What stands for the value in the help; "" where there is no option with a value."""
+    """Name of the value in the help; "" where no option takes a value."""
     flags: tuple[Flag, ...] = ()
     file: bool = True
     """Whether a file and the environment may set it, and not the command line alone."""
@@ -77,13 +77,18 @@ def setting(
     flags: tuple[Flag, ...] = (),
     file: bool = True,
 ) -> _T:
-    """A dataclass's field that is a setting; see `Setting`."""
+    """Declare a dataclass's field that is a setting. Without ``metavar`` and ``flags`` it has no option.
+
+    Args:
+        default: the value where nothing sets it.
+        name, help, parse, table, types, metavar, flags, file: as in `Setting`.
+    """
     declared = Setting(name, help, parse, table, types, metavar, flags, file)
     return dataclasses.field(default=default, metadata={_KEY: declared})
 
 
 def settings_of(kind: type) -> dict[str, Setting]:
-    """The settings that a dataclass declares, in the order of its fields: the field's name to the setting."""
+    """The settings that a dataclass declares, by the field's name, in the order of the fields."""
     return {
         field.name: field.metadata[_KEY]
         for field in dataclasses.fields(kind)
@@ -91,7 +96,7 @@ def settings_of(kind: type) -> dict[str, Setting]:
     }
 
 
-# -- what a value may be
+# -- parsers; each raises `UsageError` with the setting's name
 
 
 def parse_switch(text: str, name: str) -> bool:
@@ -146,14 +151,14 @@ LONGEST_WINDOW_US = 3_600_000_000
 """The longest ``--window``, microseconds."""
 
 
-PIECES = 64, 65_536
+PIECES_RANGE = 64, 65_536
 """The fewest and the most pieces that an estimate may be asked for: with fewer it tells nothing apart, and its cost
 grows with them."""
 
 
 def parse_pieces(text: str, name: str) -> int:
-    """A number of pieces of memory, within `PIECES`."""
-    count, (least, most) = parse_count(text, name), PIECES
+    """A number of pieces of memory, within `PIECES_RANGE`."""
+    count, (least, most) = parse_count(text, name), PIECES_RANGE
     if not least <= count <= most:
         raise UsageError(f"{name}: {text!r} is not within {least} … {most}")
     return count
@@ -176,7 +181,7 @@ def parse_history(text: str, name: str) -> int:
 
 
 def parse_memory(text: str, name: str) -> int:
-    """Bytes for reading a record: at least what any takes."""
+    """Bytes for reading a record, at least as many as any record takes."""
     count = units.parse_size(text, name)
     if count < 96 << 20:
         raise UsageError(f"{name}: {text!r} is less than 96M; reading takes that much at least")
@@ -205,7 +210,10 @@ def parse_ranges(text: str, name: str) -> tuple[tuple[int, int], ...]:
 
 
 def one_of(*allowed: str) -> Callable[[str, str], str]:
-    """A parser of one of a few words; it has them as ``words``, for completions."""
+    """A parser of one of a few words; it has them as ``words``, for completions.
+
+    The type of the field stands beside it, a ``Literal`` of the same words: ``mode: ColourMode = setting("rate", …)``.
+    """
 
     def parse(text: str, name: str) -> str:
         if text not in allowed:

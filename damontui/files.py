@@ -31,7 +31,7 @@ _KINDS = (
 
 
 def kind(mode: int) -> str:
-    """What a file that is no regular one is, in words; "" for a regular one."""
+    """The kind of a file in words: a folder, a pipe, …; "" for a regular file."""
     return next((words for test, words in _KINDS if test(mode)), "")
 
 
@@ -88,17 +88,17 @@ def free_path(folder: Path, stem: str, suffix: str) -> Path:
 
 
 def refuse_there(path: Path, *, force: bool, what: str = "write", source: str | Path = "") -> bool:
-    """Whether something of that name is there and will be replaced.
+    """Whether there is a file of that name, which will be replaced.
 
     Args:
-        path: what is to be written.
+        path: the file to write.
         force: whether it may be replaced.
-        what: the verb of the sentence.
-        source: what is read.
+        what: the verb of the error's sentence.
+        source: the file that is read.
 
     Raises:
-        SourceError: it is there and may not be replaced, or is no file.
-        UsageError: it is the very file that is read.
+        SourceError: the file is there and may not be replaced, or it is no regular file.
+        UsageError: it is the same file as ``source``.
     """
     try:
         mode = os.lstat(path).st_mode
@@ -117,11 +117,11 @@ def refuse_there(path: Path, *, force: bool, what: str = "write", source: str | 
 
 
 class NewFile:
-    """A folder that is held open, and a name in it: where a file is made. A context manager.
+    """A name for a new file in a folder that is held open. A context manager.
 
     Args:
-        path: of the file.
-        what: the verb of the sentences.
+        path: the file.
+        what: the verb of the errors' sentences.
 
     Raises:
         SourceError: there is no such folder, or a link of somebody else's leads to it.
@@ -158,7 +158,7 @@ class NewFile:
         raise AssertionError("itertools.count has no end")
 
     def put(self, name: str, *, force: bool) -> None:
-        """Give what `make_beside` made its own name, all at once. Raises `SourceError`."""
+        """Rename the file ``name`` of `make_beside` to the path, in one step. Raises `SourceError`."""
         final = self.path.name
         try:
             if force:
@@ -181,7 +181,7 @@ class NewFile:
             raise self._refused(_why(error)) from error
 
     def drop(self, name: str) -> None:
-        """Remove what `make_beside` made, where it is still there."""
+        """Remove the file ``name`` of `make_beside`, where it is still there."""
         with suppress(OSError):
             os.unlink(name, dir_fd=self._folder)
 
@@ -216,9 +216,9 @@ class NewFile:
 
 
 def begin(path: str | Path, *, force: bool = False, what: str = "write") -> int:
-    """A descriptor of a new, empty file that has its name from now on; what had it is replaced where ``force``.
+    """A descriptor of a new, empty file under its own name; with ``force`` it replaces a file of that name.
 
-    For what is written over hours and may be read meanwhile. Raises `SourceError`.
+    For files that are written over hours and may be read meanwhile. Raises `SourceError`.
     """
     with NewFile(path, what) as new:
         if not force:
@@ -235,15 +235,15 @@ def begin(path: str | Path, *, force: bool = False, what: str = "write") -> int:
 
 @contextmanager
 def whole(path: str | Path, *, force: bool = False, mode: int = 0o600) -> Iterator[BinaryIO]:
-    """A file for writing that has its name only when all is written; until then, and after a fault, nothing changes.
+    """A file for writing that gets its name only when all is written; until then, and after a fault, nothing changes.
 
     Args:
-        path: of the file.
-        force: replace what is there.
-        mode: who may read it, whatever the umask is.
+        path: the file.
+        force: replace a file of that name.
+        mode: the file's permissions, whatever the umask is.
 
     Raises:
-        SourceError: it cannot be written, or is there already.
+        SourceError: the file cannot be written, or is there already.
     """
     path = Path(path)
     refuse_there(path, force=force)
@@ -284,9 +284,9 @@ def append(path: str | Path, what: str = "write") -> int:
 
 
 def lock(path: str | Path) -> int | None:
-    """A descriptor of an empty file of ours, made where there is none, that nobody else has locked.
+    """Lock an empty file, made where there is none; returns its descriptor, None where somebody else has locked it.
 
-    None where somebody has. No link is followed, and nothing waits. Raises `SourceError` where it cannot be made.
+    No link is followed, and nothing waits. Raises `SourceError` where it cannot be made.
     """
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:

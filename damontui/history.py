@@ -42,15 +42,15 @@ class History:
     One thread appends; any thread may read. What is read is immutable and stays valid.
 
     Args:
-        budget: bytes for all of it.
+        budget: bytes that all snapshots may take.
     """
 
     def __init__(self, budget: int = BUDGET) -> None:
         self.budget = budget
         self.epoch = next(_EPOCHS)
-        """Another one when everything was forgotten; no other history has the same."""
+        """A number that no other history has; `clear` takes another one."""
         self.generation = self.epoch << 40
-        """Grows with every change, so that a reader can tell whether its cached picture still holds."""
+        """A number that grows with every change, so that a reader can tell whether its cached picture still holds."""
         self.total = 0
         """Snapshots appended since the last `clear`."""
         self._lock = Lock()
@@ -113,7 +113,7 @@ class History:
             return next((level.entries[0].began for level in reversed(self._levels) if level.entries), None)
 
     def at(self, time: float) -> Snapshot | None:
-        """What was whole at ``time``: the newest snapshot that ended by then, or the entry that it went into."""
+        """The newest snapshot that ended by ``time``, or the entry that it went into; None where there is none."""
         entry = self._entry_at(time)
         return None if entry is None else self._snapshot(entry)
 
@@ -227,7 +227,7 @@ class _Entry:
     time: float
     began: float
     count: int
-    """Snapshots that it stands for."""
+    """How many snapshots it stands for."""
     data: Snapshot | Packed
     cost: int
 
@@ -276,7 +276,7 @@ def joined(older: _Entry, newer: _Entry, tables: Tables) -> _Entry:
 
 
 def merged(older: Snapshot, newer: Snapshot, most: int = COARSE_REGIONS) -> Snapshot:
-    """Two snapshots as one whose aggregation interval is both of theirs: what it would have counted.
+    """Two snapshots as one, as if a single aggregation had lasted for both of their intervals.
 
     Regions are cut at the boundaries of both. Where both cover, ``nr_accesses`` is the sum (the samples of the longer
     interval are the sum, too); where one does, its count in proportion to the longer interval. Ages are the newer's, in
@@ -314,7 +314,7 @@ def merged(older: Snapshot, newer: Snapshot, most: int = COARSE_REGIONS) -> Snap
 
 
 def _targets(older: Snapshot, newer: Snapshot) -> tuple[tuple[int, ...], Ints]:
-    """The targets of both, the newer's first, and where each of the older's went."""
+    """The targets of both, the newer snapshot's first, and the index among them of each of the older one's."""
     targets = tuple(dict.fromkeys((*newer.targets, *older.targets)))
     return targets, ints([targets.index(one) for one in older.targets])
 
@@ -327,7 +327,7 @@ def _both(older: Attrs, newer: Attrs) -> Attrs:
 
 
 Columns = tuple[Ints, Ints, Ints, Ints, Ints, Ints, Ints]
-"""start, end, nr_accesses, age, target, which name, and bytes of memory."""
+"""Arrays of shape ``(regions,)``: start, end, nr_accesses, age, target, index of the name, bytes of memory."""
 
 
 def _cut(older: Snapshot, newer: Snapshot, renamed: Ints, target: int, attrs: Attrs) -> Columns:
@@ -376,7 +376,7 @@ def _part(snapshot: Snapshot, at: Ints, where: NDArray[np.bool_], low: Ints, hig
 
 
 def _inside(start: Ints, end: Ints, at: Ints) -> tuple[NDArray[np.bool_], Ints]:
-    """Whether each address is inside of a region, and of which."""
+    """Whether each address is inside of a region, and that region's index."""
     if len(start) == 0:
         return np.zeros(len(at), dtype=np.bool_), np.zeros(len(at), dtype=np.int64)
     index = np.maximum(np.searchsorted(start, at, side="right") - 1, 0)
@@ -384,20 +384,21 @@ def _inside(start: Ints, end: Ints, at: Ints) -> tuple[NDArray[np.bool_], Ints]:
 
 
 def _take(values: Ints, index: Ints, where: NDArray[np.bool_]) -> Ints:
-    """``values[index]``, 0 where not."""
+    """``values[index]`` at the places in ``where``, 0 elsewhere."""
     return np.where(where, values[np.where(where, index, 0)], 0) if len(values) else np.zeros(len(index), np.int64)
 
 
 def alike(*regions: Ints, whole: int, most: int) -> Columns:
     """Join neighbours, the most alike first, until ``most`` regions are left or none touch.
 
-    Unlikeness is the difference of their shares of accessed samples, more where only one was accessed at all and more
-    the larger the smaller of the two is: small hot memory is what is looked for, so size weighs by its logarithm only.
+    Two neighbours are the more unlike, the more their shares of accessed samples differ, where only one was accessed at
+    all, and the larger the smaller of the two is. Since small hot memory must not be lost, size counts by its logarithm
+    only.
 
     Args:
-        regions: `Columns`.
-        whole: samples of the aggregation.
-        most: regions that are aimed at.
+        regions: the arrays of `Columns`, an argument each.
+        whole: samples in the aggregation.
+        most: how many regions are to be left.
     """
     same = _likeness(*regions, whole=whole) == 0
     columns = _join(*regions, pairs=same)
@@ -417,7 +418,8 @@ def alike(*regions: Ints, whole: int, most: int) -> Columns:
 def _likeness(
     start: Ints, end: Ints, count: Ints, age: Ints, target: Ints, code: Ints, memory: Ints, *, whole: int
 ) -> NDArray[np.float64]:
-    """How unlike each region is to the next, shape ``(regions - 1,)``: 0 the same, inf what must not be joined."""
+    """How unlike each region is to the next, shape ``(regions - 1,)``: 0 where alike, inf where they must stay
+    apart."""
     rate = count / max(1, whole)
     size = np.minimum(end[1:] - start[1:], end[:-1] - start[:-1])
     differ = np.abs(np.diff(rate)) + 0.25 * np.not_equal(count[1:] > 0, count[:-1] > 0)

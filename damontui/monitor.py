@@ -1,4 +1,4 @@
-"""Runs a source, keeps what it found, and hands each event to whoever subscribed."""
+"""Runs a source, keeps its snapshots, and hands each event to the listeners."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Monitor:
         self.source = source
         self.history = history if history is not None else History()
         self.error: DamontuiError | None = None
-        """What ended the last run, None while all is well."""
+        """The error that ended the last run, None while all is well."""
         self.status: Status | None = None
         """The last change of state."""
         self._listeners: list[Listener] = []
@@ -86,7 +86,7 @@ class Monitor:
         self._stop.clear()
 
     def switch(self, on: bool) -> None:
-        """Turn the source's switch. The past stays, with a gap, as where somebody else turns it.
+        """Turn the source's switch. The past stays, with a gap, as where somebody else turns it: time goes on rising.
 
         May block for a second. Raises `SourceError` where the switch does not take.
         """
@@ -100,7 +100,7 @@ class Monitor:
         self.history.append(snapshot)
 
     def hear(self, event: Event | DamontuiError) -> None:
-        """Keep what the source said, and hand it on; what `run` does with each event."""
+        """Keep an event, and hand it to the listeners, as `run` does with each."""
         if isinstance(event, Snapshot):
             self._keep(event)
         elif isinstance(event, Status):

@@ -34,9 +34,9 @@ _MOST = tuple(int(np.iinfo(kind).max) for kind in _WIDTHS)
 class Packed:
     """A snapshot whose regions are in one string of bytes, in the narrowest types that hold them: lossless.
 
-    After the head: sizes in units, ``nr_accesses``, ages; where a region does not begin at the end of the one before it
-    (index, and start minus that end as int64); where the target changes (index, and the target as int64); which of
-    ``table`` each region's name is.
+    After the head come: sizes in units, ``nr_accesses`` and ages; for each region that does not begin at the end of the
+    one before it, its index, and the distance as int64; for each change of target, the region's index, and the target
+    as int64; for each region the index of its name in ``table``.
     """
 
     rest: Snapshot
@@ -45,9 +45,9 @@ class Packed:
     table: tuple[str, ...] = ()
     """The different names."""
     apart: bytes = b""
-    """The arrays and numbers of what else has arrays (`_WITH_ARRAYS`), b"" where nothing has."""
+    """The arrays and numbers of the other fields with arrays (`_WITH_ARRAYS`), b"" where all are None."""
     others: tuple[object, ...] = ()
-    """What those hold that is no number: texts and what may be None."""
+    """The rest of those fields: texts, and values that may be None."""
     texts: int = 0
     """Bytes of its texts that no other packed snapshot holds."""
 
@@ -84,13 +84,14 @@ _REGIONS = ("start", "end", "nr_accesses", "age", "target", "names")
 _ALL = tuple(field.name for field in dataclasses.fields(Snapshot))
 _values_of = attrgetter(*_ALL)
 _PUT = {name: getattr(Snapshot, name).__set__ for name in _ALL}
-"""What gives a snapshot a value: only to one that is being made here."""
+"""Functions that set a field of a frozen snapshot; only for one that is being made here."""
 _PUT_ALL = tuple(_PUT.values())
 _PUT_REGIONS = tuple(_PUT[name] for name in _REGIONS)
 _WITH_ARRAYS = tuple(field for field in OPTIONAL if field.has_arrays)
 _values_with_arrays = attrgetter(*(field.name for field in _WITH_ARRAYS))
 _HEAVY = tuple(field for field in OPTIONAL if field.many or field.has_arrays or field.parts)
-assert _HEAVY[0].name == "names"  # the only one that is never None
+# `_held` takes the first for the only one that is never None
+assert _HEAVY[0].name == "names", f"declare {_HEAVY[0].name} at the end of Snapshot: nothing like it goes before names"
 _values_heavy = attrgetter(*(field.name for field in _HEAVY))
 
 
@@ -153,7 +154,7 @@ def pack(snapshot: Snapshot, tables: Tables | None = None) -> Packed:
 
 
 def _copied(snapshot: Snapshot) -> Snapshot:
-    """As `copy.copy`, which is four times as slow: this is done for every snapshot that is kept, and for each read."""
+    """A copy, four times as fast as `copy.copy`: it is made for every snapshot that is kept, and for each read."""
     made = object.__new__(Snapshot)
     for put, value in zip(_PUT_ALL, _values_of(snapshot), strict=True):
         put(made, value)
@@ -165,12 +166,12 @@ def _kind(values: Ints) -> int:
     return bisect_left(_MOST, int(values.max())) if len(values) else 0
 
 
-# --- what else has arrays -------------------------------------------------------------------------------------------
+# --- other fields with arrays -----------------------------------------------------------------------------------------
 
 _SHAPE = Struct("<BII")
-"""Of an array: how many axes, and their lengths."""
+"""The head of an array: how many axes, and their lengths."""
 _SIGNED = len(_WIDTHS)
-"""Width of numbers that fit no unsigned type: int64."""
+"""The code of the width of numbers that fit no unsigned type: int64."""
 
 
 @lru_cache
@@ -182,12 +183,12 @@ def _numbers_of(kind: type) -> tuple[tuple[str, ...], Struct]:
 
 
 def _as_array(field: Field) -> bool:
-    """Whether a value is packed as an array is: one, or a tuple of floats."""
+    """Whether a value is packed like an array: it is one, or a tuple of floats."""
     return field.kind is np.ndarray or (field.many and field.kind is float and not field.optional)
 
 
 class _Apart:
-    """Takes values apart into numbers, which are packed, and others, which are kept.
+    """Splits values into numbers, which are packed, and others, which are kept as they are.
 
     Most mappings of a process are not touched at all, and most frames of a region are of one kind: the rows are mostly
     zeros, so they are compressed beside being narrow.
@@ -201,11 +202,11 @@ class _Apart:
         self._some = False
 
     def packed(self) -> bytes:
-        """All that was taken; b"" where it was None throughout."""
+        """All numbers taken, packed; b"" where every value was None."""
         return zlib.compress(b"".join(self._parts), 1) if self._some else b""
 
     def text(self, given: tuple[str, ...]) -> tuple[str, ...]:
-        """Texts, those of another snapshot where it holds the same ones."""
+        """An equal tuple of texts that another snapshot holds, else this one."""
         if not given or self._tables is None:
             shared = False
         else:
@@ -243,7 +244,7 @@ class _Apart:
 
 
 class _Together:
-    """Puts together what was taken apart, in the same order."""
+    """Puts values together again that `_Apart` split, in the same order."""
 
     def __init__(self, data: bytes, others: tuple[object, ...]) -> None:
         self._data = data
@@ -284,7 +285,7 @@ class _Together:
 
 
 def _put_back(rest: Snapshot, packed: Packed) -> None:
-    """Give a snapshot what `_Apart` took from it."""
+    """Give a snapshot the values that `_Apart` took from it."""
     parts = _Together(zlib.decompress(packed.apart), packed.others)
     for field in _WITH_ARRAYS:
         _PUT[field.name](rest, parts.put(field))
@@ -311,7 +312,7 @@ def _wide(data: bytes, at: int, rows: int, length: int) -> tuple[Ints, int]:
     return found * unit, at
 
 
-# --- what it costs --------------------------------------------------------------------------------------------------
+# --- bytes that snapshots take ----------------------------------------------------------------------------------------
 
 
 def cost(data: Snapshot | Packed) -> int:

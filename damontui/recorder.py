@@ -1,4 +1,4 @@
-"""Keeps what a monitor hands over in a record file, while the screen goes on."""
+"""Writes a monitor's snapshots into a record file, while the screen goes on."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class Recorder:
     """A listener of the monitor's that writes each snapshot; called in the monitor's thread.
 
     Args:
-        path: the new file; never one that is there.
-        description: of the source.
+        path: the new file; a file that is there is never replaced.
+        description: the source's description.
         clock: seconds, monotonic.
 
     Raises:
@@ -40,7 +40,7 @@ class Recorder:
 
     @property
     def bytes(self) -> int:
-        """Written so far."""
+        """Bytes written so far."""
         return self._writer.bytes
 
     @property
@@ -50,11 +50,11 @@ class Recorder:
 
     @property
     def seconds(self) -> float:
-        """Since the recording began."""
+        """Seconds since the recording began."""
         return self._clock() - self._begun
 
     def __call__(self, event: Event | DamontuiError) -> None:
-        """Take one event of the monitor's."""
+        """Take an event of the monitor."""
         if not isinstance(event, Snapshot):
             return
         with self._lock:

@@ -1,4 +1,4 @@
-"""The one place that knows what may be shown: text from outside without what a terminal would obey or hide.
+"""The one place that decides what may be shown: text from outside, without characters that a terminal obeys or hides.
 
 A record, a process, a file's name or a host chooses its own words. Among them may be escape sequences (which set a
 terminal's title, colours and keys), characters that turn the direction of a line around, and characters that nobody
@@ -17,7 +17,7 @@ from typing import Any, TextIO, cast
 from damontui.errors import DamontuiError
 
 STAND_IN = "?"
-"""What is shown for a character that may not be."""
+"""The character that is shown instead of one that may not be."""
 
 # Unicode's categories Cc, Cf, Cs, Zl and Zp, and the letters that are made to be invisible (fillers, U+034F, U+2800 is
 # a dot pattern and stays): held against the tables of unicodedata by the tests
@@ -33,10 +33,10 @@ _COLOUR = re.compile(r"(\x1b\[[0-9;]{0,40}m)")
 
 
 def shown(text: str, *, lines: bool = False) -> str:
-    """``text`` as it may be shown: what a terminal would obey, turn around or hide has become a question mark.
+    """``text`` as it may be shown: characters that a terminal would obey, turn around or hide are question marks.
 
     Args:
-        text: from anywhere.
+        text: a text from anywhere.
         lines: whether line ends and tabs stay; else they become spaces.
     """
     if text.isascii() and text.isprintable():
@@ -51,7 +51,7 @@ def _in_a_line(match: re.Match[str]) -> str:
 
 
 def coloured(text: str) -> str:
-    """The same for lines of ours that hold colours: only they stay of all escape sequences."""
+    """`shown` for lines of ours with colours: of escape sequences, only those of colours stay."""
     parts = _COLOUR.split(text)
     parts[::2] = [shown(part, lines=True) for part in parts[::2]]
     return "".join(parts)
@@ -63,7 +63,7 @@ def is_shown(text: str) -> bool:
 
 
 def escaped(json: str) -> str:
-    """JSON whose strings hold what may not be shown as escapes only, which a reader of JSON takes back."""
+    """JSON with characters that may not be shown as escapes, which a reader of JSON turns back."""
     return json if json.isascii() and json.isprintable() else _NOT_SHOWN.sub(_escape, json)
 
 
@@ -76,15 +76,15 @@ def _escape(match: re.Match[str]) -> str:
 
 
 class StreamError(DamontuiError):
-    """What was to be printed could not be: the disk behind standard output is full, or it is closed."""
+    """A text could not be printed: the disk behind standard output is full, or it is closed."""
 
 
 class Guarded:
-    """A stream of text that shows only what may be shown; everything else of it is the stream's own.
+    """A stream of text that shows only what may be shown; all its other methods are the stream's own.
 
     Args:
-        stream: what is written to.
-        name: what it is called in a sentence; "" for one whose faults are its own.
+        stream: the stream that is written to.
+        name: the stream's name in `StreamError`; with "" the stream's own errors are raised.
     """
 
     def __init__(self, stream: TextIO, name: str = "") -> None:
@@ -97,7 +97,7 @@ class Guarded:
         return len(text)
 
     def write_bytes(self, data: bytes) -> None:
-        """Write what was made for this stream already. Raises `StreamError`."""
+        """Write bytes that are fit to be shown already. Raises `StreamError`."""
         self._attempt(lambda: self.stream.buffer.write(data))
         self._attempt(self.stream.buffer.flush)
 
@@ -116,7 +116,7 @@ class Guarded:
             raise StreamError(f"cannot write {self._name}: {(error.strerror or str(error)).lower()}") from error
 
     def writelines(self, lines: Any) -> None:
-        """Write each of them."""
+        """Write each line."""
         for line in lines:
             self.write(line)
 
@@ -149,11 +149,11 @@ def _guard(stream: TextIO | None, name: str) -> TextIO | None:
 
 
 class Closed:
-    """What stands for a standard stream that was closed before the start.
+    """Stands for a standard stream that was closed before the start.
 
     Args:
-        number: its descriptor.
-        name: what it is called in a sentence; "" where what is written is for nobody.
+        number: the stream's descriptor.
+        name: the stream's name in `StreamError`; with "" texts are dropped without an error.
     """
 
     encoding = "utf-8"
@@ -164,23 +164,23 @@ class Closed:
         self.buffer = self
 
     def write(self, text: str | bytes) -> int:
-        """Say that nobody hears it. Raises `StreamError`."""
+        """Raise `StreamError`, as nobody can read the text; with no name, drop it."""
         if text and self._name:
             raise StreamError(f"cannot write {self._name}: it is closed")
         return len(text)
 
     def control(self, text: str) -> None:
-        """Nobody's commands."""
+        """Do nothing, as there is no terminal."""
 
     def write_bytes(self, data: bytes) -> None:
         """See `write`."""
         self.write(data)
 
     def flush(self) -> None:
-        """Nothing waits."""
+        """Do nothing, as nothing is buffered."""
 
     def isatty(self) -> bool:
-        """No terminal."""
+        """False: it is no terminal."""
         return False
 
     def fileno(self) -> int:
@@ -194,7 +194,7 @@ def control(stream: TextIO, text: str) -> None:
 
 
 def write_bytes(stream: TextIO, data: bytes) -> None:
-    """Write to a stream what was made for it: a picture, or a report whose text went through here already."""
+    """Write bytes to a stream: a picture, or a report whose text went through `shown` already."""
     if isinstance(stream, Guarded | Closed):
         stream.write_bytes(data)
         return

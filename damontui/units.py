@@ -19,7 +19,7 @@ _DURATION = {
     "h": 3_600_000_000,
     "d": 86_400_000_000,
 }
-"""Microseconds in each unit that is understood; without one it is seconds, whatever asks."""
+"""Microseconds in each unit that is understood; a number without a unit is seconds."""
 
 
 def size(count: float) -> str:
@@ -95,7 +95,7 @@ def parse_duration(text: str, name: str = "duration") -> int:
     """Microseconds in ``5``, ``5s``, ``1.5 s``, ``200ms``, ``100us``, ``3m``, ``1h``, ``2d``; without a unit: seconds.
 
     Raises:
-        UsageError: naming ``name``.
+        UsageError: the text is no duration; the message names ``name``.
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(us|µs|ms|s|min|m|h|d)?\s*", text, re.ASCII)
     if match is None:

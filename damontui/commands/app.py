@@ -36,18 +36,18 @@ def show(
     passed_on: Callable[[int], None] = lambda _: None,
     close: bool = False,
 ) -> int:
-    """Open the screen on the source of an entered active; returns the exit status.
+    """Open the screen on the source in force; returns the exit status.
 
     Args:
-        call: the command being run.
-        active: entered.
+        context: what the command is run with.
+        active: the owner of the source, entered.
         output: the pane of a command that was started here.
-        passed_on: gets the signal that ends the screen.
+        passed_on: called with the signal that ends the screen.
         close: whether the screen closes when that command ends.
 
     Raises:
-        Ended: where a signal ended it.
-        Exception: what the screen died of; the terminal is restored by then.
+        Ended: a signal ended the screen.
+        Exception: a fault ended the screen; the terminal is restored by then.
     """
     history = History(context.settings.history or BUDGET)
     span = context.settings.span_us
@@ -72,13 +72,13 @@ def run_app(
 
     Args:
         app: the screen.
-        signals: of the command; asked for politely first.
-        passed_on: gets the signal that ends the screen.
+        signals: the command's; while the screen is open, a signal asks it to close.
+        passed_on: called with the signal that ends the screen.
         closed: called when the screen is gone, before its threads are waited for.
 
     Raises:
-        Ended: where a signal ended it.
-        Exception: what the screen died of; the terminal is restored by then.
+        Ended: a signal ended the screen.
+        Exception: a fault ended the screen; the terminal is restored by then.
     """
     # the command line says in one line what happened, and shows where with --debug
     app._print_error_renderables = lambda: None  # type: ignore[method-assign]
@@ -86,7 +86,7 @@ def run_app(
     try:
         asyncio.run(_until_closed(app, signals, passed_on, closed))
     except _Abandoned:
-        pass  # what does not come back is left all the same, and its thread ends with the process
+        pass  # a thread that does not end is left behind, and ends with the process
     except BaseException:
         _restore(before)
         raise
@@ -98,7 +98,7 @@ def run_app(
 
 
 def options(context: Context) -> ScreenOptions:
-    """What of the settings concerns the screen."""
+    """The settings that concern the screen."""
     settings = context.settings
     return ScreenOptions(
         theme=settings.theme or DARK.name,
@@ -138,7 +138,7 @@ def _terminal() -> list[Any] | None:
 
 
 def _restore(before: list[Any] | None) -> None:
-    """After an end in the middle of things: Textual had no chance to tidy the terminal."""
+    """Restore the terminal where the screen ended so suddenly that Textual could not."""
     if before is None:
         return  # a browser's screen has no terminal
     with contextlib.suppress(termios.error, OSError, ValueError, AttributeError):

@@ -1,4 +1,4 @@
-"""What is asked on a terminal before there is a screen: which of several processes is meant, may one be held up."""
+"""Questions on a terminal before there is a screen: which of several processes is meant, and may one be held up."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ import sys
 import textwrap
 
 from damontui import units
-from damontui.operations.process import HoldsUp
+from damontui.operations.refusals import HoldsUp
 from damontui.sources.names import SeveralProcesses
 
 _MOST = 20
 
 
 def may_hold_up(error: HoldsUp) -> bool:
-    """Whether a process may be held up for that long: asked on the terminal that a screen is about to have.
-
-    Only a yes is one.
-    """
+    """Ask on the terminal whether a process may be held up for that long; True only where the answer is yes."""
     width = shutil.get_terminal_size().columns
     print(textwrap.fill(f"{error.what}: {error.why}.", width, break_long_words=False), file=sys.stderr)
     question = "Hold it up for so long, now and each time that its use of memory changes? (y/N)"
@@ -26,9 +23,9 @@ def may_hold_up(error: HoldsUp) -> bool:
 
 
 def which(several: SeveralProcesses) -> str:
-    """The PIDs of the chosen, as a target's word: one's, or all with commas.
+    """Ask which of several processes is meant; returns the PIDs as a target's word: one, or all with commas.
 
-    The list goes to standard error. It is asked where that and standard input are a terminal.
+    The list goes to standard error. Nothing is asked unless that and standard input are terminals.
 
     Raises:
         SeveralProcesses: nobody was asked, or nobody was chosen.

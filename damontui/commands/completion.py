@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from damontui.commands.context import Context, Parser
-from damontui.commands.declared import PREAMBLE, whole
+from damontui.commands.declared import PREAMBLE, whole_parser
 from damontui.declare import one_of
 
 SHELLS = ("bash", "zsh", "fish")
@@ -27,9 +27,9 @@ def arguments(parser: Parser) -> None:
 
 
 def run(context: Context) -> int:
-    """Print it."""
+    """Print the script."""
     import shtab
 
     shell = context.words.shell
-    print(shtab.complete(whole(), shell=shell, preamble=PREAMBLE[shell]))
+    print(shtab.complete(whole_parser(), shell=shell, preamble=PREAMBLE[shell]))
     return 0

@@ -1,4 +1,4 @@
-"""What every command gets, and what several commands share: options, the settings behind them, the source."""
+"""The context that every command gets, and the options, settings and sources that several commands share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from damontui.commands.signals import Signals, entered
 from damontui.declare import LONGEST_WINDOW_US, Setting
 from damontui.errors import UsageError
 from damontui.sources.base import Source
-from damontui.sources.choose import KINDS, MONITORING, Options, by_name, choose, named
+from damontui.sources.choose import TARGET_KINDS, choose, pids_named, resolve_name
+from damontui.sources.options import MONITORING, Options
 
 if TYPE_CHECKING:
     from damontui.sources.active import ActiveSource
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 
 MONITORING_SETTINGS = tuple(one.name for one in config.SETTINGS if one.table == MONITORING)
 SCREEN_SETTINGS = tuple(one.name for one in config.SETTINGS if one.table == config.SCREEN)
-OWN = tuple(one.name for one in config.SETTINGS if not one.file)
+COMMAND_LINE_ONLY = tuple(one.name for one in config.SETTINGS if not one.file)
 """Options of a source that the command line alone sets."""
+RUNNING_SETTINGS = tuple(one.name for one in config.SETTINGS if one.file and not one.table and one.name != "target")
+"""What stands outside of all tables in a file; the target is a word of its own."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -45,7 +48,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def options(self) -> dict[str, bool]:
-        """Every option, and whether it takes a value."""
+        """Every option of this parser, and whether it takes a value."""
         return {
             option: action.nargs is None or action.nargs not in (0, "?")
             for action in self._actions
@@ -65,13 +68,13 @@ class Parser(argparse.ArgumentParser):
 
 @dataclass
 class Context:
-    """One command being run.
+    """A command being run.
 
     Attributes:
         words: the parsed command line.
         environ: the environment.
-        program: how this program was started, with its full path, for remedies to copy.
-        signals: what turns signals into an orderly end; entered.
+        program: the command that started this program, with its full path, for remedies to copy.
+        signals: turns signals into an orderly end; entered.
     """
 
     words: argparse.Namespace
@@ -92,49 +95,49 @@ class Context:
 
     @property
     def options(self) -> Options:
-        """What of the settings concerns sources."""
+        """The settings that concern sources."""
         return self.settings
 
     @cached_property
     def target(self) -> str:
-        """The target's word; a process that was named stands in it by its PID. Raises `UsageError`."""
+        """The target's word, with the PID where a process was named. Raises `UsageError`."""
         from damontui.commands.ask import which
         from damontui.sources.names import SeveralProcesses
 
         word: str | None = getattr(self.words, "process", None)
         try:
             if word is None:
-                return by_name(self.settings.target, self.options)
+                return resolve_name(self.settings.target, self.options)
             if self.words.target is not None:
                 raise UsageError(f"-p {word}, {self.words.target}: one target is enough")
-            return word if set(word) <= set("0123456789,") else named(word, self.options)
+            return word if set(word) <= set("0123456789,") else pids_named(word, self.options)
         except SeveralProcesses as several:
             return which(several)
 
     def allow_pause(self, seconds: float) -> None:
-        """A process may be held up for so long at a time: somebody was asked."""
+        """Allow a process to be held up for so long at a time, as the user has answered."""
         self.settings = replace(self.settings, max_pause_us=round(seconds * 1e6))
 
     def watch_for(self, seconds: float) -> None:
-        """The target will be watched for so long, and all of that counted together."""
+        """Note that the target will be watched for so long, for one result."""
         from damontui.sources.process import WINDOW
 
         window = self.settings.window_us
         if window is None:
             window = min(LONGEST_WINDOW_US, round(max(WINDOW, seconds / 2) * 1e6))
-        self.settings = replace(self.settings, lasts=seconds, window_us=window)
+        self.settings = replace(self.settings, lasts_s=seconds, window_us=window)
 
     @contextmanager
     def open(self, word: str | None = None) -> Iterator[Source]:
-        """The target's source, entered, and left however this ends."""
+        """The target's source, entered; it is left however the block ends."""
         with entered(choose(word or self.target, self.options), self.signals) as source:
             yield source
 
     @contextmanager
     def hold(self, stdin: int | None = None) -> Iterator[ActiveSource]:
-        """The owner of the target's source, entered, from which others can be opened; all left however this ends.
+        """The owner of the target's source, entered, which can open other sources; all are left however the block ends.
 
-        ``stdin`` is the descriptor of what comes through standard input, where the keyboard has that one's place.
+        ``stdin`` is the descriptor of standard input, where the keyboard was put in its place.
         """
         from damontui.sources.active import ActiveSource, Changes
 
@@ -170,9 +173,9 @@ def add_general(parser: Parser) -> None:
 
 
 def add_target(parser: Parser) -> None:
-    """TARGET and what says how it is monitored."""
-    width = max(len(kind.form) for kind in KINDS) + 2
-    forms = "\n".join(f"{kind.form:<{width}}{kind.what}" for kind in KINDS)
+    """TARGET, and the options for how it is monitored."""
+    width = max(len(kind.form) for kind in TARGET_KINDS) + 2
+    forms = "\n".join(f"{kind.form:<{width}}{kind.what}" for kind in TARGET_KINDS)
     targets = parser.add_argument_group("targets", forms)
     targets.add_argument("target", metavar="TARGET", nargs="?", help="auto where left out")
     targets.add_argument(
@@ -182,9 +185,8 @@ def add_target(parser: Parser) -> None:
         help="the process of that PID (several with commas) or name, whatever else is called so",
     )
     group = parser.add_argument_group("monitoring (DAMON_STAT's attributes are fixed in the kernel)")
-    add_settings(group, *MONITORING_SETTINGS, *OWN)
-    group = parser.add_argument_group("running")
-    add_settings(group, "enabled", "read_only", "seed", "speed", "memory", "frames_budget", "estimate_pieces")
+    add_settings(group, *MONITORING_SETTINGS, *COMMAND_LINE_ONLY)
+    add_settings(parser.add_argument_group("running"), *RUNNING_SETTINGS)
 
 
 def add_screen(parser: Parser) -> None:
@@ -193,7 +195,7 @@ def add_screen(parser: Parser) -> None:
 
 
 def add_settings(group: argparse._ActionsContainer, *names: str) -> None:
-    """The options that settings declare: one with a value, or those without one that stand for its values."""
+    """The options that settings declare: an option with a value, or options without one that stand for its values."""
     for name in names:
         one = config.BY_NAME[name]
         if one.metavar:
@@ -221,7 +223,7 @@ def _folder(text: str) -> str:
 
 
 def program() -> str:
-    """The command that starts this very program, with full paths: what sudo, with its own PATH, can find."""
+    """The command that starts this program, with full paths, so that sudo, with its own PATH, finds it."""
     started = sys.argv[0] if sys.argv else ""
     if os.path.basename(started) == "__main__.py" or not os.path.basename(started).startswith("damontui"):
         return f"{shlex.quote(sys.executable)} -m damontui"

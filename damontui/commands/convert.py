@@ -10,7 +10,7 @@ from typing import cast
 
 from damontui.commands.context import Context, Parser, add_settings
 from damontui.commands.progress import Progress
-from damontui.config import one_of
+from damontui.declare import one_of
 from damontui.errors import SourceError, UsageError
 from damontui.files import open_file, refuse_there, whole
 from damontui.records import files
@@ -55,7 +55,7 @@ def arguments(parser: Parser) -> None:
 
 
 def run(context: Context) -> int:
-    """Read, write, and say what was left out."""
+    """Read a record, write it, and tell what the format has left out."""
     words = context.words
     kind = words.to or files.FORMATS.get(Path(words.output).suffix.lower())
     if kind is None:
@@ -91,7 +91,7 @@ def run(context: Context) -> int:
 
 
 def _from_standard_input(folder: Path) -> Path:
-    """A file with all that comes from standard input: a record is read more than once. Raises `SourceError`."""
+    """A file with all of standard input, since a record is read more than once. Raises `SourceError`."""
     path = folder / "standard-input"
     stream = getattr(sys.stdin, "buffer", None)
     if stream is None:

@@ -7,14 +7,14 @@ from typing import Any
 
 from damontui.commands.context import Parser, add_general, add_screen
 from damontui.commands.table import COMMANDS, parser_of
-from damontui.sources.choose import KINDS
+from damontui.sources.choose import TARGET_KINDS
 
 _TARGETS = "_damontui_targets"
 _FILES = {"bash": "_shtab_compgen_files", "zsh": "_files", "fish": "(__fish_complete_path (commandline -ct))"}
 _FOLDERS = {"bash": "_shtab_compgen_dirs", "zsh": "_files -/", "fish": "(__fish_complete_directories)"}
 
-WORDS = (*(kind.form for kind in KINDS if kind.form.isalpha() and kind.form.islower()), "demo")
-"""The targets that are one word: ``auto``, ``stat``, ``paddr``, ``demo``."""
+WORDS = tuple(word for kind in TARGET_KINDS if (word := kind.form.partition("[")[0]).isalpha() and word.islower())
+"""The targets that are one word, as ``stat`` and the ``demo`` of ``demo[:SCENE]``."""
 
 PREAMBLE = {
     "bash": f"""\
@@ -33,10 +33,10 @@ function {_TARGETS}
   __fish_complete_path (commandline -ct)
 end""",
 }
-"""What each shell needs to complete a target: the words, and files, which may be records."""
+"""The function by which each shell completes a target: with the words, and with files, which may be records."""
 
 
-def whole() -> argparse.ArgumentParser:
+def whole_parser() -> argparse.ArgumentParser:
     """The live monitor's options and every command's, each made by the very function that makes the command's own."""
     top = Parser("damontui", "damontui [COMMAND] [TARGET] [options]", None, None)
     making = iter(COMMANDS)
@@ -54,7 +54,7 @@ def whole() -> argparse.ArgumentParser:
 
 
 def _completed(action: Any) -> None:
-    """How a value is completed; shtab looks for the attribute ``complete``."""
+    """Set how an option's value is completed: shtab looks for the attribute ``complete``."""
     if action.dest == "target":
         action.complete = {"bash": _TARGETS, "zsh": _TARGETS, "fish": f"({_TARGETS})"}
     elif action.metavar in ("FILE", "IN", "OUT") or action.dest in ("output", "input"):

@@ -65,12 +65,12 @@ def run(context: Context) -> int:
     from damontui.kernel.features import survey
     from damontui.kernel.root import Root
     from damontui.output.doctor import doctor_object, report, terminal
-    from damontui.sources.choose import KINDS
+    from damontui.sources.choose import TARGET_KINDS
 
     found = survey(Root(context.words.rootfs, read_only=context.settings.read_only), program=context.program)
     screen = terminal(context.environ, is_terminal=sys.stdout is not None and sys.stdout.isatty())
     if context.words.json:
-        print(json.dumps(doctor_object(found, screen, tuple(kind.form for kind in KINDS))))
+        print(json.dumps(doctor_object(found, screen, tuple(kind.form for kind in TARGET_KINDS))))
     else:
         print(report(found, screen))
     return 0

@@ -10,8 +10,9 @@ from importlib import resources
 from pathlib import Path
 
 from damontui.commands.context import Context, Parser, add_target
-from damontui.config import parse_count, parse_seconds
+from damontui.declare import parse_count
 from damontui.errors import SourceError, UsageError
+from damontui.units import parse_seconds
 
 DEFAULT = "127.0.0.1:19317"
 MOST_GROUPS = 200
@@ -67,7 +68,7 @@ def _some_groups(text: str) -> int:
 
 
 def need_library() -> None:
-    """Say what is missing before anything is begun. Raises `SourceError`."""
+    """Raise `SourceError` where the library is missing, before anything is begun."""
     if importlib.util.find_spec("prometheus_client") is None:
         raise SourceError(
             "cannot export", "prometheus-client is not installed", "install it with: pip install 'damontui[export]'"

@@ -7,8 +7,8 @@ import sys
 from importlib import resources
 
 from damontui.commands.context import Context, Parser
-from damontui.config import parse_seconds
 from damontui.errors import SourceError, UsageError
+from damontui.units import parse_seconds
 
 EXAMPLES = """\
 examples:
@@ -63,7 +63,7 @@ def arguments(parser: Parser) -> None:
 
 
 def need_libraries() -> None:
-    """Say what is missing before anything is begun. Raises `SourceError`."""
+    """Raise `SourceError` where a library is missing, before anything is begun."""
     missing = [name for module, name in (("urllib3", "urllib3"), ("yaml", "PyYAML")) if not _there(module)]
     if missing:
         why = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not installed"
@@ -75,7 +75,7 @@ def _there(module: str) -> bool:
 
 
 def template(name: str) -> str:
-    """A file for the engine or for Grafana that comes with the program."""
+    """The text of a file for the engine or for Grafana that comes with the program."""
     return resources.files("damontui").joinpath("prometheus", name).read_text("utf-8")
 
 

@@ -1,4 +1,4 @@
-"""A machine of the fleet on the live screen, by what ssh brings of it."""
+"""A machine of the fleet on the live screen, by a record that comes through ssh."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from damontui.fleet.ssh import host_of, ssh_command
 from damontui.safe_text import shown
 
 PATIENCE_S = 90.0
-"""Until something must have come: ssh's own 10 s, and the first aggregation there."""
+"""Seconds within which something must come: ssh's own 10 s, and the first aggregation on the machine."""
 _SAID = 2000
-"""Bytes of what ssh says that are looked at."""
+"""Bytes of ssh's own messages that are read."""
 
 
 def watch(context: Context, instance: str) -> str:
@@ -55,14 +55,14 @@ def watch(context: Context, instance: str) -> str:
 
 
 def _between(signals: Signals) -> None:
-    """One screen is closed and another one comes: a signal ends the program, and nothing is waited for any more."""
+    """Between two screens, let a signal end the program, as there is no screen to ask."""
     signals.polite = None
     signals.limit(0, lambda: Ended(signals.signum))
     signals.resume()
 
 
 def patient(seconds: float, clock: Callable[[], float] = time.monotonic) -> Callable[[int, float | None], bool]:
-    """Waits for a descriptor to have something, the first time for so many seconds at most (`SourceError`)."""
+    """A function that waits for a descriptor; `SourceError` where nothing comes within ``seconds`` at first."""
     end: list[float] = [clock() + seconds]
 
     def wait(descriptor: int, limit: float | None) -> bool:
@@ -76,7 +76,7 @@ def patient(seconds: float, clock: Callable[[], float] = time.monotonic) -> Call
 
 @contextmanager
 def piped(instance: str) -> Iterator[tuple[int, Callable[[], str]]]:
-    """A descriptor of what ssh brings, and what tells why nothing more comes; ssh is ended with it.
+    """The descriptor of ssh's output, and a function that tells why no more comes; leaving it ends ssh.
 
     Raises:
         UsageError: the instance names no machine.

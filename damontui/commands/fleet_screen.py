@@ -14,7 +14,8 @@ from damontui.fleet.looks import Looks
 from damontui.fleet.ssh import ssh_command
 from damontui.fleet.sums import history, trend
 from damontui.fleet.wish import Wish
-from damontui.tui.fleet import FleetApp, Questions
+from damontui.tui.fleet import FleetApp
+from damontui.tui.fleet_asker import Questions
 
 SPAN_S = 3600.0
 """How far back percentiles are shown."""

@@ -41,7 +41,7 @@ def run(context: Context) -> int:
             return show(context, active)
     except SourceError as error:
         from damontui.commands.ask import may_hold_up
-        from damontui.operations.process import HoldsUp
+        from damontui.operations.refusals import HoldsUp
 
         if not isinstance(error, HoldsUp) or not may_hold_up(error):
             raise

@@ -1,4 +1,4 @@
-"""What happens inside, written down: ``--log FILE``, and ``DAMONTUI_LOG=debug`` for how much of it."""
+"""The program's log: ``--log FILE``, and ``DAMONTUI_LOG=debug`` for how much is written."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from damontui.files import append
 from damontui.safe_text import shown
 
 VARIABLE = "DAMONTUI_LOG"
-LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+LOG_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
 class _OneLine(logging.Formatter):
-    """A line an event, whatever names from outside are in it; a traceback follows indented."""
+    """A line for each event, whatever line ends its words have; a traceback follows indented."""
 
     def format(self, record: logging.LogRecord) -> str:
         return "\n  ".join(shown(line) for line in super().format(record).splitlines())
@@ -25,26 +25,27 @@ class _OneLine(logging.Formatter):
 
 @contextmanager
 def logging_to(file: str | None, environ: Mapping[str, str], *, screen: bool = False) -> Iterator[None]:
-    """Log meanwhile: to ``file``, which is appended to and made readable by its owner only, else to standard error.
+    """Log while this is entered: to ``file``, which is appended to and readable by its owner only, or to standard
+    error.
 
-    Nothing is logged where there is neither a file nor the variable, which says how much: debug, info (where left out),
-    warning, error.
+    Nothing is logged where there is neither a file nor the variable. The variable sets the level: debug, info (where
+    it is left out), warning or error.
 
     Args:
-        file: of ``--log``.
+        file: the file of ``--log``; None for standard error.
         environ: the environment.
         screen: whether a screen may have the terminal that standard error is.
 
     Raises:
-        UsageError: the variable's word is none of them, or the screen would be written over.
+        UsageError: the variable has another word, or the log would be written over the screen.
         SourceError: the file cannot be written.
     """
     word = environ.get(VARIABLE, "").strip().lower()
     if file is None and not word:
         yield
         return
-    if word and word not in LEVELS:
-        raise UsageError(f"{VARIABLE}: {word!r} is none of: {', '.join(LEVELS)}")
+    if word and word not in LOG_LEVELS:
+        raise UsageError(f"{VARIABLE}: {word!r} is none of: {', '.join(LOG_LEVELS)}")
     if file is None and screen and sys.stderr is not None and sys.stderr.isatty():
         raise UsageError(f"{VARIABLE}={word}: it would be written over the screen; say where to with --log FILE")
     handler: logging.Handler = logging.StreamHandler()
@@ -54,7 +55,7 @@ def logging_to(file: str | None, environ: Mapping[str, str], *, screen: bool = F
     logger = logging.getLogger("damontui")
     before = logger.level
     logger.addHandler(handler)
-    logger.setLevel(LEVELS[word or "info"])
+    logger.setLevel(LOG_LEVELS[word or "info"])
     logger.propagate = False
     logging.raiseExceptions = False  # a full disk ends the log, not the monitor
     try:

@@ -10,7 +10,7 @@ from damontui.commands.context import Context, Parser
 from damontui.commands.table import COMMANDS, parser_of
 from damontui.config import SETTINGS
 from damontui.errors import UsageError
-from damontui.sources.choose import KINDS
+from damontui.sources.choose import TARGET_KINDS
 
 EXAMPLES = """\
 examples:
@@ -34,17 +34,17 @@ def topics() -> dict[str, str]:
 
 
 def title(text: str) -> str:
-    """What a topic is about: its first heading."""
+    """A topic's title: its first heading."""
     return text.partition("\n")[0].lstrip("# ")
 
 
 def plain(text: str) -> str:
-    """A topic as it is read in a terminal: without what only the page's makers need."""
+    """A topic as it is shown in a terminal: without the marks that only the page's makers need."""
     return re.sub(r"<!--.*?-->\n?", "", text, flags=re.DOTALL).strip()
 
 
 def filled(text: str) -> str:
-    """A topic with the tables that the program itself has, of targets, settings and keys, where it asks for them."""
+    """A topic with the program's own tables of targets, settings and keys put where it names them."""
     for mark, table in _TABLES.items():
         if f"<!-- {mark} -->" in text:
             rows = table()
@@ -55,7 +55,7 @@ def filled(text: str) -> str:
 
 
 def _targets() -> list[tuple[str, str]]:
-    return [(kind.form, kind.what) for kind in KINDS]
+    return [(kind.form, kind.what) for kind in TARGET_KINDS]
 
 
 def _settings() -> list[tuple[str, str]]:
@@ -70,34 +70,30 @@ def _settings() -> list[tuple[str, str]]:
 
 
 def _keys() -> list[tuple[str, str]]:
-    from damontui.tui.keys import TABLE
+    from damontui.tui import keys
 
     rows: list[tuple[str, str]] = []
-    group = ""
-    for key in TABLE:
-        if key.group != group:
-            group = key.group
-            rows.append((group, ""))
-        shown = ", ".join(_SIGNS.get(one, one) for one in key.keys.split(","))
-        rows.append((f"  {shown}", key.help))
+    heading = ""
+    for group, names, what in keys.rows({}):
+        if group != heading:
+            heading = group
+            rows.append((heading, ""))
+        rows.append((f"  {names}", what))
     return rows
 
 
-_SIGNS = {
-    "slash": "/",
-    "backslash": "\\",
-    "question_mark": "?",
-    "plus": "+",
-    "minus": "-",
-    "equals_sign": "=",
-    "comma": ",",
-    "left_square_bracket": "[",
-    "right_square_bracket": "]",
-    "less_than_sign": "<",
-    "greater_than_sign": ">",
+def _key_names() -> list[tuple[str, str]]:
+    from damontui.tui import keys
+
+    return [(key.id, key.keys) for key in keys.TABLE]
+
+
+_TABLES: dict[str, Callable[[], list[tuple[str, str]]]] = {
+    "targets": _targets,
+    "settings": _settings,
+    "keys": _keys,
+    "key names": _key_names,
 }
-"""What stands on the keys that have a name of their own here."""
-_TABLES: dict[str, Callable[[], list[tuple[str, str]]]] = {"targets": _targets, "settings": _settings, "keys": _keys}
 
 
 def run(context: Context) -> int:

@@ -27,7 +27,7 @@ def _text(words: str) -> str:
 
 
 def _plain(words: str) -> str:
-    """A paragraph: its words, whatever lines they stood in."""
+    """A paragraph as one line of its words."""
     return _text("\n".join(textwrap.wrap(" ".join(words.split()), 70)))
 
 
@@ -55,7 +55,7 @@ def _verbatim(words: str) -> list[str]:
 
 
 def _after(epilog: str) -> list[str]:
-    """What stands below a command's options: indented lines as they are, paragraphs flowing."""
+    """The text below a command's options: indented lines as they are, paragraphs filled."""
     lines: list[str] = []
     for block in filter(str.strip, epilog.split("\n\n")):
         rows = block.splitlines()
@@ -115,10 +115,10 @@ def page() -> str:
 
 
 def _targets() -> str:
-    from damontui.sources.choose import KINDS
+    from damontui.sources.choose import TARGET_KINDS
 
-    width = max(len(kind.form) for kind in KINDS) + 2
-    return "\n".join(f"{kind.form:<{width}}{kind.what}" for kind in KINDS)
+    width = max(len(kind.form) for kind in TARGET_KINDS) + 2
+    return "\n".join(f"{kind.form:<{width}}{kind.what}" for kind in TARGET_KINDS)
 
 
 def main(out: TextIO = sys.stdout) -> None:

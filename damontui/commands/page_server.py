@@ -18,9 +18,9 @@ from damontui.errors import SourceError, UsageError
 _log = logging.getLogger(__name__)
 
 SESSIONS = 8
-"""Browsers at the same time; each has a screen and a monitor of its own."""
+"""How many browsers are served at the same time; each has a screen and a monitor of its own."""
 _GOODBYE_S = 5.0
-"""For screens to give back what they took."""
+"""Seconds that screens have to give back what they took."""
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -30,13 +30,13 @@ class Page(Server):
     """Serves a command's screen to browsers that have opened this very page.
 
     Args:
-        command: for a shell, of one browser's screen.
-        address: of this machine, in numbers.
-        port: of it.
-        url: what browsers have as the page's address; None where that is the address.
+        command: the shell's command for one browser's screen.
+        address: an address of this machine, in numbers.
+        port: the port.
+        url: the page's address in browsers; None where that is the address and the port.
 
     Raises:
-        UsageError: that is no URL.
+        UsageError: ``url`` is no URL.
     """
 
     def __init__(self, command: str, address: str, port: int, url: str | None) -> None:
@@ -48,10 +48,10 @@ class Page(Server):
         self.sessions: set[asyncio.Task[object]] = set()
 
     def initialize_logging(self) -> None:
-        """The program's own is there."""
+        """Do nothing, as the program has its own logging."""
 
     async def on_startup(self, app: web.Application) -> None:
-        """It is said where it is once it is there."""
+        """Do nothing: the page's address is printed once it can be opened."""
 
     async def on_shutdown(self, app: web.Application) -> None:
         """Close the screens at once: they would go on until their browsers left."""
@@ -65,10 +65,10 @@ class Page(Server):
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse what another page asks in this one's name, and let the page fetch nothing from elsewhere.
+        """Refuse requests that another page makes, and let the page fetch nothing from elsewhere.
 
-        A page of anybody's may send a browser here: what it asks then says so in ``Origin``, or has another name for
-        this machine in ``Host``. Behind a proxy, ``Host`` is the proxy's business.
+        Any page can make a browser send a request here. Such a request has the other page in ``Origin``, or another
+        name for this machine in ``Host``. Behind a proxy, ``Host`` is not checked, as the proxy sets it.
         """
         schemes_and_hosts = {urlsplit(one).netloc for one in self.origins}
         if request.host not in schemes_and_hosts and not self._is_proxied():
@@ -129,7 +129,18 @@ def _sockets(pages: tuple[str, ...]) -> list[str]:
 
 
 def serve(command: str, address: str, port: int, url: str | None, signals: Signals) -> int:
-    """Serve until a signal comes, which `Signals` raises. Raises `SourceError` where it cannot listen there."""
+    """Serve the page until a signal comes; return 0, or raise what `Signals` makes of the signal.
+
+    Args:
+        command: the command line that each page runs.
+        address, port: where to listen.
+        url: the address that browsers use, where that is another one (behind a proxy).
+        signals: those that end it.
+
+    Raises:
+        Ended: a signal came.
+        SourceError: it cannot listen there.
+    """
     page = Page(command, address, port, url)
     try:
         asyncio.run(_serve(page, signals))

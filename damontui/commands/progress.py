@@ -1,4 +1,4 @@
-"""How far long work is: one line on a terminal's standard error, wiped when it is over."""
+"""The progress of long work: one line on a terminal's standard error, wiped when it is over."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from damontui.safe_text import control, shown
 
 
 class Progress:
-    """A line that is written over; nothing where standard error is no terminal, but what `once` says."""
+    """A line that is written over. Where standard error is no terminal, only `once` prints anything."""
 
     def __init__(self) -> None:
         self._shown = False
@@ -30,7 +30,7 @@ class Progress:
                 self._shown = True
 
     def once(self, text: str) -> None:
-        """Where standard error is no terminal: one line, the first time only, so that a log says what is awaited."""
+        """Print a line the first time, where standard error is no terminal, so that a log tells what is awaited."""
         with suppress(OSError, ValueError, AttributeError):
             if not self._said and not sys.stderr.isatty():
                 self._said = True

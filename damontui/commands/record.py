@@ -12,11 +12,11 @@ from pathlib import Path
 from damontui import units
 from damontui.commands.context import Context, Parser, add_target
 from damontui.commands.progress import Progress
-from damontui.config import parse_seconds
 from damontui.damon.snapshot import Description, Interim, Snapshot, Status
 from damontui.errors import SourceError, UsageError
 from damontui.files import refuse_there
 from damontui.records.own import RecordWriter
+from damontui.units import parse_seconds
 
 STDOUT = "-"
 """The name that stands for standard output."""
@@ -90,7 +90,7 @@ def run(context: Context) -> int:
 
 
 def refuse_unwritable(path: Path) -> None:
-    """Say what is in the way of a file before anything is begun or stopped for it. Raises `SourceError`."""
+    """Raise `SourceError` where a file cannot be written, before anything is begun or stopped for it."""
     what, folder = f"cannot record to {path}", path.parent
     if path.is_dir():
         raise SourceError(what, "it is a folder", "name a file")
@@ -101,10 +101,10 @@ def refuse_unwritable(path: Path) -> None:
 
 
 class _Recording:
-    """The file being written, and what the user is told of it.
+    """The file being written, and the messages about it.
 
-    A new file is made at once, so that a folder that cannot be written to is said before anything is measured; one
-    that is overwritten only when there is something to overwrite it with.
+    A new file is made at once, so that a folder that cannot be written to is reported before anything is measured. A
+    file that is to be overwritten is so only with the first snapshot.
     """
 
     def __init__(self, path: Path, description: Description, overwrites: bool) -> None:
@@ -147,7 +147,7 @@ class _Recording:
         self._progress.show(self._words(), often=True)
 
     def goes_on(self, status: Status, program: str) -> bool:
-        """Whether there is more to come after a change of state. Raises `SourceError` where nothing ever came."""
+        """Whether more snapshots can come after a change of state. Raises `SourceError` where none ever came."""
         if status.state in ("waiting", "on"):
             self._progress.show(status.text if not self.count else f"{self._words()} – {status.text}")
             return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import sys
 import threading
@@ -17,15 +16,18 @@ from damontui.analysis import frames
 from damontui.commands.context import Context, Parser, add_settings, add_target
 from damontui.commands.progress import Progress
 from damontui.commands.signals import Ended
-from damontui.config import one_of, parse_count, parse_seconds
 from damontui.damon.snapshot import Interim, Snapshot
+from damontui.declare import one_of, parse_count
 from damontui.errors import SourceError, UsageError
 from damontui.files import refuse_there, whole
 from damontui.output.reports import estimated, numbers, results, select, text
+from damontui.phrases import included_sentence
 from damontui.records import files
 from damontui.records.sound import MEMORY
 from damontui.records.table import Table, table_of
 from damontui.safe_text import coloured, escaped, write_bytes
+from damontui.sources.choose import is_record
+from damontui.units import parse_seconds
 
 FORMATS = ("text", "json", "svg", "png")
 PICTURES = ("svg", "png")
@@ -65,11 +67,23 @@ def arguments(parser: Parser) -> None:
     """The options of ``report``."""
     add_target(parser)
     parser.add_argument("after_style", nargs="?", action=_Style, help=argparse.SUPPRESS)
-    group = parser.add_argument_group("report")
+    _of_output(parser.add_argument_group("report"))
+    _of_measuring(parser.add_argument_group("of a target that is not a record"))
+    _of_parts(parser.add_argument_group("only (either end of a range may be left out)"))
+    _of_styles(parser.add_argument_group("single styles"))
+
+
+def _adder(group: argparse._ArgumentGroup) -> Callable[..., None]:
+    """Adds an option with a value: its name, what reads the value, the value's name, help."""
 
     def add(option: str, parse: Callable[[str], Any], metavar: str, words: str, **more: Any) -> None:
         group.add_argument(option, metavar=metavar, type=parse, help=words, **more)
 
+    return add
+
+
+def _of_output(group: argparse._ArgumentGroup) -> None:
+    add = _adder(group)
     add(
         "--style",
         lambda t: one_of(*results.STYLES)(t, "--style"),
@@ -88,17 +102,26 @@ def arguments(parser: Parser) -> None:
     group.add_argument("-o", "--output", metavar="FILE", help="a new file instead of standard output")
     group.add_argument("--force", action="store_true", help="overwrite a file that is there")
     add_settings(group, "ascii")
-    group = parser.add_argument_group("of a target that is not a record")
+
+
+def _of_measuring(group: argparse._ArgumentGroup) -> None:
+    add = _adder(group)
     add("--for", lambda t: parse_seconds(t, "--for"), "S", "measure for so long: seconds, or 5m", dest="seconds")
     add("--count", lambda t: _positive(t, "--count"), "N", f"measure so many aggregations ({_COUNT})")
-    group = parser.add_argument_group("only (either end of a range may be left out)")
-    add("--address", select.parse_address, "A-B", "these addresses: 0x100000000-0x180000000, 4G-6G")
-    add("--size", select.parse_size, "A-B", "regions of these sizes: 64K-2M")
-    add("--rate", select.parse_rate, "A-B", "regions accessed in this share of samples: 5%%-100%%")
-    add("--age", select.parse_age, "A-B", "regions whose pattern has held so long: 10s-5m")
-    add("--time", select.parse_time, "A-B", "this time since the start: 60-120, 1m-2m")
+
+
+def _of_parts(group: argparse._ArgumentGroup) -> None:
+    add = _adder(group)
+    add("--address", select.address_range, "A-B", "these addresses: 0x100000000-0x180000000, 4G-6G")
+    add("--size", select.size_range, "A-B", "regions of these sizes: 64K-2M")
+    add("--rate", select.rate_range, "A-B", "regions accessed in this share of samples: 5%%-100%%")
+    add("--age", select.age_range, "A-B", "regions whose pattern has held so long: 10s-5m")
+    add("--time", select.time_range, "A-B", "this time since the start: 60-120, 1m-2m")
     add("--target", lambda t: parse_count(t, "--target"), "ID", "of several targets, this one", dest="only_target")
-    group = parser.add_argument_group("single styles")
+
+
+def _of_styles(group: argparse._ArgumentGroup) -> None:
+    add = _adder(group)
     rules = one_of("estimate", "kernel")
     add(
         "--idle",
@@ -153,7 +176,7 @@ def run(context: Context) -> int:
     progress = Progress()
     status = 0
     try:
-        if _is_record(context.target):
+        if is_record(context.target):
             table = _read(context, progress)
         else:
             table, status = _measure(context, progress)
@@ -168,10 +191,6 @@ def run(context: Context) -> int:
 def _form_of(output: str | None) -> str:
     suffix = Path(output).suffix.lower().removeprefix(".") if output else ""
     return suffix if suffix in FORMATS else "text"
-
-
-def _is_record(word: str) -> bool:
-    return os.path.isfile(word) and not word.endswith(".cfg")
 
 
 def _read(context: Context, progress: Progress) -> Table:
@@ -192,7 +211,8 @@ def _read(context: Context, progress: Progress) -> Table:
 
 
 def _measure(context: Context, progress: Progress) -> tuple[Table, int]:
-    """What a target shows in the time asked for, and the exit status: Ctrl-C ends the measuring, not the report."""
+    """A table of a target's snapshots in the time asked for, and the exit status: Ctrl-C ends the measuring, not the
+    report."""
     wanted, seconds = context.words.count, context.words.seconds
     if wanted is None and seconds is None and context.target != "-":  # a stream has an end
         wanted = _COUNT
@@ -231,7 +251,7 @@ def _measure(context: Context, progress: Progress) -> tuple[Table, int]:
 
 
 def _rule(wanted: results.Idle | None, filters: select.Filters, intervals: numbers.Intervals) -> results.Idle:
-    """By what idle times are told: the estimate is of memory, not of regions that were chosen."""
+    """The rule for idle times: the estimate, unless filters choose regions, which an estimate does not have."""
     chosen = [name for name in ("size", "rate", "age") if getattr(filters, name) is not None]
     if chosen and wanted == "estimate":
         raise UsageError(
@@ -243,15 +263,11 @@ def _rule(wanted: results.Idle | None, filters: select.Filters, intervals: numbe
 
 
 def _made(context: Context, table: Table, form: str, progress: Progress) -> bytes:
+    """The report on a table, as what is written."""
     words = context.words
     filters = select.Filters(words.address, words.size, words.rate, words.age, words.time, words.only_target)
     intervals = numbers.intervals_of(table)
-    wanted: results.Idle | None = words.idle
-    if words.heat == "estimate":  # as on the screen: idle times, and by no other rule
-        if wanted == "kernel":
-            raise UsageError("--heat estimate: --idle kernel is another rule; leave one of them out, or --heat idle")
-        wanted = "estimate"
-    options = results.Options(
+    options = results.StyleOptions(
         mode="idle" if words.heat == "estimate" else words.heat,
         fold_idle=words.fold,
         skip=words.skip,
@@ -260,20 +276,11 @@ def _made(context: Context, table: Table, form: str, progress: Progress) -> byte
         log=words.doubling,
         every=words.all,
     )
+    wanted = _wanted(words)
     idle: results.Idle | None = _rule(wanted, filters, intervals) if results.by_idle(words.style, options) else None
     known = None
     if idle == "estimate":
-        count = len(table)
-        known = estimated.learn(
-            table,
-            intervals,
-            filters,
-            words.style,
-            results.THRESHOLDS,
-            lambda done: progress.show(f"estimating from {done:,} of {count:,} snapshots …", often=True),
-            words.within,
-            context.settings.estimate_pieces,
-        )
+        known = _learned(context, table, intervals, filters, progress)
         idle = "estimate" if known is not None else "kernel"
     if idle == "kernel" and any(True for _ in numbers.measured(table)):
         idle = None  # bytes were counted, and no rule is about them
@@ -285,15 +292,62 @@ def _made(context: Context, table: Table, form: str, progress: Progress) -> byte
     elif form in PICTURES:
         options = replace(options, columns=_PICTURE[0], rows=_PICTURE[1], fold_rows=_PICTURE[1] // 30)
     result = results.make(words.style, table, intervals, options, known)
+    head = _head(words.style, table, intervals, filters, idle, known, last)
+    return _written(head, result, form, look)
+
+
+def _wanted(words: argparse.Namespace) -> results.Idle | None:
+    """The rule that was asked for; None where none was."""
+    wanted: results.Idle | None = words.idle
+    if words.heat != "estimate":
+        return wanted
+    # as on the screen: idle times, and by no other rule
+    if wanted == "kernel":
+        raise UsageError("--heat estimate: --idle kernel is another rule; leave one of them out, or --heat idle")
+    return "estimate"
+
+
+def _learned(
+    context: Context, table: Table, intervals: numbers.Intervals, filters: select.Filters, progress: Progress
+) -> estimated.Known | None:
+    """What the style reads of the estimate of the whole record; None where there is no estimate."""
+    count = len(table)
+    return estimated.learn(
+        table,
+        intervals,
+        filters,
+        results.STYLES[context.words.style].keeps,
+        results.THRESHOLDS,
+        lambda done: progress.show(f"estimating from {done:,} of {count:,} snapshots …", often=True),
+        context.words.within,
+        context.settings.estimate_pieces,
+    )
+
+
+def _head(
+    style: str,
+    table: Table,
+    intervals: numbers.Intervals,
+    filters: select.Filters,
+    idle: results.Idle | None,
+    known: estimated.Known | None,
+    last: Snapshot,
+) -> results.Head:
+    """The head of the report on a part of a record; ``last`` is the whole record's last snapshot."""
     free, holds = known.free if known is not None else None, {}
     if idle is not None and replace(filters, time=None) == select.Filters():  # of a part it is not known
         holds = {kind: part.bytes for kind, part in frames.grouped(last, 0.0).items()}
         if idle == "kernel":
             unseen = frames.unseen(last)
             free = None if unseen is None else unseen.free.bytes
-    head = results.head_of(words.style, table, intervals, filters.words(), idle, free, holds)
+    head = results.head_of(style, table, intervals, filters.words(), idle, free, holds)
     if idle is not None and (untold := frames.untold(last, by_rule=known is None)) is not None:
-        head = replace(head, notes=(*head.notes, untold.sentence))
+        head = replace(head, notes=(*head.notes, included_sentence(untold)))
+    return head
+
+
+def _written(head: results.Head, result: results.Result, form: str, look: text.Look) -> bytes:
+    """A report in one of `FORMATS`."""
     if form == "text":
         return (coloured(text.report(head, result, look)) + "\n").encode(sys.stdout.encoding or "utf-8", "replace")
     if form == "json":
@@ -310,7 +364,7 @@ def _made(context: Context, table: Table, form: str, progress: Progress) -> byte
 
 
 def _look(context: Context, *, plain: bool) -> text.Look:
-    """What the terminal can show; a file or a pipe gets no colour."""
+    """The look of the text for this terminal; a file or a pipe gets no colour."""
     from damontui.tui.palette import glyphs, ramp
 
     environ = context.environ

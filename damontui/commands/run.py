@@ -111,7 +111,7 @@ def _on_screen(context: Context, source: LaunchSource) -> int:
 
 @contextmanager
 def _passing_on(launched: Launched) -> Iterator[None]:
-    """What does not end a screen goes to the command alone."""
+    """While this is entered, signals that do not end a screen go to the command alone."""
 
     def pass_on(number: int, _: FrameType | None) -> None:
         launched.send(number)
@@ -136,7 +136,7 @@ def _headless(context: Context, source: LaunchSource) -> int:
 
 
 class _Shown:
-    """What goes to standard output: each snapshot, or a summary of the last; nothing once nobody reads it."""
+    """Prints each snapshot, or a summary of the last one; nothing once nobody reads standard output."""
 
     def __init__(self, *, json: bool) -> None:
         self.stop = threading.Event()
@@ -145,7 +145,7 @@ class _Shown:
         self._failed = False
 
     def event(self, event: Event) -> None:
-        """Take one event in."""
+        """Take in an event."""
         if isinstance(event, Snapshot):
             self._last = event
             if self._json:
@@ -154,12 +154,12 @@ class _Shown:
                 self._print(json.dump(event, "run"))
 
     def failed(self, error: SourceError) -> None:
-        """The command goes on without being monitored."""
+        """Report that the monitoring has failed; the command goes on."""
         self._failed = True
         print("damontui:", " ".join(str(error).split()), file=sys.stderr, flush=True)
 
     def end(self, source: LaunchSource) -> None:
-        """The command has ended."""
+        """Print the summary, as the command has ended."""
         if self._last is None and not self._failed and source.enabled:
             print("damontui: the command ended before the first aggregation did", file=sys.stderr, flush=True)
         if self._last is not None and not self._json:

@@ -1,4 +1,5 @@
-"""What ``export`` is made of: from a source's events to readings, and from the newest reading to whoever asks."""
+"""The parts of ``export``: from a source's events to readings, and from the newest reading to an HTTP answer or a
+file."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from damontui import files
-from damontui.analysis.estimate import PIECES, Estimator
-from damontui.analysis.owners import GROUP, Row, ownership
+from damontui.analysis.estimator import PIECES, Estimator
+from damontui.analysis.owners import GROUP, OwnerRow, ownership
 from damontui.damon.snapshot import Interim, Snapshot, Status
 from damontui.errors import SourceError, UsageError
 from damontui.output import metrics
@@ -28,27 +29,28 @@ from damontui.sources.base import Source
 _log = logging.getLogger(__name__)
 
 EVERY_S = 1.0
-"""Snapshots may come ten times a second; a reading of them is made once a second."""
+"""Seconds between two readings: snapshots may come ten times a second."""
 GROUPS_S = 10.0
-"""Between two looks at whose memory it is, where control groups are told of."""
+"""Seconds between two readings of control groups."""
 RETRY_S = 5.0
-"""Between two tries where the source failed."""
+"""Seconds between two tries after the source failed."""
 AGAIN_S = 60.0
-"""Where regions cannot be had, it is tried again so often."""
+"""Seconds between two tries where regions cannot be had."""
 CONNECTIONS = 16
-"""Scrapes at the same time; further ones are turned away."""
+"""How many scrapes are answered at the same time; further ones are turned away."""
 PATIENCE_S = 10.0
-"""What a scrape may take, however slowly its reader reads."""
+"""Seconds that a scrape may take, however slowly its reader reads."""
 
 
 class Exporter:
-    """Iterates an entered source for as long as there is something to come, and makes a reading of what it says.
+    """Iterates a source for as long as events come, and makes readings of them.
 
     Args:
-        source: entered.
-        publish: gets each new reading, in the thread that calls `run`.
-        say: gets one sentence where the source fails, once for each kind of failure.
-        groups: how many control groups to tell of at most.
+        source: the source, entered.
+        publish: called with each new reading, in the thread that calls `run`.
+        say: called with one sentence where the source fails, once for each kind of failure.
+        groups: how many control groups readings have at most.
+        pieces: most pieces of memory that the estimate tells apart.
         clock: seconds, monotonic.
         cpu: CPU seconds of this process.
     """
@@ -79,9 +81,9 @@ class Exporter:
         self._said = ""
 
     def run(self, stop: threading.Event) -> Status | None:
-        """Go on until ``stop`` is set or the source is exhausted; its last state, where it had any.
+        """Run until ``stop`` is set or the source is exhausted; return the source's last state, None where it had none.
 
-        A failure of the source is counted and said, and it is tried again.
+        A failure of the source is counted and said, and the source is tried again.
         """
         last: Status | None = None
         self._send()
@@ -150,7 +152,7 @@ class Exporter:
                 self._reading = replace(self._reading, groups=self._largest(snapshot))
             self._send()
 
-    def _largest(self, snapshot: Snapshot) -> tuple[Row, ...]:
+    def _largest(self, snapshot: Snapshot) -> tuple[OwnerRow, ...]:
         found = ownership(snapshot, self._reading.estimate, metrics.THRESHOLDS)
         return () if found is None else tuple(row for row in found.rows if row.what == GROUP)[: self._groups]
 
@@ -180,7 +182,7 @@ class Exporter:
 
 
 class Newest:
-    """The newest reading, exchanged as a whole: whoever reads it waits for nobody."""
+    """Holds the newest reading, which is exchanged as a whole, so that readers need no lock."""
 
     def __init__(self) -> None:
         self.reading: Reading | None = None
@@ -190,12 +192,13 @@ class Server(ThreadingHTTPServer):
     """Answers scrapes from the newest reading: at most `CONNECTIONS` at a time, each for `PATIENCE_S` at most.
 
     Args:
-        address: of this machine, in numbers.
+        address: an address of this machine, in numbers.
         port: 0 for any that is free.
-        newest: what is answered with.
+        newest: the reading to answer with.
+        cpu: CPU seconds of this process.
 
     Raises:
-        SourceError: it cannot listen there.
+        SourceError: the server cannot listen there.
     """
 
     daemon_threads = True
@@ -222,19 +225,19 @@ class Server(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """The URL of the metrics."""
         host = f"[{self.server_name}]" if ":" in self.server_name else self.server_name
         return f"http://{host}:{self.server_port}/metrics"
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        """A thread for the request, or none where there are enough."""
+        """Start a thread for the request; turn it away where there are enough."""
         if self._free.acquire(blocking=False):
             super().process_request(request, client_address)
         else:
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
-        """Handle it, with an end in time."""
+        """Handle the request, within `PATIENCE_S`."""
         end = threading.Timer(PATIENCE_S, _cut, (request,))
         end.daemon = True
         end.start()
@@ -245,7 +248,7 @@ class Server(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A reader that went away is no fault of ours."""
+        """Do nothing: a reader that went away is no fault of ours."""
         _log.debug("a scrape came to nothing", exc_info=sys.exc_info())
 
 
@@ -285,7 +288,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """What comes from outside is written down only where that is asked for, and as it may be shown."""
+        """Log a request for debugging only, with characters from outside made safe."""
         _log.debug("%s", shown(format % args))
 
 
@@ -297,17 +300,17 @@ _FIRST = b"# HELP damontui_build_info"
 class TextFile:
     """The newest reading in a file of text format 0.0.4, for node_exporter's textfile collector. A context manager.
 
-    It is exchanged as a whole, readable by everybody, and taken away at the end.
+    The file is replaced as a whole, readable by everybody, and removed at the end.
 
     Args:
-        path: of the file; its name must end in ``.prom``.
+        path: the file; its name must end in ``.prom``.
         every: seconds between two writings at least; a change of state is written at once.
-        force: replace a file that is none of ours.
+        force: replace a file that this program did not write.
         clock: seconds, monotonic.
 
     Raises:
-        SourceError: there is such a file, and it is none of ours.
-        UsageError: nobody would read a file of that name.
+        SourceError: there is such a file, and this program did not write it.
+        UsageError: the name does not end in ``.prom``, so that nobody would read the file.
     """
 
     def __init__(
@@ -344,7 +347,7 @@ class TextFile:
                 self._path.unlink(missing_ok=True)
 
     def take(self, reading: Reading) -> None:
-        """Write it where it is time for that. Raises `SourceError`."""
+        """Write the reading where it is time for that. Raises `SourceError`."""
         state = (reading.enabled, reading.snapshot is None)
         if self._clock() < self._due and state == self._state:
             return

@@ -38,7 +38,7 @@ def arguments(parser: Parser) -> None:
 
 
 def need_library() -> None:
-    """Say what is missing before anything is begun. Raises `SourceError`."""
+    """Raise `SourceError` where the library is missing, before anything is begun."""
     if importlib.util.find_spec("textual_serve") is None:
         raise SourceError(
             "cannot serve", "textual-serve is not installed", "install it with: pip install 'damontui[web]'"
@@ -70,7 +70,7 @@ def run(context: Context) -> int:
 
 
 def session(context: Context) -> str:
-    """The shell's command that shows the target to one browser: this one's own words, without those of serving."""
+    """The shell's command that shows the target to one browser: this command's words without the options of serving."""
     given, left_out, skip = [], {"--listen", "--url"}, False
     for word in _own_words():
         name, equals, _ = word.partition("=")

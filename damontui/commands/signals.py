@@ -23,7 +23,7 @@ _NO_END = {
     signal.SIGALRM,  # ours, see below
 }
 _SIGNALS = tuple(sorted(signal.valid_signals() - _NO_END))
-"""Every signal that would end a process and that a process may do something about: real-time ones, too."""
+"""Every signal that would end a process and that it can catch, real-time ones included."""
 
 
 _NUDGE = signal.SIGURG
@@ -31,7 +31,7 @@ _NUDGE = signal.SIGURG
 _NUDGES = (0.05, 0.2, 1.0)
 """Seconds after a signal, one after the other, at which the main thread is nudged."""
 _AGAIN = 1.0
-"""Seconds until an end that came to nothing is asked for again."""
+"""Seconds until `Ended` is raised again where it was lost."""
 
 
 class Ended(SystemExit):
@@ -103,11 +103,11 @@ class Signals:
         self._before.clear()
 
     def defer(self, *, bounded: bool = True) -> None:
-        """From now on a first signal is only remembered.
+        """From now on only remember a first signal.
 
         Args:
-            bounded: for ``patience`` seconds after it, so that nothing that blocks keeps it waiting for ever; without
-                this, what is under way (giving back) is not disturbed at all.
+            bounded: raise `Ended` after all ``patience`` seconds after the signal, so that nothing that blocks holds it
+                up for ever. False while things are given back, which nothing may disturb.
         """
         self._deferred = True
         self._bounded = bounded
@@ -158,13 +158,13 @@ class Signals:
         raise error
 
     def _lost(self, unraisable: sys.UnraisableHookArgs) -> None:
-        """Called where an error came to nothing; ours comes again, and is nobody's to read about."""
+        """Called where Python could not raise an error; ours is raised again, so it is not printed."""
         if unraisable.exc_value is not self._raised or self._raised is None:
             self._hook(unraisable)
 
 
 def _nudge(reading: int, main: int) -> None:
-    """Until the other end is closed: after each signal, see to it that the main thread acts upon it."""
+    """After each signal, make the main thread act upon it; returns when the pipe's other end is closed."""
     with os.fdopen(reading, "rb", buffering=0) as told:
         while numbers := told.read(64):
             if any(number != _NUDGE for number in numbers):
@@ -175,9 +175,10 @@ def _nudge(reading: int, main: int) -> None:
 
 @contextmanager
 def entered(source: _Held, signals: Signals) -> Iterator[_Held]:
-    """A source, or the `ActiveSource` that owns one, entered, and left whatever happens.
+    """A source, or the `ActiveSource` that owns one, entered; it is left whatever happens.
 
-    Signals during leaving wait until that is done; during entering, which may have much to read, for a few seconds.
+    A signal that comes while it is left waits until that is done; one that comes while it is entered, which may have
+    much to read, waits for a few seconds.
     """
     from damontui.sources.active import ActiveSource
 

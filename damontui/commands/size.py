@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterable
@@ -13,13 +12,14 @@ from damontui import units
 from damontui.commands.context import Context, Parser, add_target
 from damontui.commands.progress import Progress
 from damontui.commands.signals import Ended
-from damontui.config import parse_seconds
 from damontui.damon.snapshot import Description, Snapshot, Status
 from damontui.errors import SourceError, UsageError
 from damontui.safe_text import escaped
+from damontui.sources.choose import is_record
+from damontui.units import parse_seconds
 
 FOR_S = 600.0
-"""Seconds that are watched where nothing else is said."""
+"""Seconds for which a target is watched, where the user asks for no other time."""
 
 EXAMPLES = """\
 examples:
@@ -51,7 +51,7 @@ def run(context: Context) -> int:
 
     sizer, progress, status = Sizer(pieces=context.settings.estimate_pieces), Progress(), 0
     try:
-        if os.path.isfile(context.target) and not context.target.endswith(".cfg"):
+        if is_record(context.target):
             description = _record(context, sizer.add, progress)
         else:
             description, status = _watch(context, sizer.add, progress)

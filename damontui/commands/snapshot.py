@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING
 from damontui import units
 from damontui.commands.context import Context, Parser, add_target
 from damontui.commands.progress import Progress
-from damontui.config import parse_count, parse_seconds
 from damontui.damon import metrics
 from damontui.damon.snapshot import Description, Interim, Snapshot, Status
+from damontui.declare import parse_count
 from damontui.errors import SourceError
 from damontui.sources.base import Leading, Source
 from damontui.sources.several import several_of
+from damontui.units import parse_seconds
 
 if TYPE_CHECKING:
-    from damontui.analysis.estimate import Estimator
+    from damontui.analysis.estimator import Estimator
 
 SETTLED_S = 10.0
-"""Memory watched for so long says something, whatever the intervals are."""
+"""Seconds of watching after which a snapshot says enough, whatever the intervals are."""
 _WORTH_SAYING_S = 2.0  # a shorter wait is over before anybody has read of it
 
 EXAMPLES = """\
@@ -84,14 +85,14 @@ def _time_up(timeout: float, waiting: str) -> SourceError:
 
 
 def _estimator(pieces: int) -> Estimator:
-    from damontui.analysis.estimate import Estimator
+    from damontui.analysis.estimator import Estimator
 
     return Estimator(pieces)
 
 
 def _printer(source: Source, estimator: Estimator, *, as_json: bool) -> Callable[[Snapshot | Interim], None]:
-    """What prints one of them, flushed."""
-    about = source.describe  # asked each time: only then does it know what it has to do without
+    """A function that prints a snapshot, or the numbers of an aggregation under way, and flushes."""
+    about = source.describe  # asked at each event: a source learns only while it runs what it has to do without
     word = about().target
     first = True
 
@@ -125,11 +126,11 @@ def _printer(source: Source, estimator: Estimator, *, as_json: bool) -> Callable
 
 
 def says_something(snapshot: Snapshot) -> bool:
-    """Whether a snapshot is more than the picture of a first moment.
+    """Whether a snapshot says enough to be printed, and is not just of the first moment.
 
-    So it is once the memory was watched for 10 s, or the intervals are tuned: a tuning step left them within a tenth,
-    and what was observed is within a factor of 2 of the goal. Where it is not known how long memory was watched, it is
-    taken as it comes.
+    It does once memory was watched for 10 s, or once the intervals are tuned: a tuning step changed them by less than a
+    tenth, and the observed accesses are within a factor of 2 of the goal. Where it is not known how long memory was
+    watched, every snapshot counts.
     """
     if snapshot.watched is None or snapshot.watched >= SETTLED_S - 1e-6:
         return True
@@ -142,7 +143,7 @@ def says_something(snapshot: Snapshot) -> bool:
 
 
 class _Counting:
-    """Hands ``--count`` snapshots of a source to ``show``, and says meanwhile what is waited for."""
+    """Calls ``show`` with ``--count`` snapshots of a source, and tells meanwhile what is waited for."""
 
     def __init__(
         self,
@@ -162,12 +163,12 @@ class _Counting:
         self._is_record = description.origin == "record" or description.target == "-"
         self._seen = 0
         self._young: Snapshot | None = None
-        """What came before it says something: better than nothing, should nothing else come."""
+        """The last snapshot that did not say enough, to be shown where no other comes."""
         self._late = False
         self._waiting = _Waiting(source.describe())
 
     def run(self) -> None:
-        """Raises `SourceError` where the source has none to give."""
+        """Run until all were shown. Raises `SourceError` where the source has none."""
         self._context.signals.limit(self._timeout, self._too_late)
         try:
             for event in self._source.snapshots(self._waiting):
@@ -212,14 +213,14 @@ class _Counting:
         self._seen += 1
 
     def _gave_the_young(self) -> bool:
-        """Whether there was a snapshot that had been passed over as too young, which is shown now."""
+        """Show the snapshot that was passed over as too young; False where there is none."""
         young = self._young
         if young is not None:
             self._hand_out(young)
         return young is not None
 
     def _ends(self, status: Status) -> bool:
-        """Whether nothing more is to come, and that is in order. Raises `SourceError` where it is not."""
+        """Whether the source has ended in order. Raises `SourceError` where it has ended otherwise."""
         if status.state not in ("off", "gone", "ended"):
             if status.state == "waiting":
                 self._waiting.await_first(status, now=self._now)
@@ -235,31 +236,31 @@ class _Counting:
 
 
 class _Waiting(threading.Event):
-    """The event that would stop a source: whenever the source waits on it, it tells how long that will go on."""
+    """The event that stops a source. While the source waits on it, it shows how long that will go on."""
 
     def __init__(self, description: Description) -> None:
         super().__init__()
         self.progress = Progress()
         self.text = ""
-        """What is waited for, "" for nothing yet."""
+        """Words for what is waited for, "" for nothing yet."""
         self._speed = description.speed
         self._led = description.origin == "simulated"
         self._until: float | None = None
         self._hint = ""
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Tell, and wait as any event."""
+        """Show the wait, and wait as any event."""
         self._tell()
         return super().wait(timeout)
 
     def await_first(self, status: Status, *, now: bool) -> None:
-        """The source waits for its first aggregation."""
+        """Show that the first aggregation is waited for."""
         self.text = status.text
         self._hint = "" if now else "; --now prints what is known at once"
         self._begin(None if status.due is None else (status.due - status.time) / self._speed)
 
     def settle(self, young: Snapshot) -> None:
-        """It is watched until it says something."""
+        """Show that memory is watched until a snapshot says enough."""
         if self._led:
             return
         self.text = f"memory is watched until that says something, at most {SETTLED_S:g} s"

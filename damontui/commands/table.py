@@ -76,7 +76,7 @@ def module_of(name: str) -> ModuleType:
 
 
 def overview() -> str:
-    """What the help says before the options: the commands."""
+    """The help's text before the options: a list of the commands."""
     width = max(len(f"{name} {command.form}") for name, command in COMMANDS.items()) + 2
     lines = ["See, live, which memory is really in use.", "", "commands:"]
     lines += [f"  {f'{name} {c.form}':<{width}}{c.summary}" for name, c in COMMANDS.items()]
@@ -86,12 +86,16 @@ def overview() -> str:
 def split(words: list[str]) -> tuple[str, list[str]]:
     """The command's name and the words without it; "" is the live monitor.
 
-    The first word that is neither an option nor an option's value decides, so that options may stand before it. Which
-    options take a value, the command itself knows: each word that could be the command is tried with its own options,
-    and with those of the live monitor where it has none of that name. A target of a command's name is written with a
-    path or after -p: ``./snapshot``, ``-p snapshot``. Without a command, ``--once`` and ``-n`` mean ``snapshot``, as in
-    other monitors. Where an option stands before it that neither has, the first command's name is the command: it will
-    refuse the option, whatever takes a value, and its help is the one to see.
+    The first word that is neither an option nor an option's value decides, in this order:
+
+    - It is a command's name: that command. Options may stand before it. Which of them take a value is what this
+      command's options say, and the live monitor's.
+    - There is no such word, and ``--once``, ``-n`` or ``--count`` is given: ``snapshot``, as in other monitors.
+    - An option that the live monitor lacks stands before the first command's name: that command, since it will refuse
+      the option, and then names its own help.
+    - Else the live monitor.
+
+    A target that has a command's name is written with a path or after -p: ``./snapshot``, ``-p snapshot``.
     """
     own = words[: words.index("--")] if "--" in words else words
     for place, word in enumerate(own):
@@ -113,7 +117,7 @@ def _known(before: list[str]) -> bool:
 
 
 def _is_free(before: list[str], command: str) -> bool:
-    """Whether what follows these words is no option's value, and no target stands among them."""
+    """Whether the word after these is not an option's value, and none of these is a target."""
     if not before:
         return True
     valued = parser_of("").options() | parser_of(command).options()

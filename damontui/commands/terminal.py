@@ -1,4 +1,4 @@
-"""Where the keyboard is while standard input brings something else."""
+"""The keyboard, where standard input is a pipe or a file."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import suppress
 
 
 def keyboard_beside_input() -> int | None:
-    """Make the terminal standard input where that is a pipe or a file, and the screen is a terminal all the same.
+    """Make the terminal standard input, where that is a pipe or a file and the other standard streams are terminals.
 
     Returns:
-        A descriptor of what was standard input before; None where nothing was changed: standard input is the terminal,
-        or standard output or error is none, or there is no terminal to open.
+        A descriptor of what was standard input before; None where nothing was changed: standard input is a terminal,
+        or standard output or error is not, or there is no terminal to open.
     """
     streams = (sys.stdout, sys.stderr)
     if sys.stdin is None or sys.stdin.isatty() or any(one is None or not one.isatty() for one in streams):

@@ -1,4 +1,4 @@
-"""What pyproject.toml cannot say: a wheel has the man page, made from the command line's declaration as it is built."""
+"""Puts the man page, made from the command line's declaration, into a wheel, which pyproject.toml cannot do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _install_data = Distribution().get_command_class("install_data")
 
 
 class WithPage(_install_data):  # type: ignore[misc, valid-type]
-    """What a wheel installs beside the package; only setuptools imports it (``tool.setuptools.cmdclass``)."""
+    """setuptools' command for files beside the package (``tool.setuptools.cmdclass``); nothing else imports it."""
 
     def run(self) -> None:
         """Write the page where the wheel is put together."""

@@ -9,7 +9,7 @@ import pytest
 
 from damontui.commands.ask import may_hold_up
 from damontui.kernel.process_files import Stat
-from damontui.operations.process import HoldsUp
+from damontui.operations.refusals import HoldsUp
 
 
 @pytest.mark.parametrize(

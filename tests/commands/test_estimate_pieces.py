@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from damontui import cli
-from damontui.analysis.estimate import Estimator
+from damontui.analysis.estimator import Estimator
 from damontui.commands import app, live, scrape, serve_session
 from damontui.damon.snapshot import Event
 from damontui.history import History
@@ -53,7 +53,7 @@ def test_a_command(words: tuple[str, ...], asked: list[int], capsys: pytest.Capt
 @pytest.mark.parametrize("words", [("demo:steady",), ("serve", "demo:steady", "--session")])
 def test_a_screen(words: tuple[str, ...], asked: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     def run(screen: DamontuiApp, *_: object, **__: object) -> int:
-        screen.session.knowledge.follow(History())  # another past
+        screen.session.estimates.follow(History())  # another past
         return 0
 
     monkeypatch.setattr(app, "run_app", run)

@@ -13,7 +13,8 @@ from damontui import cli
 from damontui.commands.signals import Signals, entered
 from damontui.recorder import Recorder
 from damontui.sources.active import ActiveSource
-from damontui.sources.choose import Options, choose
+from damontui.sources.choose import choose
+from damontui.sources.options import Options
 from tests import make
 
 FAST = ["snapshot", "demo", "--seed", "1", "--speed", "max"]

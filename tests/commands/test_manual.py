@@ -14,9 +14,10 @@ import pytest
 from damontui import cli, config
 from damontui.commands import manual, page
 from damontui.commands.completion import SHELLS
-from damontui.commands.declared import WORDS, whole
+from damontui.commands.declared import WORDS, whole_parser
 from damontui.commands.table import COMMANDS, parser_of, split
-from damontui.sources.choose import KINDS
+from damontui.sources.choose import TARGET_KINDS
+from damontui.tui.keys import TABLE
 from tests.readme import examples, run
 
 TOPICS = manual.topics()
@@ -58,11 +59,12 @@ def test_a_topic_is_printed(name: str, capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_tables_are_the_programs_own() -> None:
-    assert all(kind.what in manual.filled(TOPICS["targets"]) for kind in KINDS)
+    assert all(kind.what in manual.filled(TOPICS["targets"]) for kind in TARGET_KINDS)
     assert all(one.help in manual.filled(TOPICS["settings"]) for one in config.SETTINGS if one.file)
     keys = manual.filled(TOPICS["keys"])
     assert re.search(r"^ +/ ", keys, re.MULTILINE)
     assert "another target" in keys
+    assert all(re.search(rf"^ +{key.id} +\S", keys, re.MULTILINE) for key in TABLE)
 
 
 def test_help_on_a_command_and_on_nothing(capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,11 +121,17 @@ def completion(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
 @pytest.mark.parametrize("shell", SHELLS)
 def test_completions_have_every_command_and_option(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
     text = completion(shell, capsys)
-    known = {option for parser in (whole(), *map(parser_of, COMMANDS)) for option in _options(parser)}
+    known = {option for parser in (whole_parser(), *map(parser_of, COMMANDS)) for option in _options(parser)}
     assert len(known) > 40
     assert all(name in text for name in COMMANDS)
     assert all(option.lstrip("-") in text for option in known)
-    assert set(WORDS) == {"auto", "stat", "paddr", "demo"}
+
+
+def test_the_words_that_are_completed_are_targets() -> None:
+    assert {"auto", "demo"} <= set(WORDS)
+    for word in WORDS:
+        kind = next(kind for kind in TARGET_KINDS if kind.matches(word))
+        assert kind.form.partition("[")[0] == word, f"{word!r} is completed, and means {kind.form}: see TARGET_KINDS"
 
 
 def _options(parser: object) -> list[str]:

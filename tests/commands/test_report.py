@@ -70,6 +70,15 @@ def refused(capsys: pytest.CaptureFixture[str], status: int, *words: str) -> str
     return err
 
 
+def test_a_file_that_is_called_as_another_target_is_none(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").write_text("no record")
+    found = data(capsys, "demo", "--count", "2", "--speed", "max", "--seed", "1")
+    assert (found["target"], found["snapshots"]) == ("demo:steady", 2)
+
+
 # -- every style ----------
 
 
@@ -130,6 +139,7 @@ def test_pictures_of_every_style(style: str, record: str, tmp_path: Path) -> Non
             "intervals": ["sampling interval", "aggregation interval", "observed accesses", " ms"],
             "pressure": ["some task waited for memory", "swapped out", "/s", "%"],
         }
+        assert style in axes, f"say here in `axes` which words the picture of {style} has to show"
         for part in axes[style]:
             assert part in joined
 
@@ -141,7 +151,7 @@ def test_the_legend_shows_only_lines_that_are_drawn(against: float | None) -> No
     times, values = np.arange(1.0, 61.0), np.linspace(50.0, 100.0, 60)
     line = results.Line("working set", "bytes", values, values, 75.0, (75.0,) * 7, against, "all regions, mean")
     figure = Figure()
-    pictures._series(figure, results.Series(times, np.arange(61.0), (line,)), {"signed": ["#000000"] * 25})
+    pictures._series(figure, results.LinesReport(times, np.arange(61.0), (line,)), {"signed": ["#000000"] * 25})
     (axes,) = figure.axes
     legend = axes.get_legend()
     low, high = axes.get_ylim()
@@ -238,7 +248,7 @@ def test_free_memory_has_a_colour_of_its_own_in_a_picture() -> None:
     counts[0, FRAME_KINDS.index("free")] = 9
     frames = Frames(counts, ints([0]), ints([0]))
     table = table_of(description(), [snapshot([(0, MIB, 0, 0)], t + 1.0, frames=frames) for t in range(20)])
-    found = results.make("heatmap", table, numbers.intervals_of(table), results.Options(columns=8, rows=8))
+    found = results.make("heatmap", table, numbers.intervals_of(table), results.StyleOptions(columns=8, rows=8))
     assert isinstance(found, results.Heat)
     head = results.head_of("heatmap", table, numbers.intervals_of(table), {})
     ramps = {"heat": ["#000000", "#ffffff"], "signed": ["#000000", "#ffffff"]}
@@ -394,7 +404,7 @@ def test_a_wrong_value_is_one_line_that_names_it(
 
 @given(text=st.text(alphabet="0123456789abcdefxGMKm%s.-∞ +e", max_size=24) | st.text(max_size=12))
 def test_any_range_is_two_ends_or_a_sentence(text: str) -> None:
-    for parse in (select.parse_address, select.parse_size, select.parse_rate, select.parse_age, select.parse_time):
+    for parse in (select.address_range, select.size_range, select.rate_range, select.age_range, select.time_range):
         with suppress(UsageError):
             low, high = parse(text)
             assert 0 <= low <= high

@@ -44,6 +44,15 @@ def load(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
+def test_a_file_that_is_called_as_another_target_is_none(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").write_text("no record")
+    out, _ = said(capsys, "demo", "--speed", "max", "--seed", "1", "--for", "1m", "--json")
+    assert json.loads(out)["target"] == "demo:steady"
+
+
 def test_a_load_of_known_truth(capsys: pytest.CaptureFixture[str], load: str) -> None:
     out, err = said(capsys, load, "--speed", "max", "--seed", "1", "--for", "8m", "--aggr", "200ms", "--json")
     assert err == ""

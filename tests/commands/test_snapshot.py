@@ -72,8 +72,8 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     def ran(source: Scripted, *words: str) -> tuple[int, str, str]:
-        kind = choose.Kind("made-up", "a test", lambda word: word == "made-up", lambda word, options: source)
-        monkeypatch.setattr(choose, "KINDS", [kind, *choose.KINDS])
+        kind = choose.TargetKind("made-up", "a test", lambda word: word == "made-up", lambda word, options: source)
+        monkeypatch.setattr(choose, "TARGET_KINDS", [kind, *choose.TARGET_KINDS])
         status = cli.main(["snapshot", "made-up", *words])
         out, err = capsys.readouterr()
         return status, out, err
