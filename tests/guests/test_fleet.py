@@ -92,11 +92,12 @@ def test_a_guest_in_the_fleet(machines: Machines, series: str, note: Notes, tmp_
     assert facts["installed"] == pytest.approx(RAM << 20, rel=0.02)
     rest = max(0.0, whole["idle_bytes"] - whole["free_bytes"])
     assert by_rule["could_be_saved"]["bytes"] == pytest.approx(rest, abs=1)
-    # frames are drawn at random: some hundred of them say how much is free
-    assert facts["free_least"] - (200 << 20) <= host["free_bytes"] <= facts["free_most"] + (200 << 20)
+    # frames are drawn at random, 64 or a few more by then in an emulator: three standard errors
+    chance = 3 * 0.5 / 64**0.5 * (RAM << 20)
+    assert facts["free_least"] - chance <= host["free_bytes"] <= facts["free_most"] + chance
     # the estimate is of what is neither free nor the kernel's, and of that 256 MiB were touched only once, before
     held = facts["total"] - facts["free_least"]
-    assert 256 << 20 <= host["total_bytes"] <= held + (64 << 20)
+    assert 192 << 20 <= host["total_bytes"] <= held + chance
     assert found["could_be_saved"]["bytes"] == pytest.approx(host["idle_bytes"], abs=1)
     assert 192 << 20 <= host["idle_bytes"] <= host["total_bytes"]
     # and half as much was touched all the time: beside other work 94 MiB of it were seen

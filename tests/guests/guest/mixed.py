@@ -13,7 +13,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 
-from damontui.analysis.estimate import past
+from damontui.analysis.estimator import past
 from damontui.damon.snapshot import Snapshot
 from damontui.output.json import snapshot_of
 from tests.guests.guest import Guest, check

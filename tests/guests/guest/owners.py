@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from damontui.analysis.estimate import Estimator
+from damontui.analysis.estimator import Estimator
 from damontui.analysis.frames import wilson
 from damontui.analysis.owners import ownership
 from damontui.analysis.savings import THRESHOLDS
