@@ -23,14 +23,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from damontui.analysis import savings
-from damontui.analysis.estimate import Estimate, Estimator
+from damontui.analysis.estimate import Estimate
+from damontui.analysis.estimator import Estimator
 from damontui.damon import metrics
 from damontui.damon.attrs import PAGE_SIZE, Attrs
 from damontui.damon.context import Context
 from damontui.damon.snapshot import Ints, Snapshot
 from damontui.operations import masim
+from damontui.operations.areas import Area, poisson
 from damontui.operations.scenes import SCENES, scene
-from damontui.operations.workload import Area, Workload, poisson
+from damontui.operations.workload import Workload
 from tests.bench import engine
 
 Floats = NDArray[np.float64]

@@ -14,7 +14,8 @@ import numpy as np
 
 from damontui.damon.attrs import PAGE_SIZE, Attrs
 from damontui.damon.context import Context
-from damontui.operations.workload import Area, Workload, poisson
+from damontui.operations.areas import Area, poisson
+from damontui.operations.workload import Workload
 
 ATTRS = Attrs()
 TOTAL = 64 << 30

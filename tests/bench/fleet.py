@@ -33,8 +33,9 @@ from damontui.fleet.looks import Looks
 from damontui.fleet.model import Trend
 from damontui.fleet.sums import ask_sums, trend
 from damontui.fleet.wish import Wish
-from damontui.output.metrics import BOUNDS
-from damontui.tui.fleet import FleetApp, Questions
+from damontui.output.metrics import BUCKET_BOUNDS
+from damontui.tui.fleet import FleetApp
+from damontui.tui.fleet_asker import Questions
 from tests.prometheus import Prometheus, prometheus
 
 RACKS = 40
@@ -82,8 +83,8 @@ def write(made: Fleet, out: TextIO) -> int:
     """Write the fleet as OpenMetrics, metric by metric as that format wants it; the number of samples."""
     count = 0
     labels = [f'instance="{name}",job="damon",rack="r{at % RACKS:02d}"' for at, name in enumerate(made.names)]
-    bounds = [*(f"{one:.1f}" for one in BOUNDS), "+Inf"]
-    edges = np.array([*BOUNDS, np.inf])
+    bounds = [*(f"{one:.1f}" for one in BUCKET_BOUNDS), "+Inf"]
+    edges = np.array([*BUCKET_BOUNDS, np.inf])
 
     def family(name: str, rows: Iterator[tuple[int, str, float, float]], suffix: str = "") -> None:
         nonlocal count
@@ -235,7 +236,7 @@ def screen(url: str, pid: int) -> None:
 
     def whole() -> bool:
         picture = app.seen.picture
-        return picture is not None and picture.whole and not app.seen.asking and app.detailed
+        return picture is not None and picture.whole and not app.seen.asking and app.asker.detailed
 
     async def play() -> None:
         print(json.dumps({"screen": "program loaded", "own CPU s": round(time.process_time(), 3)}))
@@ -299,7 +300,7 @@ def looks(server: Prometheus, made: Fleet, rules: str) -> list[dict[str, Any]]:
     idle, size = made.idle[step][good].ravel(), made.size[good].ravel()
     order = np.argsort(idle)
     reached = np.cumsum(size[order]) / size.sum()
-    edges = np.array([0.0, *BOUNDS[1:], np.inf])
+    edges = np.array([0.0, *BUCKET_BOUNDS[1:], np.inf])
     for share in (0.25, 0.5, 0.75, 0.9, 0.99):
         true = float(idle[order][np.searchsorted(reached, share)])
         found = picture.sums[""].quantile(share)

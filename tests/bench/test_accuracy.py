@@ -11,7 +11,8 @@ import pytest
 
 from damontui.damon.attrs import Attrs
 from damontui.damon.metrics import percentiles_of
-from damontui.operations.workload import Area, Workload, poisson, sweep
+from damontui.operations.areas import Area, poisson, sweep
+from damontui.operations.workload import Workload
 from damontui.records import files
 from tests.bench import accuracy
 from tests.bench.accuracy import Cells, damo_idle_s, measure, moments, scores

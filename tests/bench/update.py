@@ -29,7 +29,7 @@ from damontui.kernel.trace_parser import TraceParser
 from damontui.records import files
 from damontui.records.table import table_of
 from damontui.sources.cost import KdamondCost
-from damontui.sources.intervals import Intervals
+from damontui.sources.intervals import IntervalTracker
 from damontui.sources.traced import TracedRun
 
 AIM = 50
@@ -78,7 +78,7 @@ def _traced(start: Any, counts: Any, ages: Any, folder: Path) -> Callable[[], Sn
         for a, n, g in zip(start.tolist(), counts.tolist(), ages.tolist(), strict=True)
     ).encode()
     parser = TraceParser(targets=1)
-    intervals = Intervals(Attrs(), attrs=Attrs(), sure=True, clock=lambda: 12.0)
+    intervals = IntervalTracker(Attrs(), attrs=Attrs(), sure=True, clock=lambda: 12.0)
     cost = KdamondCost(Root(folder), lambda: 12.0)
     run = TracedRun(intervals, cost, clock=lambda: 12.0, wall=lambda: 1e9, born=None, whole=True)
     return lambda: run.take(parser.feed(text)[0], "")[0]
