@@ -103,9 +103,9 @@ def snapshot(step: int) -> Snapshot:
 
 
 if __name__ == "__main__":
-    choose.KINDS.insert(
+    choose.TARGET_KINDS.insert(
         0,
-        choose.Kind(
+        choose.TargetKind(
             "fake:BEHAVIOUR", "a test", lambda w: w.startswith("fake:"), lambda w, _: FakeSource(w.partition(":")[2])
         ),
     )

@@ -69,6 +69,23 @@ def snapshot(
     )
 
 
+HEAP, MAPS, STACK = 0x55D0_C000_0000, 0x7F12_0000_0000, 0x7FFE_0000_0000
+"""Where processes have their memory."""
+
+
+def many_targets(count: int, time: float = 1.0) -> Snapshot:
+    """So many processes, each with a heap, a library and a stack; each heap is larger than the one before."""
+    rows: list[Row] = []
+    for number in range(count):
+        rows += [
+            (HEAP, HEAP + (number + 1) * MIB, 20, 3),
+            (MAPS, MAPS + 2 * MIB, 0, 3),
+            (STACK, STACK + MIB, 1 + number % 10, 3),
+        ]
+    places = [place // 3 for place in range(3 * count)]
+    return snapshot(rows, time, target=places, targets=tuple(range(1000, 1000 + count)))
+
+
 def steady_rows(step: int, *, base: int = 4096 * 256) -> list[Row]:
     """About 3 GiB: a hot heap, a warm cache that breathes, a scan that passes by, and idle memory. Deterministic."""
     breath = round(3 + 3 * math.sin(step / 9))

@@ -190,8 +190,14 @@ def test_what_takes_a_value_is_the_same_in_every_command() -> None:
 def test_every_setting_is_an_option_of_some_command() -> None:
     every = {option for name in ("", *cli.COMMANDS) for option in parser_of(name).options()}
     for one in config.SETTINGS:
-        if one.name != "target":  # a word of its own
-            assert ({one.option} if one.metavar else {flag.option for flag in one.flags}) <= every
+        if one.name == "target":  # a word of its own
+            continue
+        options = {one.option} if one.metavar else {flag.option for flag in one.flags}
+        assert options, f"the setting {one.name!r} has no option: give its declaration a metavar, or flags"
+        left = options - every
+        assert not left, (
+            f"no command takes {', '.join(left)}: name {one.name!r} where commands/context.py adds settings"
+        )
 
 
 # -- what it imports ----------

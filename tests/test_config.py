@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from damontui import config
-from damontui.analysis.estimate import PIECES
+from damontui.analysis.estimator import PIECES
 from damontui.declare import Setting, parse_history, parse_pieces
 from damontui.errors import UsageError
 

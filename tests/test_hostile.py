@@ -20,7 +20,8 @@ from damontui.records.own import RecordWriter
 from damontui.safe_text import is_shown, shown
 from damontui.session.session import Session
 from damontui.sources.active import ActiveSource
-from damontui.sources.choose import Options, choose
+from damontui.sources.choose import choose
+from damontui.sources.options import Options
 from damontui.tui.app import DamontuiApp
 from damontui.tui.options import ScreenOptions
 from tests.fake_kernel import FakeKernel

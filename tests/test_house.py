@@ -1,10 +1,12 @@
-"""The developers' pages name files that exist, and every room; the version stands in one place; hooks are CI's."""
+"""The pages name files that exist, and every room; names and the version stand in one place; hooks are CI's."""
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import tomllib
+from collections import defaultdict
 from importlib import metadata
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +18,14 @@ import damontui
 ROOT = Path(__file__).parents[1]
 PAGES = {"damontui/README.md": ROOT / "damontui", "tests/README.md": ROOT / "tests"}
 _NAME = re.compile(r"(?<![\w/.-])((?:\.\./)?(?:[\w.-]+/)*[\w-]+\.(?:py|md|toml)|(?:[\w-]+/)+)(?![\w/])")
+
+
+SHARED_NAMES = {
+    "Clicked": "messages of two panes, each nested in its pane, as Textual has it: a line of it was clicked",
+    "Context": "DAMON's own term (`damon/context.py`), and what a command is run with (`commands/context.py`)",
+    "Opened": "a target was entered or refused: what a session hears, and the picker's message of the same",
+}
+"""Names that two classes have, and why."""
 
 
 def named(text: str) -> set[str]:
@@ -68,6 +78,99 @@ def test_a_name_that_does_not_exist_is_found() -> None:
         "tui/",
         "output/json.py",
     }
+
+
+def shared_names(texts: dict[str, str]) -> dict[str, list[str]]:
+    """The names that more than one class has, and the files they stand in, given each file's text."""
+    found = defaultdict(list)
+    for path, text in texts.items():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.ClassDef):
+                found[node.name].append(path)
+    return {name: paths for name, paths in found.items() if len(paths) > 1}
+
+
+def test_no_two_classes_have_one_name() -> None:
+    texts = {str(path.relative_to(ROOT)): path.read_text() for path in sorted((ROOT / "damontui").rglob("*.py"))}
+    assert len(texts) > 100
+    shared = shared_names(texts)
+    assert {name: paths for name, paths in shared.items() if name not in SHARED_NAMES} == {}
+    assert set(shared) == set(SHARED_NAMES), "a name that is no longer shared needs no reason"
+
+
+def test_a_name_that_two_classes_have_is_found() -> None:
+    texts = {"a.py": "class Row: ...", "b.py": "class Pane:\n    class Row: ...", "c.py": "class Rows: ..."}
+    assert shared_names(texts) == {"Row": ["a.py", "b.py"]}
+
+
+def test_no_class_of_the_screen_has_the_name_of_one_of_textual() -> None:
+    """`Strip` of ours beside Textual's `Strip` would be read as the other one."""
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "damontui/tui").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    ours = {node.name for node in nodes if isinstance(node, ast.ClassDef)}
+    origins = [node for node in nodes if isinstance(node, ast.ImportFrom)]
+    foreign = {one.name for node in origins if not (node.module or "").startswith("damontui") for one in node.names}
+    assert {"Strip", "Segment"} <= foreign
+    assert ours & foreign == set()
+
+
+def foreign_arguments(text: str) -> list[str]:
+    """Names in an ``Args:`` section that are no parameter of the function, or no field of the class: ``line name``."""
+    wrong = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            section = re.search(r"^Args:\n((?: .*\n|\n)*)", f"{ast.get_docstring(node) or ''}\n", re.MULTILINE)
+            named = re.findall(r"^ {4}([\w, ]+):", section[1] if section else "", re.MULTILINE)
+            wanted = [name.strip() for names in named for name in names.split(",")]
+            wrong += [f"{node.lineno} {name}" for name in wanted if name not in _parameters(node)]
+    return wrong
+
+
+def _parameters(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
+    """The parameters of a function; of a class, those of its ``__init__`` or, where it has none, its fields."""
+    if isinstance(node, ast.ClassDef):
+        made = [one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"]
+        if not made:
+            fields = (one.target for one in node.body if isinstance(one, ast.AnnAssign))
+            return {field.id for field in fields if isinstance(field, ast.Name)}
+        return _parameters(made[0])
+    arguments = node.args
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+    return {one.arg for one in named if one is not None}
+
+
+def test_docstrings_name_no_argument_that_there_is_not() -> None:
+    paths = sorted((ROOT / "damontui").rglob("*.py"))
+    wrong = {str(path.relative_to(ROOT)): foreign_arguments(path.read_text()) for path in paths}
+    assert {path: names for path, names in wrong.items() if names} == {}
+
+
+def test_an_argument_that_there_is_not_is_found() -> None:
+    text = '''
+class Made:
+    """Made.
+
+    Args:
+        size, kind: what they are:
+            over two lines.
+    """
+
+    def __init__(self, size: int) -> None: ...
+
+
+def run(one: int, *more: int, last: bool = False, **others: int) -> None:
+    """Run.
+
+    Args:
+        one: the first.
+        more, last, others: the rest.
+        call: none of these.
+
+    Returns:
+        nothing: at all.
+    """
+'''
+    assert foreign_arguments(text) == ["2 kind", "13 call"]
 
 
 def test_the_version_stands_in_one_place() -> None:

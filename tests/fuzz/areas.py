@@ -333,7 +333,8 @@ async def _on_screen(path: Path, keys: list[str], folder: Path) -> str:
     from damontui.monitor import Monitor
     from damontui.session.session import Session
     from damontui.sources.active import ActiveSource
-    from damontui.sources.choose import Options, choose
+    from damontui.sources.choose import choose
+    from damontui.sources.options import Options
     from damontui.tui.app import DamontuiApp
     from damontui.tui.options import ScreenOptions
 

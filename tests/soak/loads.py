@@ -22,8 +22,9 @@ from damontui.output.metrics import Reading
 from damontui.records.own import RecordWriter
 from damontui.session.session import Session
 from damontui.sources.active import ActiveSource
-from damontui.sources.choose import Options, choose
+from damontui.sources.choose import choose
 from damontui.sources.damon_stat import DamonStatSource
+from damontui.sources.options import Options
 from damontui.tui.app import DamontuiApp
 from tests.fake_kernel import FakeKernel, Stop, replay
 
