@@ -74,6 +74,16 @@ def included_sentence(untold: Untold) -> str:
     return _INCLUDED[untold][1]
 
 
+def idle_said(idle: Amount, untold: Untold | None) -> tuple[str, str]:
+    """Idle memory and what stands behind it: ``1.9 GiB`` and `` ± 40 MiB``, or ``≤ 1.9 GiB`` and `` (free included)``
+    where it is an upper bound. No more than nothing is nothing: ``0 B``."""
+    if untold is None:
+        return units.size(idle.bytes), how_sure(idle)
+    if not idle.bytes:
+        return units.size(0), ""
+    return f"≤ {units.size(idle.bytes)}", f" ({included(untold)})"
+
+
 _NO_GROUP = {
     KERNEL: "the kernel, no group",
     ELSEWHERE: "groups not seen from here",

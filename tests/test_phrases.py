@@ -8,7 +8,7 @@ from damontui.analysis.frames import Untold
 from damontui.analysis.owners import ELSEWHERE, FREE, GROUP, HOLE, KERNEL, REST, ZONE, OwnerRow
 from damontui.analysis.usage import Amount
 from damontui.damon.snapshot import Group
-from damontui.phrases import deleted, how_sure, included, included_sentence, row_name
+from damontui.phrases import deleted, how_sure, idle_said, included, included_sentence, row_name
 
 
 def test_what_idle_memory_includes() -> None:
@@ -77,3 +77,13 @@ def test_that_a_group_is_gone_is_said(group: Group | None, said: str) -> None:
 )
 def test_how_sure_a_number_is(least: float, mib: float, most: float, said: str) -> None:
     assert how_sure(Amount(least * (1 << 20), mib * (1 << 20), most * (1 << 20))) == said
+
+
+def test_idle_memory_of_which_some_is_free_is_an_upper_bound_and_none_is_none() -> None:
+    def idle(mib: float) -> Amount:
+        return Amount(mib * (1 << 20), mib * (1 << 20), mib * (1 << 20))
+
+    assert idle_said(idle(3), Untold.FREE) == ("≤ 3 MiB", " (free included)")
+    assert idle_said(idle(0), Untold.FREE) == ("0 B", "")
+    assert idle_said(idle(3), None) == ("3 MiB", "")
+    assert idle_said(Amount(2 << 20, 3 << 20, 8 << 20), None)[1] == " ± 3 MiB"

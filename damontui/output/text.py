@@ -18,7 +18,7 @@ from damontui.analysis.savings import by_kind
 from damontui.damon import metrics
 from damontui.damon.snapshot import Description, Group, Measured, Pressure, Snapshot
 from damontui.output.owners import owners_table
-from damontui.phrases import how_sure, included, included_sentence
+from damontui.phrases import how_sure, idle_said, included_sentence
 from damontui.safe_text import shown
 
 PERCENTILES = (0, 1, 5, 10, 25, 50, 75, 90, 95, 99, 100)
@@ -48,7 +48,7 @@ def summary(
     lines = [_title(snapshot, description)]
     if said is not None:
         lines += textwrap.wrap(headline_words(said), WIDTH) + textwrap.wrap(beside_words(said), WIDTH)
-        if said.untold is not None:
+        if said.untold is not None and said.idle.bytes:
             lines += ["", *textwrap.wrap(included_sentence(said.untold), WIDTH)]
     lines.append("")
     if snapshot.note:
@@ -99,9 +99,7 @@ def headline_words(said: Headline) -> str:
         )
     parts = [
         f"in use {units.size(said.used.bytes)}{how_sure(said.used)} of {units.size(said.total)} within {within}",
-        f"idle {units.size(said.idle.bytes)}{how_sure(said.idle)}"
-        if said.untold is None
-        else f"idle ≤ {units.size(said.idle.bytes)} ({included(said.untold)})",
+        "idle " + "".join(idle_said(said.idle, said.untold)),
     ]
     if said.free is not None:
         parts.append(f"free {units.size(said.free)}")

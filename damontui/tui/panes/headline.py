@@ -10,7 +10,7 @@ from damontui.analysis.savings import THRESHOLDS
 from damontui.damon.snapshot import Group as ControlGroup
 from damontui.damon.snapshot import Interim, Snapshot
 from damontui.errors import SourceError
-from damontui.phrases import how_sure, included
+from damontui.phrases import idle_said, included
 from damontui.tui.axes import whole_seconds
 from damontui.tui.draw import Line, Pane, Span, fit, width_of
 from damontui.tui.frame import Frame
@@ -110,15 +110,12 @@ def in_use(told: headline.Headline, interim: Interim | None = None) -> list[Grou
             (when, "label"),
         )
     ]
-    idle = told.idle.bytes if not more else max(0.0, told.idle.bytes - (used - told.used.bytes))
-    bound = "at most " if more else "≤ " if told.untold is not None else ""
-    out.append((("idle ", "label"), (f"{bound}{size(idle)}", "idle")))
-    around = "" if more else how_sure(told.idle)
-    if told.untold is not None:
-        out.append(((f" ({included(told.untold)})", "muted"),))
-    elif around:
-        out.append(((around, "muted"),))
-    return out
+    idle, note = idle_said(told.idle, told.untold)
+    if more:  # what has been found since is idle no longer
+        idle = f"at most {size(max(0.0, told.idle.bytes - (used - told.used.bytes)))}"
+        note = "" if told.untold is None else f" ({included(told.untold)})"
+    out.append((("idle ", "label"), (idle, "idle")))
+    return [*out, ((note, "muted"),)] if note else out
 
 
 def time_words(seconds: float) -> str:

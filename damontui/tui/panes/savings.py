@@ -145,7 +145,7 @@ class SavingsPane(Pane):
         parts: list[Span] = [
             (("▶ " if chosen else "  ") + f"≥ {span(threshold)}".ljust(8), "strong" if chosen else "label"),
             (
-                f"{'' if untold is None else '≤'}{size(found.bytes)}".rjust(_bytes_room(untold)),
+                f"{'≤' if untold is not None and found.bytes else ''}{size(found.bytes)}".rjust(_bytes_room(untold)),
                 "strong" if chosen else "value",
             ),
             (share(found.bytes / total).rjust(7), "idle"),
