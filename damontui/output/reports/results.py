@@ -165,7 +165,7 @@ class Style:
     """Makes the result where the rule is the estimate; None where it is the same by either rule."""
     keeps: frozenset[Keep] = frozenset()
     """What ``estimated`` reads of the estimates, so that only that is computed. Empty: it needs the record alone."""
-    only: Mode | None = None
+    ruled_mode: Mode | None = None
     """The one mode of `StyleOptions` in which the rule matters; None: it matters in all."""
 
 
@@ -489,7 +489,7 @@ STYLES: dict[str, Style] = {
         False,
         idle_heatmap,
         frozenset({"moments"}),
-        only="idle",
+        ruled_mode="idle",
     ),
     "wss": Style(
         "the working set over time, and its percentiles", working_set, False, working_set, frozenset({"used", "total"})
@@ -539,7 +539,7 @@ def make(style: str, table: Table, intervals: Intervals, options: StyleOptions, 
 def by_idle(style: str, options: StyleOptions) -> bool:
     """Whether a report of ``style`` has numbers that differ between the estimate and the kernel's rule."""
     chosen = STYLES[style]
-    return chosen.estimated is not None and chosen.only in (None, options.mode)
+    return chosen.estimated is not None and chosen.ruled_mode in (None, options.mode)
 
 
 def _no_intervals(what: str) -> SourceError:
