@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from tests.guests.guest import pace
 from tests.guests.guest.system import wait
 
 EXECUTABLE = str(Path(sys.prefix) / "bin" / "damontui")
@@ -72,7 +73,7 @@ def execute(folder: Path, *words: str, limit: float = 120.0) -> Ended:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=limit,
+        timeout=pace.patient(limit),
         cwd=folder,
     )
     return Ended(done.returncode, done.stdout, done.stderr)
@@ -137,7 +138,7 @@ def _become_program(words: Sequence[str], before: Callable[[], None] | None) -> 
 
 
 def _wait(pid: int, limit: float) -> int:
-    until = time.monotonic() + limit
+    until = time.monotonic() + pace.patient(limit)
     while True:
         got, status = os.waitpid(pid, os.WNOHANG)
         if got:
@@ -206,7 +207,7 @@ class Terminal:
 
     def until(self, *texts: str, limit: float = 30.0, gone: Sequence[str] = ()) -> str:
         """Wait until one of the texts is shown and none of ``gone``; that text."""
-        deadline = time.monotonic() + limit
+        deadline = time.monotonic() + pace.patient(limit)
         while True:
             shown = self.screen
             for text in texts:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.guests.guest import Guest, check, program, system
+from tests.guests.guest import Guest, check, pace, program, system
 from tests.guests.guest.load import MIB, Area, Load, overlap
 from tests.guests.guest.system import as_found, switch_stat, wait
 
@@ -40,8 +40,12 @@ def measured() -> dict[str, Any]:
             with as_found():
                 ended = program.run(folder, "snapshot", "stat", "--json", "--now", "--count", str(COUNT), limit=150)
             assert ended.status == 0, f"exit status {ended.status}: {ended.err}"
+            told = [json.loads(line) for line in ended.out.splitlines()]
+            assert len(told) == COUNT
+            if not told[0]["regions"]:  # the first aggregation is seconds away where the guest is slow: --now tells
+                assert told.pop(0)["due"] > 0  # what the module says
             answer = {
-                "snapshots": [json.loads(line) for line in ended.out.splitlines()],
+                "snapshots": told,
                 "err": ended.err,
                 "touches": load.touches(),
                 "physical": {name: load.physical(name) for name in load.areas},
@@ -72,7 +76,7 @@ def snapshot_is_whole(guest: Guest) -> None:
     """`snapshot stat --json --count N` prints N whole aggregations of the machine's memory, and leaves it as found"""
     found = measured()
     snapshots = found["snapshots"]
-    assert len(snapshots) == COUNT
+    assert len(snapshots) >= COUNT - 1
     for snapshot in snapshots:
         whole(snapshot)
         assert snapshot["complete"], snapshot["note"]
@@ -105,8 +109,9 @@ def intervals_are_tuned(guest: Guest) -> None:
     assert all(s["intervals"]["aggr_us"] == 20 * s["intervals"]["sample_us"] for s in snapshots)
     assert all(not s["note"] for s in snapshots), [s["note"] for s in snapshots]
     assert snapshots[0]["goal"] == {"access_bp": 400, "aggrs": 3, "min_sample_us": 5000, "max_sample_us": 10_000_000}
-    assert samples[0] <= 160_000, samples  # a few steps, each at most a doubling of 5 ms, passed before it could read
-    assert max(samples) > 2 * samples[0], samples
+    # a few steps, each at most a doubling of 5 ms, passed before it could read
+    assert samples[0] <= pace.patient(160_000), samples
+    assert max(samples) > 2 * min(samples[0], 40_000), samples
     for before, after in itertools.pairwise(samples):
         assert 0.5 <= after / before <= 2.001, samples  # one step at most doubles or halves
     spans = []

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from tests.guests.guest import pace
+
 STAT = Path("/sys/module/damon_stat/parameters")
 TRACING = Path("/sys/kernel/tracing")
 ADMIN = Path("/sys/kernel/mm/damon/admin/kdamonds")
@@ -47,8 +49,8 @@ def switch_stat(on: bool) -> None:
 
 
 def wait(condition: Callable[[], _T], limit: float, what: str) -> _T:
-    """The first true answer. Raises AssertionError after ``limit`` seconds."""
-    until = time.monotonic() + limit
+    """The first true answer. Raises AssertionError after ``limit`` seconds of a usual guest."""
+    until = time.monotonic() + pace.patient(limit)
     while True:
         if answer := condition():
             return answer
