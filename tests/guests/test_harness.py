@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
-from tests.guests import guest, kernels
+from tests.guests import conftest, guest, kernels, test_kernels
 from tests.guests.guest.load import overlap
 from tests.guests.guest.system import difference
 from tests.guests.vm import BOOTS, REPO, GuestFailed, Vm
@@ -111,3 +113,29 @@ def test_a_guest_that_always_fails_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(GuestFailed, match="Kernel panic"):
         vm.run("stat.x", 1)
     assert len(vm.accidents) == vm.boots == BOOTS
+
+
+@pytest.mark.parametrize(("unjudged", "status"), [(0, 0), (1, 0), (2, 1)])
+def test_a_run_that_leaves_much_unjudged_has_failed(unjudged: int, status: int) -> None:
+    def reports(count: int, outcome: str) -> list[SimpleNamespace]:
+        fact = [(conftest.FACT, ["7.2", "passed 1.0 s stat.some"])]
+        return [SimpleNamespace(when="call", outcome=outcome, user_properties=fact) for _ in range(count)]
+
+    stats = {"passed": reports(10, "passed"), "xfailed": reports(unjudged, "skipped")}
+    said: list[str] = []
+    reporter = SimpleNamespace(stats=stats, write_line=said.append)
+    plugins = SimpleNamespace(get_plugin=lambda name: reporter if name == "terminalreporter" else None)
+    session = SimpleNamespace(config=SimpleNamespace(pluginmanager=plugins), exitstatus=0)
+    conftest.pytest_sessionfinish(cast(pytest.Session, session))
+    assert session.exitstatus == status
+    assert bool(said) == bool(unjudged)
+
+
+def test_where_each_check_runs_once_it_is_on_one_of_its_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = [check for check in guest.registered().values() if check.on]
+    assert all(test_kernels.on(check) == check.on for check in checks)
+    monkeypatch.setenv("DAMONTUI_GUESTS", "once")
+    for check in checks:
+        (series,) = test_kernels.on(check)
+        assert series in check.on
+    assert {series for check in checks for series in test_kernels.on(check)} >= {"7.2", "6.18", "6.17", "6.12"}

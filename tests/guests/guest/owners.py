@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,7 +101,7 @@ def measured(guest: Guest, count: int = COUNT) -> list[dict[str, Any]]:
     with as_found():
         ended = program.run(guest.folder, "snapshot", *words, "--json", "--now", "--count", str(count), limit=240)
     assert ended.status == 0, f"exit status {ended.status}: {ended.err}"
-    return [json.loads(line) for line in ended.out.splitlines()]
+    return ended.snapshots()
 
 
 def by_group(snapshot: dict[str, Any]) -> dict[str, dict[str, Any]]:

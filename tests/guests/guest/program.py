@@ -6,6 +6,7 @@ import codecs
 import contextlib
 import errno
 import fcntl
+import json
 import os
 import re
 import select
@@ -18,7 +19,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from tests.guests.guest import pace
 from tests.guests.guest.system import wait
@@ -34,6 +35,12 @@ class Ended:
     """Exit status; negative: the signal that ended it."""
     out: str
     err: str
+
+    def snapshots(self) -> list[dict[str, Any]]:
+        """The snapshots that ``--json`` printed. Where the first aggregation was seconds away, as it is in a slow
+        guest, ``--now`` told the module's own numbers first: those are left out."""
+        told = [json.loads(line) for line in self.out.splitlines()]
+        return told[1:] if told and not told[0]["complete"] else told
 
     def refused(self, *words: str) -> str:
         """The one sentence of a refusal: exit status 1, one line, these words in it, nothing on standard output."""
