@@ -111,7 +111,7 @@ def test_only_what_a_style_reads_is_kept(record: Table, style: str) -> None:
     known = estimated.learn(record, numbers.intervals_of(record), Filters(), KEEPS[style], results.THRESHOLDS)
     assert known is not None
     assert {name for name in get_args(estimated.Keep) if len(getattr(known, name))} == KEEPS[style]
-    options = StyleOptions(mode=results.STYLES[style].only or "rate", columns=20)
+    options = StyleOptions(mode=results.STYLES[style].ruled_mode or "rate", columns=20)
     assert results.make(style, record, numbers.intervals_of(record), options, known)
 
 
