@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.guests.guest import Guest, check, program, system
+from tests.guests.guest import Guest, check, pace, program, system
 from tests.guests.guest.load import MIB, Area, Load, overlap
 from tests.guests.guest.program import Terminal
 from tests.guests.guest.stat import whole
@@ -511,14 +511,14 @@ def run_starts_and_watches(guest: Guest) -> None:
 
 @check("7.2", "6.18", "6.17", limit=150)
 def record_says_what_was_seen(guest: Guest) -> None:
-    """`record stat --for 20` beside `snapshot stat --json`: replayed on the host, the record has the same numbers"""
+    """`record stat` beside `snapshot stat --json`: replayed on the host, the record has the same numbers"""
     switch_stat(False)
     switch_stat(True)
     file = guest.folder / "stat.damontui"
     with as_found():
         live = program.Background(guest.folder, "snapshot", "stat", "--json", "--now", "--count", "0")
         wait(live.lines, 60, "a snapshot")
-        ended = program.run(guest.folder, "record", "stat", "--for", "20", "-o", str(file), limit=90)
+        ended = program.run(guest.folder, "record", "stat", "--for", f"{pace.patient(30):.0f}", "-o", str(file), limit=120)
         count = len(live.lines())
         wait(lambda: len(live.lines()) > count, 60, "one more snapshot, after the last that was recorded")
         live.send(signal.SIGTERM)
