@@ -518,7 +518,9 @@ def record_says_what_was_seen(guest: Guest) -> None:
     with as_found():
         live = program.Background(guest.folder, "snapshot", "stat", "--json", "--now", "--count", "0")
         wait(live.lines, 60, "a snapshot")
-        ended = program.run(guest.folder, "record", "stat", "--for", f"{pace.patient(30):.0f}", "-o", str(file), limit=120)
+        ended = program.run(
+            guest.folder, "record", "stat", "--for", f"{pace.patient(30):.0f}", "-o", str(file), limit=120
+        )
         count = len(live.lines())
         wait(lambda: len(live.lines()) > count, 60, "one more snapshot, after the last that was recorded")
         live.send(signal.SIGTERM)
