@@ -8,7 +8,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.guests import kernels
-from tests.guests.guest import pace
 from tests.guests.vm import Missing, Result, Vm, requirements
 
 FACT = "kernel fact"
@@ -68,24 +67,6 @@ class Notes:
 def note(request: pytest.FixtureRequest) -> Notes:
     """Where a test of one kernel puts what it measured."""
     return Notes(request.node, request.node.callspec.params["series"])
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A run in slow guests that leaves too much unjudged has failed."""
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is None or hasattr(session.config, "workerinput"):
-        return
-    ours = [
-        report
-        for kind in ("passed", "failed", "xfailed")
-        for report in reporter.stats.get(kind, ())
-        if report.when == "call" and any(name == FACT for name, _ in report.user_properties)
-    ]
-    unjudged = sum(report.outcome == "skipped" for report in ours)  # what pytest calls a report of xfail
-    if unjudged > pace.UNJUDGED * len(ours) and session.exitstatus == 0:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    if unjudged:
-        reporter.write_line(f"\n{unjudged} of {len(ours)} checks in guests failed and were not judged: too slow")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -12,7 +12,6 @@ import pytest
 
 from tests.guests import guest, kernels, on_host
 from tests.guests.conftest import Machines, Notes
-from tests.guests.guest import pace
 
 SECOND = ("app", "stat")
 """Modules whose checks, where each is run once, go to the second of their kernels: both kernels take as long then."""
@@ -43,7 +42,7 @@ def test_in_guest(machines: Machines, series: str, check: guest.Check, note: Not
         result = vm.run(check.name, check.limit)
     finally:
         for accident in vm.accidents[accidents:]:
-            note.line(f"the guest failed: {accident}")
+            note.line(f"again: {accident}")
         if vm.boots > boots and vm.kernel:
             note.line(f"Linux {vm.kernel}, ready after {vm.boot_seconds:.1f} s")
     try:
@@ -52,9 +51,5 @@ def test_in_guest(machines: Machines, series: str, check: guest.Check, note: Not
         note.result(check.name, result)
     if result.outcome == "skipped":
         pytest.skip(result.text)
-    if result.outcome == "failed" and vm.slowness >= pace.TOO_SLOW:
-        pytest.xfail(
-            f"not judged, the guest is {vm.slowness:.1f} times slower than usual: {check.title}\n{result.text}"
-        )
     if result.outcome == "failed":
         pytest.fail(f"{check.title}\n{result.text}", pytrace=False)

@@ -7,11 +7,11 @@ import time
 USUAL_BOOT_S = 20.0
 """Seconds from the kernel's start until checks can be run, at most, on the machines that the limits were written on."""
 
-TOO_SLOW = 2.0
-"""From this slowness on a failed check tells as much of the guest as of the program: DAMON's samples come late, an
-aggregation takes many times its length, and what it says is no longer what happened. Such a check is not judged."""
-UNJUDGED = 0.1
-"""Share of a run's checks that may be left unjudged: more is a failure, however slow the guest is."""
+SLOW = 2.0
+"""From this slowness on DAMON's samples come late at times, an aggregation takes many times its length, and what it
+says is not what happened. A check that fails in such a guest is made again, afresh, before it has failed."""
+TRIES = 3
+"""How often a check is made at most in a guest that is so slow; one try in any other."""
 
 slowness = 1.0
 """How many times as long as usual things take here, at least 1."""

@@ -12,6 +12,7 @@ import importlib
 import json
 import os
 import pkgutil
+import shutil
 import signal
 import subprocess
 import sys
@@ -71,6 +72,8 @@ def send(line: int, answer: dict[str, Any]) -> None:
 
 def serve(request: dict[str, Any], checks: dict[str, guest.Check], errors: str) -> dict[str, Any]:
     """Run one check, or one command, in a process of its own."""
+    if request.get("afresh"):
+        shutil.rmtree(system.KEPT, ignore_errors=True)
     folder = Path(f"/run/check-{time.monotonic_ns()}")
     folder.mkdir()
     result = folder / "result"

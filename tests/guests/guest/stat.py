@@ -30,10 +30,11 @@ NOBODY = 65534
 
 def measured() -> dict[str, Any]:
     """One measurement for several checks, made by the first that asks: snapshots, touches, where the areas lie."""
-    kept = Path("/run/measured.json")
+    kept = system.KEPT / "measured.json"
+    system.KEPT.mkdir(exist_ok=True)
     if not kept.exists():
         kept.write_text("null")  # where it fails, only the first check waits for it
-        folder = kept.parent
+        folder = system.KEPT
         with Load(AREAS, folder) as load:
             switch_stat(False)
             switch_stat(True)  # afresh: the kernel's intervals have grown long since it booted

@@ -14,6 +14,8 @@ from tests.guests.guest import pace
 
 STAT = Path("/sys/module/damon_stat/parameters")
 TRACING = Path("/sys/kernel/tracing")
+KEPT = Path("/run/kept")
+"""What one check measured for others."""
 ADMIN = Path("/sys/kernel/mm/damon/admin/kdamonds")
 
 _T = TypeVar("_T")
